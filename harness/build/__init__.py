@@ -1,0 +1,1 @@
+"""Models -> trained -> converted artifacts, cached; TensorFlow lives only here, in a child."""

@@ -1,0 +1,94 @@
+"""Every error the harness raises on purpose.
+
+    HarnessError                    one line and the mend; never a traceback
+    ├── UsageError                  exit 2: the request cannot be carried out as written
+    │   └── ConfigError             ... because of a file: devices.yaml, models/variants.yaml
+    ├── BuildError                  exit 3: an artifact could not be built
+    ├── DataError                   exit 2: the folder of images cannot be used
+    └── MeasurementError            exit 3: a launch failed; carries a Failure
+        ├── WorkerError             the process that ran the model crashed, hung or printed rubbish
+        └── DeviceError             the phone, or the way to it
+            ├── TransientDeviceError    worth another try: unplugged, timed out
+            └── StableDeviceError       will fail again: refused key, full disk, wrong ABI
+
+Anything else that escapes is a bug of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from harness.core.types import Failure
+
+EXIT_OK = 0
+EXIT_GATE = 1
+EXIT_USAGE = 2
+EXIT_MEASUREMENT = 3
+EXIT_UNDECIDED = 4
+EXIT_INTERRUPTED = 130
+
+
+class HarnessError(Exception):
+    """What is wrong (`message`) and what to do about it (`mend`), one line each."""
+
+    exit_code = EXIT_USAGE
+
+    def __init__(self, message: str, mend: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.mend = mend
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.mend}" if self.mend else self.message
+
+
+class UsageError(HarnessError):
+    """The command line asks for something that does not exist or makes no sense."""
+
+
+class ConfigError(UsageError):
+    """A configuration file is wrong; the message names the file and the path of the key."""
+
+
+class DataError(HarnessError):
+    """The folder of images cannot be used."""
+
+
+class BuildError(HarnessError):
+    """Building an artifact failed; the mend names the log."""
+
+    exit_code = EXIT_MEASUREMENT
+
+
+class MeasurementError(HarnessError):
+    """A launch failed at `stage`; `transient` failures are worth another try."""
+
+    exit_code = EXIT_MEASUREMENT
+    transient = False
+
+    def __init__(self, stage: str, message: str, mend: str = "") -> None:
+        super().__init__(message, mend)
+        self.stage = stage
+
+    @property
+    def failure(self) -> Failure:
+        """The same as a value that a report can hold."""
+        return Failure(
+            stage=self.stage, transient=self.transient, message=self.message, mend=self.mend
+        )
+
+
+class WorkerError(MeasurementError):
+    """The process that runs the model crashed, hung, or answered something else than a result."""
+
+
+class DeviceError(MeasurementError):
+    """The phone, or the way to it."""
+
+
+class TransientDeviceError(DeviceError):
+    """Unplugged, timed out, reset: the same call may work in a moment."""
+
+    transient = True
+
+
+class StableDeviceError(DeviceError):
+    """Refused key, full disk, wrong ABI: the same call will fail again."""

@@ -1,0 +1,115 @@
+"""What the user claims: the entries of models/variants.yaml and devices.yaml, typed.
+
+Every field is a key of the YAML file; `harness.config` reads the files and refuses other keys.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from harness.core.types import Value
+
+Positive = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+# --- models/variants.yaml --------------------------------------------------------------------
+
+
+class VariantSpec(Value, frozen=True):
+    """One row of the table before it is built.
+
+    `model` is a file of models/, `options` are keyword arguments of its `build`; `recipe` is a
+    file of harness/recipes, or several joined by `+` and applied from left to right
+    (`pruned+int8`), and `recipe_options` are theirs. `weights` is `auto`, `imagenet`, `random` or
+    a path; a model that has no pretrained weights is always `random`. `default` variants are the
+    ones that `bench` without names measures.
+    """
+
+    model: str
+    recipe: str = "float32"
+    options: dict[str, object] = {}
+    recipe_options: dict[str, object] = {}
+    weights: str = "auto"
+    default: bool = False
+
+
+class WeightsSource(Value, frozen=True):
+    """Where a model's ImageNet weights are; `{option}` in the URL is filled from the options."""
+
+    url: str
+    sha256: str | None = None
+
+
+class VariantsFile(Value, frozen=True):
+    """models/variants.yaml, whole."""
+
+    variants: dict[str, VariantSpec]
+    imagenet: dict[str, WeightsSource] = {}
+
+
+# --- devices.yaml ----------------------------------------------------------------------------
+
+
+class HostSpec(Value, frozen=True, tag_field="kind", tag="host"):
+    """This machine: a fresh process per launch."""
+
+    threads: tuple[Positive, ...] = (1,)
+    runtime: str = "litert"
+    launch_timeout_s: Seconds = 300.0
+
+
+class ArmSpec(Value, frozen=True, tag_field="kind", tag="arm64-emulated"):
+    """An ARM64 core in software: counts instructions exactly, tells no time."""
+
+    cpu: str = "cortex-a76"
+    launch_timeout_s: Seconds = 600.0
+
+
+class Guards(Value, frozen=True):
+    """When a phone is unfit to measure on, and how long to wait until it is fit again."""
+
+    max_thermal_status: int = 0
+    min_battery_percent: int = 20
+    cooldown_s: Seconds = 300.0
+
+
+class RunnerSpec(Value, frozen=True):
+    """Which executable times on the device: a file of harness/runners, and where it is from."""
+
+    tool: str = "benchmark_model"
+    version: str | None = None
+    path: str | None = None
+    sha256: str | None = None
+
+
+class AndroidSpec(Value, frozen=True, tag_field="kind", tag="android"):
+    """A phone, through one of the files of harness/transports."""
+
+    transport: str = "adb_usb"
+    serial: str | None = None
+    address: str | None = None
+    threads: tuple[Positive, ...] = (1,)
+    affinity: str = "all"
+    delegate: tuple[Literal["cpu", "gpu", "npu"], ...] = ("cpu",)
+    runner: RunnerSpec = RunnerSpec()
+    work_dir: str = "/data/local/tmp"
+    guards: Guards = Guards()
+    connect_timeout_s: Seconds = 30.0
+    launch_timeout_s: Seconds = 300.0
+
+
+DeviceSpec = HostSpec | AndroidSpec | ArmSpec
+
+
+class DevicesFile(Value, frozen=True):
+    """devices.yaml, whole."""
+
+    devices: dict[str, DeviceSpec]
+
+
+def kind_of(spec: DeviceSpec) -> str:
+    """'host', 'android' or 'arm64-emulated'."""
+    return str(spec.__struct_config__.tag)

@@ -1,0 +1,361 @@
+"""The domain, from the plan to the report. Frozen values; durations are integer `_ns`, sizes
+integer `_bytes`; what is unknown is `None`, and somewhere near it stands the reason.
+
+The structs are also the JSON: `Report` encodes to the report file field by field, so a field
+added here is a field added to the contract. Only extend, and give new fields a default.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+SCHEMA_VERSION = 1
+
+Level = Literal["info", "warning", "serious", "invalid"]
+Status = Literal["ok", "suspect", "invalid", "failed"]
+Direction = Literal["lower", "higher"]
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all domain types."""
+
+
+# --- doubts and failures ---------------------------------------------------------------------
+
+
+class Finding(Value, frozen=True):
+    """A doubt about a number. `info` explains, `warning` qualifies; one `serious` finding makes
+    a case `suspect`, one `invalid` finding means that its numbers must not be used."""
+
+    level: Level
+    code: str
+    message: str
+    mend: str = ""
+
+
+class Failure(Value, frozen=True):
+    """Why a case ended early: the stage it was in, and whether another try may help."""
+
+    stage: str
+    transient: bool
+    message: str
+    mend: str = ""
+
+
+# --- artifacts -------------------------------------------------------------------------------
+
+
+class TensorInfo(Value, frozen=True):
+    """An input or output of a model. `scale` and `zero_point` are None unless quantized."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float | None = None
+    zero_point: int | None = None
+
+
+class LayerSize(Value, frozen=True):
+    """Bytes of the constants one operator owns."""
+
+    name: str
+    op: str
+    size_bytes: int
+    parameters: int
+    macs: int | None = None
+
+
+class Artifact(Value, frozen=True):
+    """One .tflite file and what is known of it without running it.
+
+    `variant` names the row; `model` and `recipe` are None for a file the user brought.
+    `parameters` counts the elements of all weight tensors, `sparsity` the share of them that is
+    zero (0 to 1), `macs` the multiply-accumulates of one inference.
+    """
+
+    variant: str
+    path: str
+    sha256: str
+    size_bytes: int
+    gzip_bytes: int
+    model: str | None = None
+    recipe: str | None = None
+    options: dict[str, object] = {}
+    weights: str | None = None
+    trained: bool | None = None
+    parameters: int | None = None
+    sparsity: float | None = None
+    macs: int | None = None
+    inputs: tuple[TensorInfo, ...] = ()
+    outputs: tuple[TensorInfo, ...] = ()
+    signature: str | None = None
+    ops: dict[str, int] = {}
+    weight_bytes: dict[str, int] = {}
+    layers: tuple[LayerSize, ...] = ()
+    float_parent: str | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+# --- devices ---------------------------------------------------------------------------------
+
+
+class DeviceFacts(Value, frozen=True):
+    """What the device said of itself. `identity` is what a baseline must share with a candidate."""
+
+    name: str
+    kind: str
+    identity: str
+    model: str | None = None
+    os: str | None = None
+    abi: str | None = None
+    cpu: str | None = None
+    cores: int | None = None
+    ram_bytes: int | None = None
+    emulated: bool = False
+    runtimes: dict[str, str] = {}
+    extra: dict[str, str] = {}
+
+
+class Conditions(Value, frozen=True):
+    """The state of the device at one moment, before or after a launch."""
+
+    load_average: float | None = None
+    other_cpu_share: float | None = None
+    frequency_khz: tuple[int, ...] = ()
+    governor: str | None = None
+    temperature_c: float | None = None
+    thermal_status: int | None = None
+    battery_percent: int | None = None
+    on_battery: bool | None = None
+
+
+# --- plan ------------------------------------------------------------------------------------
+
+
+class Case(Value, frozen=True, order=True):
+    """One row of the table: an artifact on a device in one configuration."""
+
+    variant: str
+    device: str
+    runtime: str
+    delegate: str = "cpu"
+    threads: int = 1
+
+    @property
+    def id(self) -> str:
+        """Unique within a run."""
+        return f"{self.variant}@{self.device}/{self.runtime}/{self.delegate}/t{self.threads}"
+
+
+class Timing(Value, frozen=True):
+    """How long one launch goes on: iterations until `min_time_ns` have passed, at least
+    `min_iterations` and at most `max_iterations`; warm-up likewise, kept and not used."""
+
+    min_time_ns: int = 500_000_000
+    min_iterations: int = 5
+    max_iterations: int = 500
+    warmup_time_ns: int = 100_000_000
+    min_warmup: int = 1
+    max_warmup: int = 50
+
+
+class Plan(Value, frozen=True):
+    """All that decides what is measured and in which order; nothing of how it went."""
+
+    cases: tuple[Case, ...]
+    seed: int = 0
+    launches: int | None = None
+    min_launches: int = 7
+    max_launches: int = 200
+    target_ci: float = 0.03
+    time_budget_s: float | None = 60.0
+    timing: Timing = Timing()
+    budget: str | None = None
+    data: str | None = None
+    untrained: bool = False
+    quick: bool = False
+
+
+# --- observations ----------------------------------------------------------------------------
+
+
+class Outputs(Value, frozen=True):
+    """What the model answered to the first examples of the input set, dequantized; at most 16
+    values of each answer are kept."""
+
+    values: tuple[tuple[float, ...], ...]
+    finite: bool
+    constant: bool | None
+    input_source: str
+
+
+class Launch(Value, frozen=True):
+    """Raw observations of one fresh process. `index` is the round (0, 1, ...) within its case,
+    `order` the place in the order of measurement on its device. What could not be observed is
+    None and `absent` maps the field's name to the reason."""
+
+    case: str
+    index: int
+    order: int
+    started_at: str
+    wall_ns: int
+    init_ns: int | None = None
+    first_inference_ns: int | None = None
+    warmup_ns: tuple[int, ...] = ()
+    latency_ns: tuple[int, ...] = ()
+    rss_before_load_bytes: int | None = None
+    rss_after_load_bytes: int | None = None
+    peak_rss_bytes: int | None = None
+    rss_anon_bytes: int | None = None
+    rss_file_bytes: int | None = None
+    pss_bytes: int | None = None
+    arena_bytes: int | None = None
+    clock_resolution_ns: int | None = None
+    counters: dict[str, int] = {}
+    outputs: Outputs | None = None
+    before: Conditions | None = None
+    after: Conditions | None = None
+    absent: dict[str, str] = {}
+    notes: tuple[Finding, ...] = ()
+
+
+# --- estimates -------------------------------------------------------------------------------
+
+
+class Estimate(Value, frozen=True):
+    """A point with its interval. `confidence` is the level really reached (0 to 1), `n` the
+    number of independent observations, which for timings is launches."""
+
+    point: float
+    ci_low: float
+    ci_high: float
+    confidence: float
+    n: int
+
+    @property
+    def half_width(self) -> float:
+        """Relative half-width: 0.03 means +-3 %."""
+        return (self.ci_high - self.ci_low) / 2 / abs(self.point) if self.point else 0.0
+
+
+class Measurement(Value, frozen=True):
+    """One metric of one case. Either `point` is a number, or `absent_because` says why not.
+    An interval that n cannot support is None, with the reason under its name in `absent`;
+    likewise each percentile. `confidence` and `n` are of the interval."""
+
+    unit: str
+    point: float | None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    confidence: float | None = None
+    n: int = 0
+    min: float | None = None
+    p50: float | None = None
+    p90: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    mean: float | None = None
+    std: float | None = None
+    absent: dict[str, str] = {}
+    absent_because: str | None = None
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """The point with its interval; None if either is missing."""
+        if self.point is None or self.ci_low is None or self.ci_high is None:
+            return None
+        return Estimate(
+            point=self.point,
+            ci_low=self.ci_low,
+            ci_high=self.ci_high,
+            confidence=self.confidence or 0.0,
+            n=self.n,
+        )
+
+
+class MetricSpec(Value, frozen=True):
+    """What a metric is: its unit ("ns", "bytes", "1", "count") and which way is better.
+    An `exact` metric has no sampling error and needs no interval."""
+
+    name: str
+    unit: str
+    direction: Direction
+    title: str
+    exact: bool = False
+
+
+class Evidence(Value, frozen=True):
+    """All that a metric or a check may look at: one case, whole. `metrics` is empty while the
+    metrics are being extracted."""
+
+    case: Case
+    plan: Plan
+    artifact: Artifact
+    launches: tuple[Launch, ...]
+    device: DeviceFacts
+    metrics: dict[str, Measurement] = {}
+    failure: Failure | None = None
+
+
+# --- report ----------------------------------------------------------------------------------
+
+
+class CaseReport(Value, frozen=True):
+    """A case with its numbers, its doubts and every raw observation."""
+
+    variant: str
+    device: str
+    runtime: str
+    delegate: str
+    threads: int
+    status: Status
+    metrics: dict[str, Measurement]
+    launches: tuple[Launch, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    failure: Failure | None = None
+
+    @property
+    def case(self) -> Case:
+        """The row's key."""
+        return Case(
+            variant=self.variant,
+            device=self.device,
+            runtime=self.runtime,
+            delegate=self.delegate,
+            threads=self.threads,
+        )
+
+
+class Tool(Value, frozen=True):
+    """What wrote the report."""
+
+    name: str
+    version: str
+
+
+class Stopped(Value, frozen=True):
+    """Why measuring ended, and the worst relative half-width reached (None if unknown)."""
+
+    reason: Literal["target_ci", "time_budget", "launches", "max_launches", "interrupted", "failed"]
+    worst_half_width: float | None = None
+
+
+class Report(Value, frozen=True):
+    """Everything a renderer needs; see docs/reference/report.md for the JSON."""
+
+    schema_version: int
+    tool: Tool
+    run_id: str
+    started_at: str
+    host: dict[str, object]
+    plan: Plan
+    command: tuple[str, ...] = ()
+    finished_at: str | None = None
+    stopped: Stopped | None = None
+    devices: tuple[DeviceFacts, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
+    cases: tuple[CaseReport, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    verdict: dict[str, object] | None = None

@@ -1,0 +1,1 @@
+"""Folders of images, the demo data set, input sets and representative data."""

@@ -1,0 +1,1 @@
+"""A phone in software: adbd's protocol on a loopback socket."""

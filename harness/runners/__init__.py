@@ -1,0 +1,1 @@
+"""How to drive one benchmark executable on a device: flags, parsing, pinned download."""
