@@ -183,9 +183,9 @@ class Plan(Value, frozen=True):
 
 class Outputs(Value, frozen=True):
     """What the model answered to the first examples of the input set, dequantized; at most 16
-    values of each answer are kept."""
+    values of each answer are kept, None where one is not finite."""
 
-    values: tuple[tuple[float, ...], ...]
+    values: tuple[tuple[float | None, ...], ...]
     finite: bool
     constant: bool | None
     input_source: str
