@@ -19,6 +19,7 @@ import msgspec
 from harness import plan as planning
 from harness.core.errors import MeasurementError
 from harness.core.specs import DeviceSpec, kind_of
+from harness.core.stats import launch_medians, median_interval
 from harness.core.types import (
     Artifact,
     Case,
@@ -29,7 +30,6 @@ from harness.core.types import (
     Stopped,
     StopReason,
 )
-from harness.metrics import steering
 from harness.store import CaseFailure, Entry, RunFolder
 from harness.targets import Target
 
@@ -234,7 +234,7 @@ class _DeviceRun:
         return 1
 
     def _half_width(self, case: Case) -> float | None:
-        estimate = steering(self.launches[case])
+        estimate = median_interval(launch_medians(self.launches[case]))
         return None if estimate is None else estimate.half_width
 
     def _out_of_time(self, elapsed_ns: int) -> bool:
