@@ -58,12 +58,17 @@ class Journal(Value, frozen=True):
 class RunFolder:
     """One run on the disk. Made by `create` or `reopen`; appending is safe from any thread."""
 
-    def __init__(self, path: Path, header: Report, journal: Journal) -> None:
+    def __init__(self, path: Path, header: Report) -> None:
         self.path = path
         self.header = header
-        self.saved = journal
         self._file = (path / JOURNAL).open("ab")
-        _lock(self._file.fileno(), path)
+        try:
+            _lock(self._file.fileno(), path)
+            _cut_torn_line(path / JOURNAL)
+            self.saved = read_journal(path / JOURNAL)
+        except BaseException:
+            self._file.close()
+            raise
 
     @property
     def logs(self) -> Path:
@@ -115,19 +120,25 @@ def create(out: Path, header: Report) -> RunFolder:
         raise UsageError(
             f"cannot write to {out}: {error.strerror}", "choose another folder with --out"
         ) from None
-    return RunFolder(path, header, Journal())
+    return RunFolder(path, header)
 
 
 def reopen(path: Path) -> RunFolder:
     """A run that ended early, ready to go on: a line cut short is cut off the journal."""
-    header = decode((path / HEADER).read_bytes(), path / HEADER)
-    journal = path / JOURNAL
-    if journal.exists():
-        data = journal.read_bytes()
-        whole = data.rfind(b"\n") + 1
-        if whole < len(data):
-            os.truncate(journal, whole)
-    return RunFolder(path, header, read_journal(journal))
+    try:
+        data = (path / HEADER).read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"{path} is not a run folder: {error.strerror}", "python -m harness history lists runs"
+        ) from None
+    return RunFolder(path, decode(data, path / HEADER))
+
+
+def _cut_torn_line(journal: Path) -> None:
+    data = journal.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data):
+        os.truncate(journal, whole)
 
 
 def read_journal(path: Path) -> Journal:
