@@ -12,16 +12,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import commands, output, store
+from harness import commands, output
 from harness.core.errors import (
     EXIT_INTERRUPTED,
     EXIT_MEASUREMENT,
     EXIT_OK,
     UsageError,
 )
-from harness.core.types import Report
 
 if TYPE_CHECKING:
+    from harness.core.types import Report
     from harness.session import Request
 
 HELP = "build, measure and report: the main job"
@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, save, print; the exit status tells whether every case has a number."""
-    from harness import session
+    from harness import session, store
     from harness.progress import Narrator
 
     wanted = output.asked(args)

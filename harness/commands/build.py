@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from harness import commands, config, files
-from harness.core import units
+from harness import commands
 from harness.core.errors import EXIT_MEASUREMENT, EXIT_OK
 
 HELP = "build variants, do not measure"
@@ -26,7 +25,9 @@ def run(args: argparse.Namespace) -> int:
     """Build, print a line per artifact: name, size, path."""
     import sys
 
+    from harness import config, files
     from harness.build import builder, representative
+    from harness.core import units
     from harness.progress import Narrator
 
     project = config.load_project(args.project)
