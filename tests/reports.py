@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import random
-import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from harness.core.stats import measure, measure_iterations
 from harness.core.types import (
     Artifact,
     Case,
@@ -170,31 +170,6 @@ def launches_of(
     return tuple(made)
 
 
-def measured(unit: str, values: Iterable[float], *, tails: bool = False) -> Measurement:
-    """A measurement of one value per launch. The interval is the range of the middle values."""
-    ordered = sorted(values)
-    n = len(ordered)
-    point = statistics.median(ordered)
-    cut = n // 7
-    enough = n >= 5
-    few = {} if enough else {"ci": f"needs at least 5 launches, there are {n}"}
-    return Measurement(
-        unit=unit,
-        point=point,
-        ci_low=ordered[cut] if enough else None,
-        ci_high=ordered[n - 1 - cut] if enough else None,
-        confidence=0.95 if enough else None,
-        n=n,
-        min=ordered[0],
-        p50=point,
-        p90=ordered[int(0.9 * (n - 1))] * (1.05 if tails else 1.0),
-        p95=ordered[int(0.95 * (n - 1))] * (1.08 if tails else 1.0) if tails else None,
-        mean=statistics.fmean(ordered),
-        std=statistics.pstdev(ordered),
-        absent={"p99": "needs at least 1000 iterations", **few},
-    )
-
-
 def exact(unit: str, value: float) -> Measurement:
     """A measurement without sampling error."""
     return Measurement(unit=unit, point=value, n=1)
@@ -205,27 +180,17 @@ def case_report(
 ) -> CaseReport:
     """A case that went well."""
     launches = launches_of(case, shape, count=count, iterations=iterations, rng=rng, stride=stride)
-    pooled = sorted(ns for launch in launches for ns in launch.latency_ns)
-    latency = measured("ns", (statistics.median(x.latency_ns) for x in launches), tails=True)
-    p90 = pooled[int(0.9 * (len(pooled) - 1))]
-    p95 = pooled[int(0.95 * (len(pooled) - 1))]
     n = 400
     half = 1.96 * (shape.accuracy * (1 - shape.accuracy) / n) ** 0.5
     metrics = {
         "size": exact("bytes", shape.size),
         "gzip_size": exact("bytes", shape.gzip),
-        "init": measured("ns", (x.init_ns or 0 for x in launches)),
-        "first_inference": measured("ns", (x.first_inference_ns or 0 for x in launches)),
-        "latency": replace(latency, p90=p90, p95=p95),
-        "latency_mean": measured("ns", (statistics.fmean(x.latency_ns) for x in launches)),
-        "latency_p90": replace(latency, point=p90, ci_low=p90 * 0.97, ci_high=p90 * 1.03),
-        "latency_p95": replace(latency, point=p95, ci_low=p95 * 0.96, ci_high=p95 * 1.05),
-        "latency_p99": Measurement(
-            unit="ns", point=None, absent_because="needs at least 1000 iterations"
-        ),
-        "peak_rss": measured("bytes", (x.peak_rss_bytes or 0 for x in launches)),
-        "rss_anonymous": measured("bytes", (x.rss_anon_bytes or 0 for x in launches)),
-        "rss_file": measured("bytes", (x.rss_file_bytes or 0 for x in launches)),
+        "init": measure([x.init_ns or 0 for x in launches], "ns"),
+        "first_inference": measure([x.first_inference_ns or 0 for x in launches], "ns"),
+        "latency": measure_iterations([x.latency_ns for x in launches], "ns"),
+        "peak_rss": measure([x.peak_rss_bytes or 0 for x in launches], "bytes"),
+        "rss_anon": measure([x.rss_anon_bytes or 0 for x in launches], "bytes"),
+        "rss_file": measure([x.rss_file_bytes or 0 for x in launches], "bytes"),
         "accuracy": Measurement(
             unit="1",
             point=shape.accuracy,

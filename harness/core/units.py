@@ -53,6 +53,12 @@ def memory(size_bytes: float | None) -> str:
     return ABSENT if size_bytes is None else f"{significant(size_bytes / 2**20)} MiB"
 
 
+def exact(value: float) -> str:
+    """All digits, for machines: whole numbers without a point."""
+    whole = float(value).is_integer() and abs(value) < 2**53
+    return str(int(value)) if whole else repr(value)
+
+
 def percent(share: float | None) -> str:
     """0.031 -> '3.1 %'."""
     return ABSENT if share is None else f"{significant(share * 100, 2)} %"
@@ -128,6 +134,11 @@ def printable(text: str) -> str:
     return "".join(
         c if c.isprintable() or unicodedata.category(c) == "Zs" else _escape(c) for c in text
     )
+
+
+def printable_lines(lines: Iterable[str]) -> str:
+    """Each line printable, and only these line breaks."""
+    return "\n".join(printable(line) for line in lines if line)
 
 
 def name(text: str) -> str:

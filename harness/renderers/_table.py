@@ -26,6 +26,7 @@ GAP = 2
 NAME_WIDTH = 22  # what a long variant name gets before it is folded
 NAME_LINES = 3  # ... and how often, before its middle is cut out
 NEVER = 1000  # the importance of a column that only `--columns` shows
+USUAL = 99  # ... and of the last one that is no speciality
 CORE = 12  # ... and of the last one that must be there if it can at all
 
 
@@ -80,7 +81,7 @@ _IMPORTANCE = {
     "size_bar": 15,
     "latency_p95": 16,
     "first_inference": 17,
-    "rss_anonymous": 18,
+    "rss_anon": 18,
     "rss_file": 19,
     "auc": 20,
     "agreement": 21,
@@ -142,12 +143,10 @@ def _metric(metric: str, rows: list[view.Row], *, interval: bool) -> Column:
     for cell, value in zip(cells, found, strict=True):
         if value is None:
             cell.stylize(QUIET)
-    points = [m.point for m in found if m is not None and m.point is not None]
-    best = max(points) if view.direction(metric) == "higher" else min(points)
-    if len(set(points)) > 1:
-        for cell, m in zip(cells, found, strict=True):
-            if m is not None and m.point == best:
-                cell.stylize("bold")
+    best = view.best(metric, rows)
+    for cell, m in zip(cells, found, strict=True):
+        if m is not None and m.point == best:
+            cell.stylize("bold")
     label = "" if scale.label in ("ratio", "count") else scale.label
     head = (view.title(metric), label)
     return Column(metric, head, cells, _IMPORTANCE.get(metric, _OTHERS), right=True)
@@ -218,7 +217,7 @@ def _names(rows: list[view.Row]) -> list[Text]:
     for row in rows:
         text = plain(shorten(units.name(row.case.variant), NAME_WIDTH * NAME_LINES - 8))
         if row.mark in ("recommended", "runner-up"):
-            text = Text(f"{MARKS[row.mark]} ", style=GOOD) + text
+            text = Text.assemble((f"{MARKS[row.mark]} ", GOOD), text)
             text.stylize("bold" if row.mark == "recommended" else "")
         text.append(" †" if row.untrained and untrained else "", style=QUIET)
         text.append(" ‡" if row.emulated and emulated else "", style=QUIET)

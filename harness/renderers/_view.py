@@ -36,7 +36,7 @@ TITLES = {
     "latency_p95": "p95",
     "latency_p99": "p99",
     "peak_rss": "peak RSS",
-    "rss_anonymous": "anonymous",
+    "rss_anon": "anonymous",
     "rss_file": "file-backed",
     "pss": "PSS",
     "arena": "arena",
@@ -74,7 +74,8 @@ def direction(metric: str) -> Direction:
 def metrics_of(report: Report) -> list[str]:
     """All metrics that any case names, measured or absent, in reading order."""
     named = {name for case in report.cases for name in case.metrics}
-    named |= {t for t in _TAILS for case in report.cases if measured(case, t) is not None}
+    if "latency" in named:
+        named |= _TAILS.keys()
     return [m for m in TITLES if m in named] + sorted(named - TITLES.keys())
 
 
@@ -83,7 +84,8 @@ def measured(case: CaseReport, metric: str) -> Measurement | None:
     without an interval."""
     m = case.metrics.get(metric)
     if m is None and metric in _TAILS and (whole := case.metrics.get("latency")) is not None:
-        m = Measurement(unit=whole.unit, point=getattr(whole, _TAILS[metric]))
+        field = _TAILS[metric]
+        m = Measurement(unit=whole.unit, point=getattr(whole, field))
     return None if m is None or m.point is None else m
 
 
@@ -95,13 +97,18 @@ def point(case: CaseReport, metric: str) -> float | None:
 
 def why_absent(case: CaseReport, metric: str) -> str:
     """The reason for a metric without a point."""
-    m = case.metrics.get(metric)
+    m, whole = case.metrics.get(metric), case.metrics.get("latency")
+    if m is None and metric in _TAILS and whole is not None:
+        return whole.absent_because or whole.absent.get(_TAILS[metric], "not measured")
     if m is not None and m.absent_because:
         return m.absent_because
     return case.failure.message if case.failure else "not measured"
 
 
 # --- the verdict -----------------------------------------------------------------------------
+
+
+OUTCOMES = ("met", "missed", "undecided")
 
 
 class BudgetLine(NamedTuple):
@@ -146,13 +153,18 @@ def verdict_of(report: Report) -> VerdictView | None:
     )
     return VerdictView(
         recommended=text("recommended"),
-        reason=text("reason") or "",
+        reason=_without(text("recommended"), text("reason") or ""),
         runner_up=text("runner_up"),
-        runner_up_reason=text("runner_up_reason") or "",
+        runner_up_reason=_without(text("runner_up"), text("runner_up_reason") or ""),
         pareto=tuple(map(str, raw.get("pareto") or ())),
         budgets=budgets,
         notes=tuple(map(str, raw.get("notes") or ())),
     )
+
+
+def _without(name: str | None, reason: str) -> str:
+    """A reason is shown behind its name and need not repeat it."""
+    return reason.removeprefix(f"{name}: ") if name else reason
 
 
 def names_case(name: str | None, case: CaseReport) -> bool:
@@ -322,6 +334,15 @@ def _sort_key(report: Report, sort: str) -> Any:
     return key
 
 
+def best(metric: str, rows: Sequence[Row]) -> float | None:
+    """The best point among the cases that may be used; None if there is no choice."""
+    usable = [r.case for r in rows if r.case.status in ("ok", "suspect")]
+    points = {p for case in usable if (p := point(case, metric)) is not None}
+    if len(points) < 2:
+        return None
+    return max(points) if direction(metric) == "higher" else min(points)
+
+
 def unknown_column(name: str, known: Iterable[str]) -> UsageError:
     """The one line for a mistyped `--sort` or `--columns`."""
     import difflib
@@ -368,9 +389,11 @@ def findings_of(report: Report) -> list[Doubts]:
     varying = _varying(report.cases)
     for finding in report.findings:
         add(finding, None)
+    told = {finding for case in report.cases for finding in case.findings}
     for artifact in report.artifacts:
         for finding in artifact.findings:
-            add(finding, artifact.variant)
+            if finding not in told:
+                add(finding, units.name(artifact.variant))
     for case in report.cases:
         for finding in case.findings:
             add(finding, label(case, varying))
@@ -400,12 +423,19 @@ def some(names: Sequence[str], most: int = 6) -> str:
 
 
 def never_measured(report: Report) -> dict[str, str]:
-    """Metric -> reason, of the metrics that no case has."""
+    """Metric -> reason, of the metrics that no case has. The tails of a latency that is itself
+    absent go without saying."""
+    absent = [m for m in metrics_of(report) if all(point(c, m) is None for c in report.cases)]
+    if "latency" in absent:
+        absent = [m for m in absent if m not in _TAILS]
     return {
-        metric: why_absent(next(c for c in report.cases if metric in c.metrics), metric)
-        for metric in metrics_of(report)
-        if all(point(case, metric) is None for case in report.cases)
+        metric: why_absent(next(c for c in report.cases if _names(c, metric)), metric)
+        for metric in absent
     }
+
+
+def _names(case: CaseReport, metric: str) -> bool:
+    return metric in case.metrics or (metric in _TAILS and "latency" in case.metrics)
 
 
 def stopped_text(report: Report) -> str:
@@ -420,3 +450,33 @@ def stopped_text(report: Report) -> str:
         "interrupted": "it was interrupted",
         "failed": "every case failed",
     }[report.stopped.reason]
+
+
+def how_measured(report: Report) -> list[str]:
+    """On what, how often, why it ended: one sentence each, not yet made printable."""
+    counts = [len(c.launches) for c in report.cases]
+    sentences: list[str] = []
+    for device in report.devices:
+        parts = [device.model or device.name, device.os or "", f"{device.cores} cores"]
+        known = [p for p in parts if p and p != "None cores"]
+        versions = " ".join(f"{k} {v}" for k, v in sorted(device.runtimes.items()))
+        sentences.append(f"{device.name}: {', '.join([*known, versions] if versions else known)}")
+    if any(counts):
+        low, high = min(counts), max(counts)
+        times = f"{low}" if low == high else f"{low} to {high}"
+        sentences.append(
+            f"{times} launch{'' if times == '1' else 'es'} per case, interleaved in seeded order"
+            f" (seed {report.plan.seed})"
+        )
+    if stopped := stopped_text(report):
+        worst = report.stopped.worst_half_width if report.stopped else None
+        reached = f"; widest interval ±{units.percent(worst)}" if worst is not None else ""
+        sentences.append(f"stopped because {stopped}{reached}")
+    return sentences
+
+
+def command_line(report: Report) -> str:
+    """The exact command to repeat it, quoted for a shell."""
+    import shlex
+
+    return shlex.join(report.command)

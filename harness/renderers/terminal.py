@@ -207,7 +207,7 @@ def _failures(report: Report) -> list[RenderableType]:
             key = (case.failure.stage, case.failure.message, case.failure.mend)
             alike.setdefault(key, []).append(labels[case.case.id])
     for (stage, message, mend), names in alike.items():
-        about = Text("✗ ", style=BAD) + plain(f"{view.some(_short(names))}")
+        about = Text.assemble(("✗ ", BAD), plain(view.some(_short(names))))
         about.append(units.printable(f" failed in {stage}"), style=QUIET)
         parts += [Padding(about, (0, 0, 0, 2)), _said(message, mend)]
     return parts
@@ -237,30 +237,13 @@ def _short(names: Iterable[str]) -> list[str]:
 def _said(message: str, mend: str) -> Padding:
     lines: list[RenderableType] = [plain(message)]
     if mend:
-        lines.append(Text("→ ", style=GOOD) + plain(mend))
+        lines.append(Text.assemble(("→ ", GOOD), plain(mend)))
     return Padding(Group(*lines), (0, 0, 0, 4))
 
 
 def _how(report: Report) -> list[RenderableType]:
     """One paragraph: on what, how often, why it ended."""
-    counts = [len(c.launches) for c in report.cases]
-    sentences = []
-    for device in report.devices:
-        parts = [device.model or device.name, device.os or "", f"{device.cores} cores"]
-        known = [p for p in parts if p and p != "None cores"]
-        versions = " ".join(f"{k} {v}" for k, v in sorted(device.runtimes.items()))
-        sentences.append(f"{device.name}: {', '.join([*known, versions] if versions else known)}")
-    if any(counts):
-        low, high = min(counts), max(counts)
-        times = f"{low}" if low == high else f"{low} to {high}"
-        sentences.append(
-            f"{times} launch{'' if times == '1' else 'es'} per case, interleaved in seeded order"
-            f" (seed {report.plan.seed})"
-        )
-    if stopped := view.stopped_text(report):
-        worst = report.stopped.worst_half_width if report.stopped else None
-        reached = f"; widest interval ±{units.percent(worst)}" if worst is not None else ""
-        sentences.append(f"stopped because {stopped}{reached}")
+    sentences = view.how_measured(report)
     if not sentences:
         return []
     return [_heading("Measured"), *(Padding(plain(s), (0, 0, 0, 2)) for s in sentences)]
@@ -272,23 +255,20 @@ def _verdict(report: Report) -> list[RenderableType]:
     if verdict is None:
         return []
     lines: list[RenderableType] = []
-    if verdict.recommended:
-        lines.append(Text("★ ", style=GOOD) + Text(units.printable(verdict.recommended), "bold"))
-    if verdict.reason:
-        lines.append(plain(verdict.reason))
-    if verdict.runner_up:
-        text = Text("☆ ", style=GOOD) + Text(units.printable(verdict.runner_up), "bold")
-        if verdict.runner_up_reason:
-            text.append(units.printable(f": {verdict.runner_up_reason}"), style="not bold")
-        lines.append(text)
+    for mark, name, said in (
+        ("★", verdict.recommended, verdict.reason),
+        ("☆", verdict.runner_up, verdict.runner_up_reason),
+    ):
+        if name is None:
+            lines += [plain(said)] if said else []
+            continue
+        text = Text.assemble((f"{mark} ", GOOD), (units.name(name), "bold"))
+        lines.append(text.append(f": {units.printable(said)}" if said else ""))
     for budget in verdict.budgets:
-        counts = {o: sum(v == o for v in budget.outcomes.values()) for o in _OUTCOMES}
+        counts = {o: sum(v == o for v in budget.outcomes.values()) for o in view.OUTCOMES}
         said = ", ".join(f"{n} {o}" for o, n in counts.items() if n)
         lines.append(plain(f"{budget.text}: {said}"))
     lines += [plain(note) for note in verdict.notes]
     style = GOOD if verdict.recommended else BAD
     panel = Panel(Group(*lines), title="Verdict", title_align="left", border_style=style)
     return [Text(""), panel]
-
-
-_OUTCOMES = ("met", "missed", "undecided")
