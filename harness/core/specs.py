@@ -54,10 +54,12 @@ class VariantsFile(Value, frozen=True):
 
 
 class HostSpec(Value, frozen=True, tag_field="kind", tag="host"):
-    """This machine: a fresh process per launch."""
+    """This machine: a fresh process per launch. `python` maps a runtime to the interpreter that
+    has it, for runtimes that cannot live in the harness's own environment."""
 
     threads: tuple[Positive, ...] = (1,)
     runtime: str = "litert"
+    python: dict[str, str] = {}
     launch_timeout_s: Seconds = 300.0
 
 
