@@ -177,8 +177,8 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
 
 def start(job: Job, narrator: Narrator) -> tuple[store.RunFolder, dict[str, Path]]:
     """Build what is missing, prepare inputs, and open a run folder."""
-    artifacts, unbuilt = _artifacts(job, narrator)
-    inputs = _inputs(artifacts, job.request.seed)
+    artifacts, unbuilt = build_artifacts(job, narrator)
+    inputs = input_sets(artifacts, job.request.seed)
     header = Report(
         schema_version=SCHEMA_VERSION,
         tool=Tool(name="mobile-bench-harness", version=__version__),
@@ -226,7 +226,7 @@ def resume(path: Path, project_dir: Path | None, narrator: Narrator) -> Report:
                 f"{artifact.path} is no longer the file that the run measured",
                 "start a new run",
             )
-    return finish(folder, devices, _inputs(artifacts, planned.seed), narrator)
+    return finish(folder, devices, input_sets(artifacts, planned.seed), narrator)
 
 
 def conclude(folder: store.RunFolder, stopped: Stopped) -> Report:
@@ -246,7 +246,9 @@ def expected_launches(planned: Plan) -> dict[str, int]:
     return totals
 
 
-def _artifacts(job: Job, narrator: Narrator) -> tuple[dict[str, Artifact], tuple[Finding, ...]]:
+def build_artifacts(
+    job: Job, narrator: Narrator
+) -> tuple[dict[str, Artifact], tuple[Finding, ...]]:
     """(artifacts in the order asked for, a finding for each variant that could not be built)."""
     from harness.build import builder, representative
 
@@ -285,7 +287,7 @@ def _artifacts(job: Job, narrator: Narrator) -> tuple[dict[str, Artifact], tuple
     return artifacts, unbuilt
 
 
-def _inputs(artifacts: Mapping[str, Artifact], seed: int) -> dict[str, Path]:
+def input_sets(artifacts: Mapping[str, Artifact], seed: int) -> dict[str, Path]:
     """The input set of each artifact, made once and kept in the cache."""
     from harness.data.inputs import inputs_for
 
