@@ -91,7 +91,7 @@ def resolve(
             "add its url under imagenet: in variants.yaml, or say weights: random",
         )
 
-    url = _fill(source.url, options)
+    url = fill(source.url, options)
     target = keras_models_dir() / Path(urlsplit(url).path).name
     ledger = _Ledger(cache)
     expected = source.sha256 or ledger.digest(url)
@@ -115,7 +115,8 @@ def resolve(
     return Weights(IMAGENET, target, digest)
 
 
-def _fill(url: str, options: Mapping[str, object]) -> str:
+def fill(url: str, options: Mapping[str, object]) -> str:
+    """The URL with the model's options in place of the braces that name them."""
     try:
         return url.format_map(options)
     except (KeyError, IndexError, ValueError) as error:
