@@ -27,7 +27,6 @@ _DTYPES = frozenset(
         *("uint8", "uint16", "uint32", "uint64"),
     }
 )
-)
 
 # Operators whose only work is to bring a constant into the form in which another one wants it.
 _UNPACKING = frozenset({"DEQUANTIZE", "DENSIFY"})
