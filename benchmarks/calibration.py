@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.core.bootstrap import bootstrap
-from harness.core.compare import MetricComparison, compare
+from harness.core.compare import compare
+from harness.core.comparison import MetricComparison
 from harness.core.ratio import paired, unpaired
 from harness.core.sequential import decide, rounds_at
 from harness.core.series import drift, modes, neighbours, steady_state

@@ -1,6 +1,7 @@
 """Baseline against candidate: for every metric that both have a ratio, its interval, an outcome.
 
-The rule is that of `core/gate.py`.
+The rule is that of `core/gate.py`; `core/sameness.py` sees to it that like is compared with like,
+and `core/control.py` that a machine which changed between two runs is not taken for a model.
 
 **Many comparisons.** One interval in forty errs upwards; among forty, one false alarm is to be
 expected. So a regression also needs a one-sided p value against "at most 1 + t" that survives
@@ -15,21 +16,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import median
 from typing import Any
 
 import msgspec
 
-from harness.core import sameness, units
+from harness.core import control, sameness, units
+from harness.core.comparison import CaseComparison, Comparison, MetricComparison
 from harness.core.gate import Gate, Outcome, holm
 from harness.core.ratio import IntervalRatio, Ratio, from_intervals, paired, unpaired
 from harness.core.stats import CONFIDENCE, MIN_LAUNCHES, observed
 from harness.core.types import (
     Case,
     CaseReport,
-    Direction,
     Estimate,
-    Finding,
     Measurement,
     MetricSpec,
     Report,
@@ -37,78 +36,6 @@ from harness.core.types import (
 )
 
 _NOT_POSITIVE = "a value is not positive, so there is no ratio"
-
-# --- results ---------------------------------------------------------------------------------
-
-
-class MetricComparison(Value, frozen=True):
-    """One metric of one case. `ratio` is candidate over baseline, `paired` tells rounds of one
-    run from launches of two, the `p` values are one-sided and Holm-corrected. For an
-    inconclusive outcome `note` says why, and `more_launches` how many more of each side would
-    probably decide (None: none would, or it is not a matter of launches)."""
-
-    metric: str
-    unit: str
-    direction: Direction
-    baseline: float
-    candidate: float
-    outcome: Outcome
-    ratio: float | None = None
-    ci_low: float | None = None
-    ci_high: float | None = None
-    confidence: float | None = None
-    n: int = 0
-    exact: bool = False
-    paired: bool = False
-    p_regression: float | None = None
-    p_improvement: float | None = None
-    more_launches: int | None = None
-    note: str = ""
-
-
-class CaseComparison(Value, frozen=True):
-    """The metrics of one matched pair of cases, with what differs between the two. A finding
-    `invalid` has refused what was measured on the device; the file's own metrics remain."""
-
-    baseline: Case
-    candidate: Case
-    metrics: tuple[MetricComparison, ...] = ()
-    findings: tuple[Finding, ...] = ()
-
-
-class Comparison(Value, frozen=True):
-    """A whole comparison. `tests` is the number of metrics the correction was made for."""
-
-    baseline_run: str
-    candidate_run: str
-    max_regression: float
-    confidence: float
-    tests: int
-    cases: tuple[CaseComparison, ...] = ()
-    only_baseline: tuple[Case, ...] = ()
-    only_candidate: tuple[Case, ...] = ()
-    findings: tuple[Finding, ...] = ()
-
-    def with_outcome(self, outcome: Outcome) -> list[tuple[CaseComparison, MetricComparison]]:
-        """All metrics that came out so."""
-        return [(c, m) for c in self.cases for m in c.metrics if m.outcome == outcome]
-
-    @property
-    def outcome(self) -> Outcome:
-        """The gate's: a regression anywhere, else anything undecided or refused, else an
-        improvement, else no change. Nothing compared is inconclusive."""
-        found = {m.outcome for c in self.cases for m in c.metrics}
-        if "regression" in found:
-            return "regression"
-        if "inconclusive" in found or self.refusals or not found:
-            return "inconclusive"
-        return "improvement" if "improvement" in found else "no change"
-
-    @property
-    def refusals(self) -> list[Finding]:
-        """Why something was not compared."""
-        own = [f for c in self.cases for f in c.findings]
-        return [f for f in (*self.findings, *own) if f.level == "invalid"]
 
 
 # --- comparing -------------------------------------------------------------------------------
@@ -166,8 +93,7 @@ def compare(
         only_candidate=tuple(only_candidate),
         findings=tuple(findings),
     )
-    together = _moved_together(result)
-    return msgspec.structs.replace(result, findings=(*findings, *together))
+    return control.withhold(result)
 
 
 def _match(
@@ -335,29 +261,3 @@ def _row(m: _Metric, outcome: Outcome, **known: Any) -> MetricComparison:
         outcome=outcome,
         **known,
     )
-
-
-def _moved_together(comparison: Comparison) -> list[Finding]:
-    """A doubt that no single case raises: if every case became slower by much the same factor,
-    the machine changed, not the models."""
-    logs = [
-        math.log(m.ratio)
-        for case in comparison.cases
-        for m in case.metrics
-        if m.metric == "latency" and m.ratio is not None and not m.paired
-    ]
-    if len(logs) < 3:
-        return []
-    shift = median(logs)
-    if abs(shift) < math.log(1.05) or max(abs(x - shift) for x in logs) > abs(shift) / 2:
-        return []
-    low, high = (units.significant(math.exp(x)) for x in (min(logs), max(logs)))
-    return [
-        Finding(
-            level="warning",
-            code="all-moved-together",
-            message=f"all {len(logs)} latencies are {low} to {high} times the baseline's: "
-            "that looks like another state of the machine, not like other models",
-            mend="measure both sides in one run, where rounds are paired",
-        )
-    ]
