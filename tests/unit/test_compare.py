@@ -334,7 +334,7 @@ def test_family_wise_false_alarms() -> None:
 # --- properties ------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(medians, medians, st.floats(min_value=0, max_value=0.5))
 def test_swapping_the_sides_mirrors_the_answer(
     a: list[float], b: list[float], threshold: float
