@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from harness.core.bootstrap import bootstrap
 from harness.core.compare import compare
-from harness.core.comparison import MetricComparison
 from harness.core.ratio import paired, unpaired
 from harness.core.sequential import decide, rounds_at
 from harness.core.series import drift, modes, neighbours, steady_state
@@ -33,6 +32,7 @@ from harness.core.types import (
     CaseReport,
     Launch,
     Measurement,
+    MetricComparison,
     MetricSpec,
     Plan,
     Report,

@@ -21,24 +21,24 @@ from typing import Any
 import msgspec
 
 from harness.core import control, sameness, units
-from harness.core.comparison import CaseComparison, Comparison, MetricComparison
-from harness.core.gate import Gate, Outcome, holm
+from harness.core.gate import Gate, holm
 from harness.core.ratio import IntervalRatio, Ratio, from_intervals, paired, unpaired
 from harness.core.stats import CONFIDENCE, MIN_LAUNCHES, observed
 from harness.core.types import (
     Case,
+    CaseComparison,
     CaseReport,
+    Comparison,
     Estimate,
     Measurement,
+    MetricComparison,
     MetricSpec,
+    Outcome,
     Report,
     Value,
 )
 
 _NOT_POSITIVE = "a value is not positive, so there is no ratio"
-
-
-# --- comparing -------------------------------------------------------------------------------
 
 
 def compare(

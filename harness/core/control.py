@@ -21,8 +21,7 @@ from statistics import median
 import msgspec
 
 from harness.core import units
-from harness.core.comparison import CaseComparison, Comparison, MetricComparison
-from harness.core.types import Finding
+from harness.core.types import CaseComparison, Comparison, Finding, MetricComparison
 
 _CHANGED = ("regression", "improvement")
 _SHIFT = math.log(1.05)

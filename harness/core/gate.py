@@ -13,9 +13,8 @@ from statistics import NormalDist
 from typing import Literal
 
 from harness.core.stats import CONFIDENCE
-from harness.core.types import Direction, Estimate, Value
+from harness.core.types import Direction, Estimate, Outcome, Value
 
-Outcome = Literal["regression", "improvement", "no change", "inconclusive"]
 Side = Literal["above", "below", "between", "undecided"]
 
 _HOPELESS = 10_000  # more launches than anybody makes: the ratio sits on the threshold

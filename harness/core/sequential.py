@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.core.gate import Gate, Outcome
+from harness.core.gate import Gate
 from harness.core.ratio import paired
-from harness.core.types import Direction, Estimate, Value
+from harness.core.types import Direction, Estimate, Outcome, Value
 
 FIRST_LOOK = 7
 

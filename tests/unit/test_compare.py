@@ -11,10 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.core.compare import compare
-from harness.core.comparison import Comparison, MetricComparison
 from harness.core.gate import Gate, holm
 from harness.core.sequential import decide, rounds_at
-from harness.core.types import CaseReport, Estimate, Failure, Measurement
+from harness.core.types import (
+    CaseReport,
+    Comparison,
+    Estimate,
+    Failure,
+    Measurement,
+    MetricComparison,
+)
 from tests.strategies import (
     SPECS,
     artifact,

@@ -1,9 +1,13 @@
-"""What a comparison found, as values that a report, a gate or a sentence can be made from."""
+"""What is concluded from measurements: comparisons of two reports. They are part of a Report;
+how they come about is in `core/compare.py`."""
 
 from __future__ import annotations
 
-from harness.core.gate import Outcome
-from harness.core.types import Case, Direction, Finding, Value
+from typing import Literal
+
+from harness.core.base import Case, Direction, Finding, Value
+
+Outcome = Literal["regression", "improvement", "no change", "inconclusive"]
 
 
 class MetricComparison(Value, frozen=True):
