@@ -256,13 +256,15 @@ class Measurement(Value, frozen=True):
 
 class MetricSpec(Value, frozen=True):
     """What a metric is: its unit ("ns", "bytes", "1", "count") and which way is better.
-    An `exact` metric has no sampling error and needs no interval."""
+    An `exact` metric has no sampling error and needs no interval. Only `gated` metrics are
+    compared with a baseline: each one more makes the correction for many comparisons stricter."""
 
     name: str
     unit: str
     direction: Direction
     title: str
     exact: bool = False
+    gated: bool = True
 
 
 class Evidence(Value, frozen=True):

@@ -193,6 +193,7 @@ def launch(request: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
         request["max_warmup"],
         between,
     )
+    warm = memory.read()
     say(stage="iterations")
     between()
     latency = timed(
@@ -212,6 +213,8 @@ def launch(request: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
         "warmup_ns": warmup,
         "latency_ns": latency,
         **memory.observe(before, loaded, ran),
+        "rss_warm_bytes": warm.get("VmRSS"),
+        "rss_end_bytes": ran.get("VmRSS"),
         "clock_resolution_ns": max(1, round(get_clock_info("perf_counter").resolution * 1e9)),
         "outputs": observed,
         "absent": memory.absent,
