@@ -241,7 +241,7 @@ class Connection:
         if not self._authorised or not packet.arg0:
             return
         name = bytes(packet.data).rstrip(b"\0")
-        service = services.find(name)
+        service = services.find(name, self._phone.profile.features)
         if service is None:
             self.send(Packet(CLSE, 0, packet.arg0))
             return

@@ -11,7 +11,7 @@ import shutil
 import struct
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from harness.emulator import sync
@@ -37,9 +37,11 @@ STDIN, STDOUT, STDERR, EXIT, CLOSE_STDIN = 0, 1, 2, 3, 4
 UNPLUG_DELAY_S = 0.5
 
 
-def find(name: bytes) -> Service | None:
-    """The service for `shell,v2,raw:ls`; None if this phone has no such service."""
-    kind = name.partition(b":")[0].split(b",")[0]
+def find(name: bytes, features: Sequence[str]) -> Service | None:
+    """The service for `shell,v2,raw:ls`; None if a phone with these features has no such one."""
+    kind, *options = name.partition(b":")[0].split(b",")
+    if b"v2" in options and "shell_v2" not in features:
+        return None
     return {b"shell": shell, b"exec": execute, b"sync": _sync}.get(kind)
 
 
@@ -47,8 +49,6 @@ def shell(name: bytes, stream: Stream, phone: Phone, unplug: Callable[[], None])
     """`shell:COMMAND` merges the outputs; `shell,v2...:COMMAND` frames them and the exit status."""
     options, _, command = name.partition(b":")
     framed = b"v2" in options.split(b",")
-    if framed and "shell_v2" not in phone.profile.features:
-        return
     _Command(command, stream, phone, unplug, framed).run()
 
 
