@@ -79,14 +79,16 @@ class Guards(Value, frozen=True):
 class RunnerSpec(Value, frozen=True):
     """Which executable times on the device: a file of harness/runners, and where it is from: a
     file here (`path`), one that is already on the device (`device_path`), or a download of
-    `version`. `dialect` is of its flags and output: A the classic Interpreter's tool, B LiteRT's;
-    `auto` asks the executable."""
+    `version` (from `url`, in which {version} and {platform} are filled in). `dialect` is of its
+    flags and output: A the classic Interpreter's tool, B LiteRT's; `auto` asks the executable.
+    """
 
     tool: str = "benchmark_model"
     version: str | None = None
     path: str | None = None
     device_path: str | None = None
     sha256: str | None = None
+    url: str | None = None
     dialect: Literal["auto", "A", "B"] = "auto"
 
 

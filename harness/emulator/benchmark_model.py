@@ -11,13 +11,15 @@ from __future__ import annotations
 import os
 import random
 import resource
-import signal
 import struct
 import sys
 import time
 from pathlib import Path
+from typing import Any, NoReturn
 
-BASE = {
+Flags = dict[str, Any]
+
+BASE: Flags = {
     "graph": "",
     "num_runs": 50,
     "min_secs": 1.0,
@@ -33,7 +35,7 @@ BASE = {
     "input_layer_value_range": "",
     "help": False,
 }
-DIALECTS = {
+DIALECTS: dict[str, Flags] = {
     "A": {
         "input_layer": "",
         "input_layer_shape": "",
@@ -76,7 +78,7 @@ class Failed(Exception):
     """Ends the tool with status 1, after its message."""
 
 
-def parse(argv: list[str], defaults: dict) -> dict:
+def parse(argv: list[str], defaults: Flags) -> Flags:
     """Flags by name; unknown ones are only warned about, as in the real tool."""
     flags, unknown = dict(defaults), []
     for argument in argv:
@@ -96,12 +98,12 @@ def parse(argv: list[str], defaults: dict) -> dict:
     return flags
 
 
-def usage(defaults: dict) -> None:
+def usage(defaults: Flags) -> None:
     """The table of flags, on standard error; the status is 1, as in the real tool."""
     lines = ["usage: benchmark_model <flags>", "Flags:"]
     kinds = {int: "int32", float: "float", bool: "bool", str: "string"}
     for name, value in defaults.items():
-        shown = str(value).lower() if isinstance(value, bool) else f"{value:g}" if value else ""
+        shown = str(value).lower() if isinstance(value, bool) else str(value)
         lines.append(f"\t{f'--{name}={shown}':47}\t{kinds[type(value)]}\toptional\t")
     say("\n".join(lines) + "\n", "ERROR")
 
@@ -109,18 +111,20 @@ def usage(defaults: dict) -> None:
 class Model:
     """The model behind the two calls the benchmark needs."""
 
-    def __init__(self, flags: dict) -> None:
+    def __init__(self, flags: Flags) -> None:
         if not flags["graph"]:
             raise Failed("Please specify the name of your TF Lite input file with --graph")
-        self._interpreter = None
+        self._interpreter: Any = None
         self._fixed_s = int(state("fixed_latency_us", "0")) / 1e6
+        self.init_us = 0
         if not self._fixed_s:
             self._load(flags)
 
-    def _load(self, flags: dict) -> None:
+    def _load(self, flags: Flags) -> None:
         import numpy as np
         from ai_edge_litert.interpreter import Interpreter
 
+        start = time.perf_counter_ns()  # a native tool has no imports to wait for
         threads = flags["num_threads"]
         try:
             self._interpreter = Interpreter(
@@ -131,6 +135,7 @@ class Model:
             for line in str(error).splitlines():
                 say(line, "ERROR")
             raise Failed(f"Failed to load model {flags['graph']}") from None
+        self.init_us = (time.perf_counter_ns() - start) // 1000
         files = value_files(flags.get("input_layer_value_files", ""))
         rng = np.random.default_rng(0)
         for detail in self._interpreter.get_input_details():
@@ -158,7 +163,7 @@ class Model:
         Path(path).write_bytes(data)
 
 
-def value_files(text: str) -> dict:
+def value_files(text: str) -> dict[str, str]:
     """`name:path,name:path`; a colon in a name is written twice."""
     pairs = {}
     for item in filter(None, text.split(",")):
@@ -167,7 +172,7 @@ def value_files(text: str) -> dict:
     return pairs
 
 
-def read_values(path: str, shape: object, dtype: type) -> object:
+def read_values(path: str, shape: Any, dtype: Any) -> Any:
     """Raw bytes of exactly the tensor's size; the real tool aborts otherwise."""
     import numpy as np
 
@@ -182,13 +187,13 @@ def read_values(path: str, shape: object, dtype: type) -> object:
     return np.frombuffer(data, dtype).reshape(shape)
 
 
-def abort() -> None:
+def abort() -> NoReturn:
     """Die of SIGABRT, which a shell shows as 134."""
     sys.stdout.flush()
-    os.kill(os.getpid(), signal.SIGABRT)
+    os.abort()
 
 
-def loop(model: Model, runs: int, min_secs: float, max_secs: float, flags: dict) -> list[int]:
+def loop(model: Model, runs: int, min_secs: float, max_secs: float, flags: Flags) -> list[int]:
     """Times of single inferences, in microseconds."""
     say(
         f"Running benchmark for at least {runs} iterations and at least {min_secs:g} seconds "
@@ -246,7 +251,7 @@ def describe(times: list[int]) -> str:
     )
 
 
-def result_file(flags: dict, init: int, warmup: list[int], times: list[int]) -> bytes:
+def result_file(flags: Flags, init: int, warmup: list[int], times: list[int]) -> bytes:
     """BenchmarkResult as protobuf: a name, latencies in ms, memory, the rest."""
 
     def varint(value: int) -> bytes:
@@ -302,21 +307,18 @@ def fail_on_purpose(kind: str) -> None:
         raise Failed("Failed to initialize the interpreter")
 
 
-def run(flags: dict, dialect: str) -> None:
+def run(flags: Flags, dialect: str) -> None:
     """Load, warm up, measure, report."""
     fail_on_purpose(state("runner_fault", ""))
     say(f"Graph: [{flags['graph']}]")
-    start = time.perf_counter_ns()
     model = Model(flags)
-    init = (time.perf_counter_ns() - start) // 1000
+    init = model.init_us
     say(f"Loaded model {flags['graph']}")
     say("Created TensorFlow Lite XNNPACK delegate for CPU.")
     size = Path(flags["graph"]).stat().st_size / 1e6
     say(f"The input model file size (MB): {size:g}")
     say(f"Initialized session in {init / 1000:g}ms.")
-    warmup = loop(
-        model, flags["warmup_runs"], flags["warmup_min_secs"], flags["max_secs"], flags
-    )
+    warmup = loop(model, flags["warmup_runs"], flags["warmup_min_secs"], flags["max_secs"], flags)
     if state("runner_fault", "") == "half_line":
         sys.stdout.write("INFO: count=10 first=98")
         sys.stdout.flush()
@@ -336,7 +338,7 @@ def run(flags: dict, dialect: str) -> None:
             say(f"Saved benchmark result to: {flags['result_file_path']}")
 
 
-def report_a(flags: dict, init: int, warmup: list[int], times: list[int]) -> None:
+def report_a(flags: Flags, init: int, warmup: list[int], times: list[int]) -> None:
     """The end of dialect A's output."""
     say(
         f"Inference timings in us: Init: {init}, First inference: {warmup[0] if warmup else 0}, "
@@ -352,7 +354,7 @@ def report_a(flags: dict, init: int, warmup: list[int], times: list[int]) -> Non
         say(f"Overall peak memory footprint (MB) via periodic monitoring: {peak_mb():g}")
 
 
-def report_b(flags: dict, init: int, warmup: list[int], times: list[int]) -> None:
+def report_b(flags: Flags, init: int, warmup: list[int], times: list[int]) -> None:
     """The end of dialect B's output, on standard error."""
     first = warmup[0] if warmup else 0
     lines = [

@@ -223,7 +223,9 @@ class Connection:
 
     def _on_auth(self, packet: Packet) -> None:
         if packet.arg0 == AUTH_SIGNATURE:
-            if any(auth.verify(k, self._token, bytes(packet.data)) for k in self._phone.trusted_keys()):
+            if any(
+                auth.verify(k, self._token, bytes(packet.data)) for k in self._phone.trusted_keys()
+            ):
                 self._welcome()
             else:
                 self._challenge()

@@ -1,6 +1,6 @@
 """What can go wrong with a phone, on request.
 
-    python -m harness emulate --fault unplug_after_bytes=1000000 --fault battery_percent=5
+python -m harness emulate --fault unplug_after_bytes=1000000 --fault battery_percent=5
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ transport that starts one by itself."""
 from __future__ import annotations
 
 import argparse
+import contextlib
 import signal
 import sys
 import threading
@@ -54,10 +55,8 @@ def serve(args: argparse.Namespace) -> int:
         print(f"adb connect {daemon.address}    (Ctrl-C ends the phone)", file=sys.stderr)
         if args.until_stdin_closes:
             threading.Thread(target=_end_with_parent, args=(daemon,), daemon=True).start()
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             daemon.wait()
-        except KeyboardInterrupt:
-            pass
     return EXIT_OK
 
 

@@ -6,13 +6,14 @@ cable; it returns when it has ended.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import struct
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from harness.emulator import sync
 from harness.emulator.phone import Phone
@@ -118,17 +119,18 @@ class _Command:
                 if pipe and not any(t.is_alive() for t in threads):
                     _close(pipe)
 
-    def _pump(self, pipe: object, kind: int) -> threading.Thread:
+    def _pump(self, pipe: IO[bytes] | None, kind: int) -> threading.Thread:
         thread = threading.Thread(target=self._carry, args=(pipe, kind), daemon=True)
         thread.start()
         return thread
 
-    def _carry(self, pipe: object, kind: int) -> None:
+    def _carry(self, pipe: IO[bytes] | None, kind: int) -> None:
         """Outputs to the client, with this machine's paths made the phone's again."""
         from harness.emulator.daemon import StreamClosed
 
         replace = Replacer(os.fsencode(self._phone.root), b"")
-        fd = pipe.fileno()  # type: ignore[attr-defined]
+        assert pipe is not None
+        fd = pipe.fileno()
         try:
             while data := os.read(fd, 1 << 16):
                 self._emit(kind, replace.feed(data))
@@ -156,7 +158,7 @@ class _Command:
                     if kind != STDIN:
                         continue
                 else:
-                    data = self._stream.read()
+                    data = bytes(self._stream.read())
                     if not data:
                         break
                 pipe.write(data)
@@ -204,8 +206,6 @@ def _status(returncode: int) -> int:
     return returncode if returncode >= 0 else 128 - returncode
 
 
-def _close(pipe: object) -> None:
-    try:
-        pipe.close()  # type: ignore[attr-defined]
-    except (OSError, ValueError):
-        pass
+def _close(pipe: IO[bytes]) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        pipe.close()

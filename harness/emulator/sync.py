@@ -103,7 +103,7 @@ class _Session:
         if self._phone.faults.path_tricks:
             return [".", "..", "../../../../tmp/owned", "/etc/owned", "a\x1b[31m\nb"]
         try:
-            return [".", "..", *sorted(os.listdir(self._phone.path(name)))]
+            return [".", "..", *sorted(p.name for p in self._phone.path(name).iterdir())]
         except OSError:
             return []
 

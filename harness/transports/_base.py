@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import posixpath
 import shlex
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 from harness.core.errors import StableDeviceError, TransientDeviceError
 from harness.core.text import clean
@@ -75,7 +77,7 @@ class AdbTransport:
         except Refused:
             raise nonsense("no sync service") from None
         with contextlib.closing(stream):
-            send_file(stream, local, part, STALL_S, progress)
+            send_file(stream, local, part, STALL_S, progress=progress)
         got = self._hash(part, size)
         if got != wanted:
             self.shell(f"rm -f {shlex.quote(part)}", QUICK_S)
@@ -145,14 +147,14 @@ def clean_df(output: bytes) -> str:
 def free_bytes(line: str) -> int | None:
     """Available space from a line of `df -k`: the number before the per cent sign's column."""
     fields = line.split()
-    for before, field in zip(fields, fields[1:], strict=False):
+    for before, field in itertools.pairwise(fields):
         if field.endswith("%") and before.isdigit():
             return int(before) * 1024
     return None
 
 
-def _sha256(file: object) -> str:
+def _sha256(file: BinaryIO) -> str:
     digest = hashlib.sha256()
-    while data := file.read(1 << 20):  # type: ignore[attr-defined]
+    while data := file.read(1 << 20):
         digest.update(data)
     return digest.hexdigest()

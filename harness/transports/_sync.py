@@ -6,7 +6,7 @@ Source: packages/modules/adb, SYNC.TXT of the Android Open Source Project.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,12 +29,12 @@ def send_file(
     local: Path,
     remote: str,
     stall_s: float,
+    *,
     progress: Progress | None = None,
-    seen: Callable[[bytes], object] | None = None,
 ) -> None:
     """Copy `local` to `remote`, mode 644, on a fresh `sync:` stream. The stream may stall for
-    `stall_s` seconds at a time; `seen` is shown every byte. An early refusal by the phone, which
-    adbd sends long before it has thrown away the rest, is read at once.
+    `stall_s` seconds at a time. An early refusal by the phone, which adbd sends long before it
+    has thrown away the rest, is read at once.
     """
     name = remote.encode()
     if len(name) > _MAX_PATH - 8:
@@ -44,7 +44,7 @@ def send_file(
     request = name + b",33188"  # a regular file, 0644
     stream.send(_HEAD.pack(b"SEND", len(request)) + request)
     with local.open("rb", buffering=0) as file:
-        for block, size in _blocks(file, seen):
+        for block, size in _blocks(file):
             stream.extend(stall_s)
             stream.send(block)
             if stream.pending():
@@ -62,12 +62,8 @@ def send_file(
         raise nonsense(f"answer {kind!r} to SEND")
 
 
-def _blocks(
-    file: BinaryIO, seen: Callable[[bytes], object] | None
-) -> Iterator[tuple[bytes, int]]:
+def _blocks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
     while data := file.read(_CHUNK * _CHUNKS_PER_SEND):
-        if seen:
-            seen(data)
         view = memoryview(data)
         parts: list[bytes | memoryview] = []
         for start in range(0, len(data), _CHUNK):

@@ -193,7 +193,9 @@ def translated_errors() -> Iterator[None]:
     try:
         yield
     except (AdbTimeout, TimeoutError) as error:
-        raise TransientDeviceError("link", "the adb server did not answer in time", REPLUG) from error
+        raise TransientDeviceError(
+            "link", "the adb server did not answer in time", REPLUG
+        ) from error
     except AdbError as error:
         raise _explained(clean(str(error))) from error
     except (OSError, EOFError) as error:

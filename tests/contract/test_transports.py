@@ -250,9 +250,7 @@ def test_a_refused_key(opener, kind: str) -> None:
     assert not caught.value.transient
 
 
-def test_the_user_is_told_to_look_at_the_phone(
-    opener, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_the_user_is_told_to_look_at_the_phone(opener, capfd: pytest.CaptureFixture[str]) -> None:
     with emulated(confirm_after_s=1.0) as phone:
         transport = opener(phone)
         assert transport.shell("echo in", 10).stdout == b"in\n"
