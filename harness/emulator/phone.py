@@ -227,6 +227,11 @@ class Phone:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
 
+    def processes(self) -> list[int]:
+        """Process groups of commands that have not ended."""
+        with self._lock:
+            return sorted(self._groups)
+
     def close(self) -> None:
         """End every command and remove the folder."""
         self.link.close()

@@ -7,6 +7,7 @@ Google publishes no checksums, so the first download is taken on trust, its SHA-
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import tempfile
 import urllib.error
@@ -112,7 +113,9 @@ def _download(url: str, path: Path, expected: str | None, progress: Progress | N
             )
         Path(name).chmod(0o755)
         Path(name).replace(path)
-    except (OSError, urllib.error.URLError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         raise _unavailable(url, path, clean(str(error))) from None
     finally:
         Path(name).unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import os
 import shlex
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,7 @@ from tests.phones import adb_server as start_adb_server
 __all__ = ["adb_home"]
 
 WORK = "/data/local/tmp"
+Opener = Callable[..., Transport]
 NAMES = [
     "plain.tflite",
     "with space.tflite",
@@ -50,7 +51,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def opener(kind: str, adb_home: Path) -> Iterator[object]:
+def opener(kind: str, adb_home: Path) -> Iterator[Opener]:
     """Opens a transport of the kind to a phone."""
     with contextlib.ExitStack() as stack:
         server: AdbServer | None = None
@@ -73,7 +74,7 @@ def opener(kind: str, adb_home: Path) -> Iterator[object]:
         yield open_to
 
 
-def test_shell_tells_the_real_status_and_both_outputs(opener) -> None:
+def test_shell_tells_the_real_status_and_both_outputs(opener: Opener) -> None:
     with emulated() as phone:
         transport = opener(phone)
         result = transport.shell("echo out; echo err >&2; exit 7", 10)
@@ -83,7 +84,7 @@ def test_shell_tells_the_real_status_and_both_outputs(opener) -> None:
         assert transport.shell("kill -ABRT $$", 10).exit_code == 134
 
 
-def test_shell_tells_the_real_status_without_shell_v2(opener) -> None:
+def test_shell_tells_the_real_status_without_shell_v2(opener: Opener) -> None:
     with emulated("old") as phone:
         transport = opener(phone)
         assert transport.shell("echo out; echo err >&2; exit 7", 10) == (7, b"out\nerr\n", b"")
@@ -91,7 +92,7 @@ def test_shell_tells_the_real_status_without_shell_v2(opener) -> None:
         assert transport.shell("exit 0", 10).exit_code == 0
 
 
-def test_a_command_may_be_silent_for_long_and_the_connection_stays_usable(opener) -> None:
+def test_a_command_may_be_silent_for_long_and_the_connection_stays_usable(opener: Opener) -> None:
     with emulated() as phone:
         transport = opener(phone, timeout_s=5)
         assert transport.shell("sleep 7; echo done", 30).stdout == b"done\n"
@@ -101,7 +102,7 @@ def test_a_command_may_be_silent_for_long_and_the_connection_stays_usable(opener
         assert transport.shell("echo again", 10).stdout == b"again\n"
 
 
-def test_large_output_arrives_whole_and_endless_output_ends(opener) -> None:
+def test_large_output_arrives_whole_and_endless_output_ends(opener: Opener) -> None:
     with emulated() as phone:
         transport = opener(phone)
         out = transport.shell("head -c 5000000 /dev/zero", 30).stdout
@@ -112,7 +113,7 @@ def test_large_output_arrives_whole_and_endless_output_ends(opener) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 1_048_576, 7_000_001])
-def test_push_and_pull_give_back_the_same_bytes(opener, tmp_path: Path, size: int) -> None:
+def test_push_and_pull_give_back_the_same_bytes(opener: Opener, tmp_path: Path, size: int) -> None:
     local, back = tmp_path / "file.bin", tmp_path / "back.bin"
     local.write_bytes(os.urandom(size))
     seen: list[tuple[int, int]] = []
@@ -125,7 +126,9 @@ def test_push_and_pull_give_back_the_same_bytes(opener, tmp_path: Path, size: in
     assert not size or seen[-1] == (size, size)
 
 
-def test_push_is_skipped_only_when_the_hash_there_is_the_same(opener, tmp_path: Path) -> None:
+def test_push_is_skipped_only_when_the_hash_there_is_the_same(
+    opener: Opener, tmp_path: Path
+) -> None:
     local = tmp_path / "model.tflite"
     local.write_bytes(b"a" * 1000)
     with emulated() as phone:
@@ -141,7 +144,7 @@ def test_push_is_skipped_only_when_the_hash_there_is_the_same(opener, tmp_path: 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_any_name_is_only_a_name(opener, tmp_path: Path, name: str) -> None:
+def test_any_name_is_only_a_name(opener: Opener, tmp_path: Path, name: str) -> None:
     local = tmp_path / "model"
     local.write_bytes(b"model")
     with emulated() as phone:
@@ -154,7 +157,7 @@ def test_any_name_is_only_a_name(opener, tmp_path: Path, name: str) -> None:
         assert shown == (0, b"model", b"")
 
 
-def test_pull_of_a_missing_file_leaves_nothing(opener, tmp_path: Path) -> None:
+def test_pull_of_a_missing_file_leaves_nothing(opener: Opener, tmp_path: Path) -> None:
     with emulated() as phone:
         transport = opener(phone)
         with pytest.raises(StableDeviceError, match="No such file"):
@@ -162,7 +165,7 @@ def test_pull_of_a_missing_file_leaves_nothing(opener, tmp_path: Path) -> None:
     assert list(tmp_path.glob("*back*")) == []
 
 
-def test_a_full_disk_is_seen_before_the_push(opener, tmp_path: Path) -> None:
+def test_a_full_disk_is_seen_before_the_push(opener: Opener, tmp_path: Path) -> None:
     local = tmp_path / "big"
     local.write_bytes(bytes(3_000_000))
     with emulated(faults=Faults(full_disk=True)) as phone:
@@ -173,7 +176,7 @@ def test_a_full_disk_is_seen_before_the_push(opener, tmp_path: Path) -> None:
         assert list(phone.phone.work.iterdir()) == []
 
 
-def test_a_folder_that_may_not_be_written_to(opener, tmp_path: Path) -> None:
+def test_a_folder_that_may_not_be_written_to(opener: Opener, tmp_path: Path) -> None:
     local = tmp_path / "file"
     local.write_bytes(bytes(10_000_000))
     with emulated(faults=Faults(read_only=True)) as phone:
@@ -186,7 +189,7 @@ def test_a_folder_that_may_not_be_written_to(opener, tmp_path: Path) -> None:
         assert time.monotonic() - began < 10
 
 
-def test_a_wrong_hash_is_not_believed(opener, tmp_path: Path) -> None:
+def test_a_wrong_hash_is_not_believed(opener: Opener, tmp_path: Path) -> None:
     local = tmp_path / "file"
     local.write_bytes(bytes(1000))
     with emulated(faults=Faults(wrong_hash=True)) as phone:
@@ -196,7 +199,7 @@ def test_a_wrong_hash_is_not_believed(opener, tmp_path: Path) -> None:
         assert list(phone.phone.work.iterdir()) == []
 
 
-def test_unplugged_during_a_push_and_picked_up_again(opener, tmp_path: Path) -> None:
+def test_unplugged_during_a_push_and_picked_up_again(opener: Opener, tmp_path: Path) -> None:
     local = tmp_path / "file"
     local.write_bytes(os.urandom(20_000_000))
     faults = Faults(unplug_after_bytes=5_000_000, unplugged_for_s=0.5)
@@ -211,7 +214,7 @@ def test_unplugged_during_a_push_and_picked_up_again(opener, tmp_path: Path) -> 
         assert sha(phone.phone.work / "file") == sha(local)
 
 
-def test_unplugged_during_a_command(opener) -> None:
+def test_unplugged_during_a_command(opener: Opener) -> None:
     with emulated(faults=Faults(unplug_during="sleep", unplugged_for_s=0.5)) as phone:
         transport = opener(phone)
         began = time.monotonic()
@@ -223,7 +226,7 @@ def test_unplugged_during_a_command(opener) -> None:
         assert transport.shell("echo again", 10).stdout == b"again\n"
 
 
-def test_a_slow_link_is_only_slow(opener, tmp_path: Path) -> None:
+def test_a_slow_link_is_only_slow(opener: Opener, tmp_path: Path) -> None:
     local = tmp_path / "file"
     local.write_bytes(os.urandom(1_500_000))
     with emulated(faults=Faults(slow_link=1_000_000)) as phone:
@@ -233,7 +236,7 @@ def test_a_slow_link_is_only_slow(opener, tmp_path: Path) -> None:
         assert time.monotonic() - began > 1
 
 
-def test_a_phone_that_hangs(opener) -> None:
+def test_a_phone_that_hangs(opener: Opener) -> None:
     with emulated(faults=Faults(hang_after_bytes=5_000)) as phone:
         transport = opener(phone)
         began = time.monotonic()
@@ -243,21 +246,23 @@ def test_a_phone_that_hangs(opener) -> None:
         assert time.monotonic() - began < 20
 
 
-def test_a_refused_key(opener, kind: str) -> None:
+def test_a_refused_key(opener: Opener, kind: str) -> None:
     with emulated(faults=Faults(refused_key=True)) as phone, pytest.raises(DeviceError) as caught:
         opener(phone, timeout_s=3)
     assert "allow" in str(caught.value)
     assert not caught.value.transient
 
 
-def test_the_user_is_told_to_look_at_the_phone(opener, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_user_is_told_to_look_at_the_phone(
+    opener: Opener, capfd: pytest.CaptureFixture[str]
+) -> None:
     with emulated(confirm_after_s=1.0) as phone:
         transport = opener(phone)
         assert transport.shell("echo in", 10).stdout == b"in\n"
     assert "tap Allow" in capfd.readouterr().err
 
 
-def test_nobody_at_the_address(opener) -> None:
+def test_nobody_at_the_address(opener: Opener) -> None:
     with emulated() as phone:
         transport = opener(phone, connect=False)
     with pytest.raises(TransientDeviceError) as caught:
@@ -265,7 +270,7 @@ def test_nobody_at_the_address(opener) -> None:
     assert caught.value.mend
 
 
-def test_calls_after_close_fail_and_close_never_does(opener) -> None:
+def test_calls_after_close_fail_and_close_never_does(opener: Opener) -> None:
     with emulated() as phone:
         transport = opener(phone, connect=False)
         with pytest.raises(TransientDeviceError):
@@ -274,7 +279,9 @@ def test_calls_after_close_fail_and_close_never_does(opener) -> None:
         transport.close()
 
 
-def test_path_tricks_of_a_hostile_phone_write_nothing_elsewhere(opener, tmp_path: Path) -> None:
+def test_path_tricks_of_a_hostile_phone_write_nothing_elsewhere(
+    opener: Opener, tmp_path: Path
+) -> None:
     target = tmp_path / "run" / "file"
     target.parent.mkdir()
     with emulated(faults=Faults(path_tricks=True)) as phone:
@@ -284,7 +291,7 @@ def test_path_tricks_of_a_hostile_phone_write_nothing_elsewhere(opener, tmp_path
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_two_commands_at_once_on_two_transports(opener) -> None:
+def test_two_commands_at_once_on_two_transports(opener: Opener) -> None:
     with emulated() as phone:
         transports = [opener(phone), opener(phone)]
         results: list[bytes] = []
