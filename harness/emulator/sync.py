@@ -164,8 +164,11 @@ class _Session:
         finally:
             if file:
                 file.close()
+        # What the owner may, the group and then others may: 0644 becomes 0666, as on a phone.
         permissions = mode & 0o777
-        path.chmod(permissions | (permissions >> 3 & 0o070) | (permissions >> 3 & 0o007))
+        permissions |= permissions >> 3 & 0o070
+        permissions |= permissions >> 3 & 0o007
+        path.chmod(permissions)
         os.utime(path, (self._mtime, self._mtime))
         self._stream.write(HEAD.pack(b"OKAY", 0))
 
