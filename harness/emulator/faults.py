@@ -23,9 +23,9 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     half a second after a shell command containing that text has begun; both happen once, and the
     cable is back after `unplugged_for_s` seconds (None: never). `slow_link` is in bytes per
     second. `hang_after_bytes` stops answering without closing. `hot` is a thermal status that
-    lasts `hot_for_s` seconds from the first command on; `hot_in_launch` one that begins with the
-    n-th launch of the runner (1, 2, ...) and lasts `hot_for_s`; `throttle_at_minute` one that
-    begins then and stays, with lower frequencies and slower inference.
+    lasts `hot_for_s` seconds from the first command on; `hot_launches` one that begins with each
+    of the first n launches of the runner and lasts `hot_for_s`; `throttle_at_minute` one that
+    begins then and stays. Each comes with lower frequencies and slower inference.
     """
 
     unplug_after_bytes: int | None = None
@@ -40,7 +40,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     battery_percent: int | None = None
     hot: int | None = None
     hot_for_s: float | None = None
-    hot_in_launch: int | None = None
+    hot_launches: int | None = None
     throttle_at_minute: float | None = None
     runner: (
         Literal["crash", "hang", "garbage", "half_line", "unknown_flag", "rejects_model", "endless"]

@@ -203,7 +203,7 @@ class Phone:
             until = time.monotonic() + (lasts if lasts is not None else float("inf"))
             if "--graph=" in command:
                 self._launches += 1
-                if self._launches == self.faults.hot_in_launch:
+                if self._launches <= (self.faults.hot_launches or 0):
                     self._hot_until = until
             if self.faults.hot is not None and self._hot_until is None:
                 self._hot_until = until

@@ -6,20 +6,16 @@ happened, as long as it can be reached.
 
 from __future__ import annotations
 
-import contextlib
 import shlex
-import sys
-import tempfile
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TypeVar
 
 from harness import plugins
 from harness.core.errors import (
     ConfigError,
-    HarnessError,
     StableDeviceError,
     TransientDeviceError,
     UsageError,
@@ -28,18 +24,18 @@ from harness.core.errors import (
 from harness.core.specs import AndroidSpec, DeviceSpec
 from harness.core.text import clean, clean_lines
 from harness.core.types import Artifact, Case, Conditions, DeviceFacts, Finding, Launch, Timing
-from harness.core.units import file_size
 from harness.runners import benchmark_model as runner
 from harness.runners._download import DEFAULT_VERSION, locate
 from harness.targets import _phone
+from harness.targets._link import PhoneLink
 from harness.transports import ShellResult, Transport
 
-QUICK_S = 30.0
 POLL_S = 2.0
-SDK_FIXED_PERFORMANCE = 30
 SDK_TASK_PROFILES = 33
 
 _SUMMARY_ONLY = "benchmark_model reports a summary, not single iterations"
+T = TypeVar("T")
+
 _NOT_SEEN = "not observable from outside the process on a phone"
 
 # Short: it is there for its memory only.
@@ -62,31 +58,32 @@ def open_target(name: str, spec: DeviceSpec, log_dir: Path) -> AndroidTarget:
 
 
 class AndroidTarget:
-    """See the module. `on_status` is told, line by line, what the phone is doing; it may be
-    replaced."""
+    """See the module."""
 
     def __init__(self, name: str, spec: AndroidSpec, transport: Transport, log_dir: Path) -> None:
         self.name = name
-        self.on_status: Callable[[str], None] = self._print
         self._spec = spec
-        self._transport = transport
+        self._link = PhoneLink(name, spec, transport)
         self._log = log_dir / f"{_file_name(name)}.log"
-        self._work = f"{spec.work_dir.rstrip('/')}/mobile-bench-{uuid.uuid4().hex[:12]}"
-        self._broken = True  # until connected: the next call connects first
-        self._identity: _phone.Identity | None = None
         self._mask: str | None = None
-        self._folder_made = False
-        self._fixed_performance = False
-        self._pushed: dict[str, Path] = {}
         self._runner: str | None = None
         self._dialect: runner.Dialect = "A"
         self._inputs: dict[str, Path] = {}
+
+    @property
+    def on_status(self) -> Callable[[str], None]:
+        """Told, line by line, what the phone is doing; may be replaced."""
+        return self._link.on_status
+
+    @on_status.setter
+    def on_status(self, report: Callable[[str], None]) -> None:
+        self._link.on_status = report
 
     # --- the seam ---
 
     def facts(self) -> DeviceFacts:
         """See Target. `identity` is the model of phone and of its software, not the single one."""
-        phone = self._known()
+        phone = self._link.identity
         now = self._conditions()
         extra = {
             "serial": phone.serial,
@@ -97,7 +94,7 @@ class AndroidTarget:
             "battery": f"{now.battery_percent} %" if now.battery_percent is not None else None,
             "thermal_status": str(now.thermal_status) if now.thermal_status is not None else None,
             "affinity": self._mask or "all",
-            "fixed_performance": "on" if self._fixed_performance else "off",
+            "fixed_performance": "on" if self._link.fixed_performance else "off",
         }
         parts = (phone.model, phone.soc, f"Android {phone.android}", phone.abi)
         return DeviceFacts(
@@ -117,74 +114,45 @@ class AndroidTarget:
 
     def prepare(self, artifact: Artifact, inputs: Path) -> None:
         """See Target. Files get names of ours on the phone; nothing of the user's is in them."""
-        with self._retried("push"):
-            self._make_ready()
-            self._push(Path(artifact.path), self._model_path(artifact))
+        self._resumed(lambda: self._install(artifact))
         self._inputs[artifact.sha256] = inputs
+
+    def _install(self, artifact: Artifact) -> None:
+        self._link.make_ready()
+        if self._runner is None:
+            self._install_runner()
+        self._link.push(Path(artifact.path), self._model_path(artifact))
 
     def launch(self, case: Case, artifact: Artifact, timing: Timing, index: int) -> Launch:
         """See Target. The first round also has a launch of its own for memory. A phone that is
         gone is waited for, once, and the launch begun again."""
-        try:
-            return self._launch(case, artifact, timing, index)
-        except TransientDeviceError as error:
-            self.on_status(f"{error.message}; waiting for the phone")
-            self._recover()
-            return self._launch(case, artifact, timing, index)
+        return self._resumed(lambda: self._launch(case, artifact, timing, index))
 
     def close(self) -> None:
         """See Target. Never raises; what could not be undone is said."""
+        self._link.close()
+
+    def _resumed(self, work: Callable[[], T]) -> T:
+        """Do it; if the phone goes away, wait for it and do it once more."""
         try:
-            self._clean_up()
-        finally:
-            self._transport.close()
+            return work()
+        except TransientDeviceError as error:
+            self.on_status(f"{error.message}; waiting for the phone")
+            self._link.recover()
+            return work()
 
     # --- opening ---
 
     def open(self) -> None:
         """Connect, learn what phone it is."""
-        self._reconnect()
-        script = _phone.Script(_phone.IDENTITY_QUESTIONS)
-        self._identity = _phone.read_identity(
-            script.answers(self._shell(script.command, QUICK_S).stdout)
-        )
+        self._link.open()
         try:
-            self._mask = _phone.core_mask(self._spec.affinity, self._identity.cores)
+            self._mask = _phone.core_mask(self._spec.affinity, self._link.identity.cores)
         except ValueError as error:
             raise ConfigError(
                 f"{self.name}: affinity {self._spec.affinity!r}: {error}",
                 "write all, big or a hexadecimal mask such as f0",
             ) from None
-
-    def _known(self) -> _phone.Identity:
-        assert self._identity is not None
-        return self._identity
-
-    def _make_ready(self) -> None:
-        """The work folder, steady clocks, the runner; what is there already stays."""
-        if not self._folder_made:
-            quoted = shlex.quote(self._work)
-            result = self._shell(f"mkdir -p {quoted} && chmod 755 {quoted}", QUICK_S)
-            if result.exit_code:
-                raise StableDeviceError(
-                    "prepare",
-                    f"the work folder cannot be made: {clean(result.stderr or result.stdout)}",
-                    "set work_dir in devices.yaml to a folder that adb may write to",
-                )
-            self._folder_made = True
-        if self._spec.fixed_performance and not self._fixed_performance:
-            self._set_fixed_performance(on=True)
-        if self._runner is None:
-            self._install_runner()
-
-    def _set_fixed_performance(self, on: bool) -> None:
-        if self._known().sdk < SDK_FIXED_PERFORMANCE:
-            return
-        # Before the answer is known: a mode that may be on must be put back.
-        self._fixed_performance = True
-        word = "true" if on else "false"
-        result = self._shell(f"cmd power set-fixed-performance-mode-enabled {word}", QUICK_S)
-        self._fixed_performance = on and result.exit_code == 0
 
     def _install_runner(self) -> None:
         spec = self._spec.runner
@@ -194,11 +162,12 @@ class AndroidTarget:
             path = spec.device_path
             self._check_device_runner(path)
         else:
-            local = locate(spec, self._known().abi or "unknown", self._progress("runner"))
-            path = f"{self._work}/benchmark_model"
-            self._push(local, path)
-            self._shell(f"chmod 755 {shlex.quote(path)}", QUICK_S)
-        result = self._shell(f"{shlex.quote(path)} --help", QUICK_S)
+            local = locate(
+                spec, self._link.identity.abi or "unknown", self._link.progress("runner")
+            )
+            path = f"{self._link.work}/benchmark_model"
+            self._link.push(local, path)
+        result = self._link.shell(f"{shlex.quote(path)} --help")
         if result.exit_code in (126, 127) or result.exit_code > 128:
             raise runner.failure(result.exit_code, _text(result.stdout), _text(result.stderr))
         if spec.dialect == "auto":
@@ -211,7 +180,7 @@ class AndroidTarget:
         wanted = self._spec.runner.sha256
         if wanted is None:
             return
-        result = self._shell(f"sha256sum < {shlex.quote(path)}", QUICK_S)
+        result = self._link.shell(f"sha256sum < {shlex.quote(path)}")
         got = clean(result.stdout).split(" ")[0]
         if got != wanted.lower():
             raise UsageError(
@@ -273,7 +242,7 @@ class AndroidTarget:
     def _measure(self, case: Case, artifact: Artifact, timing: Timing) -> runner.Outcome:
         """One fresh process."""
         timeout = self._spec.launch_timeout_s
-        result_path = f"{self._work}/results.pb"
+        result_path = f"{self._link.work}/results.pb"
         arguments = runner.arguments(
             self._dialect,
             self._model_path(artifact),
@@ -285,7 +254,7 @@ class AndroidTarget:
         result = self._run(f"rm -f {shlex.quote(result_path)}", arguments, timeout)
         stdout, stderr = _text(result.stdout), _text(result.stderr)
         self._write_log(case.id, arguments, result.exit_code, stdout, stderr)
-        file = None if result.exit_code else self._read_file(result_path)
+        file = None if result.exit_code else self._link.read_file(result_path)
         return runner.interpret(
             result.exit_code, stdout, stderr, delegate=case.delegate, result_file=file
         )
@@ -294,16 +263,16 @@ class AndroidTarget:
         """The runner as the only process of its shell, its PID in a file so that it can be ended
         when it hangs. Raises WorkerError if it hangs and the phone does not."""
         command = (
-            f"cd {shlex.quote(self._work)} && {first}; echo $$ > pid; {self._prelude()}"
+            f"cd {shlex.quote(self._link.work)} && {first}; echo $$ > pid; {self._prelude()}"
             f"exec {self._prefix()}{shlex.join([self._runner or '', *arguments])}"
         )
         began = time.monotonic()
         try:
-            return self._shell(command, timeout)
+            return self._link.shell(command, timeout)
         except TransientDeviceError:
             if time.monotonic() - began < timeout:
                 raise
-            self._kill_runner()  # raises if it is the phone that does not answer
+            self._link.kill_runner()  # raises if it is the phone that does not answer
             raise WorkerError(
                 "launch",
                 f"benchmark_model did not end within {timeout:g} s",
@@ -312,7 +281,7 @@ class AndroidTarget:
 
     def _prelude(self) -> str:
         """Let the scheduler treat us like a foreground app, where there is the command for it."""
-        if self._known().sdk < SDK_TASK_PROFILES:
+        if self._link.identity.sdk < SDK_TASK_PROFILES:
             return ""
         return "settaskprofile $$ MaxPerformance >/dev/null 2>&1; "
 
@@ -326,8 +295,8 @@ class AndroidTarget:
             self._dialect, self._model_path(artifact), case, _MEMORY_TIMING, max_secs=60
         )
         run = f"{self._prefix()}{shlex.join([self._runner or '', *arguments])}"
-        command = f"cd {shlex.quote(self._work)} && {_POLL_MEMORY.replace('@RUN@', run)}"
-        result = self._shell(command, self._spec.launch_timeout_s)
+        command = f"cd {shlex.quote(self._link.work)} && {_POLL_MEMORY.replace('@RUN@', run)}"
+        result = self._link.shell(command, self._spec.launch_timeout_s)
         if result.exit_code:
             raise runner.failure(result.exit_code, _text(result.stdout), _text(result.stderr))
         fields = _text(result.stdout).split()[-2:]
@@ -337,9 +306,7 @@ class AndroidTarget:
     # --- guards ---
 
     def _conditions(self) -> Conditions:
-        script = _phone.Script(_phone.CONDITION_QUESTIONS)
-        output = self._shell(script.command, QUICK_S).stdout
-        return _phone.read_conditions(script.answers(output))
+        return _phone.read_conditions(self._link.ask(_phone.CONDITION_QUESTIONS))
 
     def _too_hot(self, now: Conditions) -> bool:
         return (now.thermal_status or 0) > self._spec.guards.max_thermal_status
@@ -373,35 +340,7 @@ class AndroidTarget:
     # --- files ---
 
     def _model_path(self, artifact: Artifact) -> str:
-        return f"{self._work}/{artifact.sha256[:16]}.tflite"
-
-    def _push(self, local: Path, remote: str) -> None:
-        self._pushed[remote] = local
-        with self._careful():
-            self._transport.push(local, remote, self._progress(local.name))
-
-    def _read_file(self, remote: str) -> bytes | None:
-        """A small file the runner may have written; None if it did not."""
-        with tempfile.TemporaryDirectory() as folder:
-            local = Path(folder) / "file"
-            try:
-                with self._careful():
-                    self._transport.pull(remote, local)
-            except StableDeviceError:
-                return None
-            return local.read_bytes()
-
-    def _progress(self, name: str) -> Callable[[int, int], None]:
-        shown = clean(name, 60)
-        last = time.monotonic()
-
-        def show(done: int, total: int) -> None:
-            nonlocal last
-            if time.monotonic() - last >= 1 or (done == total and total > 50_000_000):
-                last = time.monotonic()
-                self.on_status(f"{shown}: {file_size(done)} of {file_size(total)}")
-
-        return show
+        return f"{self._link.work}/{artifact.sha256[:16]}.tflite"
 
     def _write_log(
         self, case_id: str, arguments: list[str], status: int, stdout: str, stderr: str
@@ -410,90 +349,6 @@ class AndroidTarget:
         with self._log.open("a", encoding="utf-8") as file:
             command = shlex.join([self._spec.runner.tool, *arguments])
             file.write(f"# {_now()} {case_id}\n$ {command}\n{stdout}{stderr}# status {status}\n\n")
-
-    # --- the connection ---
-
-    def _shell(self, command: str, timeout_s: float) -> ShellResult:
-        with self._careful():
-            return self._transport.shell(command, timeout_s)
-
-    @contextlib.contextmanager
-    def _careful(self) -> Iterator[None]:
-        """A call that was broken off, by Ctrl-C too, leaves packets on the line: connect anew
-        before the next one."""
-        if self._broken:
-            self._reconnect()
-        self._broken = True
-        try:
-            yield
-        except StableDeviceError as error:
-            self._broken = error.stage == "link"
-            raise
-        self._broken = False
-
-    def _reconnect(self) -> None:
-        self._transport.connect()
-        self._broken = False
-
-    @contextlib.contextmanager
-    def _retried(self, _stage: str) -> Iterator[None]:
-        try:
-            yield
-        except TransientDeviceError as error:
-            self.on_status(f"{error.message}; waiting for the phone")
-            self._recover()
-
-    def _recover(self) -> None:
-        """Wait for the phone to be plugged in again, and bring it to where it was. Raises
-        TransientDeviceError when it stays away, StableDeviceError if it is another one."""
-        end = time.monotonic() + self._spec.reconnect_timeout_s
-        while True:
-            try:
-                self._reconnect()
-                break
-            except TransientDeviceError:
-                left = end - time.monotonic()
-                if left <= 0:
-                    raise
-                self.on_status(f"gone; plug it in again ({left:.0f} s left)")
-                time.sleep(min(POLL_S, left))
-        serial = clean(self._shell("getprop ro.serialno", QUICK_S).stdout, 120)
-        if self._identity and (self._identity.serial or "") != serial:
-            raise StableDeviceError(
-                "reconnect",
-                f"another phone was plugged in ({serial}, not {self._identity.serial})",
-                "plug in the first one, or run again for this one",
-            )
-        self._kill_runner()
-        self._folder_made = False
-        self._fixed_performance = False
-        self._make_ready()
-        for remote, local in self._pushed.items():
-            self._push(local, remote)
-
-    def _kill_runner(self) -> None:
-        pid = shlex.quote(f"{self._work}/pid")
-        self._shell(f"[ -f {pid} ] && kill -9 $(cat {pid}) 2>/dev/null; rm -f {pid}", QUICK_S)
-
-    def _clean_up(self) -> None:
-        for attempt in (1, 2):
-            try:
-                if self._folder_made:
-                    self._kill_runner()
-                    self._shell(f"rm -rf {shlex.quote(self._work)}", QUICK_S)
-                    self._folder_made = False
-                if self._fixed_performance:
-                    self._set_fixed_performance(on=False)
-            except HarnessError as error:
-                if attempt == 2:
-                    left = [f"the folder {self._work}"] if self._folder_made else []
-                    left += ["fixed-performance mode"] if self._fixed_performance else []
-                    self.on_status(f"{' and '.join(left)} could not be undone: {error.message}")
-            else:
-                return
-
-    def _print(self, line: str) -> None:
-        print(f"{self.name}: {line}", file=sys.stderr, flush=True)
 
 
 # Starts the runner, remembers the highest values while it lives, prints them in KiB.

@@ -32,7 +32,7 @@ def send_file(
     *,
     progress: Progress | None = None,
 ) -> None:
-    """Copy `local` to `remote`, mode 644, on a fresh `sync:` stream. The stream may stall for
+    """Copy `local` to `remote`, mode 755, on a fresh `sync:` stream. The stream may stall for
     `stall_s` seconds at a time. An early refusal by the phone, which adbd sends long before it
     has thrown away the rest, is read at once.
     """
@@ -41,7 +41,7 @@ def send_file(
         raise StableDeviceError("push", "the path on the phone is too long", OTHER_FOLDER)
     total, done = local.stat().st_size, 0
     stream.extend(stall_s)
-    request = name + b",33188"  # a regular file, 0644
+    request = name + b",33261"  # a regular file, 0755: the runner is one to execute
     stream.send(_HEAD.pack(b"SEND", len(request)) + request)
     with local.open("rb", buffering=0) as file:
         for block, size in _blocks(file):

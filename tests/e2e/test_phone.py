@@ -299,7 +299,7 @@ def test_hot_for_good_is_not_measured(tmp_path: Path) -> None:
 
 
 def test_hot_in_the_middle_is_repeated_once(tmp_path: Path) -> None:
-    with bench(tmp_path, Faults(hot_in_launch=1, hot_for_s=2)) as it:
+    with bench(tmp_path, Faults(hot_launches=1, hot_for_s=3)) as it:
         launch = it.launch()
     assert [(n.level, n.code) for n in launch.notes] == [("info", "repeated_hot")]
     assert launch.after is not None
@@ -307,14 +307,11 @@ def test_hot_in_the_middle_is_repeated_once(tmp_path: Path) -> None:
 
 
 def test_hot_in_the_middle_twice_is_invalid(tmp_path: Path) -> None:
-    with bench(tmp_path, Faults(hot_in_launch=1), guards=Guards(cooldown_s=1)) as it:
-        it.target.prepare(artifact(), Path("unused"))
-        # The second attempt begins cool and becomes hot as well.
-        fit = it.target._await_fit
-        it.target._await_fit = lambda: it.target._conditions()  # type: ignore[method-assign]
-        launch = it.target.launch(CASE, artifact(), QUICK, 1)
-        it.target._await_fit = fit  # type: ignore[method-assign]
+    with bench(tmp_path, Faults(hot_launches=2, hot_for_s=3)) as it:
+        launch = it.launch()
     assert [(n.level, n.code) for n in launch.notes] == [("invalid", "throttled")]
+    assert launch.after is not None
+    assert launch.after.thermal_status == 3
 
 
 def test_throttling_makes_it_slower_and_is_seen(tmp_path: Path) -> None:
