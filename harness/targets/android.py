@@ -63,7 +63,7 @@ class AndroidTarget:
     def __init__(self, name: str, spec: AndroidSpec, transport: Transport, log_dir: Path) -> None:
         self.name = name
         self._spec = spec
-        self._link = PhoneLink(name, spec, transport)
+        self.link = PhoneLink(name, spec, transport)
         self._log = log_dir / f"{_file_name(name)}.log"
         self._mask: str | None = None
         self._runner: str | None = None
@@ -73,17 +73,17 @@ class AndroidTarget:
     @property
     def on_status(self) -> Callable[[str], None]:
         """Told, line by line, what the phone is doing; may be replaced."""
-        return self._link.on_status
+        return self.link.on_status
 
     @on_status.setter
     def on_status(self, report: Callable[[str], None]) -> None:
-        self._link.on_status = report
+        self.link.on_status = report
 
     # --- the seam ---
 
     def facts(self) -> DeviceFacts:
         """See Target. `identity` is the model of phone and of its software, not the single one."""
-        phone = self._link.identity
+        phone = self.link.identity
         now = self._conditions()
         extra = {
             "serial": phone.serial,
@@ -94,7 +94,7 @@ class AndroidTarget:
             "battery": f"{now.battery_percent} %" if now.battery_percent is not None else None,
             "thermal_status": str(now.thermal_status) if now.thermal_status is not None else None,
             "affinity": self._mask or "all",
-            "fixed_performance": "on" if self._link.fixed_performance else "off",
+            "fixed_performance": "on" if self.link.fixed_performance else "off",
         }
         parts = (phone.model, phone.soc, f"Android {phone.android}", phone.abi)
         return DeviceFacts(
@@ -108,20 +108,24 @@ class AndroidTarget:
             cores=len(phone.cores) or None,
             ram_bytes=phone.ram_bytes,
             emulated=phone.emulated,
-            runtimes={self._spec.runner.tool: self._runner_version()},
+            runtimes={self._spec.runner.tool: self.runner_version()},
             extra={k: v for k, v in extra.items() if v is not None},
         )
 
     def prepare(self, artifact: Artifact, inputs: Path) -> None:
         """See Target. Files get names of ours on the phone; nothing of the user's is in them."""
-        self._resumed(lambda: self._install(artifact))
+        self._resumed(lambda: self._install_model(artifact))
         self._inputs[artifact.sha256] = inputs
 
-    def _install(self, artifact: Artifact) -> None:
-        self._link.make_ready()
+    def install(self) -> None:
+        """The work folder, steady clocks and the runner; what is there already stays."""
+        self.link.make_ready()
         if self._runner is None:
             self._install_runner()
-        self._link.push(Path(artifact.path), self._model_path(artifact))
+
+    def _install_model(self, artifact: Artifact) -> None:
+        self.install()
+        self.link.push(Path(artifact.path), self._model_path(artifact))
 
     def launch(self, case: Case, artifact: Artifact, timing: Timing, index: int) -> Launch:
         """See Target. The first round also has a launch of its own for memory. A phone that is
@@ -130,7 +134,7 @@ class AndroidTarget:
 
     def close(self) -> None:
         """See Target. Never raises; what could not be undone is said."""
-        self._link.close()
+        self.link.close()
 
     def _resumed(self, work: Callable[[], T]) -> T:
         """Do it; if the phone goes away, wait for it and do it once more."""
@@ -138,16 +142,16 @@ class AndroidTarget:
             return work()
         except TransientDeviceError as error:
             self.on_status(f"{error.message}; waiting for the phone")
-            self._link.recover()
+            self.link.recover()
             return work()
 
     # --- opening ---
 
     def open(self) -> None:
         """Connect, learn what phone it is."""
-        self._link.open()
+        self.link.open()
         try:
-            self._mask = _phone.core_mask(self._spec.affinity, self._link.identity.cores)
+            self._mask = _phone.core_mask(self._spec.affinity, self.link.identity.cores)
         except ValueError as error:
             raise ConfigError(
                 f"{self.name}: affinity {self._spec.affinity!r}: {error}",
@@ -162,12 +166,10 @@ class AndroidTarget:
             path = spec.device_path
             self._check_device_runner(path)
         else:
-            local = locate(
-                spec, self._link.identity.abi or "unknown", self._link.progress("runner")
-            )
-            path = f"{self._link.work}/benchmark_model"
-            self._link.push(local, path)
-        result = self._link.shell(f"{shlex.quote(path)} --help")
+            local = locate(spec, self.link.identity.abi or "unknown", self.link.progress("runner"))
+            path = f"{self.link.work}/benchmark_model"
+            self.link.push(local, path)
+        result = self.link.shell(f"{shlex.quote(path)} --help")
         if result.exit_code in (126, 127) or result.exit_code > 128:
             raise runner.failure(result.exit_code, _text(result.stdout), _text(result.stderr))
         if spec.dialect == "auto":
@@ -180,7 +182,7 @@ class AndroidTarget:
         wanted = self._spec.runner.sha256
         if wanted is None:
             return
-        result = self._link.shell(f"sha256sum < {shlex.quote(path)}")
+        result = self.link.shell(f"sha256sum < {shlex.quote(path)}")
         got = clean(result.stdout).split(" ")[0]
         if got != wanted.lower():
             raise UsageError(
@@ -188,7 +190,8 @@ class AndroidTarget:
                 "correct runner.sha256 in devices.yaml if you trust the file",
             )
 
-    def _runner_version(self) -> str:
+    def runner_version(self) -> str:
+        """Which build of the runner, and its dialect."""
         spec = self._spec.runner
         where = spec.version or ("on the phone" if spec.device_path else None)
         return f"{where or ('local file' if spec.path else DEFAULT_VERSION)}, {self._dialect}"
@@ -242,7 +245,7 @@ class AndroidTarget:
     def _measure(self, case: Case, artifact: Artifact, timing: Timing) -> runner.Outcome:
         """One fresh process."""
         timeout = self._spec.launch_timeout_s
-        result_path = f"{self._link.work}/results.pb"
+        result_path = f"{self.link.work}/results.pb"
         arguments = runner.arguments(
             self._dialect,
             self._model_path(artifact),
@@ -254,7 +257,7 @@ class AndroidTarget:
         result = self._run(f"rm -f {shlex.quote(result_path)}", arguments, timeout)
         stdout, stderr = _text(result.stdout), _text(result.stderr)
         self._write_log(case.id, arguments, result.exit_code, stdout, stderr)
-        file = None if result.exit_code else self._link.read_file(result_path)
+        file = None if result.exit_code else self.link.read_file(result_path)
         return runner.interpret(
             result.exit_code, stdout, stderr, delegate=case.delegate, result_file=file
         )
@@ -263,16 +266,16 @@ class AndroidTarget:
         """The runner as the only process of its shell, its PID in a file so that it can be ended
         when it hangs. Raises WorkerError if it hangs and the phone does not."""
         command = (
-            f"cd {shlex.quote(self._link.work)} && {first}; echo $$ > pid; {self._prelude()}"
+            f"cd {shlex.quote(self.link.work)} && {first}; echo $$ > pid; {self._prelude()}"
             f"exec {self._prefix()}{shlex.join([self._runner or '', *arguments])}"
         )
         began = time.monotonic()
         try:
-            return self._link.shell(command, timeout)
+            return self.link.shell(command, timeout)
         except TransientDeviceError:
             if time.monotonic() - began < timeout:
                 raise
-            self._link.kill_runner()  # raises if it is the phone that does not answer
+            self.link.kill_runner()  # raises if it is the phone that does not answer
             raise WorkerError(
                 "launch",
                 f"benchmark_model did not end within {timeout:g} s",
@@ -281,7 +284,7 @@ class AndroidTarget:
 
     def _prelude(self) -> str:
         """Let the scheduler treat us like a foreground app, where there is the command for it."""
-        if self._link.identity.sdk < SDK_TASK_PROFILES:
+        if self.link.identity.sdk < SDK_TASK_PROFILES:
             return ""
         return "settaskprofile $$ MaxPerformance >/dev/null 2>&1; "
 
@@ -295,8 +298,8 @@ class AndroidTarget:
             self._dialect, self._model_path(artifact), case, _MEMORY_TIMING, max_secs=60
         )
         run = f"{self._prefix()}{shlex.join([self._runner or '', *arguments])}"
-        command = f"cd {shlex.quote(self._link.work)} && {_POLL_MEMORY.replace('@RUN@', run)}"
-        result = self._link.shell(command, self._spec.launch_timeout_s)
+        command = f"cd {shlex.quote(self.link.work)} && {_POLL_MEMORY.replace('@RUN@', run)}"
+        result = self.link.shell(command, self._spec.launch_timeout_s)
         if result.exit_code:
             raise runner.failure(result.exit_code, _text(result.stdout), _text(result.stderr))
         fields = _text(result.stdout).split()[-2:]
@@ -306,7 +309,7 @@ class AndroidTarget:
     # --- guards ---
 
     def _conditions(self) -> Conditions:
-        return _phone.read_conditions(self._link.ask(_phone.CONDITION_QUESTIONS))
+        return _phone.read_conditions(self.link.ask(_phone.CONDITION_QUESTIONS))
 
     def _too_hot(self, now: Conditions) -> bool:
         return (now.thermal_status or 0) > self._spec.guards.max_thermal_status
@@ -340,7 +343,7 @@ class AndroidTarget:
     # --- files ---
 
     def _model_path(self, artifact: Artifact) -> str:
-        return f"{self._link.work}/{artifact.sha256[:16]}.tflite"
+        return f"{self.link.work}/{artifact.sha256[:16]}.tflite"
 
     def _write_log(
         self, case_id: str, arguments: list[str], status: int, stdout: str, stderr: str

@@ -81,14 +81,14 @@ class AdbUsb(AdbShellTransport):
     def _make_pipe(self) -> UsbPipe:
         phones = plugged_in()
         if self._serial:
-            phones = [p for p in phones if _serial(p) == self._serial]
+            phones = [p for p in phones if serial_of(p) == self._serial]
         if not phones:
             named = f" with serial {self._serial}" if self._serial else ""
             raise TransientDeviceError("connect", f"no phone{named} on USB", NO_PHONE)
         if len(phones) > 1:
-            raise several([_serial(p) for p in phones])
+            raise several([serial_of(p) for p in phones])
         # A phone that is plugged in again later must be the same one.
-        self._serial = _serial(phones[0])
+        self._serial = serial_of(phones[0])
         return UsbPipe(phones[0], self._connect_timeout_s)
 
 
@@ -112,7 +112,8 @@ def plugged_in() -> list[Any]:
         raise TransientDeviceError("connect", f"USB: {clean(str(error))}", NO_PHONE) from None
 
 
-def _serial(phone: Any) -> str:
+def serial_of(phone: Any) -> str:
+    """The serial of a phone on USB; empty if it cannot be read."""
     try:
         return clean(phone.serial_number or "", 64)
     except Exception:  # unreadable without permission
