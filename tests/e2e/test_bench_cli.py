@@ -184,7 +184,9 @@ def test_a_launch_that_hangs_fails_its_case_with_status_3(tmp_path: Path) -> Non
     python = tmp_path / "hanging-python"
     # It tells its versions, as the harness asks before anything else; then it hangs.
     python.write_text(
-        f'#!/bin/sh\ncase "$*" in *importlib.metadata*) exec {sys.executable} "$@";; esac\nsleep 60\n'
+        "#!/bin/sh\n"
+        f'case "$*" in *importlib.metadata*) exec {sys.executable} "$@";; esac\n'
+        "sleep 60\n"
     )
     python.chmod(0o755)
     (tmp_path / "devices.yaml").write_text(
