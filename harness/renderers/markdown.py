@@ -14,7 +14,7 @@ from harness.renderers import _table as grid
 from harness.renderers import _view as view
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~>$])")
-_BLOCK_START = re.compile(r"^(\d*)([-+.)=])")
+_BLOCK_START = re.compile(r"^(\d*)([-+.)=])(?=\s|$)")
 _SKIPPED = ("variant", "size_bar", "latency_bar", "launches")
 
 
