@@ -10,15 +10,19 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from harness import commands, output, store
+from harness import commands, output
 from harness.core.errors import (
     EXIT_INTERRUPTED,
     EXIT_MEASUREMENT,
     EXIT_OK,
     UsageError,
 )
-from harness.core.types import Report
+
+if TYPE_CHECKING:
+    from harness.core.types import Report
+    from harness.session import Request
 
 HELP = "build, measure and report: the main job"
 EXAMPLE = "python -m harness bench 'mobilenet*' my_model.tflite --threads 1,2 --json report.json"
@@ -64,6 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how_much.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the order and the inputs"
     )
+    gate = parser.add_argument_group("gate")
+    gate.add_argument("--baseline", metavar="RUN", help="compare with this saved report")
+    commands.add_gate(gate)
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted")
     commands.add_project(parser)
     commands.add_out(parser)
@@ -72,23 +79,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, save, print; the exit status tells whether every case has a number."""
-    from harness import session
+    from harness import gate, session, store
     from harness.progress import Narrator
 
     wanted = output.asked(args)
+    baseline = None
+    if args.baseline is not None:
+        baseline = store.read_report(store.find(args.baseline, args.out))
+    elif args.strict:
+        raise UsageError("--strict is about a baseline", "give one with --baseline")
     with Narrator() as narrator:
         if args.resume is not None:
             _refuse_with_resume(args)
-            report = session.resume(store.find(args.resume, args.out), narrator)
-            folder: Path = store.find(args.resume, args.out)
+            folder = store.find(args.resume, args.out)
+            report = session.resume(folder, args.project, narrator)
         else:
             job = session.resolve(_request(args))
             opened, inputs = session.start(job, narrator)
             folder = opened.path
             report = session.finish(opened, job.devices, inputs, narrator)
+    if baseline is not None:
+        report = gate.compared(report, baseline, args.max_regression)
+        store.write_report(folder, report)
     output.emit(report, args, wanted)
     print(f"saved in {folder}; again: python -m harness report {folder}", file=sys.stderr)
-    return exit_code(report, folder)
+    return exit_code(report, folder) or gate.exit_code(report, strict=args.strict)
 
 
 def exit_code(report: Report, folder: Path) -> int:
@@ -98,7 +113,8 @@ def exit_code(report: Report, folder: Path) -> int:
             f"interrupted; go on with: python -m harness bench --resume {folder}", file=sys.stderr
         )
         return EXIT_INTERRUPTED
-    if any(case.status in ("failed", "invalid") for case in report.cases):
+    unusable = any(case.status in ("failed", "invalid") for case in report.cases)
+    if unusable or any(finding.level == "invalid" for finding in report.findings):
         return EXIT_MEASUREMENT
     return EXIT_OK
 
@@ -114,7 +130,7 @@ def _refuse_with_resume(args: argparse.Namespace) -> None:
         )
 
 
-def _request(args: argparse.Namespace):  # type: ignore[no-untyped-def]
+def _request(args: argparse.Namespace) -> Request:
     from harness.session import Request
 
     return Request(
