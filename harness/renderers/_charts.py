@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.core import units
 from harness.core.types import Artifact, CaseReport, Report
+from harness.renderers import _comparison as against
 from harness.renderers import _view as view
 from harness.renderers._svg import MARKERS, Drawing, Theme, axes
 
@@ -45,6 +46,7 @@ def charts_of(report: Report) -> list[Chart]:
     """All charts there is something to draw in, in reading order."""
     rows = view.rows_of(report)
     return [
+        *forest(report),
         *pareto(report, rows),
         *memory(report, rows),
         *accuracy(report, rows),
@@ -304,7 +306,7 @@ def memory(report: Report, rows: list[view.Row]) -> list[Chart]:
 
 def _draw_memory(report: Report, rows: list[view.Row], theme: Theme) -> Drawing:
     labels = view.labels_of(report)
-    figure, ax = _rows_axes(theme, [labels[r.case.case.id] for r in rows])
+    figure, ax = _rows_axes(theme, [_name(labels[r.case.case.id]) for r in rows])
     peaks = [view.point(r.case, "peak_rss") or 0.0 for r in rows]
     scale = units.column_scale("peak_rss", "bytes", peaks)
     tips: dict[str, str | Sequence[str]] = {}
@@ -351,7 +353,7 @@ def accuracy(report: Report, rows: list[view.Row]) -> list[Chart]:
 
 def _draw_accuracy(report: Report, rows: list[view.Row], theme: Theme) -> Drawing:
     labels = view.labels_of(report)
-    figure, ax = _rows_axes(theme, [labels[r.case.case.id] for r in rows])
+    figure, ax = _rows_axes(theme, [_name(labels[r.case.case.id]) for r in rows])
     tips: dict[str, str | Sequence[str]] = {}
     for i, row in enumerate(rows):
         m = view.measured(row.case, "accuracy")
@@ -371,13 +373,12 @@ def _draw_accuracy(report: Report, rows: list[view.Row], theme: Theme) -> Drawin
     return Drawing(figure, tips)
 
 
-def _rows_axes(theme: Theme, names: Sequence[str]) -> tuple[Any, Axes]:
-    """Axes with one row per name, the first at the top."""
-    shown = [_name(n) for n in names]
+def _rows_axes(theme: Theme, shown: Sequence[str]) -> tuple[Any, Axes]:
+    """Axes with one row per name, which must be short, the first at the top."""
     left = 18 + int(6.4 * max(map(len, shown)))
-    figure, ax = axes(theme, (Wide[0], 92 + 30 * len(names)), (left, 58, 34, 46))
-    ax.set_yticks(range(len(names)), shown, color=theme.ink)
-    ax.set_ylim(len(names) - 0.4, -0.6)
+    figure, ax = axes(theme, (Wide[0], 92 + 30 * len(shown)), (left, 58, 34, 46))
+    ax.set_yticks(range(len(shown)), shown, color=theme.ink)
+    ax.set_ylim(len(shown) - 0.4, -0.6)
     ax.grid(axis="x", color=theme.grid, lw=0.8)
     return figure, ax
 
@@ -548,7 +549,7 @@ def weights(report: Report) -> list[Chart]:
 
 
 def _draw_weights(artifacts: Sequence[Artifact], theme: Theme) -> Drawing:
-    figure, ax = _rows_axes(theme, [units.name(a.variant) for a in artifacts])
+    figure, ax = _rows_axes(theme, [_name(units.name(a.variant)) for a in artifacts])
     scale = units.column_scale("size", "bytes", (a.size_bytes for a in artifacts))
     types = list(dict.fromkeys(t for a in artifacts for t in a.weight_bytes))
     colours = {t: theme.series[i % len(theme.series)] for i, t in enumerate(types)}
@@ -625,6 +626,63 @@ def _draw_layers(artifact: Artifact, most: int, theme: Theme) -> Drawing:
 def _tail(name: str) -> str:
     name = units.printable(name)
     return name if len(name) <= 20 else f"…{name[-19:]}"
+
+
+# --- against a baseline ----------------------------------------------------------------------
+
+
+def forest(report: Report) -> list[Chart]:
+    """The ratios to the baseline with their intervals, what needs a look first."""
+    lines = [x for x in against.lines_of(report) if x.raw.ratio]
+    if report.comparison is None or not lines:
+        return []
+    shown = lines[:MOST_CASES]
+    note = "" if len(shown) == len(lines) else f"The first {len(shown)} of {len(lines)}."
+    allowed = report.comparison.max_regression
+    return [
+        Chart(
+            key="baseline",
+            group="baseline",
+            title="Ratio to the baseline",
+            caption="Candidate over baseline with its interval; the band is what is allowed. An "
+            f"outcome is claimed only if the whole interval agrees. {note}",
+            alt=f"Forest plot: {against.summary(report.comparison)}.",
+            draw=lambda theme: _draw_forest(shown, allowed, theme),
+        )
+    ]
+
+
+def _draw_forest(lines: list[against.Line], allowed: float, theme: Theme) -> Drawing:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    colours = {"regression": theme.bad, "inconclusive": theme.doubt, "improvement": theme.good}
+    shapes = {"regression": "s", "inconclusive": "D", "improvement": "o"}
+    figure, ax = _rows_axes(theme, [f"{_name(x.label)}, {x.metric}" for x in lines])
+    tips: dict[str, str | Sequence[str]] = {}
+    ax.axvspan(1 - allowed, 1 + allowed, color=theme.muted, alpha=0.12, lw=0)
+    ax.axvline(1, color=theme.muted, lw=1)
+    for i, x in enumerate(lines):
+        m = x.raw
+        colour = colours.get(x.outcome, theme.muted)
+        if m.ci_low is not None and m.ci_high is not None:
+            ax.plot([m.ci_low, m.ci_high], [i, i], color=colour, lw=2)
+        ax.plot([m.ratio or 1.0], [i], shapes.get(x.outcome, "|"), color=colour, ms=8,
+                gid=f"ratio-{i}")  # fmt: skip
+        ax.annotate(x.ratio, (1, i), (6, 0), xycoords=("axes fraction", "data"), va="center",
+                    textcoords="offset points", color=theme.ink)  # fmt: skip
+        tips[f"ratio-{i}"] = (
+            f"{x.label}, {x.metric}: {x.baseline} to {x.candidate}, ratio {x.ratio} ({x.range}), "
+            f"{x.outcome}"
+        )
+    ends = [v for x in lines for v in (x.raw.ratio, x.raw.ci_low, x.raw.ci_high) if v]
+    low, high = min([*ends, 1 - allowed]), max([*ends, 1 + allowed])
+    ax.set_xscale("log")
+    ax.set_xlim(max(low, 1e-3) / 1.03, high * 1.03)
+    ax.xaxis.set_major_locator(MaxNLocator(6))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+    ax.set_xlabel("candidate / baseline", color=theme.muted)
+    return Drawing(figure, tips)
 
 
 # --- shared ----------------------------------------------------------------------------------

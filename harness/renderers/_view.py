@@ -378,25 +378,27 @@ class Doubts(NamedTuple):
 
 def findings_of(report: Report) -> list[Doubts]:
     """The findings of the run, its artifacts and its cases, worst first; alike ones together."""
-    groups: dict[tuple[Level, str], dict[tuple[str, str], list[str]]] = {}
+    varying = _varying(report.cases)
+    told = {finding for case in report.cases for finding in case.findings}
+    found: list[tuple[str, Finding]] = [("", f) for f in report.findings]
+    found += [
+        (units.name(artifact.variant), f)
+        for artifact in report.artifacts
+        for f in artifact.findings
+        if f not in told
+    ]
+    found += [(label(case, varying), f) for case in report.cases for f in case.findings]
+    return grouped(found)
 
-    def add(finding: Finding, about: str | None) -> None:
+
+def grouped(found: Iterable[tuple[str, Finding]]) -> list[Doubts]:
+    """Findings with whom they are about (empty: everything), worst first, alike ones together."""
+    groups: dict[tuple[Level, str], dict[tuple[str, str], list[str]]] = {}
+    for about, finding in found:
         group = groups.setdefault((finding.level, finding.code), {})
         names = group.setdefault((finding.message, finding.mend), [])
-        if about is not None and about not in names:
+        if about and about not in names:
             names.append(about)
-
-    varying = _varying(report.cases)
-    for finding in report.findings:
-        add(finding, None)
-    told = {finding for case in report.cases for finding in case.findings}
-    for artifact in report.artifacts:
-        for finding in artifact.findings:
-            if finding not in told:
-                add(finding, units.name(artifact.variant))
-    for case in report.cases:
-        for finding in case.findings:
-            add(finding, label(case, varying))
     return [
         Doubts(level, code, tuple(Doubt(m, d, tuple(names)) for (m, d), names in group.items()))
         for (level, code), group in sorted(groups.items(), key=lambda item: _LEVELS[item[0][0]])
@@ -447,6 +449,7 @@ def stopped_text(report: Report) -> str:
         "time_budget": "the time budget was spent",
         "launches": "the asked number of launches was made",
         "max_launches": "the largest number of launches was made",
+        "decided": "the question was decided",
         "interrupted": "it was interrupted",
         "failed": "every case failed",
     }[report.stopped.reason]

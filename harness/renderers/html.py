@@ -16,6 +16,7 @@ from typing import Any
 from harness.core import units
 from harness.core.types import Artifact, DeviceFacts, Report, Value
 from harness.renderers import _charts as charts
+from harness.renderers import _comparison as against
 from harness.renderers import _svg as svg
 from harness.renderers import _table as grid
 from harness.renderers import _view as view
@@ -38,6 +39,7 @@ _FIRST = ("size", "latency", "peak_rss", "accuracy", "instructions")
 _LEADING = ("variant", "device", "status", *_FIRST)
 
 _GROUPS = {
+    "baseline": ("Against the baseline", "charts", ""),
     "overview": ("Overview", "charts", ""),
     "distributions": (
         "Latency by launch",
@@ -78,10 +80,13 @@ def _style() -> str:
 def _context(report: Report, markup: Any) -> dict[str, Any]:
     rows = view.rows_of(report)
     groups = _groups(report, rows, markup)
+    forest = [g for g in groups if g["key"] == "baseline"]
+    groups = [g for g in groups if g["key"] != "baseline"]
     verdict = _verdict(report)
-    failures, findings = _failures(report), _findings(report)
+    failures, findings = _failures(report), _told(view.findings_of(report))
     sections = [
         ("verdict", "Verdict") if verdict else None,
+        ("baseline", "Baseline") if report.comparison else None,
         ("cases", "Cases"),
         ("failures", "Failures") if failures else None,
         ("findings", "Findings") if findings else None,
@@ -97,6 +102,8 @@ def _context(report: Report, markup: Any) -> dict[str, Any]:
         "setting": units.printable(view.setting_in_common(report)),
         "sections": [s for s in sections if s],
         "verdict": verdict,
+        "comparison": _compared(report),
+        "forest": forest[0]["charts"] if forest else [],
         "tiles": _tiles(report, rows),
         "columns": columns,
         "rows": _rows(report, rows, columns),
@@ -264,6 +271,22 @@ def _notes(report: Report) -> list[str]:
     return [f"{view.title(m)}: absent, {units.printable(reason)}" for m, reason in absent]
 
 
+# --- the baseline ----------------------------------------------------------------------------
+
+
+def _compared(report: Report) -> dict[str, Any] | None:
+    comparison = report.comparison
+    if comparison is None:
+        return None
+    return {
+        "outcome": comparison.outcome,
+        "summary": against.summary(comparison),
+        "lines": against.lines_of(report),
+        "doubts": _told(against.doubts_of(report)),
+        "unmatched": against.unmatched(comparison),
+    }
+
+
 # --- doubts ----------------------------------------------------------------------------------
 
 
@@ -285,7 +308,7 @@ def _failures(report: Report) -> list[dict[str, str]]:
     ]
 
 
-def _findings(report: Report) -> list[dict[str, Any]]:
+def _told(groups: list[view.Doubts]) -> list[dict[str, Any]]:
     return [
         {
             "level": group.level,
@@ -299,7 +322,7 @@ def _findings(report: Report) -> list[dict[str, Any]]:
                 for doubt in group.doubts
             ],
         }
-        for group in view.findings_of(report)
+        for group in groups
     ]
 
 

@@ -1,4 +1,5 @@
-"""The report for a CI system that reads JUnit XML: one test per case and one for the budgets.
+"""The report for a CI system that reads JUnit XML: one test per case, one for the budgets, one
+per metric that was compared with a baseline.
 
 A case that failed is an error, one that must not be used a failure; a suspect one passes with its
 doubts in its output. A device is a suite.
@@ -11,6 +12,7 @@ from collections.abc import Iterable
 
 from harness.core import units
 from harness.core.types import CaseReport, Report
+from harness.renderers import _comparison as against
 from harness.renderers import _view as view
 
 
@@ -31,6 +33,8 @@ def render(report: Report) -> bytes:
         if verdict.recommended is None:
             _say(test, "failure", verdict.reason, [_line(b) for b in verdict.budgets])
         _count(suite)
+    if report.comparison is not None:
+        _compared(ET.SubElement(root, "testsuite", name="baseline"), report)
     _count(root)
     ET.indent(root)
     data: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
@@ -61,6 +65,25 @@ def _case(suite: ET.Element, case: CaseReport, label: str) -> None:
         ET.SubElement(test, "system-out").text = units.printable_lines(said)
 
 
+def _compared(suite: ET.Element, report: Report) -> None:
+    """One test per metric compared: a regression fails, what is inconclusive was not tested."""
+    for x in against.lines_of(report):
+        test = ET.SubElement(suite, "testcase", name=f"{x.label} {x.metric}", classname="baseline")
+        said = f"{x.metric} {x.baseline} -> {x.candidate}, ratio {x.ratio or '?'} ({x.range})"
+        if x.outcome == "regression":
+            _say(test, "failure", said, [x.note])
+        elif x.outcome == "inconclusive":
+            ET.SubElement(test, "skipped", message=units.printable(f"{said}; {x.note}"))
+        else:
+            ET.SubElement(test, "system-out").text = units.printable(f"{x.outcome}: {said}")
+    for group in against.doubts_of(report):
+        for doubt in group.doubts if group.level == "invalid" else ():
+            name = view.some(doubt.about) or "comparison"
+            test = ET.SubElement(suite, "testcase", name=name, classname="baseline")
+            ET.SubElement(test, "skipped", message=units.printable(doubt.message))
+    _count(suite)
+
+
 def _say(test: ET.Element, kind: str, message: str, lines: Iterable[str]) -> None:
     element = ET.SubElement(test, kind, message=units.printable(message), type=kind)
     element.text = units.printable_lines(lines)
@@ -84,4 +107,5 @@ def _count(parent: ET.Element) -> None:
     parent.set("tests", str(len(tests)))
     for kind in ("failure", "error"):
         parent.set(f"{kind}s", str(sum(test.find(kind) is not None for test in tests)))
+    parent.set("skipped", str(sum(test.find("skipped") is not None for test in tests)))
     parent.set("time", f"{sum(float(test.get('time', '0')) for test in tests):.3f}")
