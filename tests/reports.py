@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -32,6 +33,8 @@ from harness.core.types import (
     TensorInfo,
     Tool,
 )
+
+ROOT = Path(__file__).parent.parent
 
 
 class Shape(NamedTuple):

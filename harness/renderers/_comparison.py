@@ -32,6 +32,17 @@ class Line(NamedTuple):
     note: str
     raw: MetricComparison
 
+    @property
+    def exact(self) -> dict[str, str]:
+        """The same numbers with all their digits, for sorting."""
+        numbers = {
+            "baseline": self.raw.baseline,
+            "candidate": self.raw.candidate,
+            "ratio": self.raw.ratio,
+            "ci_low": self.raw.ci_low,
+        }
+        return {k: "" if v is None else units.exact(v) for k, v in numbers.items()}
+
 
 def lines_of(report: Report) -> list[Line]:
     """All metrics compared: regressions first, then what is inconclusive, by ratio within."""
@@ -82,15 +93,14 @@ def _distance(m: MetricComparison) -> float:
     return abs(m.ratio - 1) if m.ratio is not None else 0.0
 
 
-def summary(comparison: Comparison) -> str:
-    """`1 regression, 3 improvements, 12 no change against run X (5 % allowed)`."""
-    counts = {o: len(comparison.with_outcome(o)) for o in ORDER}
-    plural: dict[Outcome, str] = {"regression": "s", "improvement": "s"}
-    said = [
-        f"{n} {outcome}{plural.get(outcome, '') if n != 1 else ''}"
-        for outcome, n in counts.items()
-        if n
-    ]
+def summary(comparison: Comparison, *, signs: bool = False) -> str:
+    """`1 regression, 3 improvements, 12 no change against run X (5 % allowed)`; with `signs` it
+    explains those of a table beneath."""
+    said = []
+    for outcome, sign in SIGN.items():
+        n = len(comparison.with_outcome(outcome))
+        many = "s" if n != 1 and outcome in ("regression", "improvement") else ""
+        said += [f"{f'{sign} ' if signs else ''}{n} {outcome}{many}"] if n else []
     allowed = units.percent(comparison.max_regression)
     against = f"against {units.printable(comparison.baseline_run)} ({allowed} allowed)"
     return f"{', '.join(said) or 'nothing compared'} {against}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import statistics
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from harness.renderers import _charts as charts
 from harness.renderers import _comparison as against
 from harness.renderers import _svg as svg
 from harness.renderers import _table as grid
+from harness.renderers import _verdict as verdicts
 from harness.renderers import _view as view
 from harness.renderers._optional import require
 
@@ -125,7 +125,7 @@ def _context(report: Report, markup: Any) -> dict[str, Any]:
 
 
 def _verdict(report: Report) -> dict[str, Any] | None:
-    verdict = view.verdict_of(report)
+    verdict = verdicts.verdict_of(report)
     if verdict is None:
         return None
     labels = view.labels_of(report)
@@ -135,7 +135,7 @@ def _verdict(report: Report) -> dict[str, Any] | None:
             outcome: [
                 labels.get(i, units.name(i)) for i, o in budget.outcomes.items() if o == outcome
             ]
-            for outcome in view.OUTCOMES
+            for outcome in verdicts.OUTCOMES
         }
         groups = [(outcome, view.some(names)) for outcome, names in named.items() if names]
         budgets.append({"text": units.printable(budget.text), "groups": groups})
@@ -240,7 +240,9 @@ def _cell(row: view.Row, column: dict[str, Any]) -> dict[str, str]:
     key, case = column["key"], row.case
     cell = {"value": "", "text": "", "spread": "", "hint": "", "badge": "", "classes": ""}
     if key == "variant":
-        return {**cell, "value": case.variant, "text": units.name(case.variant)}
+        name = units.name(case.variant)
+        short = grid.shorten(name, 96)
+        return {**cell, "value": name, "text": short, "hint": name if short != name else ""}
     if key == "device":
         return {**cell, "value": row.place, "text": units.printable(row.place)}
     if key == "status":
@@ -367,14 +369,14 @@ def _launches(report: Report, rows: list[view.Row]) -> dict[str, Any]:
             labels[row.case.case.id],
             str(launch.index + 1),
             str(launch.order + 1),
-            units.duration(statistics.median(launch.latency_ns)),
-            str(len(launch.latency_ns)),
+            units.duration(view.launch_median(launch)),
+            str(len(launch.latency_ns)) if launch.latency_ns else units.ABSENT,
             units.duration(launch.init_ns),
             units.memory(launch.peak_rss_bytes),
         )
         for row in rows[: charts.MOST_CASES]
         for launch in row.case.launches
-        if launch.latency_ns
+        if view.launch_median(launch)
     ]
     heads = ("case", "launch", "order", "median", "iterations", "init", "peak RSS")
     return {"heads": heads, "lines": lines}

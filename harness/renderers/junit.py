@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from harness.core import units
 from harness.core.types import CaseReport, Report
 from harness.renderers import _comparison as against
+from harness.renderers import _verdict as verdicts
 from harness.renderers import _view as view
 
 
@@ -26,7 +27,7 @@ def render(report: Report) -> bytes:
         for case in (c for c in report.cases if c.device == device):
             _case(suite, case, labels[case.case.id])
         _count(suite)
-    verdict = view.verdict_of(report)
+    verdict = verdicts.verdict_of(report)
     if verdict is not None and verdict.budgets:
         suite = ET.SubElement(root, "testsuite", name="verdict")
         test = ET.SubElement(suite, "testcase", name="budgets", classname="verdict")
@@ -97,8 +98,8 @@ def _properties(parent: ET.Element, named: dict[str, str]) -> None:
         ET.SubElement(holder, "property", name=units.printable(name), value=units.printable(value))
 
 
-def _line(budget: view.BudgetLine) -> str:
-    counts = {o: list(budget.outcomes.values()).count(o) for o in view.OUTCOMES}
+def _line(budget: verdicts.BudgetLine) -> str:
+    counts = {o: list(budget.outcomes.values()).count(o) for o in verdicts.OUTCOMES}
     return f"{budget.text}: {', '.join(f'{n} {o}' for o, n in counts.items() if n)}"
 
 

@@ -12,6 +12,7 @@ from harness.core import units
 from harness.core.types import Report
 from harness.renderers import _comparison as against
 from harness.renderers import _table as grid
+from harness.renderers import _verdict as verdicts
 from harness.renderers import _view as view
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~>$])")
@@ -50,7 +51,7 @@ def prose(text: str) -> str:
 
 
 def _verdict(report: Report) -> list[str]:
-    verdict = view.verdict_of(report)
+    verdict = verdicts.verdict_of(report)
     if verdict is None:
         return []
     lines = []

@@ -22,6 +22,7 @@ from harness.core import units
 from harness.core.types import Level, Outcome, Report
 from harness.renderers import _comparison as against
 from harness.renderers import _table as grid
+from harness.renderers import _verdict as verdicts
 from harness.renderers import _view as view
 from harness.renderers._table import (
     BAD,
@@ -96,7 +97,7 @@ def render_to(
     parts += _failures(report)
     parts += _findings(report)
     parts += _how(report)
-    parts += _compared(report)
+    parts += _compared(report, words=words)
     parts += _verdict(report)
     width = max(console.width, grid.width_of(shown)) if rows else console.width
     if console.is_terminal:
@@ -263,17 +264,17 @@ OUTCOME_STYLE: dict[Outcome, str] = {
 }
 
 
-def _compared(report: Report) -> list[RenderableType]:
+def _compared(report: Report, *, words: bool) -> list[RenderableType]:
     """What changed against the baseline; what did not is only counted."""
     if report.comparison is None:
         return []
     parts: list[RenderableType] = [
         _heading("Against the baseline"),
-        Padding(plain(against.summary(report.comparison)), (0, 0, 1, 2)),
+        Padding(plain(against.summary(report.comparison, signs=not words)), (0, 0, 1, 2)),
     ]
     lines = [x for x in against.lines_of(report) if x.outcome != "no change"]
     if lines:
-        parts += [Padding(_changes(lines), (0, 0, 0, 2))]
+        parts += [Padding(_changes(lines, words=words), (0, 0, 0, 2))]
         undecided = [x for x in lines if x.outcome == "inconclusive" and x.note]
         parts += [
             Padding(plain(f"{shorten(x.label, 40)}, {x.metric}: {x.note}"), (0, 0, 0, 2))
@@ -284,7 +285,7 @@ def _compared(report: Report) -> list[RenderableType]:
     return parts
 
 
-def _changes(lines: list[against.Line]) -> Table:
+def _changes(lines: list[against.Line], *, words: bool) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -292,12 +293,13 @@ def _changes(lines: list[against.Line]) -> Table:
         show_edge=False,
         header_style="bold",
     )
-    table.add_column("outcome", no_wrap=True)
-    table.add_column("variant", overflow="fold")
+    table.add_column("outcome" if words else "", no_wrap=True)
+    table.add_column("variant", overflow="fold", min_width=16)
     for name in ("metric", "baseline", "candidate", "ratio", "interval"):
         table.add_column(name, justify="left" if name == "metric" else "right", no_wrap=True)
     for x in lines:
-        sign = Text(f"{against.SIGN[x.outcome]} {x.outcome}", style=OUTCOME_STYLE[x.outcome])
+        said = f"{against.SIGN[x.outcome]} {x.outcome}" if words else against.SIGN[x.outcome]
+        sign = Text(said, style=OUTCOME_STYLE[x.outcome])
         cells = (x.metric, x.baseline, x.candidate, x.ratio, x.range.replace(" to ", "–"))  # noqa: RUF001
         table.add_row(sign, plain(shorten(x.label, 40)), *cells)
     return table
@@ -305,7 +307,7 @@ def _changes(lines: list[against.Line]) -> Table:
 
 def _verdict(report: Report) -> list[RenderableType]:
     """The panel at the very end, where the eye is when the command returns."""
-    verdict = view.verdict_of(report)
+    verdict = verdicts.verdict_of(report)
     if verdict is None:
         return []
     lines: list[RenderableType] = []
@@ -319,7 +321,7 @@ def _verdict(report: Report) -> list[RenderableType]:
         text = Text.assemble((f"{mark} ", GOOD), (units.name(name), "bold"))
         lines.append(text.append(f": {units.printable(said)}" if said else ""))
     for budget in verdict.budgets:
-        counts = {o: sum(v == o for v in budget.outcomes.values()) for o in view.OUTCOMES}
+        counts = {o: sum(v == o for v in budget.outcomes.values()) for o in verdicts.OUTCOMES}
         said = ", ".join(f"{n} {o}" for o, n in counts.items() if n)
         lines.append(plain(f"{budget.text}: {said}"))
     lines += [plain(note) for note in verdict.notes]
