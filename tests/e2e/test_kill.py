@@ -51,6 +51,7 @@ def test_killed_twenty_times_at_random_moments_the_run_is_still_whole(tmp_path: 
         assert saved(run)[: len(before)] == before
         before = saved(run)
         process = harness(tmp_path, "--resume", run.name)
+    assert any(b'"launch"' in line for line in before), "no kill came after a launch"
     assert process.wait() == 0
     assert saved(run)[: len(before)] == before
 
