@@ -1,0 +1,116 @@
+"""What is being done, how far, and how long still: on standard error, one line per device.
+
+On a terminal a bar that repaints; elsewhere a plain line now and then, so that a log stays
+readable and a waiting person still sees that something moves.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from harness.core import units
+from harness.core.types import Case, DeviceFacts, Failure, Launch
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from harness.build.builder import Progress as Built
+
+_PLAIN_EVERY_S = 10.0
+
+
+class Narrator:
+    """Tells a person on standard error what is going on; a Listener of `bench` and of `build`."""
+
+    def __init__(self) -> None:
+        self._bar: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._done: dict[str, int] = {}
+        self._expected: dict[str, int] = {}
+        self._last_plain = 0.0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Narrator:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn
+
+            self._bar = Progress(
+                BarColumn(bar_width=20),
+                TextColumn("{task.description}", markup=False),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        with self._lock:
+            if self._bar is not None:
+                self._bar.console.print(text, markup=False, highlight=False)
+            else:
+                print(text, file=sys.stderr, flush=True)
+
+    def expect(self, launches: dict[str, int]) -> None:
+        """How many launches each device will make at least."""
+        self._expected = launches
+
+    # --- what harness.build tells ---
+
+    def building(self, progress: Built) -> None:
+        """A variant has come to another stage of being built."""
+        if progress.stage == "cached":
+            return
+        where = f"build {progress.index + 1} of {progress.count}"
+        text = f"{where}: {progress.variant}, {progress.stage}"
+        self._show("build", text, progress.index, progress.count)
+
+    # --- a Listener of harness.bench ---
+
+    def opened(self, facts: DeviceFacts) -> None:
+        """A device answered."""
+        label = " (emulated)" if facts.emulated else ""
+        self.say(f"{facts.name}{label}: {facts.cpu or facts.model or facts.identity}")
+
+    def launching(self, case: Case, index: int, left_s: float | None) -> None:
+        """Show the launch under way."""
+        done = self._done.get(case.device, 0)
+        total = max(done + 1, self._expected.get(case.device, 0))
+        text = f"{case.device}: launch {done + 1} of {total}, {case.variant}"
+        if left_s:
+            text += f", about {units.duration(left_s * 1e9)} left"
+        self._show(case.device, text, done, total)
+
+    def saved(self, case: Case, launch: Launch) -> None:
+        """One more launch done."""
+        self._done[case.device] = self._done.get(case.device, 0) + 1
+
+    def failed(self, case: Case, failure: Failure) -> None:
+        """A failure is said at once, not only in the report."""
+        self.say(f"{case.id} failed ({failure.stage}): {failure.message}")
+
+    def _show(self, line: str, text: str, done: int, total: int) -> None:
+        with self._lock:
+            if self._bar is None:
+                now = time.monotonic()
+                if now - self._last_plain >= _PLAIN_EVERY_S:
+                    self._last_plain = now
+                    print(text, file=sys.stderr, flush=True)
+                return
+            if line not in self._tasks:
+                self._tasks[line] = self._bar.add_task(text)
+            self._bar.update(self._tasks[line], description=text, completed=done, total=total)

@@ -1,0 +1,242 @@
+"""One launch: load a model, run it, say what was observed. Stands alone on purpose.
+
+This file imports only the runtime and numpy, so that it can be started by any Python that has
+the two, also one of another processor under emulation. It reads one JSON request from standard
+input and answers with JSON lines on standard output: `{"stage": ...}` as it enters each stage, so
+that a crash has a place, and last `{"result": ...}` or `{"error": ...}`.
+
+Request: model, runtime, threads, inputs (.npz), signature or null, observe_outputs, marker, and
+the fields of `Timing`. With `marker` a getppid() system call is made between inferences, for a
+counter outside the process to snapshot.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from time import get_clock_info, perf_counter_ns
+from typing import Any
+
+RUNTIMES = {"litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter"}
+MAX_OUTPUT_VALUES = 16
+
+
+class Memory:
+    """What /proc tells about this process; elsewhere everything is absent with the reason."""
+
+    def __init__(self) -> None:
+        self.absent: dict[str, str] = {}
+        self.resettable = False
+
+    def forget_peak(self) -> None:
+        """Reset VmHWM, so that the peak is of the model and not of the imports before it."""
+        try:
+            Path("/proc/self/clear_refs").write_text("5")
+            self.resettable = True
+        except OSError as error:
+            self.absent["peak_rss_bytes"] = f"the kernel does not reset the peak ({error.strerror})"
+
+    def read(self) -> dict[str, int]:
+        """Bytes by the kernel's name: VmRSS, VmHWM, RssAnon, RssFile."""
+        try:
+            text = Path("/proc/self/status").read_text()
+        except OSError:
+            return {}
+        wanted = ("VmRSS:", "VmHWM:", "RssAnon:", "RssFile:")
+        lines = (line.split() for line in text.splitlines() if line.startswith(wanted))
+        return {name[:-1]: int(kib) * 1024 for name, kib, *_ in lines}
+
+    def observe(
+        self, before: dict[str, int], loaded: dict[str, int], ran: dict[str, int]
+    ) -> dict[str, Any]:
+        """The launch's memory fields from three readings."""
+        fields = {
+            "rss_before_load_bytes": before.get("VmRSS"),
+            "rss_after_load_bytes": loaded.get("VmRSS"),
+            "peak_rss_bytes": ran.get("VmHWM") if self.resettable else None,
+            "rss_anon_bytes": ran.get("RssAnon"),
+            "rss_file_bytes": ran.get("RssFile"),
+        }
+        for name, value in fields.items():
+            if value is None:
+                self.absent.setdefault(name, "this system has no /proc/self/status to read it from")
+        return fields
+
+
+class Model:
+    """The interpreter, or one signature of it, behind four calls."""
+
+    def __init__(self, request: dict[str, Any], make_interpreter: Callable[..., Any]) -> None:
+        self.interpreter = make_interpreter(
+            model_path=request["model"], num_threads=request["threads"]
+        )
+        if request["signature"] is None:
+            self.interpreter.allocate_tensors()
+            self.inputs = [d["index"] for d in self.interpreter.get_input_details()]
+            self.outputs = self.interpreter.get_output_details()
+            self.set_tensor = self.interpreter.set_tensor
+            self.get_tensor = self.interpreter.get_tensor
+            self.invoke = self.interpreter.invoke
+        else:
+            self._use_signature(request["signature"])
+
+    def _use_signature(self, key: str) -> None:
+        # The public runner copies inputs and outputs inside its call, which must not be timed.
+        runner = self.interpreter.get_signature_runner(key)
+        wrapper, subgraph = runner._interpreter_wrapper, runner._subgraph_index
+        wrapper.AllocateTensors(subgraph)
+        self.inputs = [d["index"] for d in runner.get_input_details().values()]
+        self.outputs = list(runner.get_output_details().values())
+        self.set_tensor = lambda index, value: wrapper.SetTensor(index, value, subgraph)
+        self.get_tensor = lambda index: wrapper.GetTensor(index, subgraph)
+        self.invoke = lambda: wrapper.Invoke(subgraph)
+
+    def set_inputs(self, example: list[Any]) -> None:
+        """Copy one example of the input set in."""
+        for index, value in zip(self.inputs, example, strict=True):
+            self.set_tensor(index, value)
+
+    def answer(self) -> list[float]:
+        """The outputs as a flat list of floats, dequantized."""
+        values: list[float] = []
+        for detail in self.outputs:
+            raw = self.get_tensor(detail["index"]).astype("float64").ravel()
+            scale, zero_point = detail["quantization"]
+            values.extend(((raw - zero_point) * scale if scale else raw).tolist())
+        return values
+
+
+def timed(
+    invoke: Callable[[], Any],
+    min_time_ns: int,
+    least: int,
+    most: int,
+    between: Callable[[], Any],
+) -> list[int]:
+    """Nanoseconds of each inference until `min_time_ns` have passed, within [least, most]."""
+    times: list[int] = []
+    start = perf_counter_ns()
+    while len(times) < most:
+        began = perf_counter_ns()
+        invoke()
+        ended = perf_counter_ns()
+        times.append(ended - began)
+        between()
+        if ended - start >= min_time_ns and len(times) >= least:
+            break
+    return times
+
+
+def outputs_of(model: Model, examples: list[list[Any]], source: str) -> dict[str, Any]:
+    """Run every example once, outside the timing, and describe the answers."""
+    answers = []
+    for example in examples:
+        model.set_inputs(example)
+        model.invoke()
+        answers.append(model.answer())
+    flat = [v for answer in answers for v in answer]
+    finite = all(v - v == 0 for v in flat)
+    return {
+        "values": [
+            [v if v - v == 0 else None for v in answer[:MAX_OUTPUT_VALUES]]  # JSON has no NaN
+            for answer in answers
+        ],
+        "finite": finite,
+        "constant": all(a == answers[0] for a in answers) if len(answers) > 1 else None,
+        "input_source": source,
+    }
+
+
+def launch(request: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
+    """Carry out the request and return the result."""
+    say(stage="import")
+    import importlib
+
+    import numpy
+
+    make_interpreter = importlib.import_module(RUNTIMES[request["runtime"]]).Interpreter
+
+    say(stage="inputs")
+    with numpy.load(request["inputs"], allow_pickle=False) as archive:
+        source = str(archive["source"])
+        stacks = [archive[f"input_{i}"] for i in range(len(archive.files) - 1)]
+    examples = [list(example) for example in zip(*stacks, strict=True)]
+    between: Callable[[], Any] = os.getppid if request["marker"] else lambda: None
+    gc.collect()
+    gc.disable()
+
+    say(stage="load")
+    memory = Memory()
+    memory.forget_peak()
+    before = memory.read()
+    between()
+    began = perf_counter_ns()
+    model = Model(request, make_interpreter)
+    init_ns = perf_counter_ns() - began
+    between()
+    loaded = memory.read()
+
+    say(stage="first inference")
+    model.set_inputs(examples[0])
+    between()
+    first_ns = timed(model.invoke, 0, 1, 1, between)[0]
+
+    say(stage="warm-up")
+    warmup = timed(
+        model.invoke,
+        request["warmup_time_ns"],
+        request["min_warmup"],
+        request["max_warmup"],
+        between,
+    )
+    say(stage="iterations")
+    between()
+    latency = timed(
+        model.invoke,
+        request["min_time_ns"],
+        request["min_iterations"],
+        request["max_iterations"],
+        between,
+    )
+    ran = memory.read()
+
+    say(stage="outputs")
+    observed = outputs_of(model, examples, source) if request["observe_outputs"] else None
+    return {
+        "init_ns": init_ns,
+        "first_inference_ns": first_ns,
+        "warmup_ns": warmup,
+        "latency_ns": latency,
+        **memory.observe(before, loaded, ran),
+        "clock_resolution_ns": max(1, round(get_clock_info("perf_counter").resolution * 1e9)),
+        "outputs": observed,
+        "absent": memory.absent,
+    }
+
+
+def main() -> int:
+    """Answer on the real standard output; whatever libraries print there goes to stderr."""
+    answer = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)
+    stage = ["start"]
+
+    def say(**line: Any) -> None:
+        stage[0] = line.get("stage", stage[0])
+        answer.write(json.dumps(line) + "\n")
+        answer.flush()
+
+    try:
+        say(result=launch(json.load(sys.stdin), say))
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        say(error={"stage": stage[0], "message": text[:500]})
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
