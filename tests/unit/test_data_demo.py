@@ -34,7 +34,7 @@ def test_every_byte_is_pinned() -> None:
     assert digest(*demo.generate(8, seed=7, difficulty=1.0, size=96)) == (
         "138966617df35e3bf2fccbcbdf7957b90956a7c5992affb1b978b4a239f3b8fd"
     )
-    assert demo.VERSION == 1
+    assert demo.VERSION == 2
 
 
 @settings(max_examples=15, deadline=None)
