@@ -80,10 +80,10 @@ def resolve(request: Request) -> Job:
     variants = project.select(patterns) if patterns or not request.what else {}
     _refuse_clashes(variants, tflite, keras)
     settings = {name: _settings(request, name, spec) for name, spec in devices.items()}
-    from harness.build.inspect import inspect
+    from harness.build.inspect import inspect_cached
 
     inspected = {
-        name: inspect(path, variant=name, signature=request.signature)
+        name: inspect_cached(path, files.cache_dir(), variant=name, signature=request.signature)
         for name, path in tflite.items()
     }
     for path in keras.values():
