@@ -35,6 +35,25 @@ class Point(Value, frozen=True):
     status: Status = "ok"
 
 
+class RunLine(Value, frozen=True):
+    """A run as a list of runs shows it; `statuses` counts its cases by status."""
+
+    run_id: str
+    started_at: str
+    variants: tuple[str, ...]
+    devices: tuple[str, ...]
+    statuses: dict[Status, int]
+    stopped: str = ""
+
+
+class Skipped(Value, frozen=True):
+    """A run folder that holds no report that can be read, and why."""
+
+    path: str
+    reason: str
+    mend: str = ""
+
+
 class Change(Value, frozen=True):
     """From the point `at` (an index) on; `ratio` is the median after over the one before."""
 
