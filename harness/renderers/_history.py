@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +19,7 @@ from harness.renderers._charts.trends import ratio_text, value_text
 from harness.renderers._table import BAD, DOUBT, GOOD, QUIET, plain, shorten
 
 MOST_RUNS = 30  # of a list or a trend on the terminal, the last ones
+HEADS = ("run", "when", "cases", "not ok", "devices")
 STRIP = 32  # cells of the strip that shows where a run lies
 
 
@@ -27,23 +29,28 @@ STRIP = 32  # cells of the strip that shows where a run lies
 def show_runs(runs: Sequence[RunLine], console: Console) -> None:
     """The list of runs, the latest last."""
     if runs:
-        table = _table("run", "when", "cases", "not ok", "devices", "variants")
-        for column in table.columns:
-            column.no_wrap, column.overflow = True, "ellipsis"
-        # Where it is narrow the list of variants gives way.
-        table.columns[0].min_width = min(24, max(len(run.run_id) for run in runs))
-        table.columns[1].min_width = len("2026-11-23 10:15 UTC")
-        table.columns[2].min_width = len("cases")
-        table.columns[2].justify = "right"
-        for run in runs[-MOST_RUNS:]:
-            table.add_row(
-                plain(run.run_id),
+        lines = [
+            (
+                shorten(units.printable(run.run_id), 24),
                 units.moment(run.started_at),
                 str(sum(run.statuses.values())),
-                Text(_trouble(run), style=DOUBT),
-                plain(view.some(_short(run.devices), 2)),
-                plain(view.some(_short(run.variants), 4)),
+                _trouble(run),
+                view.some(_short(run.devices), 2),
             )
+            for run in runs[-MOST_RUNS:]
+        ]
+        table = _table(*HEADS, "variants")
+        # Where it is narrow the list of variants gives way.
+        columns = zip(HEADS, *lines, strict=True)
+        room = console.width - sum(max(map(cell_len, column)) + 2 for column in columns)
+        for run, line in zip(runs[-MOST_RUNS:], lines, strict=True):
+            variants = _cut(view.some(_short(run.variants), 4), max(12, room))
+            style = ("", "", "", DOUBT, "", "")
+            cells = zip((*line, variants), style, strict=True)
+            table.add_row(*(Text(text, style=style) for text, style in cells))
+        for column in table.columns:
+            column.no_wrap = True
+        table.columns[2].justify = "right"
         _print(console, table)
     else:
         _print(console, Text("there is no run yet", style=QUIET))
@@ -139,6 +146,10 @@ def _strip(
 
 def _trouble(run: RunLine) -> str:
     return ", ".join(f"{n} {status}" for status, n in run.statuses.items() if status != "ok")
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _short(names: Sequence[str]) -> list[str]:
