@@ -113,7 +113,7 @@ def artifact(variant: str, shape: Shape, *, trained: bool | None = True) -> Arti
     return Artifact(
         variant=variant,
         path=f"/cache/{shape.model}/{shape.recipe}.tflite",
-        sha256=hashlib.sha256(variant.encode("utf-8", "surrogatepass")).hexdigest(),
+        sha256=hashlib.sha256(repr((variant, shape)).encode()).hexdigest(),
         size_bytes=shape.size,
         gzip_bytes=shape.gzip,
         model=shape.model,
@@ -479,7 +479,7 @@ def with_verdict() -> Report:
 def compared() -> Report:
     """Against a baseline in which the pruned variant was faster and scratch larger."""
     before = dict(VARIANTS)
-    before["pruned"] = before["pruned"]._replace(latency=4_500_000)
+    before["pruned"] = before["pruned"]._replace(latency=3_900_000)
     before["scratch"] = before["scratch"]._replace(size=12_900_000)
     del before["mobilenet-int8"]
     baseline = make(before, seed=1, launches=11, run_id="20261120-090000-c3d4")

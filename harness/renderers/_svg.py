@@ -227,13 +227,15 @@ def _shorter(text: str) -> str:
     return re.sub("|".join(_VARIABLES), lambda m: _VARIABLES[m[0]], text)
 
 
-def to_file(drawn: Drawing, kind: Literal["svg", "png"]) -> bytes:
-    """The figure as a file of its own."""
+def to_file(drawn: Drawing, kind: Literal["svg", "png"], *, title: str) -> bytes:
+    """The figure as a file of its own, the title above it."""
     out = io.BytesIO()
     drawn.figure.patch.set_alpha(1)
     drawn.figure.patch.set_facecolor(PAPER.surface)
+    drawn.figure.suptitle(title, x=0.02, y=1.04, ha="left", va="bottom", color=PAPER.ink)
     if kind == "svg":
-        drawn.figure.savefig(out, format="svg", metadata={"Date": None})
+        drawn.figure.savefig(out, format="svg", metadata={"Date": None}, bbox_inches="tight")
     else:
-        drawn.figure.savefig(out, format="png", dpi=144, metadata={"Software": ""})
+        nameless = {"Software": ""}
+        drawn.figure.savefig(out, format="png", dpi=144, metadata=nameless, bbox_inches="tight")
     return out.getvalue()

@@ -54,21 +54,27 @@ _GROUPS = {
 
 def render(report: Report) -> bytes:
     """The page, UTF-8. Needs the extra `report` (jinja2, matplotlib)."""
-    jinja2 = require("jinja2")
+    return page("report.html", _context(report))
+
+
+def page(template: str, context: dict[str, Any]) -> bytes:
+    """A page from a template and what it shows."""
+    jinja2, markup = require("jinja2"), require("markupsafe").Markup
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(_FILES),
+        autoescape=True,
+        trim_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
-    template = environment.from_string((_FILES / "report.html").read_text("utf-8"))
-    markup = require("markupsafe").Markup
     script = (_FILES / "script.js").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    page: str = template.render(
-        _context(report, markup),
+    text: str = environment.get_template(template).render(
+        context,
         style=markup(_style()),
         script=markup(script),
         script_hash=markup(f"sha256-{digest}"),
     )
-    return page.encode("utf-8", "backslashreplace")
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _style() -> str:
@@ -77,9 +83,9 @@ def _style() -> str:
     return css.replace("%DARK%", _DARK).replace("%LIGHT%", light)
 
 
-def _context(report: Report, markup: Any) -> dict[str, Any]:
+def _context(report: Report) -> dict[str, Any]:
     rows = view.rows_of(report)
-    groups = _groups(report, rows, markup)
+    groups = _groups(report, rows)
     forest = [g for g in groups if g["key"] == "baseline"]
     groups = [g for g in groups if g["key"] != "baseline"]
     verdict = _verdict(report)
@@ -331,19 +337,25 @@ def _told(groups: list[view.Doubts]) -> list[dict[str, Any]]:
 # --- charts ----------------------------------------------------------------------------------
 
 
-def _groups(report: Report, rows: list[view.Row], markup: Any) -> list[dict[str, Any]]:
-    drawn: dict[str, list[dict[str, Any]]] = {}
+def draw(found: list[charts.Chart]) -> list[dict[str, Any]]:
+    """The charts as the templates show them. A page can hold each key once."""
+    markup = require("markupsafe").Markup
     with svg.drawing():
-        for chart in charts.charts_of(report):
-            picture = svg.to_svg(chart.draw(svg.PAGE), chart.key, label=chart.alt)
-            drawn.setdefault(chart.group, []).append(
-                {
-                    "title": chart.title,
-                    "caption": chart.caption,
-                    "group": chart.group,
-                    "svg": markup(picture),
-                }
-            )
+        return [
+            {
+                "title": chart.title,
+                "caption": chart.caption,
+                "group": chart.group,
+                "svg": markup(svg.to_svg(chart.draw(svg.PAGE), chart.key, label=chart.alt)),
+            }
+            for chart in found
+        ]
+
+
+def _groups(report: Report, rows: list[view.Row]) -> list[dict[str, Any]]:
+    drawn: dict[str, list[dict[str, Any]]] = {}
+    for chart in draw(charts.charts_of(report)):
+        drawn.setdefault(chart["group"], []).append(chart)
     groups = []
     for key, made in drawn.items():
         title, layout, lead = _GROUPS[key]

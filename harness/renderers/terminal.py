@@ -275,10 +275,13 @@ def _compared(report: Report, *, words: bool) -> list[RenderableType]:
     lines = [x for x in against.lines_of(report) if x.outcome != "no change"]
     if lines:
         parts += [Padding(_changes(lines, words=words), (0, 0, 0, 2))]
-        undecided = [x for x in lines if x.outcome == "inconclusive" and x.note]
+        notes: dict[tuple[str, str], list[str]] = {}
+        for x in lines:
+            if x.outcome == "inconclusive" and x.note:
+                notes.setdefault((shorten(x.label, 40), x.note), []).append(x.metric)
         parts += [
-            Padding(plain(f"{shorten(x.label, 40)}, {x.metric}: {x.note}"), (0, 0, 0, 2))
-            for x in undecided[:MOST_NOTES]
+            Padding(plain(f"{label}, {', '.join(metrics)}: {note}"), (0, 0, 0, 2))
+            for (label, note), metrics in list(notes.items())[:MOST_NOTES]
         ]
     parts += _doubts(against.doubts_of(report))
     parts += [Padding(plain(said), (0, 0, 0, 2)) for said in against.unmatched(report.comparison)]
