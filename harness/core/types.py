@@ -16,6 +16,9 @@ SCHEMA_VERSION = 1
 Level = Literal["info", "warning", "serious", "invalid"]
 Status = Literal["ok", "suspect", "invalid", "failed"]
 Direction = Literal["lower", "higher"]
+StopReason = Literal[
+    "target_ci", "time_budget", "launches", "max_launches", "interrupted", "failed"
+]
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -338,7 +341,7 @@ class Tool(Value, frozen=True):
 class Stopped(Value, frozen=True):
     """Why measuring ended, and the worst relative half-width reached (None if unknown)."""
 
-    reason: Literal["target_ci", "time_budget", "launches", "max_launches", "interrupted", "failed"]
+    reason: StopReason
     worst_half_width: float | None = None
 
 

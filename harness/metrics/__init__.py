@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from harness.core.stats import measure
 from harness.core.types import Evidence, Measurement, MetricSpec
 
 
@@ -14,3 +15,22 @@ class Metric(Protocol):
 
     def extract(self, evidence: Evidence) -> Measurement:
         """The measurement; never raises: what cannot be had is absent with the reason."""
+
+
+def per_launch(evidence: Evidence, field: str, spec: MetricSpec) -> Measurement:
+    """A metric of which every launch holds one value in `field`; if none does, the reason that
+    the launches give."""
+    values = [getattr(launch, field) for launch in evidence.launches]
+    reasons = [launch.absent[field] for launch in evidence.launches if field in launch.absent]
+    return measure(
+        [value for value in values if value is not None],
+        spec.unit,
+        absent_because=reasons[0] if reasons else "",
+    )
+
+
+def exact(value: float | None, spec: MetricSpec, absent_because: str = "not known") -> Measurement:
+    """A metric without sampling error."""
+    if value is None:
+        return Measurement(unit=spec.unit, point=None, absent_because=absent_because)
+    return Measurement(unit=spec.unit, point=value, n=1)

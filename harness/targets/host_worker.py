@@ -47,9 +47,9 @@ class Memory:
             text = Path("/proc/self/status").read_text()
         except OSError:
             return {}
-        lines = (line.split() for line in text.splitlines())
         wanted = ("VmRSS:", "VmHWM:", "RssAnon:", "RssFile:")
-        return {name[:-1]: int(value) * 1024 for name, value, *_ in lines if name in wanted}
+        lines = (line.split() for line in text.splitlines() if line.startswith(wanted))
+        return {name[:-1]: int(kib) * 1024 for name, kib, *_ in lines}
 
     def observe(
         self, before: dict[str, int], loaded: dict[str, int], ran: dict[str, int]

@@ -1,0 +1,39 @@
+"""Check the main job's report: every variant the README promises has real numbers."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from harness import store
+
+DEFAULTS = {"scratch", "vgg16", "mobilenet-int8", "pruned", "mobilenet-gray-int8"}
+METRICS = ("latency", "init", "first_inference", "peak_rss", "size", "gzip_size")
+
+
+def main(path: str) -> int:
+    """Exit status 1 with a line for each thing that is wrong."""
+    report = store.read_report(Path(path))
+    wrong = []
+    if {case.variant for case in report.cases} != DEFAULTS:
+        wrong.append(f"variants are {sorted(case.variant for case in report.cases)}")
+    for case in report.cases:
+        if case.status not in ("ok", "suspect"):
+            wrong.append(f"{case.variant} is {case.status}: {case.failure or case.findings}")
+        if len(case.launches) < 5:
+            wrong.append(f"{case.variant} has {len(case.launches)} launches")
+        for name in METRICS:
+            point = case.metrics[name].point
+            if point is None or point <= 0:
+                wrong.append(f"{case.variant}: {name} is {point}")
+        latency = case.metrics["latency"].estimate
+        if latency is None or not latency.ci_low <= latency.point <= latency.ci_high:
+            wrong.append(f"{case.variant}: the latency interval is {latency}")
+    for line in wrong:
+        print(f"check_report: {line}", file=sys.stderr)
+    print(f"check_report: {len(report.cases)} cases, {len(wrong)} faults")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

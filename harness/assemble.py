@@ -1,0 +1,86 @@
+"""From raw observations to the Report: metrics, then checks, then the status of each case.
+
+Pure but for reading the clock nowhere: the same run folder always gives the same report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from harness import plugins
+from harness.core.types import (
+    CaseReport,
+    DeviceFacts,
+    Evidence,
+    Finding,
+    Measurement,
+    Report,
+    Status,
+    Stopped,
+)
+from harness.store import Journal
+
+
+def assemble(
+    header: Report, journal: Journal, *, stopped: Stopped | None, finished_at: str | None
+) -> Report:
+    """The report of a run from its header and its journal."""
+    return msgspec.structs.replace(
+        header,
+        finished_at=finished_at,
+        stopped=stopped,
+        devices=tuple(journal.devices.values()),
+        cases=tuple(_case(evidence) for evidence in evidence_of(header, journal)),
+    )
+
+
+def evidence_of(header: Report, journal: Journal) -> list[Evidence]:
+    """All that was observed, case by case, with the metrics extracted."""
+    artifacts = {artifact.variant: artifact for artifact in header.artifacts}
+    found = []
+    for case in header.plan.cases:
+        facts = journal.devices.get(case.device) or DeviceFacts(
+            name=case.device, kind="unknown", identity="never reached"
+        )
+        evidence = Evidence(
+            case=case,
+            plan=header.plan,
+            artifact=artifacts[case.variant],
+            launches=tuple(x for x in journal.launches if x.case == case.id),
+            device=facts,
+            failure=journal.failures.get(case.id),
+        )
+        found.append(msgspec.structs.replace(evidence, metrics=_metrics(evidence)))
+    return found
+
+
+def _metrics(evidence: Evidence) -> dict[str, Measurement]:
+    modules = (plugins.load("metrics", name) for name in plugins.names("metrics"))
+    return {module.spec.name: module.extract(evidence) for module in modules}
+
+
+def _case(evidence: Evidence) -> CaseReport:
+    findings = list(evidence.artifact.findings)
+    for launch in evidence.launches:
+        findings += [note for note in launch.notes if note not in findings]
+    for name in plugins.names("checks"):
+        findings += plugins.load("checks", name).findings(evidence)
+    return CaseReport(
+        **msgspec.structs.asdict(evidence.case),
+        status=_status(findings, failed=evidence.failure is not None),
+        metrics=evidence.metrics,
+        launches=evidence.launches,
+        findings=tuple(findings),
+        failure=evidence.failure,
+    )
+
+
+def _status(findings: Iterable[Finding], *, failed: bool) -> Status:
+    levels = {finding.level for finding in findings}
+    if failed:
+        return "failed"
+    if "invalid" in levels:
+        return "invalid"
+    return "suspect" if "serious" in levels else "ok"

@@ -1,0 +1,261 @@
+"""Runs the plan: launch, save, decide whether to go on.
+
+Launches of all cases on a device are interleaved, round by round; devices run side by side, each
+in its own order. Whatever ends the run, what was saved is in the run folder.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from harness import plan as planning
+from harness.core.errors import MeasurementError
+from harness.core.specs import DeviceSpec, kind_of
+from harness.core.stats import launch_medians, median_interval
+from harness.core.types import (
+    Artifact,
+    Case,
+    DeviceFacts,
+    Failure,
+    Launch,
+    Plan,
+    Stopped,
+    StopReason,
+)
+from harness.store import CaseFailure, Entry, RunFolder
+from harness.targets import Target
+
+OpenTarget = Callable[[str, DeviceSpec, Path], Target]
+
+
+class Listener(Protocol):
+    """Hears of progress, from the thread of the device it concerns."""
+
+    def opened(self, facts: DeviceFacts) -> None:
+        """A device answered."""
+
+    def launching(self, case: Case, index: int, left_s: float | None) -> None:
+        """A launch begins; about `left_s` seconds remain on this device, as far as one can tell."""
+
+    def saved(self, case: Case, launch: Launch) -> None:
+        """A launch is on the disk."""
+
+    def failed(self, case: Case, failure: Failure) -> None:
+        """A case ended early; the others go on."""
+
+
+def open_target(name: str, spec: DeviceSpec, log_dir: Path) -> Target:
+    """The target of a device's kind: `targets/host.py`, `android.py`, `arm64.py`."""
+    module = importlib.import_module(f"harness.targets.{kind_of(spec).split('-', 1)[0]}")
+    target: Target = module.open_target(name, spec, log_dir)
+    return target
+
+
+def measure(
+    folder: RunFolder,
+    devices: Mapping[str, DeviceSpec],
+    inputs: Mapping[str, Path],
+    listener: Listener,
+    *,
+    opener: OpenTarget = open_target,
+) -> Stopped:
+    """Carry out the plan of `folder`, going on after what it has already saved.
+
+    `inputs` maps a variant to its input set. Ctrl-C ends measuring after killing the launch under
+    way, and is told by the result's reason.
+    """
+    stop = threading.Event()
+    runs = [
+        _DeviceRun(folder, name, spec, inputs=inputs, listener=listener, opener=opener, stop=stop)
+        for name, spec in devices.items()
+    ]
+    if len(runs) == 1:
+        try:
+            runs[0].run()
+        except KeyboardInterrupt:
+            runs[0].reason = "interrupted"
+    else:
+        _side_by_side(runs, stop)
+    widths = [w for run in runs for w in run.half_widths.values()]
+    known = [w for w in widths if w is not None]
+    return Stopped(
+        reason=min((run.reason for run in runs), key=_PRECEDENCE.index),
+        worst_half_width=max(known) if known and len(known) == len(widths) else None,
+    )
+
+
+# Of several devices' reasons the one that matters most is told.
+_PRECEDENCE: list[StopReason] = [
+    "interrupted",
+    "failed",
+    "time_budget",
+    "max_launches",
+    "launches",
+    "target_ci",
+]
+
+
+def _side_by_side(runs: list[_DeviceRun], stop: threading.Event) -> None:
+    """One thread per device; Ctrl-C lets each finish the launch it is in."""
+    with ThreadPoolExecutor(len(runs)) as pool:
+        futures = [pool.submit(run.run) for run in runs]
+        try:
+            for future in futures:
+                future.result()
+        except KeyboardInterrupt:
+            stop.set()
+
+
+class _DeviceRun:
+    """All launches on one device."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        name: str,
+        spec: DeviceSpec,
+        *,
+        inputs: Mapping[str, Path],
+        listener: Listener,
+        opener: OpenTarget,
+        stop: threading.Event,
+    ) -> None:
+        self.folder, self.name, self.spec, self.inputs = folder, name, spec, inputs
+        self.listener, self.opener, self.stop = listener, opener, stop
+        self.plan: Plan = folder.header.plan
+        self.artifacts = {a.variant: a for a in folder.header.artifacts}
+        self.reason: StopReason = "failed"
+        self.cases = [c for c in self.plan.cases if c.device == name]
+        self.launches: dict[Case, list[Launch]] = {case: [] for case in self.cases}
+        by_id = {case.id: case for case in self.cases}
+        for launch in folder.saved.launches:
+            if launch.case in by_id:
+                self.launches[by_id[launch.case]].append(launch)
+        kept = folder.saved.failures.items()
+        self.failures = {by_id[c]: f for c, f in kept if c in by_id and not f.transient}
+        self.half_widths = {case: self._half_width(case) for case in self.cases}
+        self.elapsed_before_ns = sum(x.wall_ns for done in self.launches.values() for x in done)
+
+    def run(self) -> None:
+        """Open the device, measure, leave it as it was; `reason` says why it ended."""
+        target: Target | None = None
+        try:
+            target = self.opener(self.name, self.spec, self.folder.logs)
+            facts = target.facts()
+            self.folder.append(Entry(device=facts))
+            self.listener.opened(facts)
+            self._prepare(target)
+            self.reason = self._rounds(target)
+        except MeasurementError as error:
+            for case in self._active():
+                self._fail(case, error.failure)
+        finally:
+            if target is not None:
+                target.close()
+
+    def _active(self) -> list[Case]:
+        return [case for case in self.cases if case not in self.failures]
+
+    def _fail(self, case: Case, failure: Failure) -> None:
+        self.failures[case] = failure
+        self.folder.append(Entry(failed=CaseFailure(case=case.id, failure=failure)))
+        self.listener.failed(case, failure)
+
+    def _prepare(self, target: Target) -> None:
+        """Bring each artifact over once; one that cannot be brought fails its own cases only."""
+        for variant in dict.fromkeys(case.variant for case in self._active()):
+            try:
+                target.prepare(self.artifacts[variant], self.inputs[variant])
+            except MeasurementError as error:
+                if error.transient:
+                    raise
+                for case in [c for c in self._active() if c.variant == variant]:
+                    self._fail(case, error.failure)
+
+    def _rounds(self, target: Target) -> StopReason:
+        began = time.monotonic_ns()
+        last_saved = max((x.index for done in self.launches.values() for x in done), default=0)
+        order = 1 + max((x.order for done in self.launches.values() for x in done), default=-1)
+        index = 0
+        while True:
+            active = self._active()
+            if not active:
+                return "failed"
+            reason = planning.finished(
+                self.plan,
+                {case: len(self.launches[case]) for case in active},
+                {case: self.half_widths[case] for case in active},
+            )
+            if reason:
+                return reason
+            for case in planning.round_order(self.plan, self.name, index):
+                if case in self.failures or not self._due(case, index, last_saved):
+                    continue
+                if self.stop.is_set():
+                    return "interrupted"
+                elapsed_ns = self.elapsed_before_ns + time.monotonic_ns() - began
+                if self._out_of_time(elapsed_ns):
+                    return "time_budget"
+                self.listener.launching(case, index, self._left_s(elapsed_ns))
+                order += self._launch(target, case, index, order)
+            index += 1
+
+    def _due(self, case: Case, index: int, last_saved: int) -> bool:
+        """Whether this round launches the case. Rounds that an earlier session went through are
+        only completed where every case has its launch in them."""
+        done = self.launches[case]
+        if any(launch.index == index for launch in done):
+            return False
+        if index < last_saved and self.plan.launches is None and index >= self.plan.min_launches:
+            return False
+        return planning.wanted(self.plan, case, len(done), self.half_widths[case], index)
+
+    def _launch(self, target: Target, case: Case, index: int, order: int) -> int:
+        """Launch and save; returns the number of launches saved (0 when the case failed)."""
+        artifact: Artifact = self.artifacts[case.variant]
+        try:
+            launch = target.launch(case, artifact, self.plan.timing, index)
+        except MeasurementError as error:
+            self._fail(case, error.failure)
+            return 0
+        launch = msgspec.structs.replace(launch, order=order)
+        self.folder.append(Entry(launch=launch))
+        self.launches[case].append(launch)
+        self.half_widths[case] = self._half_width(case)
+        self.listener.saved(case, launch)
+        return 1
+
+    def _half_width(self, case: Case) -> float | None:
+        estimate = median_interval(launch_medians(self.launches[case]))
+        return None if estimate is None else estimate.half_width
+
+    def _out_of_time(self, elapsed_ns: int) -> bool:
+        """The time budget bounds the going-on; the least number of launches is always made."""
+        if self.plan.time_budget_s is None or self.plan.launches is not None:
+            return False
+        if any(len(self.launches[c]) < self.plan.min_launches for c in self._active()):
+            return False
+        return elapsed_ns > self.plan.time_budget_s * 1e9
+
+    def _left_s(self, elapsed_ns: int) -> float | None:
+        """Time the launches that are surely still to come will take; None before the first."""
+        times = [x.wall_ns for done in self.launches.values() for x in done]
+        if not times:
+            return None
+        least = self.plan.launches or self.plan.min_launches
+        mean = sum(times) / len(times)
+        left_ns = 0.0
+        for case in self._active():
+            own = [x.wall_ns for x in self.launches[case]]
+            left_ns += max(0, least - len(own)) * (sum(own) / len(own) if own else mean)
+        if left_ns == 0 and self.plan.time_budget_s is not None:
+            left_ns = max(0.0, self.plan.time_budget_s * 1e9 - elapsed_ns)
+        return left_ns / 1e9

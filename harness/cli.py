@@ -1,0 +1,71 @@
+"""Parse, call, print. Each subcommand is a file of harness/commands."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+from harness import __version__, plugins
+from harness.core.errors import EXIT_INTERRUPTED, EXIT_USAGE, HarnessError
+
+_DESCRIPTION = """\
+Which model do I ship? Builds variants of a model, measures size, latency, memory and accuracy on
+this machine or on phones, and answers with evidence.
+
+exit status: 0 fine, 1 a gate said no, 2 wrong usage or configuration, 3 a measurement failed or
+is invalid, 4 gate undecided (with --strict), 130 interrupted"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse's, with errors of one line and the mend."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(EXIT_USAGE, f"error: {message}; see {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line; nothing heavy is imported for it."""
+    top = _Parser(
+        prog="python -m harness",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="version", version=f"mobile-bench-harness {__version__}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    for name in plugins.names("commands"):
+        module = plugins.load("commands", name)
+        sub = commands.add_parser(
+            name,
+            help=module.HELP,
+            description=module.__doc__,
+            epilog=f"example:\n  {module.EXAMPLE}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status; errors become one line on standard error."""
+    args = parser().parse_args(argv)
+    try:
+        status = int(args.run(args))
+        sys.stdout.flush()
+        return status
+    except HarnessError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone, as with `| head`; that is no error of ours.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

@@ -1,0 +1,75 @@
+"""One subcommand per file: HELP (a line), EXAMPLE (a command), `add_arguments`, and `run`, which
+returns the exit status. The module's docstring is the help page."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_project(parser: argparse.ArgumentParser) -> None:
+    """--project, the same for every command that reads devices.yaml or models/."""
+    parser.add_argument(
+        "--project",
+        type=Path,
+        metavar="DIR",
+        help="folder with devices.yaml and models/ (default: this folder, else the shipped ones)",
+    )
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """--out, the same for every command that reads or writes run folders."""
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("reports"),
+        metavar="DIR",
+        help="where run folders are (default: reports/)",
+    )
+
+
+def comma_list(text: str) -> tuple[str, ...]:
+    """'a,b' -> ('a', 'b'), each once; an empty item is an error."""
+    items = tuple(dict.fromkeys(item.strip() for item in text.split(",")))
+    if not all(items):
+        raise argparse.ArgumentTypeError(f"{text!r} has an empty item")
+    return items
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def positives(text: str) -> tuple[int, ...]:
+    """'1,2,4' -> (1, 2, 4)."""
+    return tuple(positive(item) for item in comma_list(text))
+
+
+def share(text: str) -> float:
+    """'0.03' or '3%' -> 0.03; between 0 and 1, both excluded."""
+    try:
+        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share such as 0.03 or 3%")
+    return value
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def seconds(text: str) -> float:
+    """'90', '90s', '10m', '500ms', '1h' -> seconds, more than 0."""
+    number = text.rstrip("abcdefghijklmnopqrstuvwxyz")
+    unit = text[len(number) :] or "s"
+    try:
+        value = float(number) * _UNITS[unit]
+    except (ValueError, KeyError):
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 60s or 10m")
+    return value

@@ -1,0 +1,136 @@
+"""Build what is missing, measure every variant on every device, and print the table.
+
+Give names or globs of models/variants.yaml, .tflite files and .keras files, mixed; without any,
+the variants marked `default`. Each launch is a fresh process; launches of all variants are
+interleaved, and each is saved as it ends, so that Ctrl-C loses nothing: --resume goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from harness import commands, output, store
+from harness.core.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_MEASUREMENT,
+    EXIT_OK,
+    UsageError,
+)
+from harness.core.types import Report
+
+HELP = "build, measure and report: the main job"
+EXAMPLE = "python -m harness bench 'mobilenet*' my_model.tflite --threads 1,2 --json report.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What, where, how much."""
+    parser.add_argument("what", nargs="*", metavar="VARIANT|FILE", help="default: see above")
+    parser.add_argument(
+        "--device",
+        type=commands.comma_list,
+        default=("host",),
+        metavar="NAME[,NAME]",
+        help="entries of devices.yaml, or all (default: host)",
+    )
+    parser.add_argument("--threads", type=commands.positives, metavar="N[,N]")
+    parser.add_argument("--runtime", type=commands.comma_list, metavar="NAME[,NAME]")
+    parser.add_argument("--delegate", type=commands.comma_list, metavar="NAME[,NAME]")
+    parser.add_argument("--signature", metavar="NAME", help="of a model that has several")
+    how_much = parser.add_argument_group("how much is measured")
+    how_much.add_argument(
+        "--launches", type=commands.positive, metavar="N", help="just so many of each case"
+    )
+    how_much.add_argument(
+        "--iterations", type=commands.positive, metavar="N", help="just so many per launch"
+    )
+    how_much.add_argument(
+        "--target-ci",
+        type=commands.share,
+        default=0.03,
+        metavar="SHARE",
+        help="go on until every latency is known to this relative half-width (default: 0.03)",
+    )
+    how_much.add_argument(
+        "--time-budget",
+        type=commands.seconds,
+        metavar="TIME",
+        help="... or until this long has passed (default: 60s); five launches are always made",
+    )
+    how_much.add_argument(
+        "--quick", action="store_true", help="five short launches of each case: a first look"
+    )
+    how_much.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the order and the inputs"
+    )
+    parser.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted")
+    commands.add_project(parser)
+    commands.add_out(parser)
+    output.add_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, save, print; the exit status tells whether every case has a number."""
+    from harness import session
+    from harness.progress import Narrator
+
+    wanted = output.asked(args)
+    with Narrator() as narrator:
+        if args.resume is not None:
+            _refuse_with_resume(args)
+            report = session.resume(store.find(args.resume, args.out), narrator)
+            folder: Path = store.find(args.resume, args.out)
+        else:
+            job = session.resolve(_request(args))
+            opened, inputs = session.start(job, narrator)
+            folder = opened.path
+            report = session.finish(opened, job.devices, inputs, narrator)
+    output.emit(report, args, wanted)
+    print(f"saved in {folder}; again: python -m harness report {folder}", file=sys.stderr)
+    return exit_code(report, folder)
+
+
+def exit_code(report: Report, folder: Path) -> int:
+    """130 interrupted, 3 where a case failed or must not be used, else 0."""
+    if report.stopped is not None and report.stopped.reason == "interrupted":
+        print(
+            f"interrupted; go on with: python -m harness bench --resume {folder}", file=sys.stderr
+        )
+        return EXIT_INTERRUPTED
+    if any(case.status in ("failed", "invalid") for case in report.cases):
+        return EXIT_MEASUREMENT
+    return EXIT_OK
+
+
+def _refuse_with_resume(args: argparse.Namespace) -> None:
+    """A resumed run keeps its plan; an option that would be ignored is an error."""
+    given = [word for word in ("what", "threads", "runtime", "delegate", "signature", "launches",
+                               "iterations", "time_budget") if getattr(args, word)]  # fmt: skip
+    if given or args.quick or args.device != ("host",):
+        raise UsageError(
+            "--resume goes on with the plan of the saved run",
+            "give it no variants and no options of measuring",
+        )
+
+
+def _request(args: argparse.Namespace):  # type: ignore[no-untyped-def]
+    from harness.session import Request
+
+    return Request(
+        what=tuple(args.what),
+        devices=args.device,
+        runtimes=args.runtime,
+        delegates=args.delegate,
+        threads=args.threads,
+        launches=args.launches,
+        iterations=args.iterations,
+        target_ci=args.target_ci,
+        time_budget_s=args.time_budget,
+        quick=args.quick,
+        seed=args.seed,
+        signature=args.signature,
+        project=args.project,
+        out=args.out,
+        command=("python", "-m", "harness", *sys.argv[1:]),
+    )

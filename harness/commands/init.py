@@ -1,0 +1,43 @@
+"""Start a project of your own: devices.yaml and models/, yours to change.
+
+A model file in models/ plus a line in models/variants.yaml is all it takes to measure it.
+Files that are there already are never overwritten.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+from harness.config import DEVICES, SHIPPED
+from harness.core.errors import EXIT_OK, UsageError
+
+HELP = "start a project of your own"
+EXAMPLE = "python -m harness init my-project"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The folder."""
+    parser.add_argument("dir", nargs="?", type=Path, default=Path(), metavar="DIR")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Copy the shipped files to DIR."""
+    root: Path = args.dir
+    for name in (DEVICES, "models"):
+        if (root / name).exists():
+            raise UsageError(f"{root / name} exists already", "choose an empty folder")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        shutil.copy(SHIPPED / DEVICES, root / DEVICES)
+        shutil.copytree(
+            SHIPPED / "models",
+            root / "models",
+            ignore=shutil.ignore_patterns("__pycache__", "__init__.py"),
+        )
+    except OSError as error:
+        raise UsageError(f"cannot write {root}: {error}", "choose another folder") from None
+    print(f"wrote {root / DEVICES} and {root / 'models'}")
+    print(f"next: cd {root} && python -m harness bench")
+    return EXIT_OK

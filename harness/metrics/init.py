@@ -1,0 +1,13 @@
+"""Time to load the model and allocate its tensors, in a fresh process."""
+
+from __future__ import annotations
+
+from harness.core.types import Evidence, Measurement, MetricSpec
+from harness.metrics import per_launch
+
+spec = MetricSpec(name="init", unit="ns", direction="lower", title="init")
+
+
+def extract(evidence: Evidence) -> Measurement:
+    """The median over launches, with its interval."""
+    return per_launch(evidence, "init_ns", spec)

@@ -1,0 +1,13 @@
+"""Time per iteration in steady state: the median of the launches' medians."""
+
+from __future__ import annotations
+
+from harness.core.stats import measure_iterations
+from harness.core.types import Evidence, Measurement, MetricSpec
+
+spec = MetricSpec(name="latency", unit="ns", direction="lower", title="latency")
+
+
+def extract(evidence: Evidence) -> Measurement:
+    """Interval over launches; percentiles, mean and spread over iterations."""
+    return measure_iterations([launch.latency_ns for launch in evidence.launches], spec.unit)

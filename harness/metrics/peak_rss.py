@@ -1,0 +1,13 @@
+"""Most resident memory from loading to the last iteration, the process itself included."""
+
+from __future__ import annotations
+
+from harness.core.types import Evidence, Measurement, MetricSpec
+from harness.metrics import per_launch
+
+spec = MetricSpec(name="peak_rss", unit="bytes", direction="lower", title="peak RSS")
+
+
+def extract(evidence: Evidence) -> Measurement:
+    """The median over launches, with its interval."""
+    return per_launch(evidence, "peak_rss_bytes", spec)

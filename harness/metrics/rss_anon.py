@@ -1,0 +1,13 @@
+"""Resident memory that is no file's: tensors, packed weights, heap; at the end of the launch."""
+
+from __future__ import annotations
+
+from harness.core.types import Evidence, Measurement, MetricSpec
+from harness.metrics import per_launch
+
+spec = MetricSpec(name="rss_anon", unit="bytes", direction="lower", title="anonymous RSS")
+
+
+def extract(evidence: Evidence) -> Measurement:
+    """The median over launches, with its interval."""
+    return per_launch(evidence, "rss_anon_bytes", spec)

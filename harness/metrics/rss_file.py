@@ -1,0 +1,13 @@
+"""Resident pages of mapped files, the model's own among them; the system can drop them."""
+
+from __future__ import annotations
+
+from harness.core.types import Evidence, Measurement, MetricSpec
+from harness.metrics import per_launch
+
+spec = MetricSpec(name="rss_file", unit="bytes", direction="lower", title="file-backed RSS")
+
+
+def extract(evidence: Evidence) -> Measurement:
+    """The median over launches, with its interval."""
+    return per_launch(evidence, "rss_file_bytes", spec)

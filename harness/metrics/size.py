@@ -1,0 +1,13 @@
+"""Bytes of the .tflite file, as it is stored on a phone."""
+
+from __future__ import annotations
+
+from harness.core.types import Evidence, Measurement, MetricSpec
+from harness.metrics import exact
+
+spec = MetricSpec(name="size", unit="bytes", direction="lower", title="size", exact=True)
+
+
+def extract(evidence: Evidence) -> Measurement:
+    """A property of the file: no sampling, no interval."""
+    return exact(evidence.artifact.size_bytes, spec)

@@ -1,0 +1,237 @@
+"""From a request to a report: resolve, build, measure, assemble.
+
+Everything that can be wrong with a request is found before anything is built or written.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from harness import __version__, assemble, bench, config, plan, store
+from harness.core.errors import UsageError
+from harness.core.specs import AndroidSpec, DeviceSpec, HostSpec, VariantSpec
+from harness.core.types import (
+    SCHEMA_VERSION,
+    Artifact,
+    Plan,
+    Report,
+    Stopped,
+    Timing,
+    Tool,
+)
+from harness.progress import Narrator
+
+QUICK_TIMING = Timing(min_time_ns=100_000_000, warmup_time_ns=30_000_000)
+DEFAULT_LAUNCHES, LEAST_LAUNCHES = 7, 5
+TFLITE, KERAS = ".tflite", ".keras"
+
+
+class Request(NamedTuple):
+    """What the user asked for; None means that it is left to the defaults or to devices.yaml."""
+
+    what: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ("host",)
+    runtimes: tuple[str, ...] | None = None
+    delegates: tuple[str, ...] | None = None
+    threads: tuple[int, ...] | None = None
+    launches: int | None = None
+    iterations: int | None = None
+    target_ci: float = 0.03
+    time_budget_s: float | None = None
+    quick: bool = False
+    seed: int = 0
+    signature: str | None = None
+    project: Path | None = None
+    out: Path = Path("reports")
+    command: tuple[str, ...] = ()
+
+
+class Job(NamedTuple):
+    """A request that has been checked against the project and this machine."""
+
+    request: Request
+    project: config.Project
+    devices: dict[str, DeviceSpec]
+    variants: dict[str, VariantSpec]
+    tflite_files: dict[str, Path]
+    keras_files: dict[str, Path]
+    artifacts_of_files: dict[str, Artifact]
+    settings: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]]
+
+
+def resolve(request: Request) -> Job:
+    """Check everything that can be checked without building; raises UsageError, writes nothing."""
+    project = config.load_project(request.project)
+    names = request.devices
+    if names == ("all",):
+        names = tuple(project.devices)
+    devices = {name: project.device(name) for name in names}
+    tflite, keras, patterns = _sort(request.what)
+    variants = project.select(patterns) if patterns or not request.what else {}
+    _refuse_clashes(variants, tflite, keras)
+    settings = {name: _settings(request, name, spec) for name, spec in devices.items()}
+    from harness.build.inspect import inspect
+
+    inspected = {
+        name: inspect(path, variant=name, signature=request.signature)
+        for name, path in tflite.items()
+    }
+    store.check_writable(request.out)
+    return Job(request, project, devices, variants, tflite, keras, inspected, settings)
+
+
+def _sort(what: tuple[str, ...]) -> tuple[dict[str, Path], dict[str, Path], list[str]]:
+    """(.tflite files, .keras files, variant patterns); a file's row is named by its stem, or by
+    its path where two files share one."""
+    tflite: dict[str, Path] = {}
+    keras: dict[str, Path] = {}
+    patterns: list[str] = []
+    for text in what:
+        suffix = Path(text).suffix.lower()
+        if suffix not in (TFLITE, KERAS):
+            patterns.append(text)
+            continue
+        found = tflite if suffix == TFLITE else keras
+        path = Path(text)
+        if path in (*tflite.values(), *keras.values()):
+            continue
+        taken = path.stem in tflite or path.stem in keras
+        found[text if taken else path.stem] = path
+    return tflite, keras, patterns
+
+
+def _refuse_clashes(*named: Mapping[str, object]) -> None:
+    seen: set[str] = set()
+    for names in named:
+        if clash := seen & set(names):
+            raise UsageError(
+                f"two rows would be named {min(clash)!r}", "rename the file, or give it alone"
+            )
+        seen |= set(names)
+
+
+def _settings(
+    request: Request, name: str, spec: DeviceSpec
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]:
+    """(runtimes, delegates, threads) of one device; refuses what the device cannot do."""
+    if isinstance(spec, HostSpec):
+        from harness.targets.host import runtime_version
+
+        runtimes = request.runtimes or (spec.runtime,)
+        for runtime in runtimes:
+            runtime_version(runtime, spec)
+        if set(request.delegates or ("cpu",)) != {"cpu"}:
+            raise UsageError(
+                f"device {name} runs on the CPU only", "--delegate is for phones; leave it out"
+            )
+        return runtimes, ("cpu",), request.threads or spec.threads
+    if request.runtimes is not None:
+        raise UsageError(
+            f"--runtime does not apply to device {name}",
+            "a phone's runtime is its runner's; leave --runtime out",
+        )
+    if isinstance(spec, AndroidSpec):
+        return (
+            (spec.runner.tool,),
+            request.delegates or spec.delegate,
+            request.threads or spec.threads,
+        )
+    return ("litert",), ("cpu",), request.threads or (1,)
+
+
+def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
+    """The plan; how much is measured follows --quick, --launches and --time-budget."""
+    request = job.request
+    timing = QUICK_TIMING if request.quick else Timing()
+    if request.iterations is not None:
+        timing = msgspec.structs.replace(
+            timing,
+            min_time_ns=0,
+            min_iterations=request.iterations,
+            max_iterations=request.iterations,
+        )
+    launches = request.launches
+    if launches is None and request.quick and request.time_budget_s is None:
+        launches = LEAST_LAUNCHES
+    least = DEFAULT_LAUNCHES if request.time_budget_s is None else LEAST_LAUNCHES
+    return Plan(
+        cases=plan.cases(artifacts, job.settings),
+        seed=request.seed,
+        launches=launches,
+        min_launches=least,
+        target_ci=request.target_ci,
+        time_budget_s=60.0 if request.time_budget_s is None else request.time_budget_s,
+        timing=timing,
+        quick=request.quick,
+    )
+
+
+def start(job: Job, narrator: Narrator) -> tuple[store.RunFolder, dict[str, Path]]:
+    """Build what is missing, prepare inputs, and open a run folder."""
+    artifacts = _artifacts(job, narrator)
+    inputs = _inputs(artifacts)
+    header = Report(
+        schema_version=SCHEMA_VERSION,
+        tool=Tool(name="mobile-bench-harness", version=__version__),
+        run_id=store.new_run_id(),
+        started_at=_now(),
+        host={
+            "system": platform.platform(),
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+        },
+        plan=make_plan(job, artifacts),
+        command=job.request.command,
+        artifacts=tuple(artifacts.values()),
+    )
+    return store.create(job.request.out, header), inputs
+
+
+def finish(
+    folder: store.RunFolder,
+    devices: Mapping[str, DeviceSpec],
+    inputs: Mapping[str, Path],
+    narrator: Narrator,
+) -> Report:
+    """Measure what the plan still wants, then write the report whatever ended the measuring."""
+    narrator.expect(expected_launches(folder.header.plan))
+    try:
+        stopped = bench.measure(folder, devices, inputs, narrator)
+    finally:
+        folder.close()
+    return conclude(folder, stopped)
+
+
+def conclude(folder: store.RunFolder, stopped: Stopped) -> Report:
+    """Assemble and save the report of what has been measured."""
+    journal = store.read_journal(folder.path / store.JOURNAL)
+    report = assemble.assemble(folder.header, journal, stopped=stopped, finished_at=_now())
+    store.write_report(folder, report)
+    return report
+
+
+def expected_launches(planned: Plan) -> dict[str, int]:
+    """Per device, the launches that are surely made."""
+    least = planned.launches or planned.min_launches
+    totals: dict[str, int] = {}
+    for case in planned.cases:
+        totals[case.device] = totals.get(case.device, 0) + least
+    return totals
+
+
+def _artifacts(job: Job, narrator: Narrator) -> dict[str, Artifact]:
+    raise NotImplementedError
+
+
+def _inputs(artifacts: Mapping[str, Artifact]) -> dict[str, Path]:
+    raise NotImplementedError
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

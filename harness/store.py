@@ -1,0 +1,255 @@
+"""The only reader and writer of run folders and report files.
+
+    reports/<run id>/
+      run.json         the plan, the artifacts, the command: all that is known before measuring
+      journal.jsonl    one line per device opened, launch finished or case failed, as it happens
+      report.json      the report, once measuring has ended
+      logs/            what the workers said on standard error
+
+A journal line is on the disk (fsync) before the launch counts as saved. A line that a crash cut
+short is dropped when the folder is read, and its launch is simply measured again on `--resume`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.core.errors import UsageError
+from harness.core.types import SCHEMA_VERSION, DeviceFacts, Failure, Launch, Report, Value
+from harness.files import write_atomic
+
+HEADER = "run.json"
+JOURNAL = "journal.jsonl"
+REPORT = "report.json"
+LOGS = "logs"
+
+
+class CaseFailure(Value, frozen=True):
+    """A journal line's failure: which case ended, and why."""
+
+    case: str
+    failure: Failure
+
+
+class Entry(Value, frozen=True, omit_defaults=True):
+    """One line of the journal; exactly one field is set."""
+
+    device: DeviceFacts | None = None
+    launch: Launch | None = None
+    failed: CaseFailure | None = None
+
+
+class Journal(Value, frozen=True):
+    """What a journal says, by kind; the last word on a device or a failure counts."""
+
+    devices: dict[str, DeviceFacts] = {}
+    launches: tuple[Launch, ...] = ()
+    failures: dict[str, Failure] = {}
+
+
+class RunFolder:
+    """One run on the disk. Made by `create` or `reopen`; appending is safe from any thread."""
+
+    def __init__(self, path: Path, header: Report) -> None:
+        self.path = path
+        self.header = header
+        self._file = (path / JOURNAL).open("ab")
+        try:
+            _lock(self._file.fileno(), path)
+            _cut_torn_line(path / JOURNAL)
+            self.saved = read_journal(path / JOURNAL)
+        except BaseException:
+            self._file.close()
+            raise
+
+    @property
+    def logs(self) -> Path:
+        """Where workers write their standard error."""
+        return self.path / LOGS
+
+    def append(self, entry: Entry) -> None:
+        """Save one observation; when this returns it survives a power cut."""
+        # One write call per line: threads do not interleave, a crash cuts at most this line.
+        self._file.write(msgspec.json.encode(entry) + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """End writing; the folder stays."""
+        self._file.close()
+
+
+def new_run_id(now: datetime | None = None) -> str:
+    """Sorts by time, and two in one second differ: 20261123-171502-9f3a."""
+    now = now or datetime.now(timezone.utc)
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def check_writable(out: Path) -> None:
+    """Raise a UsageError unless a run folder can be made in `out`; leaves nothing behind."""
+    made = [p for p in (out, *out.parents) if not p.exists()]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_atomic(out / ".probe", b"\0" * 65536)
+        (out / ".probe").unlink()
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {out}: {error.strerror}", "choose another folder with --out"
+        ) from None
+    finally:
+        for folder in made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def create(out: Path, header: Report) -> RunFolder:
+    """Make `out/<run id>` and save what is known before the first launch."""
+    path = out / header.run_id
+    try:
+        (path / LOGS).mkdir(parents=True)
+        write_atomic(path / HEADER, encode(header))
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {out}: {error.strerror}", "choose another folder with --out"
+        ) from None
+    return RunFolder(path, header)
+
+
+def reopen(path: Path) -> RunFolder:
+    """A run that ended early, ready to go on: a line cut short is cut off the journal."""
+    try:
+        data = (path / HEADER).read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"{path} is not a run folder: {error.strerror}", "python -m harness history lists runs"
+        ) from None
+    return RunFolder(path, decode(data, path / HEADER))
+
+
+def _cut_torn_line(journal: Path) -> None:
+    data = journal.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data):
+        os.truncate(journal, whole)
+
+
+def read_journal(path: Path) -> Journal:
+    """All whole lines; a line in the middle that is damaged is an error, a cut last one is not."""
+    devices: dict[str, DeviceFacts] = {}
+    launches: list[Launch] = []
+    failures: dict[str, Failure] = {}
+    for entry in _entries(path):
+        if entry.device is not None:
+            devices[entry.device.name] = entry.device
+        if entry.launch is not None:
+            launches.append(entry.launch)
+        if entry.failed is not None:
+            failures[entry.failed.case] = entry.failed.failure
+    return Journal(devices=devices, launches=tuple(launches), failures=failures)
+
+
+def _entries(path: Path) -> Iterator[Entry]:
+    if not path.exists():
+        return
+    decoder = msgspec.json.Decoder(Entry)
+    *lines, _torn = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, 1):
+        try:
+            yield decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise UsageError(
+                f"{path}, line {number}, is damaged", "delete that line to go on without it"
+            ) from None
+
+
+def write_report(folder: RunFolder, report: Report) -> Path:
+    """Save the final report beside the observations it is made from."""
+    path = folder.path / REPORT
+    write_atomic(path, encode(report))
+    return path
+
+
+def find(run: str, out: Path) -> Path:
+    """The folder or report file that `run` means: a path, a run id in `out` or a unique start of
+    one, or `latest`."""
+    if Path(run).exists():
+        return Path(run)
+    ids = sorted(p.parent.name for p in out.glob(f"*/{HEADER}")) if out.is_dir() else []
+    if run == "latest" and ids:
+        return out / ids[-1]
+    matching = [i for i in ids if i.startswith(run)]
+    if len(matching) == 1:
+        return out / matching[0]
+    if matching:
+        raise UsageError(f"{run!r} is the start of {len(matching)} runs", "give more of it")
+    raise UsageError(
+        f"there is no run or file {run!r}",
+        f"python -m harness history lists what is in {out}" if ids else f"{out} holds no run yet",
+    )
+
+
+def read_report(path: Path) -> Report:
+    """A saved report: a report file, or a run folder that has one."""
+    if path.is_dir():
+        path = path / REPORT
+    try:
+        return decode(path.read_bytes(), path)
+    except FileNotFoundError:
+        raise UsageError(
+            f"{path} does not exist",
+            f"finish the run first: python -m harness bench --resume {path.parent}",
+        ) from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", "give a report file") from None
+
+
+def encode(report: Report) -> bytes:
+    """The report as JSON, indented for people."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n"
+
+
+def decode(data: bytes, path: Path) -> Report:
+    """JSON of this or an older schema version -> Report; names `path` when it is neither."""
+    try:
+        raw: Any = msgspec.json.decode(data)
+        version = raw["schema_version"]
+        while version in UPGRADES:
+            raw = UPGRADES[version](raw)
+            version = raw["schema_version"]
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+        raise UsageError(f"{path} is not a report", "give a report.json or a run folder") from None
+    if version != SCHEMA_VERSION:
+        raise UsageError(
+            f"{path} has schema version {version}, this harness reads {SCHEMA_VERSION}",
+            "upgrade the harness",
+        )
+    try:
+        return msgspec.convert(raw, Report)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{path} is not a valid report: {error}", "upgrade the harness") from None
+
+
+# Old schema version -> function that makes the next version's JSON of it.
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    """Two processes must not append to one run; the lock goes with the process."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: opening for append twice is on the user there
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise UsageError(
+            f"another process is measuring {path}", "wait until it has ended"
+        ) from None

@@ -1,0 +1,38 @@
+"""What every test shares."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip a test whose program of the system is missing, and say which."""
+    for item in items:
+        for mark in item.iter_markers("needs"):
+            for tool in mark.args:
+                if shutil.which(tool) is None:
+                    item.add_marker(pytest.mark.skip(reason=f"{tool} is not installed"))
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test touches the user's cache. Tests of one session share one, so that a variant that
+    several of them need is built once; `fresh_cache` gives a test its own."""
+    monkeypatch.setenv("MOBILE_BENCH_CACHE", str(request.getfixturevalue("shared_cache")))
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of this test session."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, for this test alone."""
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("MOBILE_BENCH_CACHE", str(cache))
+    return cache
