@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness import plugins
 from harness.core.errors import UsageError
-from harness.core.types import Report
-from harness.files import write_atomic
+
+if TYPE_CHECKING:
+    from harness.core.types import Report
 
 TERMINAL = "terminal"
 
@@ -44,6 +46,8 @@ def asked(args: argparse.Namespace) -> dict[str, str]:
 
 def emit(report: Report, args: argparse.Namespace, wanted: dict[str, str]) -> None:
     """Write every format asked for, and the table unless standard output is taken."""
+    from harness.files import write_atomic
+
     for name, target in wanted.items():
         data = plugins.load("renderers", name).render(report)
         if target == "-":

@@ -18,6 +18,8 @@ from harness.core.types import Case, DeviceFacts, Failure, Launch
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from harness.build.builder import Progress as Built
+
 _PLAIN_EVERY_S = 10.0
 
 
@@ -68,6 +70,16 @@ class Narrator:
     def expect(self, launches: dict[str, int]) -> None:
         """How many launches each device will make at least."""
         self._expected = launches
+
+    # --- what harness.build tells ---
+
+    def building(self, progress: Built) -> None:
+        """A variant has come to another stage of being built."""
+        text = f"{progress.variant}: {progress.stage}"
+        if progress.done is not None and progress.total:
+            text += f" {units.percent(progress.done / progress.total)}"
+        if progress.stage != "cached":
+            self._advance("build", f"build {progress.index + 1}/{progress.count}: {text}", None, 0)
 
     # --- a Listener of harness.bench ---
 

@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness import __version__, assemble, bench, config, plan, store
-from harness.core.errors import UsageError
+from harness import __version__, assemble, bench, config, files, plan, store
+from harness.core.errors import BuildError, UsageError
 from harness.core.specs import AndroidSpec, DeviceSpec, HostSpec, VariantSpec
 from harness.core.types import (
     SCHEMA_VERSION,
     Artifact,
+    Finding,
     Plan,
     Report,
     Stopped,
@@ -59,9 +60,8 @@ class Job(NamedTuple):
     project: config.Project
     devices: dict[str, DeviceSpec]
     variants: dict[str, VariantSpec]
-    tflite_files: dict[str, Path]
+    tflite: dict[str, Artifact]
     keras_files: dict[str, Path]
-    artifacts_of_files: dict[str, Artifact]
     settings: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]]
 
 
@@ -82,8 +82,11 @@ def resolve(request: Request) -> Job:
         name: inspect(path, variant=name, signature=request.signature)
         for name, path in tflite.items()
     }
+    for path in keras.values():
+        if not path.is_file():
+            raise UsageError(f"there is no file {path}", "give a file that Keras saved")
     store.check_writable(request.out)
-    return Job(request, project, devices, variants, tflite, keras, inspected, settings)
+    return Job(request, project, devices, variants, inspected, keras, settings)
 
 
 def _sort(what: tuple[str, ...]) -> tuple[dict[str, Path], dict[str, Path], list[str]]:
@@ -174,8 +177,8 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
 
 def start(job: Job, narrator: Narrator) -> tuple[store.RunFolder, dict[str, Path]]:
     """Build what is missing, prepare inputs, and open a run folder."""
-    artifacts = _artifacts(job, narrator)
-    inputs = _inputs(artifacts)
+    artifacts, unbuilt = _artifacts(job, narrator)
+    inputs = _inputs(artifacts, job.request.seed)
     header = Report(
         schema_version=SCHEMA_VERSION,
         tool=Tool(name="mobile-bench-harness", version=__version__),
@@ -189,6 +192,7 @@ def start(job: Job, narrator: Narrator) -> tuple[store.RunFolder, dict[str, Path
         plan=make_plan(job, artifacts),
         command=job.request.command,
         artifacts=tuple(artifacts.values()),
+        findings=unbuilt,
     )
     return store.create(job.request.out, header), inputs
 
@@ -208,6 +212,23 @@ def finish(
     return conclude(folder, stopped)
 
 
+def resume(path: Path, project_dir: Path | None, narrator: Narrator) -> Report:
+    """Go on with a run that ended early; what it saved is kept and not measured again."""
+    folder = store.reopen(path)
+    project = config.load_project(project_dir)
+    planned = folder.header.plan
+    devices = {c.device: project.device(c.device) for c in planned.cases}
+    artifacts = {a.variant: a for a in folder.header.artifacts}
+    for artifact in artifacts.values():
+        if not Path(artifact.path).is_file() or files.sha256(artifact.path) != artifact.sha256:
+            folder.close()
+            raise UsageError(
+                f"{artifact.path} is no longer the file that the run measured",
+                "start a new run",
+            )
+    return finish(folder, devices, _inputs(artifacts, planned.seed), narrator)
+
+
 def conclude(folder: store.RunFolder, stopped: Stopped) -> Report:
     """Assemble and save the report of what has been measured."""
     journal = store.read_journal(folder.path / store.JOURNAL)
@@ -225,12 +246,50 @@ def expected_launches(planned: Plan) -> dict[str, int]:
     return totals
 
 
-def _artifacts(job: Job, narrator: Narrator) -> dict[str, Artifact]:
-    raise NotImplementedError
+def _artifacts(job: Job, narrator: Narrator) -> tuple[dict[str, Artifact], tuple[Finding, ...]]:
+    """(artifacts in the order asked for, a finding for each variant that could not be built)."""
+    from harness.build import builder, representative
+
+    demo = representative.demo(seed=job.request.seed)
+    cache = files.cache_dir()
+    built = builder.build(
+        job.variants,
+        job.project.variants,
+        models_dir=job.project.models_dir,
+        cache_dir=cache,
+        representative=demo,
+        seed=job.request.seed,
+        progress=narrator.building,
+    )
+    artifacts = {**built.artifacts, **job.tflite}
+    for name, path in job.keras_files.items():
+        artifacts[name] = builder.build_keras_file(
+            path,
+            variant=name,
+            cache_dir=cache,
+            representative=demo,
+            seed=job.request.seed,
+            progress=narrator.building,
+        )
+    unbuilt = tuple(
+        Finding(
+            level="invalid",
+            code="build-failed",
+            message=f"{variant} could not be built: {failure.message}",
+            mend=failure.mend,
+        )
+        for variant, failure in built.failures.items()
+    )
+    if not artifacts:
+        raise BuildError(unbuilt[0].message, unbuilt[0].mend)
+    return artifacts, unbuilt
 
 
-def _inputs(artifacts: Mapping[str, Artifact]) -> dict[str, Path]:
-    raise NotImplementedError
+def _inputs(artifacts: Mapping[str, Artifact], seed: int) -> dict[str, Path]:
+    """The input set of each artifact, made once and kept in the cache."""
+    from harness.data.inputs import inputs_for
+
+    return {name: inputs_for(a, files.cache_dir(), seed=seed) for name, a in artifacts.items()}
 
 
 def _now() -> str:

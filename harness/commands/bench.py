@@ -10,15 +10,19 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from harness import commands, output, store
+from harness import commands, output
 from harness.core.errors import (
     EXIT_INTERRUPTED,
     EXIT_MEASUREMENT,
     EXIT_OK,
     UsageError,
 )
-from harness.core.types import Report
+
+if TYPE_CHECKING:
+    from harness.core.types import Report
+    from harness.session import Request
 
 HELP = "build, measure and report: the main job"
 EXAMPLE = "python -m harness bench 'mobilenet*' my_model.tflite --threads 1,2 --json report.json"
@@ -72,15 +76,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, save, print; the exit status tells whether every case has a number."""
-    from harness import session
+    from harness import session, store
     from harness.progress import Narrator
 
     wanted = output.asked(args)
     with Narrator() as narrator:
         if args.resume is not None:
             _refuse_with_resume(args)
-            report = session.resume(store.find(args.resume, args.out), narrator)
-            folder: Path = store.find(args.resume, args.out)
+            folder = store.find(args.resume, args.out)
+            report = session.resume(folder, args.project, narrator)
         else:
             job = session.resolve(_request(args))
             opened, inputs = session.start(job, narrator)
@@ -98,7 +102,8 @@ def exit_code(report: Report, folder: Path) -> int:
             f"interrupted; go on with: python -m harness bench --resume {folder}", file=sys.stderr
         )
         return EXIT_INTERRUPTED
-    if any(case.status in ("failed", "invalid") for case in report.cases):
+    unusable = any(case.status in ("failed", "invalid") for case in report.cases)
+    if unusable or any(finding.level == "invalid" for finding in report.findings):
         return EXIT_MEASUREMENT
     return EXIT_OK
 
@@ -114,7 +119,7 @@ def _refuse_with_resume(args: argparse.Namespace) -> None:
         )
 
 
-def _request(args: argparse.Namespace):  # type: ignore[no-untyped-def]
+def _request(args: argparse.Namespace) -> Request:
     from harness.session import Request
 
     return Request(

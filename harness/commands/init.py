@@ -7,10 +7,8 @@ Files that are there already are never overwritten.
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
 
-from harness.config import DEVICES, SHIPPED
 from harness.core.errors import EXIT_OK, UsageError
 
 HELP = "start a project of your own"
@@ -24,6 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Copy the shipped files to DIR."""
+    import shutil
+
+    from harness.config import DEVICES, SHIPPED
+
     root: Path = args.dir
     for name in (DEVICES, "models"):
         if (root / name).exists():

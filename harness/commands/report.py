@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from harness import output, store
+from harness import output
 from harness.commands import add_out
 from harness.core.errors import EXIT_OK
 
@@ -21,6 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, render."""
+    from harness import store
+
     wanted = output.asked(args)
     output.emit(store.read_report(store.find(args.saved, args.out)), args, wanted)
     return EXIT_OK

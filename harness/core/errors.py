@@ -16,7 +16,10 @@ Anything else that escapes is a bug of ours and keeps its traceback.
 
 from __future__ import annotations
 
-from harness.core.types import Failure
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.core.types import Failure
 
 EXIT_OK = 0
 EXIT_GATE = 1
@@ -71,6 +74,8 @@ class MeasurementError(HarnessError):
     @property
     def failure(self) -> Failure:
         """The same as a value that a report can hold."""
+        from harness.core.types import Failure
+
         return Failure(
             stage=self.stage, transient=self.transient, message=self.message, mend=self.mend
         )

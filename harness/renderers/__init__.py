@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from harness.core.types import Report
+if TYPE_CHECKING:
+    from harness.core.types import Report
 
 
 class Renderer(Protocol):

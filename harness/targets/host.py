@@ -169,6 +169,8 @@ def parse_answer(finished: process.Finished, log: Path, timeout_s: float) -> dic
         try:
             line = msgspec.json.decode(raw, type=_Line)
         except msgspec.DecodeError:
+            if finished.timed_out or finished.flooded:
+                break  # that is what went wrong; the line was cut short by it
             raise WorkerError(
                 stage, "the worker printed something that is not a result", f"look at {log}"
             ) from None

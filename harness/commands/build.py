@@ -1,0 +1,52 @@
+"""Build and convert variants without measuring them, and say where the files are.
+
+Artifacts are kept in the cache by what they are made from: what is there is not built again.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from harness import commands
+from harness.core.errors import EXIT_MEASUREMENT, EXIT_OK
+
+HELP = "build variants, do not measure"
+EXAMPLE = "python -m harness build 'mobilenet*'"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which variants."""
+    parser.add_argument("what", nargs="*", metavar="VARIANT", help="default: every variant")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of random weights")
+    commands.add_project(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build, print a line per artifact: name, size, path."""
+    import sys
+
+    from harness import config, files
+    from harness.build import builder, representative
+    from harness.core import units
+    from harness.progress import Narrator
+
+    project = config.load_project(args.project)
+    chosen = project.select(args.what or ["*"])
+    with Narrator() as narrator:
+        built = builder.build(
+            chosen,
+            project.variants,
+            models_dir=project.models_dir,
+            cache_dir=files.cache_dir(),
+            representative=representative.demo(seed=args.seed),
+            seed=args.seed,
+            progress=narrator.building,
+        )
+    width = max(map(len, chosen))
+    for name, artifact in built.artifacts.items():
+        print(f"{name:{width}}  {units.file_size(artifact.size_bytes):>8}  {artifact.path}")
+        for finding in artifact.findings:
+            print(f"{name}: {finding.message}; {finding.mend}", file=sys.stderr)
+    for name, failure in built.failures.items():
+        print(f"error: {name}: {failure.message}; {failure.mend}", file=sys.stderr)
+    return EXIT_MEASUREMENT if built.failures else EXIT_OK
