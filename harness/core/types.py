@@ -196,8 +196,10 @@ class Outputs(Value, frozen=True):
 
 class Launch(Value, frozen=True):
     """Raw observations of one fresh process. `index` is the round (0, 1, ...) within its case,
-    `order` the place in the order of measurement on its device. What could not be observed is
-    None and `absent` maps the field's name to the reason."""
+    `order` the place in the order of measurement on its device. `instructions` are those of each
+    timed iteration, where they can be counted; `reference` is what the host answered to the
+    inputs of `outputs`. What could not be observed is None and `absent` maps the field's name to
+    the reason."""
 
     case: str
     index: int
@@ -217,7 +219,9 @@ class Launch(Value, frozen=True):
     arena_bytes: int | None = None
     clock_resolution_ns: int | None = None
     counters: dict[str, int] = {}
+    instructions: tuple[int, ...] = ()
     outputs: Outputs | None = None
+    reference: Outputs | None = None
     before: Conditions | None = None
     after: Conditions | None = None
     absent: dict[str, str] = {}
@@ -291,7 +295,7 @@ class MetricSpec(Value, frozen=True):
 
 class Evidence(Value, frozen=True):
     """All that a metric or a check may look at: one case, whole. `metrics` is empty while the
-    metrics are being extracted."""
+    metrics are being extracted; `peers` are the other cases on the same device, for checks."""
 
     case: Case
     plan: Plan
@@ -300,6 +304,7 @@ class Evidence(Value, frozen=True):
     device: DeviceFacts
     metrics: dict[str, Measurement] = {}
     failure: Failure | None = None
+    peers: tuple[Evidence, ...] = ()
 
 
 # --- report ----------------------------------------------------------------------------------
