@@ -34,6 +34,7 @@ from harness.store import CaseFailure, Entry, RunFolder
 from harness.targets import Target
 
 OpenTarget = Callable[[str, DeviceSpec, Path], Target]
+Enough = Callable[[Mapping[Case, list[Launch]]], bool]
 
 
 class Listener(Protocol):
@@ -66,15 +67,26 @@ def measure(
     listener: Listener,
     *,
     opener: OpenTarget = open_target,
+    enough: Enough | None = None,
 ) -> Stopped:
     """Carry out the plan of `folder`, going on after what it has already saved.
 
-    `inputs` maps a variant to its input set. Ctrl-C ends measuring after killing the launch under
+    `inputs` maps a variant to its input set. `enough`, if given, looks at a device's launches
+    after every round and may end it. Ctrl-C ends measuring after killing the launch under
     way, and is told by the result's reason.
     """
     stop = threading.Event()
     runs = [
-        _DeviceRun(folder, name, spec, inputs=inputs, listener=listener, opener=opener, stop=stop)
+        _DeviceRun(
+            folder,
+            name,
+            spec,
+            inputs=inputs,
+            listener=listener,
+            opener=opener,
+            stop=stop,
+            enough=enough,
+        )
         for name, spec in devices.items()
     ]
     if len(runs) == 1:
@@ -94,6 +106,7 @@ def measure(
 
 # Of several devices' reasons the one that matters most is told.
 _PRECEDENCE: list[StopReason] = [
+    "decided",
     "interrupted",
     "failed",
     "time_budget",
@@ -127,9 +140,10 @@ class _DeviceRun:
         listener: Listener,
         opener: OpenTarget,
         stop: threading.Event,
+        enough: Enough | None,
     ) -> None:
         self.folder, self.name, self.spec, self.inputs = folder, name, spec, inputs
-        self.listener, self.opener, self.stop = listener, opener, stop
+        self.listener, self.opener, self.stop, self.enough = listener, opener, stop, enough
         self.plan: Plan = folder.header.plan
         self.artifacts = {a.variant: a for a in folder.header.artifacts}
         self.reason: StopReason = "failed"
@@ -196,6 +210,8 @@ class _DeviceRun:
             )
             if reason:
                 return reason
+            if self.enough is not None and self.enough(self.launches):
+                return "decided"
             for case in planning.round_order(self.plan, self.name, index):
                 if case in self.failures or not self._due(case, index, last_saved):
                     continue

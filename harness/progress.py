@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.core import units
 from harness.core.types import Case, DeviceFacts, Failure, Launch
@@ -26,24 +26,22 @@ _PLAIN_EVERY_S = 10.0
 class Narrator:
     """Tells a person on standard error what is going on; a Listener of `bench` and of `build`."""
 
-    def __init__(self, total_launches: dict[str, int] | None = None) -> None:
+    def __init__(self) -> None:
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._done: dict[str, int] = {}
-        self._expected = total_launches or {}
+        self._expected: dict[str, int] = {}
         self._last_plain = 0.0
         self._lock = threading.Lock()
 
     def __enter__(self) -> Narrator:
         if sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+            from rich.progress import BarColumn, Progress, TextColumn
 
             self._bar = Progress(
-                TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=20),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[left]}", markup=False),
+                TextColumn("{task.description}", markup=False),
                 console=Console(stderr=True),
                 transient=True,
             )
@@ -75,49 +73,44 @@ class Narrator:
 
     def building(self, progress: Built) -> None:
         """A variant has come to another stage of being built."""
-        text = f"{progress.variant}: {progress.stage}"
-        if progress.done is not None and progress.total:
-            text += f" {units.percent(progress.done / progress.total)}"
-        if progress.stage != "cached":
-            self._advance("build", f"build {progress.index + 1}/{progress.count}: {text}", None, 0)
+        if progress.stage == "cached":
+            return
+        where = f"build {progress.index + 1} of {progress.count}"
+        text = f"{where}: {progress.variant}, {progress.stage}"
+        self._show("build", text, progress.index, progress.count)
 
     # --- a Listener of harness.bench ---
 
     def opened(self, facts: DeviceFacts) -> None:
-        """A device answered: give it its line."""
+        """A device answered."""
         label = " (emulated)" if facts.emulated else ""
         self.say(f"{facts.name}{label}: {facts.cpu or facts.model or facts.identity}")
-        self._advance(facts.name, f"{facts.name}: starting", None, 0)
 
     def launching(self, case: Case, index: int, left_s: float | None) -> None:
         """Show the launch under way."""
-        self._advance(case.device, f"{case.device}: {case.variant}, launch {index + 1}", left_s, 0)
+        done = self._done.get(case.device, 0)
+        total = max(done + 1, self._expected.get(case.device, 0))
+        text = f"{case.device}: launch {done + 1} of {total}, {case.variant}"
+        if left_s:
+            text += f", about {units.duration(left_s * 1e9)} left"
+        self._show(case.device, text, done, total)
 
     def saved(self, case: Case, launch: Launch) -> None:
         """One more launch done."""
-        self._advance(case.device, f"{case.device}: {case.variant}", None, 1)
+        self._done[case.device] = self._done.get(case.device, 0) + 1
 
     def failed(self, case: Case, failure: Failure) -> None:
         """A failure is said at once, not only in the report."""
         self.say(f"{case.id} failed ({failure.stage}): {failure.message}")
 
-    def _advance(self, device: str, text: str, left_s: float | None, step: int) -> None:
+    def _show(self, line: str, text: str, done: int, total: int) -> None:
         with self._lock:
-            done = self._done[device] = self._done.get(device, 0) + step
-            total = max(done, self._expected.get(device, done))
-            left = "" if left_s is None else f"about {units.duration(left_s * 1e9)} left"
             if self._bar is None:
-                self._plain(f"{text} ({done} of {total} launches) {left}".rstrip())
+                now = time.monotonic()
+                if now - self._last_plain >= _PLAIN_EVERY_S:
+                    self._last_plain = now
+                    print(text, file=sys.stderr, flush=True)
                 return
-            if device not in self._tasks:
-                self._tasks[device] = self._bar.add_task(text, total=total, left=left)
-            fields: dict[str, Any] = {"left": left} if left else {}
-            self._bar.update(
-                self._tasks[device], description=text, total=total, completed=done, **fields
-            )
-
-    def _plain(self, text: str) -> None:
-        now = time.monotonic()
-        if now - self._last_plain >= _PLAIN_EVERY_S:
-            self._last_plain = now
-            print(text, file=sys.stderr, flush=True)
+            if line not in self._tasks:
+                self._tasks[line] = self._bar.add_task(text)
+            self._bar.update(self._tasks[line], description=text, completed=done, total=total)

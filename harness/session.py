@@ -15,11 +15,15 @@ import msgspec
 
 from harness import __version__, assemble, bench, config, files, plan, store
 from harness.core.errors import BuildError, UsageError
+from harness.core.sequential import Decision, decide, rounds_at
 from harness.core.specs import AndroidSpec, DeviceSpec, HostSpec, VariantSpec
+from harness.core.stats import launch_medians
 from harness.core.types import (
     SCHEMA_VERSION,
     Artifact,
+    Case,
     Finding,
+    Launch,
     Plan,
     Report,
     Stopped,
@@ -177,8 +181,8 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
 
 def start(job: Job, narrator: Narrator) -> tuple[store.RunFolder, dict[str, Path]]:
     """Build what is missing, prepare inputs, and open a run folder."""
-    artifacts, unbuilt = _artifacts(job, narrator)
-    inputs = _inputs(artifacts, job.request.seed)
+    artifacts, unbuilt = build_artifacts(job, narrator)
+    inputs = input_sets(artifacts, job.request.seed)
     header = Report(
         schema_version=SCHEMA_VERSION,
         tool=Tool(name="mobile-bench-harness", version=__version__),
@@ -212,6 +216,40 @@ def finish(
     return conclude(folder, stopped)
 
 
+def ab(
+    request: Request, threshold: float, narrator: Narrator
+) -> tuple[str, str, Report, Decision | None]:
+    """(name of A, name of B, report, the last look): rounds until the question is decided or the
+    time is up."""
+    job = resolve(request)
+    folder, inputs = start(job, narrator)
+    plan_of_two = msgspec.structs.replace(folder.header.plan, launches=None, target_ci=0.0)
+    a, b = _two_cases(plan_of_two)
+    folder.change_plan(plan_of_two)
+    looks: list[Decision] = []
+
+    def decided(launches: Mapping[Case, list[Launch]]) -> bool:
+        rounds = list(zip(launch_medians(launches[a]), launch_medians(launches[b]), strict=False))
+        look = len(looks) + 1
+        if len(rounds) >= rounds_at(look):
+            looks.append(decide(rounds, look=look, threshold=threshold))
+        return bool(looks) and looks[-1].decided
+
+    narrator.expect(expected_launches(plan_of_two))
+    try:
+        stopped = bench.measure(folder, job.devices, inputs, narrator, enough=decided)
+    finally:
+        folder.close()
+    return a.variant, b.variant, conclude(folder, stopped), looks[-1] if looks else None
+
+
+def _two_cases(planned: Plan) -> tuple[Case, Case]:
+    if len(planned.cases) != 2:
+        names = ", ".join(case.id for case in planned.cases)
+        raise UsageError(f"ab compares two cases, not {names}", "name two variants, one device")
+    return planned.cases[0], planned.cases[1]
+
+
 def resume(path: Path, project_dir: Path | None, narrator: Narrator) -> Report:
     """Go on with a run that ended early; what it saved is kept and not measured again."""
     folder = store.reopen(path)
@@ -226,14 +264,14 @@ def resume(path: Path, project_dir: Path | None, narrator: Narrator) -> Report:
                 f"{artifact.path} is no longer the file that the run measured",
                 "start a new run",
             )
-    return finish(folder, devices, _inputs(artifacts, planned.seed), narrator)
+    return finish(folder, devices, input_sets(artifacts, planned.seed), narrator)
 
 
 def conclude(folder: store.RunFolder, stopped: Stopped) -> Report:
     """Assemble and save the report of what has been measured."""
     journal = store.read_journal(folder.path / store.JOURNAL)
     report = assemble.assemble(folder.header, journal, stopped=stopped, finished_at=_now())
-    store.write_report(folder, report)
+    store.write_report(folder.path, report)
     return report
 
 
@@ -246,7 +284,9 @@ def expected_launches(planned: Plan) -> dict[str, int]:
     return totals
 
 
-def _artifacts(job: Job, narrator: Narrator) -> tuple[dict[str, Artifact], tuple[Finding, ...]]:
+def build_artifacts(
+    job: Job, narrator: Narrator
+) -> tuple[dict[str, Artifact], tuple[Finding, ...]]:
     """(artifacts in the order asked for, a finding for each variant that could not be built)."""
     from harness.build import builder, representative
 
@@ -285,7 +325,7 @@ def _artifacts(job: Job, narrator: Narrator) -> tuple[dict[str, Artifact], tuple
     return artifacts, unbuilt
 
 
-def _inputs(artifacts: Mapping[str, Artifact], seed: int) -> dict[str, Path]:
+def input_sets(artifacts: Mapping[str, Artifact], seed: int) -> dict[str, Path]:
     """The input set of each artifact, made once and kept in the cache."""
     from harness.data.inputs import inputs_for
 

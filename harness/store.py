@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from harness.core.errors import UsageError
-from harness.core.types import SCHEMA_VERSION, DeviceFacts, Failure, Launch, Report, Value
+from harness.core.types import SCHEMA_VERSION, DeviceFacts, Failure, Launch, Plan, Report, Value
 from harness.files import write_atomic
 
 HEADER = "run.json"
@@ -74,6 +74,11 @@ class RunFolder:
     def logs(self) -> Path:
         """Where workers write their standard error."""
         return self.path / LOGS
+
+    def change_plan(self, plan: Plan) -> None:
+        """Another plan for the same artifacts, before the first launch."""
+        self.header = msgspec.structs.replace(self.header, plan=plan)
+        write_atomic(self.path / HEADER, encode(self.header))
 
     def append(self, entry: Entry) -> None:
         """Save one observation; when this returns it survives a power cut."""
@@ -170,9 +175,9 @@ def _entries(path: Path) -> Iterator[Entry]:
             ) from None
 
 
-def write_report(folder: RunFolder, report: Report) -> Path:
+def write_report(folder: Path, report: Report) -> Path:
     """Save the final report beside the observations it is made from."""
-    path = folder.path / REPORT
+    path = folder / REPORT
     write_atomic(path, encode(report))
     return path
 

@@ -28,6 +28,18 @@ def add_out(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_gate(parser: argparse._ActionsContainer) -> None:
+    """--max-regression and --strict, the same for every command with a baseline."""
+    parser.add_argument(
+        "--max-regression",
+        type=share,
+        default=0.05,
+        metavar="SHARE",
+        help="how much worse a metric may be (default: 5%%)",
+    )
+    parser.add_argument("--strict", action="store_true", help="exit 4 where a metric is undecided")
+
+
 def comma_list(text: str) -> tuple[str, ...]:
     """'a,b' -> ('a', 'b'), each once; an empty item is an error."""
     items = tuple(dict.fromkeys(item.strip() for item in text.split(",")))

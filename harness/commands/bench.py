@@ -68,6 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how_much.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the order and the inputs"
     )
+    gate = parser.add_argument_group("gate")
+    gate.add_argument("--baseline", metavar="RUN", help="compare with this saved report")
+    commands.add_gate(gate)
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted")
     commands.add_project(parser)
     commands.add_out(parser)
@@ -76,10 +79,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, save, print; the exit status tells whether every case has a number."""
-    from harness import session, store
+    from harness import gate, session, store
     from harness.progress import Narrator
 
     wanted = output.asked(args)
+    baseline = None
+    if args.baseline is not None:
+        baseline = store.read_report(store.find(args.baseline, args.out))
+    elif args.strict:
+        raise UsageError("--strict is about a baseline", "give one with --baseline")
     with Narrator() as narrator:
         if args.resume is not None:
             _refuse_with_resume(args)
@@ -90,9 +98,12 @@ def run(args: argparse.Namespace) -> int:
             opened, inputs = session.start(job, narrator)
             folder = opened.path
             report = session.finish(opened, job.devices, inputs, narrator)
+    if baseline is not None:
+        report = gate.compared(report, baseline, args.max_regression)
+        store.write_report(folder, report)
     output.emit(report, args, wanted)
     print(f"saved in {folder}; again: python -m harness report {folder}", file=sys.stderr)
-    return exit_code(report, folder)
+    return exit_code(report, folder) or gate.exit_code(report, strict=args.strict)
 
 
 def exit_code(report: Report, folder: Path) -> int:

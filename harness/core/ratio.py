@@ -94,6 +94,69 @@ def paired(rounds: Sequence[tuple[float, float]]) -> Ratio | None:
     return Ratio(logs=tuple(walsh), n=n)
 
 
+class IntervalRatio(Value, frozen=True):
+    """Candidate over baseline of which only the two intervals are known (an accuracy with its
+    Wilson interval, a report without its launches). `log` is the log ratio, `down` and `up` its
+    distances to the interval's ends at `confidence`."""
+
+    log: float
+    down: float
+    up: float
+    confidence: float
+    n: int
+
+    def estimate(self, confidence: float = CONFIDENCE) -> Estimate:
+        """Point and two-sided interval, stretched to `confidence` as for a normal estimator."""
+        stretch = _two_sided(confidence) / _two_sided(self.confidence)
+        return Estimate(
+            point=math.exp(self.log),
+            ci_low=math.exp(self.log - stretch * self.down),
+            ci_high=math.exp(self.log + stretch * self.up),
+            confidence=confidence,
+            n=self.n,
+        )
+
+    def p_above(self, bound: float) -> float:
+        """One-sided p value of "the ratio is at most `bound`"."""
+        return self._p(self.log - math.log(bound), self.down)
+
+    def p_below(self, bound: float) -> float:
+        """One-sided p value of "the ratio is at least `bound`"."""
+        return self._p(math.log(bound) - self.log, self.up)
+
+    def _p(self, beyond: float, width: float) -> float:
+        if width == 0:
+            return 0.0 if beyond > 0 else 1.0
+        return NormalDist().cdf(-beyond / width * _two_sided(self.confidence))
+
+
+def from_intervals(baseline: Estimate, candidate: Estimate) -> IntervalRatio | None:
+    """Combine two independent intervals on the log scale (MOVER: Zou & Donner, Statistics in
+    Medicine 27, 2008). None if a bound is not positive or the levels differ."""
+    sides = (baseline, candidate)
+    if min(e.ci_low for e in sides) <= 0 or abs(baseline.confidence - candidate.confidence) > 0.02:
+        return None
+
+    def log(up: float, down: float) -> float:
+        return math.log(up / down)
+
+    return IntervalRatio(
+        log=log(candidate.point, baseline.point),
+        down=math.hypot(
+            log(candidate.point, candidate.ci_low), log(baseline.ci_high, baseline.point)
+        ),
+        up=math.hypot(
+            log(candidate.ci_high, candidate.point), log(baseline.point, baseline.ci_low)
+        ),
+        confidence=min(e.confidence for e in sides),
+        n=min(e.n for e in sides),
+    )
+
+
+def _two_sided(confidence: float) -> float:
+    return NormalDist().inv_cdf((1 + confidence) / 2)
+
+
 # --- null distributions ----------------------------------------------------------------------
 
 

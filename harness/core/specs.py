@@ -25,7 +25,8 @@ class VariantSpec(Value, frozen=True):
     file of harness/recipes, or several joined by `+` and applied from left to right
     (`pruned+int8`), and `recipe_options` are theirs. `weights` is `auto`, `imagenet`, `random` or
     a path; a model that has no pretrained weights is always `random`. `default` variants are the
-    ones that `bench` without names measures.
+    ones that `bench` without names measures. `float_parent` names the variant whose outputs this
+    one should reproduce, where it is not simply the one without the last recipe.
     """
 
     model: str
@@ -34,6 +35,7 @@ class VariantSpec(Value, frozen=True):
     recipe_options: dict[str, object] = {}
     weights: str = "auto"
     default: bool = False
+    float_parent: str | None = None
 
 
 class WeightsSource(Value, frozen=True):

@@ -7,45 +7,34 @@ added here is a field added to the contract. Only extend, and give new fields a 
 
 from __future__ import annotations
 
-from typing import Literal
+from harness.core.base import (
+    Case,
+    Direction,
+    Failure,
+    Finding,
+    Level,
+    Status,
+    StopReason,
+    Value,
+)
+from harness.core.conclusions import CaseComparison, Comparison, MetricComparison, Outcome
 
-import msgspec
-
-SCHEMA_VERSION = 1
-
-Level = Literal["info", "warning", "serious", "invalid"]
-Status = Literal["ok", "suspect", "invalid", "failed"]
-Direction = Literal["lower", "higher"]
-StopReason = Literal[
-    "target_ci", "time_budget", "launches", "max_launches", "interrupted", "failed"
+__all__ = [
+    "Case",
+    "CaseComparison",
+    "Comparison",
+    "Direction",
+    "Failure",
+    "Finding",
+    "Level",
+    "MetricComparison",
+    "Outcome",
+    "Status",
+    "StopReason",
+    "Value",
 ]
 
-
-class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all domain types."""
-
-
-# --- doubts and failures ---------------------------------------------------------------------
-
-
-class Finding(Value, frozen=True):
-    """A doubt about a number. `info` explains, `warning` qualifies; one `serious` finding makes
-    a case `suspect`, one `invalid` finding means that its numbers must not be used."""
-
-    level: Level
-    code: str
-    message: str
-    mend: str = ""
-
-
-class Failure(Value, frozen=True):
-    """Why a case ended early: the stage it was in, and whether another try may help."""
-
-    stage: str
-    transient: bool
-    message: str
-    mend: str = ""
-
+SCHEMA_VERSION = 1
 
 # --- artifacts -------------------------------------------------------------------------------
 
@@ -137,21 +126,6 @@ class Conditions(Value, frozen=True):
 # --- plan ------------------------------------------------------------------------------------
 
 
-class Case(Value, frozen=True, order=True):
-    """One row of the table: an artifact on a device in one configuration."""
-
-    variant: str
-    device: str
-    runtime: str
-    delegate: str = "cpu"
-    threads: int = 1
-
-    @property
-    def id(self) -> str:
-        """Unique within a run."""
-        return f"{self.variant}@{self.device}/{self.runtime}/{self.delegate}/t{self.threads}"
-
-
 class Timing(Value, frozen=True):
     """How long one launch goes on: iterations until `min_time_ns` have passed, at least
     `min_iterations` and at most `max_iterations`; warm-up likewise, kept and not used."""
@@ -212,6 +186,8 @@ class Launch(Value, frozen=True):
     latency_ns: tuple[int, ...] = ()
     rss_before_load_bytes: int | None = None
     rss_after_load_bytes: int | None = None
+    rss_warm_bytes: int | None = None  # after warm-up, before the first timed iteration
+    rss_end_bytes: int | None = None  # after the last timed iteration
     peak_rss_bytes: int | None = None
     rss_anon_bytes: int | None = None
     rss_file_bytes: int | None = None
@@ -367,3 +343,4 @@ class Report(Value, frozen=True):
     cases: tuple[CaseReport, ...] = ()
     findings: tuple[Finding, ...] = ()
     verdict: dict[str, object] | None = None
+    comparison: Comparison | None = None

@@ -5,6 +5,10 @@ MB is 10^6 bytes and used for files; MiB is 2^20 bytes and used for memory.
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Iterable
+from typing import NamedTuple
+
 from harness.core.types import Measurement
 
 NS_PER_S = 1_000_000_000
@@ -49,6 +53,12 @@ def memory(size_bytes: float | None) -> str:
     return ABSENT if size_bytes is None else f"{significant(size_bytes / 2**20)} MiB"
 
 
+def exact(value: float) -> str:
+    """All digits, for machines: whole numbers without a point."""
+    whole = float(value).is_integer() and abs(value) < 2**53
+    return str(int(value)) if whole else repr(value)
+
+
 def percent(share: float | None) -> str:
     """0.031 -> '3.1 %'."""
     return ABSENT if share is None else f"{significant(share * 100, 2)} %"
@@ -76,6 +86,88 @@ def metric(name: str, value: float | None, unit: str) -> str:
     if unit == "1":
         return f"{value:.3f}"
     return f"{value:,.0f}"
+
+
+class Scale(NamedTuple):
+    """The unit of a whole column: a stored value over `divisor` is in `label`."""
+
+    divisor: float
+    label: str
+
+    def show(self, value: float | None) -> str:
+        """The number alone; its unit stands in the column's head."""
+        if value is None:
+            return ABSENT
+        if self.label == "ratio":
+            return f"{value:.3f}"
+        if self.label == "count":
+            return f"{value:,.0f}"
+        return significant(value / self.divisor)
+
+
+_FILE_SCALES = (Scale(1e6, "MB"), Scale(1e3, "kB"), Scale(1, "B"))
+_MEMORY_SCALES = (Scale(2**20, "MiB"), Scale(2**10, "KiB"), Scale(1, "B"))
+_TIME_SCALES = tuple(Scale(divisor, label) for divisor, label in _DURATIONS)
+
+
+def column_scale(name: str, unit: str, values: Iterable[float]) -> Scale:
+    """One unit for all values of the metric `name`: the one in which the median is at least 1,
+    or a smaller one if the smallest value would otherwise start with two zeros."""
+    if unit == "ns":
+        scales = _TIME_SCALES
+    elif unit == "bytes":
+        scales = _FILE_SCALES if name in _FILE_METRICS else _MEMORY_SCALES
+    else:
+        return Scale(1, "ratio" if unit == "1" else "count")
+    ordered = sorted(abs(v) for v in values if v)
+    if not ordered:
+        return scales[0] if unit == "bytes" else scales[1]
+    middle, least = ordered[len(ordered) // 2], ordered[0]
+    return next((s for s in scales if middle >= s.divisor and least >= s.divisor / 100), scales[-1])
+
+
+def printable(text: str) -> str:
+    """`text` with everything that could steer a terminal or reverse a line written as an escape:
+    a hostile file name or phone must not reach the reader as anything but text."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or unicodedata.category(c) == "Zs" else _escape(c) for c in text
+    )
+
+
+def printable_lines(lines: Iterable[str]) -> str:
+    """Each line printable, and only these line breaks."""
+    return "\n".join(printable(line) for line in lines if line)
+
+
+def name(text: str) -> str:
+    """A name, printable, and quoted if there would be nothing to see."""
+    return printable(text) if text.strip() else repr(text)
+
+
+def _escape(c: str) -> str:
+    return c.encode("unicode_escape").decode("ascii")
+
+
+def spread(m: Measurement, scale: Scale) -> str:
+    """The interval beside a point of its column: '±3.1 %', for shares '±0.010'; '±?' if n could
+    not support one."""
+    estimate = m.estimate
+    if estimate is None:
+        return "±?"
+    if scale.label == "ratio":
+        return f"±{(estimate.ci_high - estimate.ci_low) / 2:.3f}"
+    share = estimate.half_width * 100
+    digits = f"{share:.0f}" if share >= 9.95 else f"{share:.1f}" if share >= 0.95 else ""
+    return f"±{digits or significant(share, 1)} %"
+
+
+def moment(iso: str) -> str:
+    """'2026-11-23T10:15:00Z' -> '2026-11-23 10:15 UTC'; anything else as it is."""
+    if len(iso) >= 16 and iso[10] == "T" and iso.endswith(("Z", "+00:00")):
+        return f"{iso[:10]} {iso[11:16]} UTC"
+    return printable(iso)
 
 
 def with_interval(name: str, m: Measurement | None) -> str:

@@ -1,0 +1,127 @@
+"""Artifacts by the digest of all that they are made from.
+
+CACHE/artifacts/KEY/model.tflite, artifact.json    whole or not there
+CACHE/artifacts/.partial-KEY-*/                    being built, or left by a killed build
+CACHE/locks/KEY                                    held while KEY is built
+CACHE/logs/                                        what TensorFlow had to say
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from harness.build.locks import lock, try_lock
+from harness.build.sources import sha256_file
+from harness.core.errors import UsageError
+from harness.core.types import Artifact
+
+MODEL = "model.tflite"
+DESCRIPTION = "artifact.json"
+_PARTIAL = ".partial-"
+
+
+class Corrupted(Exception):
+    """A cached artifact is not what was put there."""
+
+
+class Cache:
+    """The folder of finished artifacts. Several processes may use it at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self._artifacts = self.root / "artifacts"
+
+    def log(self, key: str, label: str) -> Path:
+        """Where the log of building KEY goes."""
+        return self.root / "logs" / f"{label}-{key[:12]}.log"
+
+    def get(self, key: str) -> Artifact | None:
+        """The finished artifact, its file checked against its digest; None if it is not there.
+
+        Raises Corrupted if it is there and broken.
+        """
+        folder = self._artifacts / key
+        try:
+            artifact = msgspec.json.decode((folder / DESCRIPTION).read_bytes(), type=Artifact)
+            intact = sha256_file(folder / MODEL) == artifact.sha256
+        except FileNotFoundError:
+            if folder.exists():
+                raise Corrupted(f"{folder} is incomplete") from None
+            return None
+        except msgspec.DecodeError as error:
+            raise Corrupted(f"{folder / DESCRIPTION}: {error}") from None
+        if not intact:
+            raise Corrupted(f"{folder / MODEL} has changed since it was built")
+        return msgspec.structs.replace(artifact, path=str(folder / MODEL))
+
+    def discard(self, key: str) -> None:
+        """Forget an artifact."""
+        shutil.rmtree(self._artifacts / key, ignore_errors=True)
+
+    @contextmanager
+    def lock(self, key: str, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+        """Hold KEY alone; call `get` again inside, another process may just have built it."""
+        with ExitStack() as stack:
+            with writing(self.root):
+                stack.enter_context(lock(self.root / "locks" / key, waiting))
+            yield
+
+    @contextmanager
+    def building(self, key: str) -> Iterator[Path]:
+        """An empty folder to build KEY in; call it with the lock held.
+
+        On leaving, the folder becomes the artifact; on an exception it goes away.
+        """
+        with writing(self.root):
+            self._artifacts.mkdir(parents=True, exist_ok=True)
+            (self.root / "logs").mkdir(exist_ok=True)
+            self._sweep()
+            folder = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{key}-", dir=self._artifacts))
+        try:
+            yield folder
+            with writing(self.root):
+                for path in [*folder.iterdir(), folder]:
+                    _flush(path)
+                folder.rename(self._artifacts / key)
+                _flush(self._artifacts)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Remove what killed builds left: the partial folders of keys that nobody holds."""
+        for folder in self._artifacts.glob(f"{_PARTIAL}*"):
+            key = folder.name.removeprefix(_PARTIAL).partition("-")[0]
+            with try_lock(self.root / "locks" / key) as held:
+                if held:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """A full disk or a folder that cannot be written to is the user's to mend, not a trace."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {folder}: {error.strerror or error}",
+            "make room there or make it writable",
+        ) from None
+
+
+def _flush(path: Path) -> None:
+    """To the disk, so that a power cut leaves no empty file behind a finished rename."""
+    if path.is_dir() and sys.platform == "win32":
+        return  # folders cannot be opened there
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

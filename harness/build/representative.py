@@ -1,0 +1,57 @@
+"""Representative data for the child: images that calibration looks at, made only when needed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.build.cache import writing
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+COUNT = 32
+
+
+@dataclass(frozen=True)
+class Representative:
+    """`fingerprint` changes whenever the images do, and is known without making them; `images`
+    makes them: uint8 (count, height, width)."""
+
+    fingerprint: str
+    images: Callable[[], NDArray[np.uint8]]
+
+    def save(self, cache: Path) -> Path:
+        """The images as a .npy file in the cache, made unless it is there."""
+        digest = hashlib.sha256(self.fingerprint.encode()).hexdigest()
+        path = cache / "representative" / f"{digest}.npy"
+        if not path.is_file():
+            import numpy as np
+
+            images = self.images()
+            with writing(path.parent):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                handle, partial = tempfile.mkstemp(dir=path.parent)
+                try:
+                    with os.fdopen(handle, "wb") as file:
+                        np.save(file, images)
+                    Path(partial).replace(path)
+                finally:
+                    Path(partial).unlink(missing_ok=True)
+        return path
+
+
+def demo(*, count: int = COUNT, seed: int = 0) -> Representative:
+    """The first `count` demo images."""
+    from harness.data.demo import DEFAULT_DIFFICULTY, DEFAULT_SIZE, VERSION, generate
+
+    return Representative(
+        f"demo images {VERSION}, {count} of seed {seed}, {DEFAULT_DIFFICULTY}, {DEFAULT_SIZE}",
+        lambda: generate(count, seed=seed)[0],
+    )

@@ -1,0 +1,45 @@
+"""A delegate that took only part of the graph, or none of it."""
+
+from __future__ import annotations
+
+from harness.core import units
+from harness.core.types import Evidence, Finding, Level
+
+_HALF = 0.5
+
+
+def findings(evidence: Evidence) -> list[Finding]:
+    """Fewest nodes taken in any launch. For an accelerator that was asked for, none is invalid:
+    the number is the CPU's. For the CPU's own delegate a part is only worth knowing."""
+    taken = [
+        (delegated, total)
+        for x in evidence.launches
+        if (delegated := x.counters.get("delegated_nodes")) is not None
+        and (total := x.counters.get("total_nodes"))
+    ]
+    asked = evidence.case.delegate
+    if not taken:
+        return [] if asked == "cpu" or not evidence.launches else [_unknown(asked)]
+    delegated, total = min(taken, key=lambda pair: pair[0] / pair[1])
+    share = delegated / total
+    if share >= 1 or (asked == "cpu" and delegated == 0):
+        return []
+    level: Level = "info" if asked == "cpu" else "warning" if share >= _HALF else "serious"
+    return [
+        Finding(
+            level="invalid" if delegated == 0 else level,
+            code="partial-delegation" if delegated else "nothing-delegated",
+            message=f"the {asked} delegate took {delegated} of {total} nodes "
+            f"({units.percent(share)})",
+            mend="" if asked == "cpu" else "look for the ops it lacks, or measure --delegate cpu",
+        )
+    ]
+
+
+def _unknown(asked: str) -> Finding:
+    return Finding(
+        level="warning",
+        code="delegation-unknown",
+        message=f"the runner did not say how much of the graph the {asked} delegate took",
+        mend="use a runner that reports it, or compare with --delegate cpu",
+    )

@@ -1,0 +1,28 @@
+"""An interval wider than the plan asked for."""
+
+from __future__ import annotations
+
+import math
+
+from harness.core import units
+from harness.core.types import Evidence, Finding
+
+
+def findings(evidence: Evidence) -> list[Finding]:
+    """Says by how much, and how many launches would narrow it, going by the square root of n."""
+    latency = evidence.metrics.get("latency")
+    estimate = latency.estimate if latency else None
+    target = evidence.plan.target_ci
+    if estimate is None or target <= 0 or estimate.half_width <= target:
+        return []
+    needed = math.ceil(estimate.n * (estimate.half_width / target) ** 2)
+    return [
+        Finding(
+            level="warning",
+            code="wide-interval",
+            message=f"latency is known to ±{units.percent(estimate.half_width)} after {estimate.n} "
+            f"launches, ±{units.percent(target)} was asked for",
+            mend=f"a longer --time-budget, or about --launches {needed}; a quieter machine "
+            "does more",
+        )
+    ]

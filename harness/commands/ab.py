@@ -1,0 +1,99 @@
+"""Is B slower than A, faster, or the same? Only that question, in as few rounds as it takes.
+
+Both are launched once per round, in random order, so that a drifting machine hits both alike. The
+answer is looked for after 7, 10, 15, 22 ... rounds; each look spends its share of an error rate of
+5 % (alpha spending), so looking often does not make a wrong answer more likely.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from harness import commands
+
+if TYPE_CHECKING:
+    from harness.core.sequential import Decision
+
+HELP = "is B slower than A, faster, or the same?"
+EXAMPLE = "python -m harness ab scratch pruned"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The two, and what counts as a difference."""
+    parser.add_argument("a", metavar="A", help="variant or file")
+    parser.add_argument("b", metavar="B", help="variant or file")
+    parser.add_argument(
+        "--threshold",
+        type=commands.share,
+        default=0.05,
+        metavar="SHARE",
+        help="a ratio within this of 1 is the same (default: 5%%)",
+    )
+    parser.add_argument("--device", default="host", metavar="NAME")
+    parser.add_argument("--threads", type=commands.positive, metavar="N")
+    parser.add_argument("--runtime", metavar="NAME")
+    parser.add_argument("--quick", action="store_true", help="shorter launches")
+    parser.add_argument(
+        "--time-budget",
+        type=commands.seconds,
+        default=600.0,
+        metavar="TIME",
+        help="give up undecided after this long (default: 10m)",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the order")
+    parser.add_argument("--strict", action="store_true", help="exit 4 if undecided")
+    commands.add_project(parser)
+    commands.add_out(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure until decided; one sentence on standard output."""
+    from harness import session
+    from harness.core.errors import EXIT_INTERRUPTED, EXIT_MEASUREMENT, EXIT_OK, EXIT_UNDECIDED
+    from harness.progress import Narrator
+
+    request = session.Request(
+        what=(args.a, args.b),
+        devices=(args.device,),
+        threads=None if args.threads is None else (args.threads,),
+        runtimes=None if args.runtime is None else (args.runtime,),
+        quick=args.quick,
+        time_budget_s=args.time_budget,
+        seed=args.seed,
+        project=args.project,
+        out=args.out,
+        command=("python", "-m", "harness", *sys.argv[1:]),
+    )
+    with Narrator() as narrator:
+        a, b, report, decision = session.ab(request, args.threshold, narrator)
+    for case in report.cases:
+        if case.failure is not None:
+            print(f"error: {case.variant}: {case.failure.message}", file=sys.stderr)
+            return EXIT_MEASUREMENT
+    print(sentence(a, b, decision, args.threshold))
+    print(f"saved in {args.out / report.run_id}", file=sys.stderr)
+    if report.stopped is not None and report.stopped.reason == "interrupted":
+        return EXIT_INTERRUPTED
+    undecided = decision is None or not decision.decided
+    return EXIT_UNDECIDED if undecided and args.strict else EXIT_OK
+
+
+def sentence(a: str, b: str, decision: Decision | None, threshold: float) -> str:
+    """The answer, with its interval, the rounds it took and the error rate."""
+    from harness.core import units
+
+    if decision is None or decision.ratio is None:
+        return f"undecided between {a} and {b}: too few rounds for a first look"
+    e = decision.ratio
+    low, high = units.significant(e.ci_low), units.significant(e.ci_high)
+    shown = f"{units.significant(e.point)} ({low} to {high}) times {a}'s latency"
+    how = f"{decision.rounds} paired rounds, error rate 5 %"
+    if decision.outcome == "regression":
+        return f"{b} is slower than {a}: {shown} ({how})"
+    if decision.outcome == "improvement":
+        return f"{b} is faster than {a}: {shown} ({how})"
+    if decision.outcome == "no change":
+        return f"{b} is as fast as {a} within {units.percent(threshold)}: {shown} ({how})"
+    return f"undecided between {a} and {b}: {shown} ({how}); give it more --time-budget"

@@ -1,0 +1,36 @@
+"""Compare two saved runs, metric by metric: regression, improvement, no change, or inconclusive.
+
+An outcome is claimed only if the whole interval of the ratio lies beyond (or within) the
+threshold, and false alarms over many metrics are kept under 5 % by Holm's correction. What was
+measured on another device, runtime or thread count is refused or flagged, with what differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from harness import commands, output
+
+HELP = "compare two saved runs"
+EXAMPLE = "python -m harness compare reports/baselines/host.json latest --max-regression 5%"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The two sides and the gate."""
+    parser.add_argument("baseline", metavar="BASELINE", help="run id, folder, report file, latest")
+    parser.add_argument("candidate", metavar="CANDIDATE", help="likewise")
+    commands.add_gate(parser)
+    commands.add_out(parser)
+    output.add_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare, print, judge."""
+    from harness import gate, store
+
+    wanted = output.asked(args)
+    baseline = store.read_report(store.find(args.baseline, args.out))
+    candidate = store.read_report(store.find(args.candidate, args.out))
+    report = gate.compared(candidate, baseline, args.max_regression)
+    output.emit(report, args, wanted)
+    return gate.exit_code(report, strict=args.strict)

@@ -1,0 +1,58 @@
+"""What every other domain type is made with; `core/types.py` offers all of it too."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Level = Literal["info", "warning", "serious", "invalid"]
+Status = Literal["ok", "suspect", "invalid", "failed"]
+Direction = Literal["lower", "higher"]
+StopReason = Literal[
+    "target_ci", "time_budget", "launches", "max_launches", "decided", "interrupted", "failed"
+]
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all domain types."""
+
+
+# --- doubts and failures ---------------------------------------------------------------------
+
+
+class Finding(Value, frozen=True):
+    """A doubt about a number. `info` explains, `warning` qualifies; one `serious` finding makes
+    a case `suspect`, one `invalid` finding means that its numbers must not be used."""
+
+    level: Level
+    code: str
+    message: str
+    mend: str = ""
+
+
+class Failure(Value, frozen=True):
+    """Why a case ended early: the stage it was in, and whether another try may help."""
+
+    stage: str
+    transient: bool
+    message: str
+    mend: str = ""
+
+
+# --- what a row of the table is ---------------------------------------------------------------
+
+
+class Case(Value, frozen=True, order=True):
+    """One row of the table: an artifact on a device in one configuration."""
+
+    variant: str
+    device: str
+    runtime: str
+    delegate: str = "cpu"
+    threads: int = 1
+
+    @property
+    def id(self) -> str:
+        """Unique within a run."""
+        return f"{self.variant}@{self.device}/{self.runtime}/{self.delegate}/t{self.threads}"

@@ -1,0 +1,80 @@
+"""What is concluded from measurements: comparisons of two reports. They are part of a Report;
+how they come about is in `core/compare.py`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from harness.core.base import Case, Direction, Finding, Value
+
+Outcome = Literal["regression", "improvement", "no change", "inconclusive"]
+
+
+class MetricComparison(Value, frozen=True):
+    """One metric of one case. `ratio` is candidate over baseline, `paired` tells rounds of one
+    run from launches of two, the `p` values are one-sided and Holm-corrected. For an
+    inconclusive outcome `note` says why, and `more_launches` how many more of each side would
+    probably decide (None: none would, or it is not a matter of launches)."""
+
+    metric: str
+    unit: str
+    direction: Direction
+    baseline: float
+    candidate: float
+    outcome: Outcome
+    ratio: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    confidence: float | None = None
+    n: int = 0
+    exact: bool = False
+    paired: bool = False
+    p_regression: float | None = None
+    p_improvement: float | None = None
+    more_launches: int | None = None
+    note: str = ""
+
+
+class CaseComparison(Value, frozen=True):
+    """The metrics of one matched pair of cases, with what differs between the two. A finding
+    `invalid` has refused what was measured on the device; the file's own metrics remain."""
+
+    baseline: Case
+    candidate: Case
+    metrics: tuple[MetricComparison, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+class Comparison(Value, frozen=True):
+    """A whole comparison. `tests` is the number of metrics the correction was made for."""
+
+    baseline_run: str
+    candidate_run: str
+    max_regression: float
+    confidence: float
+    tests: int
+    cases: tuple[CaseComparison, ...] = ()
+    only_baseline: tuple[Case, ...] = ()
+    only_candidate: tuple[Case, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    def with_outcome(self, outcome: Outcome) -> list[tuple[CaseComparison, MetricComparison]]:
+        """All metrics that came out so."""
+        return [(c, m) for c in self.cases for m in c.metrics if m.outcome == outcome]
+
+    @property
+    def outcome(self) -> Outcome:
+        """The gate's: a regression anywhere, else anything undecided or refused, else an
+        improvement, else no change. Nothing compared is inconclusive."""
+        found = {m.outcome for c in self.cases for m in c.metrics}
+        if "regression" in found:
+            return "regression"
+        if "inconclusive" in found or self.refusals or not found:
+            return "inconclusive"
+        return "improvement" if "improvement" in found else "no change"
+
+    @property
+    def refusals(self) -> list[Finding]:
+        """Why something was not compared."""
+        own = [f for c in self.cases for f in c.findings]
+        return [f for f in (*self.findings, *own) if f.level == "invalid"]

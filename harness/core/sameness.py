@@ -1,0 +1,175 @@
+"""What differs between two reports, so that only like is compared with like.
+
+`invalid` refuses: times of another device say nothing of a change. `warning` flags what the
+difference may come from, since comparing two runtime versions is a fair question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.core.types import Artifact, Case, CaseReport, DeviceFacts, Finding, Level, Report
+
+_SIDE_BY_SIDE = "measure both sides on one machine, best in one run"
+
+
+def between_reports(baseline: Report, candidate: Report) -> list[Finding]:
+    """What concerns all cases: schema, host, time spent per launch."""
+    found = []
+    if baseline.schema_version != candidate.schema_version:
+        found.append(
+            _differs(
+                "invalid",
+                "schema",
+                baseline.schema_version,
+                candidate.schema_version,
+                "load both through the harness, which upgrades old reports",
+            )
+        )
+    hosts = _changes(
+        (key, baseline.host.get(key), candidate.host.get(key))
+        for key in sorted(baseline.host.keys() | candidate.host.keys())
+    )
+    if hosts:
+        found.append(_several("warning", "host", hosts, _SIDE_BY_SIDE))
+    if baseline.plan.timing != candidate.plan.timing:
+        fields = baseline.plan.timing.__struct_fields__
+        changes = _changes(
+            (f, getattr(baseline.plan.timing, f), getattr(candidate.plan.timing, f)) for f in fields
+        )
+        found.append(_several("warning", "timing", changes, "measure both with the same options"))
+    return found
+
+
+def between_cases(
+    baseline: Report, candidate: Report, before: CaseReport, after: CaseReport
+) -> list[Finding]:
+    """What concerns one case: device, runtime version, artifact, and whether it may be used."""
+    found = _statuses(before, after)
+    old, new = _device(baseline, before.device), _device(candidate, after.device)
+    if old is not None and new is not None:
+        found += _devices(old, new, before.runtime)
+    first, second = _artifact(baseline, before.variant), _artifact(candidate, after.variant)
+    if first is not None and second is not None:
+        if first.sha256 == second.sha256:
+            found.append(
+                Finding(
+                    level="info",
+                    code="same-file",
+                    message="both sides are the same file, byte for byte",
+                )
+            )
+        elif first.trained != second.trained:
+            found.append(
+                _differs(
+                    "warning",
+                    "trained",
+                    first.trained,
+                    second.trained,
+                    "compare accuracy only between trained artifacts",
+                )
+            )
+    return found
+
+
+def of_metrics(before: CaseReport, after: CaseReport, names: Iterable[str]) -> list[Finding]:
+    """Metrics that one side has and the other lacks, with its reason."""
+    found = []
+    for name in names:
+        old, new = before.metrics.get(name), after.metrics.get(name)
+        if old is None or new is None or (old.point is None) == (new.point is None):
+            continue
+        side, lacking = ("candidate", new) if new.point is None else ("baseline", old)
+        found.append(
+            Finding(
+                level="warning",
+                code="metric-absent",
+                message=f"{name} was not compared: the {side} has none: {lacking.absent_because}",
+                mend=f"measure the {side} again",
+            )
+        )
+    return found
+
+
+def without_partner(case: Case, others: Iterable[Case]) -> Finding | None:
+    """Why `case` has nothing to be compared with, if a case of the other side is close: the same
+    variant with other threads, runtime, delegate or device."""
+    fields = ("device", "runtime", "delegate", "threads")
+    near = [
+        changes
+        for other in others
+        if other.variant == case.variant
+        and (changes := _changes((f, getattr(case, f), getattr(other, f)) for f in fields))
+    ]
+    if not near:
+        return None
+    changes = min(near, key=len)
+    return Finding(
+        level="invalid",
+        code="no-like-case",
+        message=f"{case.id} was not compared: {', '.join(changes)}",
+        mend="measure both sides with the same device, runtime, delegate and threads",
+    )
+
+
+def _statuses(before: CaseReport, after: CaseReport) -> list[Finding]:
+    found = []
+    for side, case in (("baseline", before), ("candidate", after)):
+        if case.status in ("invalid", "failed"):
+            reasons = [f.message for f in case.findings if f.level == "invalid"]
+            if case.failure:
+                reasons.append(case.failure.message)
+            found.append(_status("invalid", side, case.status, reasons))
+        elif case.status == "suspect":
+            reasons = [f.message for f in case.findings if f.level == "serious"]
+            found.append(_status("warning", side, case.status, reasons))
+    return found
+
+
+def _status(level: Level, side: str, status: str, reasons: list[str]) -> Finding:
+    return Finding(
+        level=level,
+        code=f"{side}-{status}",
+        message=f"the {side} is {status}: {'; '.join(reasons) or 'no reason kept'}",
+        mend=f"mend that and measure the {side} again",
+    )
+
+
+def _devices(old: DeviceFacts, new: DeviceFacts, runtime: str) -> list[Finding]:
+    found = []
+    if old.identity != new.identity:
+        fields = ("model", "cpu", "cores", "abi", "os", "identity")
+        changes = _changes((f, getattr(old, f), getattr(new, f)) for f in fields)
+        found.append(_several("invalid", "device", changes, _SIDE_BY_SIDE))
+    elif old.os != new.os:
+        found.append(_differs("warning", "os", old.os, new.os, _SIDE_BY_SIDE))
+    versions = _changes([(runtime, old.runtimes.get(runtime), new.runtimes.get(runtime))])
+    if versions:
+        mend = "fine if the runtime is what you compare; else measure both with one version"
+        found.append(_several("warning", "runtime", versions, mend))
+    return found
+
+
+def _device(report: Report, name: str) -> DeviceFacts | None:
+    return next((d for d in report.devices if d.name == name), None)
+
+
+def _artifact(report: Report, variant: str) -> Artifact | None:
+    return next((a for a in report.artifacts if a.variant == variant), None)
+
+
+def _changes(fields: Iterable[tuple[str, object, object]]) -> list[str]:
+    return [f"{name} {_told(old)} / {_told(new)}" for name, old, new in fields if old != new]
+
+
+def _several(level: Level, what: str, changes: list[str], mend: str) -> Finding:
+    message = f"{what} differs (baseline / candidate): {', '.join(changes)}"
+    return Finding(level=level, code=f"{what}-differs", message=message, mend=mend)
+
+
+def _differs(level: Level, what: str, old: object, new: object, mend: str) -> Finding:
+    return _several(level, what, _changes([(what, old, new)]), mend)
+
+
+def _told(value: object) -> str:
+    return "unknown" if value is None else str(value)

@@ -1,0 +1,42 @@
+"""A baseline's yes or no to a report: the comparison, and the exit status it stands for."""
+
+from __future__ import annotations
+
+import msgspec
+
+from harness import plugins
+from harness.core.compare import compare
+from harness.core.errors import EXIT_GATE, EXIT_OK, EXIT_UNDECIDED, UsageError
+from harness.core.types import MetricSpec, Report
+
+
+def specs() -> dict[str, MetricSpec]:
+    """What every metric is, by name."""
+    found = (plugins.load("metrics", name).spec for name in plugins.names("metrics"))
+    return {spec.name: spec for spec in found}
+
+
+def compared(candidate: Report, baseline: Report, max_regression: float) -> Report:
+    """The candidate's report with the comparison in it."""
+    comparison = compare(baseline, candidate, specs=specs(), max_regression=max_regression)
+    return msgspec.structs.replace(candidate, comparison=comparison)
+
+
+def exit_code(report: Report, *, strict: bool) -> int:
+    """1 for a regression, 4 for undecided if `strict`, else 0. A baseline of which nothing could
+    be compared is a UsageError: a gate that looked at nothing must not be green."""
+    comparison = report.comparison
+    if comparison is None:
+        return EXIT_OK
+    if comparison.outcome == "regression":
+        return EXIT_GATE
+    if not any(case.metrics for case in comparison.cases):
+        why = comparison.refusals
+        raise UsageError(
+            "nothing of the baseline could be compared"
+            + (f": {why[0].message}" if why else ", it has no case in common with this run"),
+            why[0].mend if why else "make a baseline with the same variants and device",
+        )
+    if strict and comparison.outcome == "inconclusive":
+        return EXIT_UNDECIDED
+    return EXIT_OK

@@ -1,0 +1,87 @@
+"""The smallest weights are made zero. The file keeps its size, its gzip does not.
+
+Magnitude pruning along a polynomial schedule (Zhu & Gupta 2017, https://arxiv.org/abs/1710.01878),
+per kernel: each convolution and dense layer ends with the same share of zeros, biases are left
+alone. Pruning while training (`callback`) lets the remaining weights make up for the lost ones;
+`prepare` is what makes the result exact, and all there is where nothing is trained.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from harness.core.types import Value
+
+
+class Options(Value, frozen=True):
+    """`sparsity` is the share of each kernel's weights that ends as zero."""
+
+    sparsity: Annotated[float, Meta(ge=0, lt=1)] = 0.8
+
+
+def prepare(model: Any, options: Options) -> None:
+    """Prune `model` in place to exactly `options.sparsity`; one that is already, stays as it is."""
+    Pruner(model).to(options.sparsity)
+
+
+def schedule(step: int, steps: int, final: float, initial: float = 0.0) -> float:
+    """Sparsity after `step` of `steps`: quick at first, while many weights do not matter, then
+    ever slower (a cubic polynomial)."""
+    done = min(max(step / steps, 0.0), 1.0) if steps > 0 else 1.0
+    return final + (initial - final) * (1 - done) ** 3
+
+
+def smallest(kernel: Any, sparsity: float) -> Any:
+    """Boolean array, true for the `round(sparsity * size)` smallest weights of `kernel` by
+    magnitude; of equal ones the first."""
+    import numpy as np
+
+    order = np.argsort(np.abs(kernel), axis=None, kind="stable")
+    pruned = np.zeros(kernel.size, bool)
+    pruned[order[: round(sparsity * kernel.size)]] = True
+    return pruned.reshape(kernel.shape)
+
+
+class Pruner:
+    """The kernels of a Keras model and which of their weights are pruned."""
+
+    def __init__(self, model: Any) -> None:
+        self._kernels = [w for w in model.weights if w.path.rpartition("/")[2].endswith("kernel")]
+        self._masks: list[Any] = []
+
+    def to(self, sparsity: float) -> None:
+        """Choose the weights to prune anew, by their magnitude now, and make them zero."""
+        self._masks = [smallest(kernel.numpy(), sparsity) for kernel in self._kernels]
+        self.hold()
+
+    def hold(self) -> None:
+        """Make the pruned weights zero again, after an optimizer's step has moved them."""
+        for kernel, mask in zip(self._kernels, self._masks, strict=False):
+            values = kernel.numpy()
+            values[mask] = 0
+            kernel.assign(values)
+
+
+def callback(options: Options, *, steps: int, every: int = 16) -> Any:
+    """A Keras callback that prunes while training: along the schedule for `steps` batches, once
+    in `every`, then holds the sparsity reached to the end."""
+    import keras
+
+    class Prune(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_train_begin(self, logs: Any = None) -> None:
+            self.pruner = Pruner(self.model)
+            self.step = 0
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.step += 1
+            if self.step % every == 0 and self.step <= steps + every:
+                self.pruner.to(schedule(self.step, steps, options.sparsity))
+            else:
+                self.pruner.hold()
+
+        def on_train_end(self, logs: Any = None) -> None:
+            self.pruner.to(options.sparsity)
+
+    return Prune()

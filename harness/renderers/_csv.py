@@ -1,0 +1,33 @@
+"""Columns as CSV: RFC 4180, UTF-8, one head line."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from harness.core import units
+from harness.core.rows import Columns
+
+# A spreadsheet takes a text that starts with one of these for a formula and runs it.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def encode(columns: Columns) -> bytes:
+    """The bytes of the file. Whole numbers stay whole; what is absent is an empty cell; a text
+    that a spreadsheet would run gets a quote mark in front."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*map(_safe, columns.values()), strict=True))
+    return out.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _safe(values: list[object]) -> list[object]:
+    return [_cell(value) for value in values]
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    # A count that was read back from JSON is a float; it is written as the count it is.
+    return units.exact(value) if isinstance(value, float) else value

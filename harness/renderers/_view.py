@@ -1,0 +1,482 @@
+"""What every renderer shows in the same way: which columns there are, in which order the rows
+stand, what they are compared with, how doubts are grouped. Values stay whole here; only
+`harness.core.units` rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from harness.core import units
+from harness.core.errors import UsageError
+from harness.core.types import (
+    Artifact,
+    CaseReport,
+    DeviceFacts,
+    Direction,
+    Finding,
+    Level,
+    Measurement,
+    Report,
+)
+
+# --- metrics ---------------------------------------------------------------------------------
+
+# In the order in which a reader wants them. A metric that is not listed comes last, under its name.
+TITLES = {
+    "size": "size",
+    "gzip_size": "gzip",
+    "init": "init",
+    "first_inference": "first inference",
+    "latency": "latency",
+    "latency_mean": "mean",
+    "latency_p90": "p90",
+    "latency_p95": "p95",
+    "latency_p99": "p99",
+    "peak_rss": "peak RSS",
+    "rss_anon": "anonymous",
+    "rss_file": "file-backed",
+    "pss": "PSS",
+    "arena": "arena",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced acc.",
+    "auc": "ROC AUC",
+    "log_loss": "log loss",
+    "calibration_error": "calibration",
+    "agreement": "agreement",
+    "instructions": "instructions",
+    "instructions_init": "instr. init",
+    "instructions_first": "instr. first",
+}
+
+_TAILS = {
+    "latency_mean": "mean",
+    "latency_p90": "p90",
+    "latency_p95": "p95",
+    "latency_p99": "p99",
+}
+
+_HIGHER_IS_BETTER = frozenset({"accuracy", "balanced_accuracy", "auc", "agreement", "throughput"})
+
+
+def title(metric: str) -> str:
+    """The head of the metric's column."""
+    return TITLES.get(metric, metric.replace("_", " "))
+
+
+def direction(metric: str) -> Direction:
+    """Which way is better."""
+    return "higher" if metric in _HIGHER_IS_BETTER else "lower"
+
+
+def metrics_of(report: Report) -> list[str]:
+    """All metrics that any case names, measured or absent, in reading order."""
+    named = {name for case in report.cases for name in case.metrics}
+    if "latency" in named:
+        named |= _TAILS.keys()
+    return [m for m in TITLES if m in named] + sorted(named - TITLES.keys())
+
+
+def measured(case: CaseReport, metric: str) -> Measurement | None:
+    """The metric if it has a point. A tail that is no metric of its own is read off `latency`,
+    without an interval."""
+    m = case.metrics.get(metric)
+    if m is None and metric in _TAILS and (whole := case.metrics.get("latency")) is not None:
+        field = _TAILS[metric]
+        m = Measurement(unit=whole.unit, point=getattr(whole, field))
+    return None if m is None or m.point is None else m
+
+
+def point(case: CaseReport, metric: str) -> float | None:
+    """The metric's point; None if absent."""
+    m = measured(case, metric)
+    return None if m is None else m.point
+
+
+def why_absent(case: CaseReport, metric: str) -> str:
+    """The reason for a metric without a point."""
+    m, whole = case.metrics.get(metric), case.metrics.get("latency")
+    if m is None and metric in _TAILS and whole is not None:
+        return whole.absent_because or whole.absent.get(_TAILS[metric], "not measured")
+    if m is not None and m.absent_because:
+        return m.absent_because
+    return case.failure.message if case.failure else "not measured"
+
+
+# --- the verdict -----------------------------------------------------------------------------
+
+
+OUTCOMES = ("met", "missed", "undecided")
+
+
+class BudgetLine(NamedTuple):
+    """One budget and how each case stands to it: case id -> "met", "missed", "undecided"."""
+
+    text: str
+    metric: str
+    limit: float | None
+    outcomes: dict[str, str]
+
+
+class VerdictView(NamedTuple):
+    """The verdict as renderers show it. Variants are named as in the table."""
+
+    recommended: str | None
+    reason: str
+    runner_up: str | None
+    runner_up_reason: str
+    pareto: tuple[str, ...]
+    budgets: tuple[BudgetLine, ...]
+    notes: tuple[str, ...]
+
+
+def verdict_of(report: Report) -> VerdictView | None:
+    """The one place that knows the verdict's shape."""
+    if report.verdict is None:
+        return None
+    raw: dict[str, Any] = msgspec.to_builtins(report.verdict)
+
+    def text(key: str) -> str | None:
+        value = raw.get(key)
+        return None if value in (None, "") else str(value)
+
+    budgets = tuple(
+        BudgetLine(
+            text=str(b.get("text", b.get("metric", "?"))),
+            metric=str(b.get("metric", "")),
+            limit=b.get("limit"),
+            outcomes={str(k): str(v) for k, v in dict(b.get("outcomes", {})).items()},
+        )
+        for b in raw.get("budgets") or ()
+    )
+    return VerdictView(
+        recommended=text("recommended"),
+        reason=_without(text("recommended"), text("reason") or ""),
+        runner_up=text("runner_up"),
+        runner_up_reason=_without(text("runner_up"), text("runner_up_reason") or ""),
+        pareto=tuple(map(str, raw.get("pareto") or ())),
+        budgets=budgets,
+        notes=tuple(map(str, raw.get("notes") or ())),
+    )
+
+
+def _without(name: str | None, reason: str) -> str:
+    """A reason is shown behind its name and need not repeat it."""
+    return reason.removeprefix(f"{name}: ") if name else reason
+
+
+def names_case(name: str | None, case: CaseReport) -> bool:
+    """Whether a verdict that says `name`, a variant or a case id, means this case."""
+    return name is not None and name in (case.variant, case.case.id)
+
+
+# --- rows ------------------------------------------------------------------------------------
+
+# The variant that others are compared with when the report has it: the well-known big one.
+REFERENCE = "vgg16"
+
+_STATUS_ORDER = {"ok": 0, "suspect": 1, "invalid": 2, "failed": 3}
+
+
+class Row(NamedTuple):
+    """A case beside all that is known of its artifact and device. `smaller` and `faster` are
+    ratios to the reference on the same device; None for the reference itself or if unknown."""
+
+    case: CaseReport
+    artifact: Artifact | None
+    device: DeviceFacts | None
+    place: str
+    mark: str
+    smaller: float | None
+    faster: float | None
+
+    @property
+    def untrained(self) -> bool:
+        """Its accuracy would say nothing."""
+        return self.artifact is not None and self.artifact.trained is False
+
+    @property
+    def emulated(self) -> bool:
+        """Its device is no phone."""
+        return self.device is not None and self.device.emulated
+
+
+def reference_of(report: Report) -> str | None:
+    """The variant that "times smaller, times faster" refer to: vgg16, else the largest file;
+    None if there is nothing to compare."""
+    sizes = {c.variant: size for c in report.cases if (size := point(c, "size")) is not None}
+    if len({c.variant for c in report.cases}) < 2 or not sizes:
+        return None
+    return REFERENCE if REFERENCE in sizes else max(sizes, key=lambda v: sizes[v])
+
+
+def rows_of(report: Report, sort: str | None = None) -> list[Row]:
+    """The table's rows, the verdict's first, then by status and latency; or by the metric or
+    field `sort`, best first, with what was not measured last. Unknown names are a UsageError."""
+    verdict = verdict_of(report)
+    artifacts = {a.variant: a for a in report.artifacts}
+    devices = {d.name: d for d in report.devices}
+    varying = _varying(report.cases)
+    reference = reference_of(report)
+    bases = {_setting(c): c for c in report.cases if c.variant == reference}
+
+    def row(case: CaseReport) -> Row:
+        base = bases.get(_setting(case))
+        device = devices.get(case.device)
+        return Row(
+            case=case,
+            artifact=artifacts.get(case.variant),
+            device=device,
+            place=_place(case, varying),
+            mark=_mark(verdict, case),
+            smaller=_ratio(base, case, "size"),
+            faster=_ratio(base, case, "latency"),
+        )
+
+    rows = [row(case) for case in report.cases]
+    if sort is None:
+        return sorted(rows, key=_by_merit)
+    return sorted(rows, key=_sort_key(report, sort))
+
+
+def _setting(case: CaseReport) -> tuple[str, str, str, int]:
+    return (case.device, case.runtime, case.delegate, case.threads)
+
+
+def _varying(cases: Sequence[CaseReport]) -> set[str]:
+    fields = ("device", "runtime", "delegate", "threads")
+    return {f for f in fields if len({getattr(c, f) for c in cases}) > 1}
+
+
+def _place(case: CaseReport, varying: set[str]) -> str:
+    """Where the case ran, as far as cases differ in it; empty if they do not."""
+    parts = [
+        case.device if "device" in varying else "",
+        case.runtime if "runtime" in varying else "",
+        case.delegate if "delegate" in varying else "",
+        f"t{case.threads}" if "threads" in varying else "",
+    ]
+    return " ".join(p for p in parts if p)
+
+
+def setting_in_common(report: Report) -> str:
+    """What all cases share and the rows therefore need not say: `host, litert, cpu, 1 thread`."""
+    if not report.cases:
+        return ""
+    varying, case = _varying(report.cases), report.cases[0]
+    parts = {
+        "device": case.device,
+        "runtime": case.runtime,
+        "delegate": case.delegate,
+        "threads": "1 thread" if case.threads == 1 else f"{case.threads} threads",
+    }
+    return ", ".join(text for field, text in parts.items() if field not in varying)
+
+
+def _mark(verdict: VerdictView | None, case: CaseReport) -> str:
+    if verdict is None:
+        return ""
+    if names_case(verdict.recommended, case):
+        return "recommended"
+    if names_case(verdict.runner_up, case):
+        return "runner-up"
+    if any(names_case(name, case) for name in verdict.pareto):
+        return "pareto"
+    return ""
+
+
+_MARKS = {"recommended": 0, "runner-up": 1, "pareto": 2, "": 3}
+
+
+def _ratio(base: CaseReport | None, case: CaseReport, metric: str) -> float | None:
+    if base is None or base is case:
+        return None
+    mine, theirs = point(case, metric), point(base, metric)
+    return theirs / mine if mine and theirs else None
+
+
+def _by_merit(row: Row) -> tuple[int, int, float, float, str, str]:
+    inf = float("inf")
+    latency, size = point(row.case, "latency"), point(row.case, "size")
+    return (
+        _MARKS[row.mark],
+        _STATUS_ORDER[row.case.status],
+        inf if latency is None else latency,
+        inf if size is None else size,
+        row.case.variant,
+        row.place,
+    )
+
+
+def _sort_key(report: Report, sort: str) -> Any:
+    texts = {
+        "variant": lambda r: r.case.variant,
+        "device": lambda r: (r.case.device, r.case.threads, r.place),
+        "status": lambda r: _STATUS_ORDER[r.case.status],
+    }
+    ratios = {"smaller": lambda r: r.smaller, "faster": lambda r: r.faster}
+    if sort in texts:
+        return texts[sort]
+    known = metrics_of(report)
+    if sort in ratios:
+        sign = -1
+    elif sort in known:
+        sign = -1 if direction(sort) == "higher" else 1
+    else:
+        raise unknown_column(sort, [*texts, *ratios, *known])
+
+    def key(row: Row) -> tuple[bool, float]:
+        value = ratios[sort](row) if sort in ratios else point(row.case, sort)
+        return (value is None, 0.0 if value is None else sign * value)
+
+    return key
+
+
+def best(metric: str, rows: Sequence[Row]) -> float | None:
+    """The best point among the cases that may be used; None if there is no choice."""
+    usable = [r.case for r in rows if r.case.status in ("ok", "suspect")]
+    points = {p for case in usable if (p := point(case, metric)) is not None}
+    if len(points) < 2:
+        return None
+    return max(points) if direction(metric) == "higher" else min(points)
+
+
+def unknown_column(name: str, known: Iterable[str]) -> UsageError:
+    """The one line for a mistyped `--sort` or `--columns`."""
+    import difflib
+
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
+    mend = (
+        f"did you mean {' or '.join(map(repr, near))}?" if near else f"there is {', '.join(known)}"
+    )
+    return UsageError(f"unknown column {name!r}", mend)
+
+
+# --- doubts ----------------------------------------------------------------------------------
+
+_LEVELS: dict[Level, int] = {"invalid": 0, "serious": 1, "warning": 2, "info": 3}
+
+
+class Doubt(NamedTuple):
+    """One message, who it is about (empty: the run as a whole), and what to do."""
+
+    message: str
+    mend: str
+    about: tuple[str, ...]
+
+
+class Doubts(NamedTuple):
+    """All findings of one code and level."""
+
+    level: Level
+    code: str
+    doubts: tuple[Doubt, ...]
+
+
+def findings_of(report: Report) -> list[Doubts]:
+    """The findings of the run, its artifacts and its cases, worst first; alike ones together."""
+    groups: dict[tuple[Level, str], dict[tuple[str, str], list[str]]] = {}
+
+    def add(finding: Finding, about: str | None) -> None:
+        group = groups.setdefault((finding.level, finding.code), {})
+        names = group.setdefault((finding.message, finding.mend), [])
+        if about is not None and about not in names:
+            names.append(about)
+
+    varying = _varying(report.cases)
+    for finding in report.findings:
+        add(finding, None)
+    told = {finding for case in report.cases for finding in case.findings}
+    for artifact in report.artifacts:
+        for finding in artifact.findings:
+            if finding not in told:
+                add(finding, units.name(artifact.variant))
+    for case in report.cases:
+        for finding in case.findings:
+            add(finding, label(case, varying))
+    return [
+        Doubts(level, code, tuple(Doubt(m, d, tuple(names)) for (m, d), names in group.items()))
+        for (level, code), group in sorted(groups.items(), key=lambda item: _LEVELS[item[0][0]])
+    ]
+
+
+def label(case: CaseReport, varying: set[str]) -> str:
+    """The variant, and where it ran if that needs saying: `scratch (pixel t2)`."""
+    place = _place(case, varying)
+    name = units.name(case.variant)
+    return f"{name} ({place})" if place else name
+
+
+def labels_of(report: Report) -> dict[str, str]:
+    """Case id -> label."""
+    varying = _varying(report.cases)
+    return {case.case.id: label(case, varying) for case in report.cases}
+
+
+def some(names: Sequence[str], most: int = 6) -> str:
+    """`a, b, c and 4 more`."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def never_measured(report: Report) -> dict[str, str]:
+    """Metric -> reason, of the metrics that no case has. The tails of a latency that is itself
+    absent go without saying."""
+    absent = [m for m in metrics_of(report) if all(point(c, m) is None for c in report.cases)]
+    if "latency" in absent:
+        absent = [m for m in absent if m not in _TAILS]
+    return {
+        metric: why_absent(next(c for c in report.cases if _names(c, metric)), metric)
+        for metric in absent
+    }
+
+
+def _names(case: CaseReport, metric: str) -> bool:
+    return metric in case.metrics or (metric in _TAILS and "latency" in case.metrics)
+
+
+def stopped_text(report: Report) -> str:
+    """Why measuring ended, in words; empty if it is not known."""
+    if report.stopped is None:
+        return ""
+    return {
+        "target_ci": f"every interval is within the target of ±{report.plan.target_ci:.0%}",
+        "time_budget": "the time budget was spent",
+        "launches": "the asked number of launches was made",
+        "max_launches": "the largest number of launches was made",
+        "interrupted": "it was interrupted",
+        "failed": "every case failed",
+    }[report.stopped.reason]
+
+
+def how_measured(report: Report) -> list[str]:
+    """On what, how often, why it ended: one sentence each, not yet made printable."""
+    counts = [len(c.launches) for c in report.cases]
+    sentences: list[str] = []
+    for device in report.devices:
+        parts = [device.model or device.name, device.os or "", f"{device.cores} cores"]
+        known = [p for p in parts if p and p != "None cores"]
+        versions = " ".join(f"{k} {v}" for k, v in sorted(device.runtimes.items()))
+        sentences.append(f"{device.name}: {', '.join([*known, versions] if versions else known)}")
+    if any(counts):
+        low, high = min(counts), max(counts)
+        times = f"{low}" if low == high else f"{low} to {high}"
+        sentences.append(
+            f"{times} launch{'' if times == '1' else 'es'} per case, interleaved in seeded order"
+            f" (seed {report.plan.seed})"
+        )
+    if stopped := stopped_text(report):
+        worst = report.stopped.worst_half_width if report.stopped else None
+        reached = f"; widest interval ±{units.percent(worst)}" if worst is not None else ""
+        sentences.append(f"stopped because {stopped}{reached}")
+    return sentences
+
+
+def command_line(report: Report) -> str:
+    """The exact command to repeat it, quoted for a shell."""
+    import shlex
+
+    return shlex.join(report.command)

@@ -1,0 +1,23 @@
+"""The whole report, every observation included: the file that `report` reads again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from harness.core.types import SCHEMA_VERSION, Report
+
+
+def render(report: Report) -> bytes:
+    """JSON of the current schema version, indented for people."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n"
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of the report, as published in docs/reference."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"mobile-bench-harness report, schema version {SCHEMA_VERSION}",
+        **msgspec.json.schema(Report),
+    }

@@ -1,0 +1,87 @@
+"""The report for a CI system that reads JUnit XML: one test per case and one for the budgets.
+
+A case that failed is an error, one that must not be used a failure; a suspect one passes with its
+doubts in its output. A device is a suite.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable
+
+from harness.core import units
+from harness.core.types import CaseReport, Report
+from harness.renderers import _view as view
+
+
+def render(report: Report) -> bytes:
+    """The XML file, UTF-8."""
+    root = ET.Element("testsuites", name=units.printable(f"{report.tool.name} {report.run_id}"))
+    labels = view.labels_of(report)
+    for device in dict.fromkeys(case.device for case in report.cases):
+        suite = ET.SubElement(root, "testsuite", name=units.name(device))
+        _properties(suite, {"run_id": report.run_id, "started_at": report.started_at})
+        for case in (c for c in report.cases if c.device == device):
+            _case(suite, case, labels[case.case.id])
+        _count(suite)
+    verdict = view.verdict_of(report)
+    if verdict is not None and verdict.budgets:
+        suite = ET.SubElement(root, "testsuite", name="verdict")
+        test = ET.SubElement(suite, "testcase", name="budgets", classname="verdict")
+        if verdict.recommended is None:
+            _say(test, "failure", verdict.reason, [_line(b) for b in verdict.budgets])
+        _count(suite)
+    _count(root)
+    ET.indent(root)
+    data: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return data + b"\n"
+
+
+def _case(suite: ET.Element, case: CaseReport, label: str) -> None:
+    seconds = sum(x.wall_ns for x in case.launches) / units.NS_PER_S
+    test = ET.SubElement(
+        suite,
+        "testcase",
+        name=label,
+        classname=units.name(case.device),
+        time=f"{seconds:.3f}",
+    )
+    metrics = {n: m for n in case.metrics if (m := view.measured(case, n)) is not None}
+    _properties(
+        test, {name: units.exact(m.point) for name, m in metrics.items() if m.point is not None}
+    )
+    said = [f"{f.level} {f.code}: {f.message}; {f.mend}" for f in case.findings]
+    if case.failure is not None:
+        head = f"{case.failure.stage}: {case.failure.message}"
+        _say(test, "error", head, [case.failure.mend, *said])
+    elif case.status == "invalid":
+        worst = [f.message for f in case.findings if f.level == "invalid"]
+        _say(test, "failure", "; ".join(worst) or "not measured", said)
+    elif said:
+        ET.SubElement(test, "system-out").text = units.printable_lines(said)
+
+
+def _say(test: ET.Element, kind: str, message: str, lines: Iterable[str]) -> None:
+    element = ET.SubElement(test, kind, message=units.printable(message), type=kind)
+    element.text = units.printable_lines(lines)
+
+
+def _properties(parent: ET.Element, named: dict[str, str]) -> None:
+    if not named:
+        return
+    holder = ET.SubElement(parent, "properties")
+    for name, value in named.items():
+        ET.SubElement(holder, "property", name=units.printable(name), value=units.printable(value))
+
+
+def _line(budget: view.BudgetLine) -> str:
+    counts = {o: list(budget.outcomes.values()).count(o) for o in view.OUTCOMES}
+    return f"{budget.text}: {', '.join(f'{n} {o}' for o, n in counts.items() if n)}"
+
+
+def _count(parent: ET.Element) -> None:
+    tests = list(parent.iter("testcase"))
+    parent.set("tests", str(len(tests)))
+    for kind in ("failure", "error"):
+        parent.set(f"{kind}s", str(sum(test.find(kind) is not None for test in tests)))
+    parent.set("time", f"{sum(float(test.get('time', '0')) for test in tests):.3f}")

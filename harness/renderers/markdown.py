@@ -1,0 +1,147 @@
+"""The report as GitHub-flavoured markdown, short enough for a pull-request comment.
+
+Verdict and table are in sight, everything else folds away. Names stand in code spans, where
+nothing is markup, a link or a mention; other foreign text is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+
+from harness.core import units
+from harness.core.types import Report
+from harness.renderers import _table as grid
+from harness.renderers import _view as view
+
+_SPECIAL = re.compile(r"([\\`*_\[\]|~>$])")
+_BLOCK_START = re.compile(r"^(\d*)([-+.)=])")
+_SKIPPED = ("variant", "size_bar", "latency_bar", "launches")
+
+
+def render(report: Report) -> bytes:
+    """The whole comment, UTF-8."""
+    blocks = [
+        f"### Benchmark {code(report.run_id)}",
+        *_verdict(report),
+        *_table(report),
+        *_failures(report),
+        *_findings(report),
+        _how(report),
+    ]
+    return ("\n\n".join(b for b in blocks if b) + "\n").encode("utf-8", "backslashreplace")
+
+
+def code(text: str) -> str:
+    """A code span around any text, with a fence that is longer than the backticks in it."""
+    text = units.name(text)
+    longest = max(map(len, re.findall(r"`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if longest else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def prose(text: str) -> str:
+    """Text that stays text: no markup, no HTML, no list, no mention of a user or an issue."""
+    text = units.printable(text).replace("&", "&amp;").replace("<", "&lt;")
+    text = _BLOCK_START.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", text))
+    return text.replace("@", "@\u200b").replace("#", "#\u200b")
+
+
+def _verdict(report: Report) -> list[str]:
+    verdict = view.verdict_of(report)
+    if verdict is None:
+        return []
+    lines = []
+    if verdict.recommended:
+        lines.append(f"**★ {code(verdict.recommended)}**: {prose(verdict.reason)}")
+    elif verdict.reason:
+        lines.append(f"**{prose(verdict.reason)}**")
+    if verdict.runner_up:
+        lines.append(f"☆ {code(verdict.runner_up)}: {prose(verdict.runner_up_reason)}")
+    labels = view.labels_of(report)
+    for budget in verdict.budgets:
+        said = [
+            f"{outcome} by {view.some([code(labels.get(i, i)) for i in ids])}"
+            for outcome in ("met", "undecided", "missed")
+            if (ids := [i for i, o in budget.outcomes.items() if o == outcome])
+        ]
+        lines.append(f"- {code(budget.text)} {', '.join(said)}")
+    lines += [f"- {prose(note)}" for note in verdict.notes]
+    return ["\n".join(lines[:1]), *lines[1:2], "\n".join(lines[2:])]
+
+
+def _table(report: Report) -> list[str]:
+    rows = view.rows_of(report)
+    if not rows:
+        return ["Nothing was measured: the plan has no case."]
+    columns = [
+        column
+        for column in grid.columns_of(report, rows, wide=False, words=True)
+        if column.importance <= grid.USUAL and column.key not in _SKIPPED
+    ]
+    heads = ["variant"] + [prose(" ".join(filter(None, c.head))) for c in columns]
+    lines = [_row(heads), _row([":---"] + ["---:" if c.right else ":---" for c in columns])]
+    for i, row in enumerate(rows):
+        name = " ".join(filter(None, [grid.MARKS[row.mark], code(row.case.variant)]))
+        notes = [n for n, has in (("untrained", row.untrained), ("emulated", row.emulated)) if has]
+        cells = [prose(" ".join(c.cells[i].plain.split())) for c in columns]
+        # A pipe ends a cell even in a code span.
+        shown = name.replace("|", "\\|")
+        lines.append(_row([f"{shown} ({', '.join(notes)})" if notes else shown, *cells]))
+    return ["\n".join(lines), *_absent(report)]
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _absent(report: Report) -> list[str]:
+    lines = [
+        f"- {view.title(metric)}: absent, {prose(reason)}"
+        for metric, reason in view.never_measured(report).items()
+    ]
+    return ["\n".join(lines)] if lines else []
+
+
+def _failures(report: Report) -> list[str]:
+    labels = view.labels_of(report)
+    lines = [
+        f"- ✗ {code(labels[c.case.id])} failed in {prose(c.failure.stage)}: "
+        f"{_said(c.failure.message, c.failure.mend)}"
+        for c in report.cases
+        if c.failure is not None
+    ]
+    return ["**Failures**", "\n".join(lines)] if lines else []
+
+
+def _findings(report: Report) -> list[str]:
+    groups = view.findings_of(report)
+    if not groups:
+        return []
+    lines = []
+    for group in groups:
+        for doubt in group.doubts:
+            about = f"{view.some([code(n) for n in doubt.about])}: " if doubt.about else ""
+            lines.append(
+                f"- **{group.level}** {code(group.code)} {about}{_said(doubt.message, doubt.mend)}"
+            )
+    counts = {g.level: sum(len(h.doubts) for h in groups if h.level == g.level) for g in groups}
+    said = ", ".join(f"{n} {level}" for level, n in counts.items())
+    return [_folded(f"Findings: {said}", "\n".join(lines))]
+
+
+def _said(message: str, mend: str) -> str:
+    return f"{prose(message)}; *{prose(mend)}*" if mend else prose(message)
+
+
+def _how(report: Report) -> str:
+    lines = [f"- {prose(view.setting_in_common(report))}"] if report.cases else []
+    lines += [f"- {prose(sentence)}" for sentence in view.how_measured(report)]
+    lines.append(f"- {prose(f'{report.tool.name} {report.tool.version}')}")
+    if report.command:
+        lines.append(f"- {code(view.command_line(report))}")
+    return _folded("How it was measured", "\n".join(lines))
+
+
+def _folded(summary: str, body: str) -> str:
+    return f"<details><summary>{summary}</summary>\n\n{body}\n\n</details>"

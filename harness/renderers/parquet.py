@@ -1,0 +1,35 @@
+"""Every raw observation as Parquet, one per row, with the rest of the report in its metadata."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import msgspec
+
+from harness.core import rows
+from harness.core.types import Report
+from harness.renderers._optional import require
+
+METADATA_KEY = b"mobile-bench-harness"
+
+
+def render(report: Report) -> bytes:
+    """The observations; under the metadata key `mobile-bench-harness` the report as JSON, its
+    launches left out, so that metrics, findings and the verdict travel with the file."""
+    pyarrow: Any = require("pyarrow")
+    parquet: Any = require("pyarrow.parquet")
+    texts = {"run_id", "variant", "device", "runtime", "delegate", "quantity", "unit"}
+    columns = {
+        name: pyarrow.array(values, pyarrow.string() if name in texts else pyarrow.int64())
+        for name, values in rows.observations(report).items()
+    }
+    table = pyarrow.table(columns).replace_schema_metadata({METADATA_KEY: _summary(report)})
+    out = io.BytesIO()
+    parquet.write_table(table, out, compression="zstd")
+    return out.getvalue()
+
+
+def _summary(report: Report) -> bytes:
+    cases = (msgspec.structs.replace(case, launches=()) for case in report.cases)
+    return msgspec.json.encode(msgspec.structs.replace(report, cases=tuple(cases)))

@@ -1,0 +1,241 @@
+"""The main job as a user runs it: a subprocess, its exit status, what it prints and leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from harness import store
+
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / "tests/data/models/tiny_float32.tflite"
+TINY_INT8 = ROOT / "tests/data/models/tiny_int8.tflite"
+
+ONE_VARIANT = """
+variants:
+  small:
+    model: small
+    default: true
+"""
+SMALL_MODEL = """
+def build(*, seed=0, filters=4):
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((256, 256, 1))
+    x = keras.layers.Conv2D(filters, 3, strides=8)(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(x))
+"""
+
+
+def harness(
+    *args: str | Path, cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 240
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *map(str, args)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120", **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project of the user's own with one small model."""
+    root = tmp_path / "project"
+    (root / "models").mkdir(parents=True)
+    (root / "devices.yaml").write_text("devices: {host: {kind: host}}")
+    (root / "models/variants.yaml").write_text(ONE_VARIANT)
+    (root / "models/small.py").write_text(SMALL_MODEL)
+    return root
+
+
+def only_run(root: Path) -> Path:
+    (run,) = (root / "reports").iterdir()
+    return run
+
+
+def test_files_are_measured_and_the_report_is_whole(tmp_path: Path) -> None:
+    done = harness("bench", TINY, TINY_INT8, "--quick", "--json", "r.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "tiny_float32" in done.stdout
+    assert "tiny_int8" in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["schema_version"] == 1
+    for case in report["cases"]:
+        assert case["status"] in ("ok", "suspect")
+        assert len(case["launches"]) == 5
+        for name in ("latency", "init", "first_inference", "peak_rss", "size", "gzip_size"):
+            assert case["metrics"][name]["point"] > 0, name
+        latency = case["metrics"]["latency"]
+        assert latency["ci_low"] <= latency["point"] <= latency["ci_high"]
+        assert latency["n"] == 5
+    assert store.read_report(only_run(tmp_path)) == store.read_report(tmp_path / "r.json")
+
+
+def test_json_on_standard_output_is_alone_there(tmp_path: Path) -> None:
+    done = harness("bench", TINY, "--quick", "--json", "-", cwd=tmp_path)
+    assert json.loads(done.stdout)["cases"][0]["variant"] == "tiny_float32"
+
+
+def test_a_model_of_ones_own_takes_a_file_and_a_line(project: Path) -> None:
+    pytest.importorskip("tensorflow")
+    done = harness("bench", "--quick", cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert "small" in done.stdout
+    warm = harness("bench", "--quick", cwd=project)
+    assert warm.returncode == 0
+    assert "convert" not in warm.stderr
+    reports = sorted((project / "reports").iterdir())
+    first, second = (store.read_report(r).artifacts[0] for r in reports)
+    assert first == second
+
+    (project / "models/small.py").write_text(SMALL_MODEL.replace("Conv2D(filters", "Conv2D(9"))
+    changed = harness("bench", "--quick", cwd=project)
+    assert changed.returncode == 0
+    third = store.read_report(sorted((project / "reports").iterdir())[-1]).artifacts[0]
+    assert third.sha256 != first.sha256
+
+
+def test_init_makes_a_project_that_works_outside_the_checkout(tmp_path: Path) -> None:
+    made = harness("init", "mine", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert (tmp_path / "mine/models/variants.yaml").exists()
+    again = harness("init", "mine", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "exists already" in again.stderr
+    listed = harness("bench", "no-such-variant", cwd=tmp_path / "mine")
+    assert listed.returncode == 2
+    assert "unknown variant" in listed.stderr
+
+
+AWKWARD = ["a b.tflite", "it's;$(touch owned).tflite", 'q"uote.tflite', "grün-模型.tflite"]
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_an_awkward_file_name_just_works(tmp_path: Path, name: str) -> None:
+    shutil.copy(TINY, tmp_path / name)
+    done = harness("bench", name, "--launches", "1", "--iterations", "2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert Path(name).stem in store.read_report(only_run(tmp_path)).cases[0].variant
+    assert not (tmp_path / "owned").exists()
+
+
+WRONG: dict[str, tuple[Sequence[str], str]] = {
+    "unknown variant": (["mobilenet-int9"], "did you mean 'mobilenet-int8'"),
+    "unknown device": (["--device", "pixle"], "unknown device 'pixle'"),
+    "no threads": (["--threads", "0"], "'0' is not a whole number of at least 1"),
+    "negative launches": (["--launches", "-1"], "'-1' is not a whole number of at least 1"),
+    "unknown option": (["--lunches", "3"], "--lunches"),
+    "unknown runtime": (["x.tflite", "--runtime", "onnx"], "unknown runtime 'onnx'"),
+    "runtime not installed": (
+        ["x.tflite", "--runtime", "tflite-runtime"],
+        "pip install 'mobile-bench-harness[tflite-runtime]'",
+    ),
+    "delegate on the host": (["x.tflite", "--delegate", "gpu"], "CPU only"),
+    "missing file": (["gone.tflite"], "gone.tflite"),
+    "missing keras file": (["gone.keras"], "there is no file gone.keras"),
+    "empty file": (["empty.tflite"], "empty"),
+    "text file": (["text.tflite"], "text.tflite"),
+    "truncated file": (["cut.tflite"], "cut.tflite"),
+    "directory": (["dir.tflite"], "dir.tflite"),
+    "unwritable output": (["x.tflite", "--out", "text.tflite/reports"], "cannot write"),
+    "json into nowhere": (["x.tflite", "--json", "no/such/r.json"], "cannot write no/such"),
+    "no such run": (["--resume", "2001"], "there is no run"),
+    "resume with options": (["--resume", "2001", "--quick"], "plan of the saved run"),
+    "bad share": (["--target-ci", "3"], "'3' is not a share"),
+    "bad time": (["--time-budget", "soon"], "'soon' is not a time"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_input_gets_one_line_exit_2_and_nothing_written(tmp_path: Path, name: str) -> None:
+    args, says = WRONG[name]
+    data = TINY.read_bytes()
+    (tmp_path / "x.tflite").write_bytes(data)
+    (tmp_path / "empty.tflite").write_bytes(b"")
+    (tmp_path / "text.tflite").write_text("this is no model\n" * 100)
+    (tmp_path / "cut.tflite").write_bytes(data[: len(data) // 2])
+    (tmp_path / "dir.tflite").mkdir()
+    before = sorted(p.name for p in tmp_path.rglob("*"))
+    done = harness("bench", *args, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("error: ")
+    assert says in line
+    assert sorted(p.name for p in tmp_path.rglob("*")) == before
+
+
+def test_a_launch_that_hangs_fails_its_case_with_status_3(tmp_path: Path) -> None:
+    python = tmp_path / "hanging-python"
+    python.write_text("#!/bin/sh\nsleep 60\n")
+    python.chmod(0o755)
+    (tmp_path / "devices.yaml").write_text(
+        "devices: {host: {kind: host, launch_timeout_s: 1, python: {litert: ./hanging-python}}}"
+    )
+    done = harness("bench", TINY, "--launches", "1", cwd=tmp_path)
+    assert done.returncode == 2  # the interpreter is asked for its runtime first, and does not tell
+    assert "runtime litert is not installed in ./hanging-python" in done.stderr
+
+
+def test_ctrl_c_writes_the_report_exits_130_and_resume_finishes(tmp_path: Path) -> None:
+    running = subprocess.Popen(
+        [sys.executable, "-m", "harness", "bench", TINY, TINY_INT8, "--launches", "6"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    journals: list[Path] = []
+    while time.monotonic() < deadline:
+        journals = list(tmp_path.glob("reports/*/journal.jsonl"))
+        if journals and journals[0].read_bytes().count(b'"launch"') >= 2:
+            break
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    _, stderr = running.communicate(timeout=60)
+    assert running.returncode == 130, stderr
+    run = only_run(tmp_path)
+    early = store.read_report(run)
+    assert early.stopped is not None
+    assert early.stopped.reason == "interrupted"
+    saved = [x for case in early.cases for x in case.launches]
+    assert 2 <= len(saved) < 12
+
+    done = harness("bench", "--resume", run.name, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    late = [x for case in store.read_report(run).cases for x in case.launches]
+    assert len(late) == 12
+    assert all(x in late for x in saved)
+
+
+def test_a_saved_run_is_rendered_again_from_what_was_saved(tmp_path: Path) -> None:
+    first = harness("bench", TINY, "--quick", cwd=tmp_path)
+    again = harness("report", "latest", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == first.stdout
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    top = harness("--help", cwd=ROOT).stdout
+    for name in ("bench", "build", "init", "report"):
+        assert name in top
+        page = harness(name, "--help", cwd=ROOT)
+        assert page.returncode == 0
+        assert f"example:\n  python -m harness {name}" in page.stdout

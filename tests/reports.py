@@ -1,0 +1,498 @@
+"""Reports for tests: the ordinary one and every kind that has ever broken a renderer.
+
+Numbers are drawn from a seeded generator around medians that were really measured on a host, so
+that pictures made from these reports look like the real thing. `REPORTS` names them all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from harness.core.stats import measure, measure_iterations
+from harness.core.types import (
+    Artifact,
+    Case,
+    CaseReport,
+    Conditions,
+    DeviceFacts,
+    Failure,
+    Finding,
+    Launch,
+    LayerSize,
+    Measurement,
+    Plan,
+    Report,
+    Stopped,
+    TensorInfo,
+    Tool,
+)
+
+
+class Shape(NamedTuple):
+    """A variant as the factory knows it: medians in ns, sizes in bytes."""
+
+    model: str
+    recipe: str
+    size: int
+    gzip: int
+    latency: int
+    memory: int
+    accuracy: float
+
+
+VARIANTS = {
+    "vgg16": Shape("vgg16", "float32", 197_100_000, 182_900_000, 257_300_000, 268_400_000, 0.968),
+    "scratch": Shape("scratch", "float32", 11_490_000, 10_600_000, 5_214_000, 61_900_000, 0.941),
+    "mobilenet-int8": Shape(
+        "mobilenet", "int8", 2_654_000, 2_160_000, 5_711_000, 40_100_000, 0.961
+    ),
+    "pruned": Shape("scratch", "pruned", 11_490_000, 2_910_000, 5_190_000, 61_500_000, 0.937),
+    "mobilenet-gray-int8": Shape(
+        "mobilenet", "int8", 2_649_000, 2_151_000, 5_402_000, 39_800_000, 0.962
+    ),
+}
+
+HOSTILE_NAMES = (
+    "<script>alert(1)</script>",
+    'a"b',
+    "a|b `code` *bold* [link](javascript:alert(1))",
+    "[bold red]markup[/] [/bold]",
+    "=cmd|' /C calc'!A0",
+    "line\nbreak\ttab\rreturn",
+    "\x1b[31mred\x1b]0;title\x07",
+    "\u202egnp.evil",
+    "模型-é-🙂",
+    "x" * 300,
+    "]]><!-- & &amp; </style></script>",
+    " ",
+)
+
+
+def host(name: str = "host", *, emulated: bool = False) -> DeviceFacts:
+    """A device as it describes itself."""
+    return DeviceFacts(
+        name=name,
+        kind="android" if emulated else "host",
+        identity=f"{name}-identity",
+        model="AMD EPYC 7B13",
+        os="Linux 6.1.0 x86_64",
+        abi="x86_64",
+        cpu="AMD EPYC 7B13",
+        cores=2,
+        ram_bytes=24 * 2**30,
+        emulated=emulated,
+        runtimes={"litert": "2.3.0"},
+        extra={"python": "3.11.7"},
+    )
+
+
+def artifact(variant: str, shape: Shape, *, trained: bool | None = True) -> Artifact:
+    """An artifact with a plausible inside: layers and types of weights add up to less than it."""
+    weights = int(shape.size * 0.98)
+    shares = (0.02, 0.05, 0.13, 0.25, 0.40, 0.10, 0.05)
+    layers = tuple(
+        LayerSize(
+            name=f"{shape.model}/conv{i}" if i < 5 else f"{shape.model}/dense{i}",
+            op="CONV_2D" if i < 5 else "FULLY_CONNECTED",
+            size_bytes=int(weights * share),
+            parameters=int(weights * share) // 4,
+            macs=10_000_000 * (7 - i),
+        )
+        for i, share in enumerate(shares)
+    )
+    int8 = "int8" in shape.recipe
+    return Artifact(
+        variant=variant,
+        path=f"/cache/{shape.model}/{shape.recipe}.tflite",
+        sha256=hashlib.sha256(variant.encode("utf-8", "surrogatepass")).hexdigest(),
+        size_bytes=shape.size,
+        gzip_bytes=shape.gzip,
+        model=shape.model,
+        recipe=shape.recipe,
+        weights="imagenet",
+        trained=trained,
+        parameters=weights // (1 if int8 else 4),
+        sparsity=0.8 if shape.recipe == "pruned" else 0.0,
+        macs=300_000_000,
+        inputs=(
+            TensorInfo(
+                name="image",
+                shape=(1, 256, 256, 1),
+                dtype="int8" if int8 else "float32",
+                scale=1.0 if int8 else None,
+                zero_point=-128 if int8 else None,
+            ),
+        ),
+        outputs=(TensorInfo(name="crack", shape=(1, 1), dtype="int8" if int8 else "float32"),),
+        ops={"CONV_2D": 5, "FULLY_CONNECTED": 2, "MAX_POOL_2D": 5},
+        weight_bytes={"int8": weights - 4_000, "int32": 4_000} if int8 else {"float32": weights},
+        layers=layers,
+    )
+
+
+def launches_of(
+    case: Case, shape: Shape, *, count: int, iterations: int, rng: random.Random, stride: int
+) -> tuple[Launch, ...]:
+    """`count` launches, one per round; `stride` is the number of cases in a round."""
+    made = []
+    for index in range(count):
+        centre = shape.latency * rng.lognormvariate(0, 0.02)
+        latency = tuple(int(centre * rng.lognormvariate(0, 0.03)) for _ in range(iterations))
+        order = index * stride + rng.randrange(stride)
+        peak = int(shape.memory * rng.uniform(0.99, 1.01))
+        conditions = Conditions(load_average=0.4, other_cpu_share=0.02, temperature_c=41.0 + index)
+        made.append(
+            Launch(
+                case=case.id,
+                index=index,
+                order=order,
+                started_at=f"2026-11-23T10:{index // 60:02d}:{index % 60:02d}Z",
+                wall_ns=sum(latency) + 900_000_000,
+                init_ns=int(shape.latency * 0.6 * rng.lognormvariate(0, 0.05)),
+                first_inference_ns=int(centre * 1.8),
+                warmup_ns=tuple(int(centre * f) for f in (1.3, 1.1, 1.0)),
+                latency_ns=latency,
+                rss_before_load_bytes=28_000_000,
+                rss_after_load_bytes=int(peak * 0.8),
+                peak_rss_bytes=peak,
+                rss_anon_bytes=int(peak * 0.6),
+                rss_file_bytes=peak - int(peak * 0.6),
+                arena_bytes=2_100_000,
+                before=conditions,
+                after=conditions,
+            )
+        )
+    return tuple(made)
+
+
+def exact(unit: str, value: float) -> Measurement:
+    """A measurement without sampling error."""
+    return Measurement(unit=unit, point=value, n=1)
+
+
+def case_report(
+    case: Case, shape: Shape, *, count: int, iterations: int, rng: random.Random, stride: int
+) -> CaseReport:
+    """A case that went well."""
+    launches = launches_of(case, shape, count=count, iterations=iterations, rng=rng, stride=stride)
+    n = 400
+    half = 1.96 * (shape.accuracy * (1 - shape.accuracy) / n) ** 0.5
+    metrics = {
+        "size": exact("bytes", shape.size),
+        "gzip_size": exact("bytes", shape.gzip),
+        "init": measure([x.init_ns or 0 for x in launches], "ns"),
+        "first_inference": measure([x.first_inference_ns or 0 for x in launches], "ns"),
+        "latency": measure_iterations([x.latency_ns for x in launches], "ns"),
+        "peak_rss": measure([x.peak_rss_bytes or 0 for x in launches], "bytes"),
+        "rss_anon": measure([x.rss_anon_bytes or 0 for x in launches], "bytes"),
+        "rss_file": measure([x.rss_file_bytes or 0 for x in launches], "bytes"),
+        "accuracy": Measurement(
+            unit="1",
+            point=shape.accuracy,
+            ci_low=shape.accuracy - half,
+            ci_high=min(1.0, shape.accuracy + half),
+            confidence=0.95,
+            n=n,
+        ),
+    }
+    return CaseReport(
+        variant=case.variant,
+        device=case.device,
+        runtime=case.runtime,
+        delegate=case.delegate,
+        threads=case.threads,
+        status="ok",
+        metrics=metrics,
+        launches=launches,
+    )
+
+
+def failed(case: Case, message: str = "the worker was killed by SIGSEGV") -> CaseReport:
+    """A case that ended before it was measured."""
+    return CaseReport(
+        variant=case.variant,
+        device=case.device,
+        runtime=case.runtime,
+        delegate=case.delegate,
+        threads=case.threads,
+        status="failed",
+        metrics={},
+        failure=Failure(
+            stage="launch",
+            transient=False,
+            message=message,
+            mend="run it alone with --launches 1 and read reports/x/logs",
+        ),
+    )
+
+
+def make(
+    variants: dict[str, Shape] | None = None,
+    *,
+    devices: tuple[DeviceFacts, ...] = (),
+    threads: tuple[int, ...] = (1,),
+    launches: int = 7,
+    iterations: int = 20,
+    seed: int = 0,
+    run_id: str = "20261123-101500-a1b2",
+) -> Report:
+    """The cross product of variants, devices and threads, everything measured."""
+    variants = VARIANTS if variants is None else variants
+    devices = devices or (host(),)
+    rng = random.Random(seed)
+    keys = [
+        (Case(variant=name, device=device.name, runtime="litert", threads=t), shape)
+        for device in devices
+        for t in threads
+        for name, shape in variants.items()
+    ]
+    cases = tuple(
+        case_report(case, shape, count=launches, iterations=iterations, rng=rng, stride=len(keys))
+        for case, shape in keys
+    )
+    return Report(
+        schema_version=1,
+        tool=Tool(name="mobile-bench-harness", version="0.1.0"),
+        run_id=run_id,
+        started_at="2026-11-23T10:15:00Z",
+        finished_at="2026-11-23T10:17:08Z",
+        host={"os": "Linux 6.1.0", "cpu": "AMD EPYC 7B13", "cores": 2, "python": "3.11.7"},
+        plan=Plan(cases=tuple(case for case, _ in keys), seed=seed, launches=launches),
+        command=("python", "-m", "harness", "bench", "--launches", str(launches)),
+        stopped=Stopped(reason="launches", worst_half_width=0.031),
+        devices=devices,
+        artifacts=tuple(artifact(name, shape) for name, shape in variants.items()),
+        cases=cases,
+    )
+
+
+# --- the kinds -------------------------------------------------------------------------------
+
+
+def normal() -> Report:
+    """Five variants on the host, all well but for two doubts."""
+    report = make()
+    doubts = (
+        Finding(
+            level="serious",
+            code="drift",
+            message="latency rose by 12 % from the first launch to the last",
+            mend="let the machine cool down and measure again with --launches 15",
+        ),
+        Finding(
+            level="warning",
+            code="host-busy",
+            message="other processes used 31 % of the CPU",
+            mend="close them, or measure when the machine is idle",
+        ),
+    )
+    cases = list(report.cases)
+    cases[1] = replace(cases[1], status="suspect", findings=doubts)
+    cases[3] = replace(cases[3], findings=doubts[1:])
+    general = Finding(
+        level="info",
+        code="demo-data",
+        message="accuracy was measured on the demo images",
+        mend="give your own images with --data DIR",
+    )
+    return replace(report, cases=tuple(cases), findings=(general,))
+
+
+def one_case() -> Report:
+    """Just one row."""
+    return make({"scratch": VARIANTS["scratch"]})
+
+
+def hundred_cases() -> Report:
+    """Ten variants, two devices, five thread counts."""
+    variants = {
+        f"{name}{suffix}": shape for name, shape in VARIANTS.items() for suffix in ("", "-b")
+    }
+    return make(variants, devices=(host(), host("pixel")), threads=(1, 2, 3, 4, 8), iterations=8)
+
+
+def all_failed() -> Report:
+    """Nothing was measured."""
+    report = make()
+    return replace(
+        report,
+        cases=tuple(failed(case.case) for case in report.cases),
+        stopped=Stopped(reason="failed"),
+    )
+
+
+def some_failed() -> Report:
+    """One crashed, one must not be used."""
+    report = make()
+    cases = list(report.cases)
+    cases[1] = failed(cases[1].case)
+    cases[2] = replace(
+        cases[2],
+        status="invalid",
+        findings=(
+            Finding(
+                level="invalid",
+                code="output-constant",
+                message="the model gives the same answer to every input",
+                mend="train it, or look at its last layer",
+            ),
+        ),
+    )
+    return replace(report, cases=tuple(cases))
+
+
+def hostile() -> Report:
+    """Names and messages that are code in some format, or not printable."""
+    shapes = list(VARIANTS.values())
+    report = make({name: shapes[i % 5] for i, name in enumerate(HOSTILE_NAMES)}, iterations=6)
+    cases = tuple(
+        replace(
+            case,
+            status="suspect",
+            findings=(
+                Finding(
+                    level="serious",
+                    code="<img src=x onerror=alert(1)>",
+                    message=f"doubt about {case.variant}",
+                    mend="[red]rm -rf[/] `x` | \x1b[2J </script>",
+                ),
+            ),
+        )
+        for case in report.cases
+    )
+    last = failed(cases[-1].case, message=HOSTILE_NAMES[0] + HOSTILE_NAMES[6])
+    return replace(report, cases=(*cases[:-1], last), command=("python", *HOSTILE_NAMES))
+
+
+def no_accuracy() -> Report:
+    """Untrained artifacts: the accuracy is absent with the reason."""
+    report = make()
+    absent = Measurement(unit="1", point=None, absent_because="the artifact is untrained")
+    return replace(
+        report,
+        artifacts=tuple(replace(a, trained=False) for a in report.artifacts),
+        cases=tuple(
+            replace(case, metrics={**case.metrics, "accuracy": absent}) for case in report.cases
+        ),
+    )
+
+
+def no_intervals() -> Report:
+    """Three launches: points without intervals."""
+    return make(launches=3)
+
+
+def one_launch() -> Report:
+    """A single launch of a single iteration."""
+    return make(launches=1, iterations=1)
+
+
+def emulated() -> Report:
+    """The host and an emulated phone side by side."""
+    return make(devices=(host(), host("emulated", emulated=True)))
+
+
+def counted() -> Report:
+    """An ARM core in software: instructions, and no latency ever."""
+    device = replace(host("arm64"), kind="arm64-emulated", abi="arm64-v8a", emulated=True)
+    report = make(devices=(device,))
+    absent = Measurement(unit="ns", point=None, absent_because="an emulated core tells no time")
+    cases = []
+    for number, case in enumerate(report.cases):
+        kept = {k: m for k, m in case.metrics.items() if k in {"size", "gzip_size"}}
+        cases.append(
+            replace(
+                case,
+                metrics={
+                    **kept,
+                    "latency": absent,
+                    "instructions": exact("count", 63_468_657 + 9_000_000 * number),
+                },
+                launches=tuple(
+                    replace(x, latency_ns=(), counters={"instructions": 63_468_657})
+                    for x in case.launches[:1]
+                ),
+            )
+        )
+    return replace(report, cases=tuple(cases))
+
+
+def interrupted() -> Report:
+    """Stopped before any launch: cases without launches or metrics."""
+    report = make()
+    return replace(
+        report,
+        finished_at=None,
+        stopped=Stopped(reason="interrupted"),
+        cases=tuple(
+            replace(case, launches=(), metrics={}, status="invalid") for case in report.cases
+        ),
+    )
+
+
+def with_verdict() -> Report:
+    """Budgets and a recommendation."""
+    report = normal()
+    ids = {case.variant: case.case.id for case in report.cases}
+    small = ("mobilenet-int8", "mobilenet-gray-int8")
+    verdict: dict[str, object] = {
+        "recommended": "mobilenet-gray-int8",
+        "reason": "mobilenet-gray-int8: 74x smaller and 47x faster than vgg16; accuracy 0.962 "
+        "(0.943-0.981) is not distinguishable from vgg16's 0.968 (McNemar p = 0.4)",
+        "runner_up": "mobilenet-int8",
+        "runner_up_reason": "1.0x the size, 8 % slower",
+        "pareto": ["mobilenet-gray-int8", "vgg16", "pruned"],
+        "budgets": [
+            {
+                "text": "size<=10MB",
+                "metric": "size",
+                "limit": 10_000_000,
+                "outcomes": {i: "met" if v in small else "missed" for v, i in ids.items()},
+            },
+            {
+                "text": "latency_p95<=50ms",
+                "metric": "latency_p95",
+                "limit": 50_000_000,
+                "outcomes": {i: "missed" if v == "vgg16" else "met" for v, i in ids.items()},
+            },
+            {
+                "text": "accuracy>=0.95",
+                "metric": "accuracy",
+                "limit": 0.95,
+                "outcomes": {i: "undecided" if v in small else "missed" for v, i in ids.items()},
+            },
+        ],
+        "notes": [],
+    }
+    return replace(report, verdict=verdict)
+
+
+def empty() -> Report:
+    """No case at all."""
+    return make({})
+
+
+REPORTS: dict[str, Callable[[], Report]] = {
+    f.__name__: f
+    for f in (
+        normal,
+        with_verdict,
+        one_case,
+        hundred_cases,
+        all_failed,
+        some_failed,
+        hostile,
+        no_accuracy,
+        no_intervals,
+        one_launch,
+        emulated,
+        counted,
+        interrupted,
+        empty,
+    )
+}
