@@ -1,0 +1,19 @@
+"""Instructions of the first inference after a load, on an emulated core."""
+
+from __future__ import annotations
+
+from harness.core.types import Evidence, Measurement, MetricSpec
+from harness.metrics._counted import counted
+
+spec = MetricSpec(
+    name="instructions_first",
+    unit="count",
+    direction="lower",
+    title="instructions of the first inference",
+    exact=True,
+)
+
+
+def extract(evidence: Evidence) -> Measurement:
+    """Counted, not sampled: no interval."""
+    return counted(evidence, spec)
