@@ -260,13 +260,15 @@ class Measurement(Value, frozen=True):
 
 class MetricSpec(Value, frozen=True):
     """What a metric is: its unit ("ns", "bytes", "1", "count") and which way is better.
-    An `exact` metric has no sampling error and needs no interval."""
+    An `exact` metric has no sampling error and needs no interval; `max_regression` is a threshold
+    of its own in a gate, infinity for one that is reported and never judged."""
 
     name: str
     unit: str
     direction: Direction
     title: str
     exact: bool = False
+    max_regression: float | None = None
 
 
 class Evidence(Value, frozen=True):

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from harness.core.types import Evidence, Measurement, MetricSpec
-from harness.metrics._counted import counted
+from harness.metrics._counted import COUNT_THRESHOLD, counted
 
 spec = MetricSpec(
-    name="instructions", unit="count", direction="lower", title="instructions", exact=True
+    name="instructions",
+    unit="count",
+    direction="lower",
+    title="instructions",
+    exact=True,
+    max_regression=COUNT_THRESHOLD,
 )
 
 

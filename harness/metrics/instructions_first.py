@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.core.types import Evidence, Measurement, MetricSpec
-from harness.metrics._counted import counted
+from harness.metrics._counted import COUNT_THRESHOLD, counted
 
 spec = MetricSpec(
     name="instructions_first",
@@ -11,6 +11,7 @@ spec = MetricSpec(
     direction="lower",
     title="instructions of the first inference",
     exact=True,
+    max_regression=COUNT_THRESHOLD,
 )
 
 

@@ -11,6 +11,7 @@ spec = MetricSpec(
     direction="lower",
     title="instructions of init",
     exact=True,
+    max_regression=0.01,
 )
 
 
