@@ -106,13 +106,13 @@ def measure(
 
 # Of several devices' reasons the one that matters most is told.
 _PRECEDENCE: list[StopReason] = [
-    "decided",
     "interrupted",
     "failed",
     "time_budget",
     "max_launches",
     "launches",
     "target_ci",
+    "decided",
 ]
 
 

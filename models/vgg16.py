@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
 
 # ImageNet's mean in blue, green, red: what Keras's preprocessing for VGG16 subtracts.
 MEAN_BGR = (103.939, 116.779, 123.68)

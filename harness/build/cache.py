@@ -83,7 +83,7 @@ class Cache:
         with writing(self.root):
             self._artifacts.mkdir(parents=True, exist_ok=True)
             (self.root / "logs").mkdir(exist_ok=True)
-            self._sweep()
+            self._sweep(key)
             folder = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{key}-", dir=self._artifacts))
         try:
             yield folder
@@ -95,12 +95,13 @@ class Cache:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _sweep(self) -> None:
-        """Remove what killed builds left: the partial folders of keys that nobody holds."""
+    def _sweep(self, own: str) -> None:
+        """Remove what killed builds left: partial folders of keys that nobody holds, and of `own`,
+        which we hold."""
         for folder in self._artifacts.glob(f"{_PARTIAL}*"):
             key = folder.name.removeprefix(_PARTIAL).partition("-")[0]
             with try_lock(self.root / "locks" / key) as held:
-                if held:
+                if held or key == own:
                     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -97,16 +97,15 @@ def resolve(
     expected = source.sha256 or ledger.digest(url)
     with lock(cache / "locks" / f"weights-{target.name}"):
         if not target.is_file():
-            try:
-                ledger.refuse_if_failed_lately(url)
-                _fetch(url, target, expected, progress)
-            except FetchError as error:
-                ledger.failed(url, error)
-                if wanted == IMAGENET:
-                    raise ConfigError(
-                        f"ImageNet weights cannot be fetched: {error}", f"put {url} at {target}"
-                    ) from None
-                return Weights(RANDOM, findings=(_random_instead(error, url, target),))
+            failure = ledger.failed_lately(url)
+            if failure is None:
+                try:
+                    _fetch(url, target, expected, progress)
+                except FetchError as error:
+                    ledger.failed(url, error)
+                    failure = str(error)
+            if failure is not None:
+                return _without(wanted, failure, url, target)
         digest = sha256_file(target)
         if expected:
             _compare(target, digest, expected)
@@ -126,13 +125,18 @@ def fill(url: str, options: Mapping[str, object]) -> str:
         ) from None
 
 
-def _random_instead(error: FetchError, url: str, target: Path) -> Finding:
-    return Finding(
+def _without(wanted: str, failure: str, url: str, target: Path) -> Weights:
+    if wanted == IMAGENET:
+        raise ConfigError(
+            f"ImageNet weights cannot be fetched: {failure}", f"put {url} at {target}"
+        )
+    finding = Finding(
         level="warning",
         code="random-weights",
-        message=f"built from random weights, since ImageNet's cannot be fetched: {error}",
+        message=f"built from random weights, since ImageNet's cannot be fetched: {failure}",
         mend=f"put {url} at {target}, or say weights: random",
     )
+    return Weights(RANDOM, findings=(finding,))
 
 
 class _Ledger:
@@ -155,22 +159,22 @@ class _Ledger:
         """Expect the same ever after."""
         self._change(lambda entries: entries.sha256.update({url: digest}))
 
-    def refuse_if_failed_lately(self, url: str) -> None:
-        """FetchError without trying, if it was tried within the hour."""
+    def failed_lately(self, url: str) -> str | None:
+        """Why fetching from the URL or its host failed within the hour; None if it did not."""
         entries = self._read()
         for what in (url, urlsplit(url).netloc):
             age_s = time.time() - entries.failed_at.get(what, 0)
             if 0 <= age_s < REMEMBER_FAILURE_S:
-                raise FetchError(entries.reason.get(what, "it failed lately"))
+                return entries.reason[what]
+        return None
 
     def failed(self, url: str, error: FetchError) -> None:
-        """Remember a failure; one that was only remembered does not start a new hour."""
+        """Remember a failure."""
         what = urlsplit(url).netloc if error.host_is_down else url
 
         def note(entries: _Ledger._Entries) -> None:
-            if time.time() - entries.failed_at.get(what, 0) >= REMEMBER_FAILURE_S:
-                entries.failed_at[what] = time.time()
-                entries.reason[what] = str(error)
+            entries.failed_at[what] = time.time()
+            entries.reason[what] = str(error)
 
         self._change(note)
 

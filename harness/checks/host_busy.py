@@ -8,7 +8,7 @@ from harness.core import units
 from harness.core.types import Conditions, Evidence, Finding
 
 _NOTICEABLE = 0.1  # share of all processors
-_HALF = 0.5
+_MOST = 0.75
 _LOW_BATTERY = 20  # percent; below, phones save power
 
 
@@ -33,7 +33,7 @@ def _others(evidence: Evidence) -> list[Finding]:
             return []
         return [
             Finding(
-                level="serious" if share >= _HALF else "warning",
+                level="serious" if share >= _MOST else "warning",
                 code="host-busy",
                 message=f"other processes used {units.percent(share)} of the processors "
                 "during the median launch",

@@ -1,6 +1,7 @@
 """Baseline against candidate: for every metric that both have a ratio, its interval, an outcome.
 
-The rule is that of `core/gate.py`.
+The rule is that of `core/gate.py`; `core/sameness.py` sees to it that like is compared with like,
+and `core/control.py` that a machine which changed between two runs is not taken for a model.
 
 **Many comparisons.** One interval in forty errs upwards; among forty, one false alarm is to be
 expected. So a regression also needs a one-sided p value against "at most 1 + t" that survives
@@ -15,12 +16,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import median
 from typing import Any
 
 import msgspec
 
-from harness.core import sameness, units
+from harness.core import control, sameness, units
 from harness.core.gate import Gate, holm
 from harness.core.ratio import IntervalRatio, Ratio, from_intervals, paired, unpaired
 from harness.core.stats import CONFIDENCE, MIN_LAUNCHES, observed
@@ -30,7 +30,6 @@ from harness.core.types import (
     CaseReport,
     Comparison,
     Estimate,
-    Finding,
     Measurement,
     MetricComparison,
     MetricSpec,
@@ -94,8 +93,7 @@ def compare(
         only_candidate=tuple(only_candidate),
         findings=tuple(findings),
     )
-    together = _moved_together(result)
-    return msgspec.structs.replace(result, findings=(*findings, *together))
+    return control.withhold(result)
 
 
 def _match(
@@ -265,29 +263,3 @@ def _row(m: _Metric, outcome: Outcome, **known: Any) -> MetricComparison:
         outcome=outcome,
         **known,
     )
-
-
-def _moved_together(comparison: Comparison) -> list[Finding]:
-    """A doubt that no single case raises: if every case became slower by much the same factor,
-    the machine changed, not the models."""
-    logs = [
-        math.log(m.ratio)
-        for case in comparison.cases
-        for m in case.metrics
-        if m.metric == "latency" and m.ratio is not None and not m.paired
-    ]
-    if len(logs) < 3:
-        return []
-    shift = median(logs)
-    if abs(shift) < math.log(1.05) or max(abs(x - shift) for x in logs) > abs(shift) / 2:
-        return []
-    low, high = (units.significant(math.exp(x)) for x in (min(logs), max(logs)))
-    return [
-        Finding(
-            level="warning",
-            code="all-moved-together",
-            message=f"all {len(logs)} latencies are {low} to {high} times the baseline's: "
-            "that looks like another state of the machine, not like other models",
-            mend="measure both sides in one run, where rounds are paired",
-        )
-    ]

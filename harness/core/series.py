@@ -8,9 +8,10 @@ many there are, they do not count as evidence of their own.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, pairwise
 from statistics import NormalDist, median
 
 from harness.core.types import Value
@@ -19,6 +20,7 @@ SEED = 20_240_229
 STEADY_ALPHA = 0.02  # what 7 launches can reach, and rare enough for a warning on every case
 DRIFT_ALPHA = 0.02  # what 5 launches can reach
 MODES_ALPHA = 0.01
+NEIGHBOURS_ALPHA = 0.01
 
 _EXACT_UP_TO = 40  # values; beyond, the normal approximation of Kendall's S is good to 3 digits
 
@@ -49,6 +51,45 @@ def effective_n(values: Sequence[float]) -> float:
     ends = np.flatnonzero(pairs <= 0)
     total = 2 * float(pairs[: ends[0] if len(ends) else len(pairs)].sum()) - 1
     return min(float(n), n / max(total, 1.0))
+
+
+class Neighbours(Value, frozen=True):
+    """`correlation` of each value's rank with that of the next (-1 to 1), `p` how often chance
+    alone does as much, `worth` how many independent values the series is worth."""
+
+    correlation: float
+    p: float
+    worth: float
+
+    @property
+    def significant(self) -> bool:
+        """Flagged: at most one independent series in a hundred looks like this."""
+        return self.p < NEIGHBOURS_ALPHA
+
+
+def neighbours(values: Sequence[float]) -> Neighbours | None:
+    """Do values in order of measurement resemble the one before? One-sided test of the rank
+    version of von Neumann's ratio (Bartels, JASA 77, 1982), whose null is that all orders are
+    equally likely, with its normal approximation, good from 10 values on; None for fewer.
+
+    Launches that do are not independent, and an interval over them is too narrow for what
+    another run would find, though not for a comparison paired by round.
+    """
+    n = len(values)
+    if n < 10:
+        return None
+    ordered = sorted(values)
+    ranks = [(bisect_left(ordered, v) + bisect_right(ordered, v) + 1) / 2 for v in values]
+    spread = sum((r - (n + 1) / 2) ** 2 for r in ranks)
+    if not spread:
+        return None
+    ratio = sum((b - a) ** 2 for a, b in pairwise(ranks)) / spread
+    deviation = math.sqrt(4 * (n - 2) * (5 * n**2 - 2 * n - 9) / (5 * n * (n + 1) * (n - 1) ** 2))
+    return Neighbours(
+        correlation=1 - ratio / 2,
+        p=NormalDist().cdf((ratio - 2) / deviation),
+        worth=effective_n(values),
+    )
 
 
 # --- drift -----------------------------------------------------------------------------------
@@ -182,7 +223,7 @@ def steady_state(
     groups: Sequence[Sequence[float]],
     *,
     alpha: float = STEADY_ALPHA,
-    least_change: float = 0.01,
+    least_shift: float = 0.01,
     seed: int = SEED,
 ) -> SteadyState | None:
     """Change-point test over the timed iterations, one series per launch, in order.
@@ -192,7 +233,8 @@ def steady_state(
     summed, and the largest excursion (the change point) is compared with those that come about
     when each launch's series is turned round at random. Null: a series forwards looks like one
     backwards, whatever its autocorrelation. All 2^n turnings up to 10 launches, 999 random ones
-    (seeded) beyond. After a change of at least `least_change` the rest is tested again.
+    (seeded) beyond. A change counts if it moves the mean by `least_shift`; then the rest is
+    tested again, until nothing changes any more.
 
     None when it cannot be told: fewer than 7 launches cannot reach `alpha`, and five iterations
     are the least. Launches are cut to the length of the shortest.
@@ -211,7 +253,8 @@ def steady_state(
         change = float(np.median(before / after)) - 1 if (after > 0).all() else 0.0
         if start == 0:
             first = (change, p)
-        if p >= alpha or abs(change) < least_change:
+        share = at / (length - start)
+        if p >= alpha or abs(change) * min(share, 1 - share) < least_shift:
             return SteadyState(starts_at=start, change=first[0], p=first[1])
         start += at
     return SteadyState(starts_at=None, change=first[0], p=first[1])

@@ -59,6 +59,16 @@ def drifting() -> tuple[Launch, ...]:
     return tuple(launch(i, [5 * MS * 1.03**i] * 20) for i in range(10))
 
 
+def changing_mood() -> tuple[Launch, ...]:
+    """Eight launches fast, eight slow, and so on."""
+    return tuple(
+        msgspec.structs.replace(
+            x, latency_ns=tuple(round(v * (1.05 if i // 8 % 2 else 1)) for v in x.latency_ns)
+        )
+        for i, x in enumerate(steady_launches(24))
+    )
+
+
 def outputs(finite: bool = True, constant: bool = False) -> tuple[Launch, ...]:
     answer = Outputs(values=((0.1,),), finite=finite, constant=constant, input_source="seeded")
     return with_fields(steady_launches(7), outputs=answer)
@@ -125,6 +135,9 @@ FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
         ("drift", "warning", lambda: evidence(drifting())),
         ("throttled", "serious", lambda: conditions(thermal_status=2)),
     ],
+    "alike_neighbours": [
+        ("alike-neighbours", "warning", lambda: evidence(changing_mood())),
+    ],
     "two_modes": [("two-modes", "warning", lambda: evidence(two_speeds()))],
     "no_steady_state": [
         ("no-steady-state", "warning", lambda: evidence(warm_up(8))),
@@ -132,7 +145,7 @@ FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
     ],
     "host_busy": [
         ("host-busy", "warning", lambda: conditions(other_cpu_share=0.3)),
-        ("host-busy", "serious", lambda: conditions(other_cpu_share=0.6)),
+        ("host-busy", "serious", lambda: conditions(other_cpu_share=0.8)),
         ("host-busy", "warning", lambda: conditions(other_cpu_share=None, load_average=8.0)),
         ("on-battery", "warning", lambda: conditions(on_battery=True)),
         ("low-battery", "warning", lambda: conditions(battery_percent=9)),

@@ -202,14 +202,54 @@ def test_an_invalid_or_failed_case_is_not_compared() -> None:
     assert compared.refusals[0].message == "the candidate is failed: no such op"
 
 
-def test_all_cases_slower_by_one_factor_is_the_machine() -> None:
+def test_all_variants_slower_by_one_factor_is_the_machine() -> None:
     names = ("a", "b", "c")
     before = report("old", *(slower(1, variant=v, seed=i) for i, v in enumerate(names)))
     after = report("new", *(slower(1.3, variant=v, seed=i + 9) for i, v in enumerate(names)))
     compared = compare(before, after, specs=SPECS)
     assert [f.code for f in compared.findings] == ["all-moved-together"]
+    assert compared.outcome == "inconclusive"
+    assert metric(compared, "latency").note.startswith("withheld: all 3 variants took 1.3")
+
     one = report("new", slower(1.3, variant="a"), slower(1, variant="b"), slower(1, variant="c"))
-    assert compare(before, one, specs=SPECS).findings == ()
+    alone = compare(before, one, specs=SPECS)
+    assert (alone.findings, alone.outcome) == ((), "regression")
+
+
+def test_another_runtime_version_may_slow_all_variants() -> None:
+    names = ("a", "b", "c")
+    before = report("old", *(slower(1, variant=v) for v in names))
+    after = report(
+        "new",
+        *(slower(1.3, variant=v, seed=9) for v in names),
+        devices=(device(runtimes={"litert": "2.4.0"}),),
+    )
+    assert compare(before, after, specs=SPECS).outcome == "regression"
+
+
+def test_an_unchanged_file_is_a_control_for_its_machine() -> None:
+    same = artifact(variant="a", sha256="the same")
+    changed = [artifact(variant="b", sha256=side) for side in ("old", "new")]
+    before = report(
+        "old", slower(1, variant="a"), slower(1, variant="b"), artifacts=(same, changed[0])
+    )
+    moved = report(
+        "new",
+        slower(1.3, variant="a", seed=4),
+        slower(1.5, variant="b", seed=5),
+        artifacts=(same, changed[1]),
+    )
+    compared = compare(before, moved, specs=SPECS)
+    assert [f.code for f in compared.findings] == ["machine-changed"]
+    assert compared.outcome == "inconclusive"
+    still = report(
+        "new",
+        slower(1, variant="a", seed=4),
+        slower(1.5, variant="b", seed=5),
+        artifacts=(same, changed[1]),
+    )
+    compared = compare(before, still, specs=SPECS)
+    assert (compared.findings, compared.outcome) == ((), "regression")
 
 
 def test_the_same_file_is_said_to_be_so() -> None:

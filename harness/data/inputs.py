@@ -1,0 +1,172 @@
+"""Input sets: the examples that a model is timed on, one file per kind of input.
+
+Numbers are not timed alike on all inputs (denormal floats, early exits), and a worker must read its
+inputs without our code: so they are prepared once, as an .npz, from pictures where they fit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness import files
+from harness.core.errors import UsageError
+from harness.core.types import Artifact, TensorInfo
+from harness.data import demo
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.generic]
+
+DEMO_IMAGES = "demo images"
+SEEDED_RANDOM = "seeded random"
+
+# Part of every file name: raise it whenever the same arguments give other bytes.
+VERSION = 1
+_PLAIN = ("uint8", "float16", "float32", "float64")
+_QUANTIZED = ("int8", "int16")
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+def inputs_for(
+    artifact: Artifact,
+    cache: Path,
+    *,
+    images: NDArray[np.uint8] | None = None,
+    source: str = DEMO_IMAGES,
+    fingerprint: str | None = None,
+    seed: int = 0,
+    count: int = 4,
+) -> Path:
+    """The .npz with `count` examples for `artifact`; made only if `cache` does not have it.
+
+    It holds `input_{i}` of shape (count, *shape) in the type of input i, and `source`, a text.
+    Inputs shaped like a picture, (1, height, width, 1 or 3), get `images`, uint8 (n, height,
+    width), or the demo images: floats as grey values 0 to 255, int8 as the model's scale has them.
+    All others get seeded random numbers: floats in [0, 1), integers 0 to 9. `source` is then
+    "seeded random" if no input took pictures. `images` come with a `fingerprint` of their content.
+
+    Raises UsageError if the cache cannot be written to.
+    """
+    if images is not None and fingerprint is None:
+        raise ValueError("images need a fingerprint, or the cache cannot tell them apart")
+    pictures = [_takes_pictures(tensor) for tensor in artifact.inputs]
+    if not any(pictures):
+        source, fingerprint = SEEDED_RANDOM, None
+    key = msgspec.json.encode(
+        [
+            VERSION,
+            demo.VERSION,
+            seed,
+            count,
+            fingerprint,
+            source,
+            [
+                [tensor.shape, tensor.dtype, tensor.scale, tensor.zero_point]
+                for tensor in artifact.inputs
+            ],
+        ]
+    )
+    path = cache / "inputs" / f"{hashlib.sha256(key).hexdigest()[:32]}.npz"
+    if path.is_file():
+        return path
+    if any(pictures) and images is None:
+        images, _ = demo.generate(count, seed=seed)
+    arrays = {
+        f"input_{place}": _pictures(tensor, images, count)
+        if images is not None and fits
+        else _random(tensor, count, seed, place)
+        for place, (tensor, fits) in enumerate(zip(artifact.inputs, pictures, strict=True))
+    }
+    _write(path, arrays, source)
+    return path
+
+
+def _takes_pictures(tensor: TensorInfo) -> bool:
+    """(1, height, width, 1 or 3), of a type in which grey values can be told."""
+    return (
+        len(tensor.shape) == 4
+        and tensor.shape[0] == 1
+        and tensor.shape[3] in (1, 3)
+        and (tensor.dtype in _PLAIN or (tensor.dtype in _QUANTIZED and tensor.scale is not None))
+    )
+
+
+def _pictures(tensor: TensorInfo, images: NDArray[np.uint8], count: int) -> Array:
+    """(count, 1, height, width, channels); the images again from the first if they are too few."""
+    import numpy as np
+
+    if not len(images):
+        raise ValueError("an input set needs at least one image")
+    chosen = images[np.arange(count) % len(images)]
+    _, height, width, channels = tensor.shape
+    grey = _resized(_resized(chosen, height, 1), width, 2)
+    if tensor.scale is not None and tensor.dtype in _QUANTIZED:
+        limits = np.iinfo(tensor.dtype)
+        steps = np.rint(grey / tensor.scale + (tensor.zero_point or 0))
+        values = np.clip(steps, limits.min, limits.max)
+    else:
+        values = np.rint(grey) if tensor.dtype == "uint8" else grey
+    shaped = values.astype(tensor.dtype)[:, np.newaxis, :, :, np.newaxis]
+    return np.repeat(shaped, channels, axis=4)
+
+
+def _resized(images: Array, size: int, axis: int) -> NDArray[np.float64]:
+    """One axis resized: each new pixel is the mean of the old ones that it covers, weighted by how
+    much of them it covers."""
+    import numpy as np
+
+    pixels = images.astype(np.float64)
+    if images.shape[axis] == size:
+        return pixels
+    # The integral up to each border between new pixels, linear inside an old pixel.
+    borders = np.linspace(0.0, images.shape[axis], size + 1)
+    zero = np.zeros_like(np.take(pixels, [0], axis))
+    total = np.concatenate([zero, np.cumsum(pixels, axis)], axis)
+    left = np.minimum(borders.astype(np.intp), images.shape[axis] - 1)
+    part = (borders - left).reshape([-1 if i == axis else 1 for i in range(pixels.ndim)])
+    below, above = np.take(total, left, axis), np.take(total, left + 1, axis)
+    resized = np.diff(below + part * (above - below), axis=axis)
+    return np.asarray(resized * (size / images.shape[axis]))
+
+
+def _random(tensor: TensorInfo, count: int, seed: int, place: int) -> Array:
+    import numpy as np
+
+    shape = (count, *tensor.shape)
+    # Raw output of PCG64, which numpy guarantees; its distributions may change.
+    raw = np.random.PCG64(np.random.SeedSequence((seed, place))).random_raw(int(np.prod(shape)))
+    bits = np.asarray(raw, np.uint64).reshape(shape)
+    if tensor.dtype == "bool":
+        return np.asarray(bits >> np.uint64(63), np.bool_)
+    if tensor.dtype.startswith("float"):
+        kept = 11 if tensor.dtype == "float16" else 24  # what fits, so that none is rounded up to 1
+        return np.asarray((bits >> np.uint64(64 - kept)) / 2.0**kept, tensor.dtype)
+    return np.asarray(bits % np.uint64(10), tensor.dtype)
+
+
+def _write(path: Path, arrays: dict[str, Array], source: str) -> None:
+    """An .npz whose bytes follow from its content alone: no times, no compression."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in [*arrays.items(), ("source", np.array(source))]:
+            entry = io.BytesIO()
+            np.lib.format.write_array(entry, np.array(array, order="C"), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _ZIP_TIME), entry.getvalue())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write_atomic(path, buffer.getvalue())
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {path.parent}: {error.strerror or error}",
+            "make room there or make it writable, or set MOBILE_BENCH_CACHE",
+        ) from None
