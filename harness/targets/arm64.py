@@ -5,6 +5,7 @@ Outputs and counts are those of a phone's kernels; times and memory are the emul
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import sys
 import tempfile
@@ -74,14 +75,17 @@ class Arm64Target:
         self._folders: dict[str, Path] = {}
 
     def facts(self) -> DeviceFacts:
-        """What the core is, and what emulates it. The emulator's version is no part of the
-        identity: a count is of the program, not of what carries it out."""
-        cpu = cpu_named(self.spec.cpu, self.env.qemu.cpus, self.env.qemu.version)
+        """What the core is, and what emulates it. The emulator's version is part of the identity
+        of `max` alone, which gains instructions with every version; other cores stay the same,
+        and so do the counts, whatever carries them out."""
+        qemu = self.env.qemu
+        cpu = cpu_named(self.spec.cpu, qemu.cpus, qemu.version)
+        of_version = f" by qemu {qemu.numbers[0]}.{qemu.numbers[1]}" if cpu.name == "max" else ""
         return DeviceFacts(
             name=self.name,
             kind="arm64-emulated",
-            identity=f"{cpu.name}, emulated",
-            model=f"{cpu.name}, emulated by qemu {self.env.qemu.version}",
+            identity=f"{cpu.name}, emulated{of_version}",
+            model=f"{cpu.name}, emulated by qemu {qemu.version}",
             os="Linux, emulated in user mode",
             abi="arm64-v8a",
             cpu=cpu.name,
@@ -91,7 +95,7 @@ class Arm64Target:
             extra={
                 "kernels": cpu.kernels,
                 "phones": cpu.phones,
-                "qemu": self.env.qemu.version,
+                "qemu": qemu.version,
                 "python": self.env.lock.python,
                 "numpy": self.env.lock.numpy,
             },
@@ -104,7 +108,8 @@ class Arm64Target:
         if not folder.exists():
             folder.mkdir()
             (folder / "model.tflite").symlink_to(Path(artifact.path).resolve())
-            (folder / "worker.py").symlink_to(WORKER)
+            # A copy: of a link, Python would take the folder it points to for one of modules.
+            shutil.copyfile(WORKER, folder / "worker.py")
             _take_examples(inputs, folder / "inputs.npz", _affordable_examples(artifact))
         self._folders[artifact.sha256] = folder
 
