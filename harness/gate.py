@@ -11,9 +11,9 @@ from harness.core.types import MetricSpec, Report
 
 
 def specs() -> dict[str, MetricSpec]:
-    """What every metric is, by name."""
+    """What each metric is that a baseline is compared on, by name."""
     found = (plugins.load("metrics", name).spec for name in plugins.names("metrics"))
-    return {spec.name: spec for spec in found}
+    return {spec.name: spec for spec in found if spec.gated}
 
 
 def compared(candidate: Report, baseline: Report, max_regression: float) -> Report:

@@ -46,6 +46,7 @@ def cases(report: Report) -> Columns:
     for name in names:
         found = [c.metrics.get(name) for c in report.cases]
         _add_metric(columns, name, found)
+    _add_comparison(columns, report)
     columns["launches"] = [len(c.launches) for c in report.cases]
     columns["findings"] = [" ".join(f.code for f in c.findings) for c in report.cases]
     columns["failure"] = [c.failure.message if c.failure else None for c in report.cases]
@@ -64,6 +65,20 @@ def _add_metric(columns: Columns, name: str, found: list[Measurement | None]) ->
     if any(m and m.confidence is not None for m in found):
         columns[f"{name}_confidence"] = [m.confidence if m else None for m in found]
         columns[f"{name}_n"] = [m.n if m else None for m in found]
+
+
+def _add_comparison(columns: Columns, report: Report) -> None:
+    """Per metric compared: the outcome, and the ratio to the baseline with its interval."""
+    comparison = report.comparison
+    if comparison is None:
+        return
+    found = {(c.candidate, m.metric): m for c in comparison.cases for m in c.metrics}
+    for metric in dict.fromkeys(metric for _, metric in found):
+        mine = [found.get((case.case, metric)) for case in report.cases]
+        columns[f"{metric}_outcome"] = [m.outcome if m else None for m in mine]
+        for field in ("ratio", "ci_low", "ci_high"):
+            name = "ratio" if field == "ratio" else f"ratio_{field}"
+            columns[f"{metric}_{name}"] = [getattr(m, field) if m else None for m in mine]
 
 
 def launches(report: Report) -> Columns:

@@ -121,6 +121,7 @@ class Conditions(Value, frozen=True):
     thermal_status: int | None = None
     battery_percent: int | None = None
     on_battery: bool | None = None
+    screen_on: bool | None = None
 
 
 # --- plan ------------------------------------------------------------------------------------
@@ -168,12 +169,36 @@ class Outputs(Value, frozen=True):
     input_source: str
 
 
+class LatencySummary(Value, frozen=True):
+    """What a benchmark executable tells of the iterations it does not report one by one. `std` is
+    the population's; a percentile is element floor(n * p / 100) of the sorted iterations."""
+
+    count: int
+    median_ns: int
+    mean_ns: int | None = None
+    min_ns: int | None = None
+    max_ns: int | None = None
+    std_ns: int | None = None
+    p5_ns: int | None = None
+    p95_ns: int | None = None
+
+
+class OpTime(Value, frozen=True):
+    """Mean time of one operator per inference, from a launch with the profiler on."""
+
+    name: str
+    op: str
+    mean_ns: int
+    share: float
+
+
 class Launch(Value, frozen=True):
     """Raw observations of one fresh process. `index` is the round (0, 1, ...) within its case,
     `order` the place in the order of measurement on its device. `instructions` are those of each
     timed iteration, where they can be counted; `reference` is what the host answered to the
     inputs of `outputs`. What could not be observed is None and `absent` maps the field's name to
-    the reason."""
+    the reason. An executable that reports no single iterations leaves `latency_ns` and `warmup_ns`
+    empty and fills in the summaries instead."""
 
     case: str
     index: int
@@ -184,6 +209,9 @@ class Launch(Value, frozen=True):
     first_inference_ns: int | None = None
     warmup_ns: tuple[int, ...] = ()
     latency_ns: tuple[int, ...] = ()
+    warmup_summary: LatencySummary | None = None
+    latency_summary: LatencySummary | None = None
+    op_times: tuple[OpTime, ...] = ()
     rss_before_load_bytes: int | None = None
     rss_after_load_bytes: int | None = None
     rss_warm_bytes: int | None = None  # after warm-up, before the first timed iteration
@@ -260,14 +288,16 @@ class Measurement(Value, frozen=True):
 
 class MetricSpec(Value, frozen=True):
     """What a metric is: its unit ("ns", "bytes", "1", "count") and which way is better.
-    An `exact` metric has no sampling error and needs no interval; `max_regression` is a threshold
-    of its own in a gate, infinity for one that is reported and never judged."""
+    An `exact` metric has no sampling error and needs no interval. Only `gated` metrics are
+    compared with a baseline: each one more makes the correction for many comparisons stricter.
+    `max_regression` is a threshold of an exact metric's own."""
 
     name: str
     unit: str
     direction: Direction
     title: str
     exact: bool = False
+    gated: bool = True
     max_regression: float | None = None
 
 

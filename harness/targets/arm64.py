@@ -39,6 +39,8 @@ _ABSENT = {
         (
             "rss_before_load_bytes",
             "rss_after_load_bytes",
+            "rss_warm_bytes",
+            "rss_end_bytes",
             "peak_rss_bytes",
             "rss_anon_bytes",
             "rss_file_bytes",

@@ -192,6 +192,7 @@ def launch(request: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
 
     say(stage="warm-up")
     warmup = timed(invoke, request["warmup_time_ns"], request["min_warmup"], request["max_warmup"])
+    warm = memory.read()
     say(stage="iterations")
     latency = timed(
         invoke, request["min_time_ns"], request["min_iterations"], request["max_iterations"]
@@ -206,6 +207,8 @@ def launch(request: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
         "warmup_ns": warmup,
         "latency_ns": latency,
         **memory.observe(before, loaded, ran),
+        "rss_warm_bytes": warm.get("VmRSS"),
+        "rss_end_bytes": ran.get("VmRSS"),
         "clock_resolution_ns": max(1, round(get_clock_info("perf_counter").resolution * 1e9)),
         "outputs": observed,
         "absent": memory.absent,

@@ -182,14 +182,36 @@ def test_wrong_input_gets_one_line_exit_2_and_nothing_written(tmp_path: Path, na
 
 def test_a_launch_that_hangs_fails_its_case_with_status_3(tmp_path: Path) -> None:
     python = tmp_path / "hanging-python"
-    python.write_text("#!/bin/sh\nsleep 60\n")
+    # It tells its versions, as the harness asks before anything else; then it hangs.
+    python.write_text(
+        "#!/bin/sh\n"
+        f'case "$*" in *importlib.metadata*) exec {sys.executable} "$@";; esac\n'
+        "sleep 60\n"
+    )
     python.chmod(0o755)
     (tmp_path / "devices.yaml").write_text(
         "devices: {host: {kind: host, launch_timeout_s: 1, python: {litert: ./hanging-python}}}"
     )
-    done = harness("bench", TINY, "--launches", "1", cwd=tmp_path)
-    assert done.returncode == 2  # the interpreter is asked for its runtime first, and does not tell
-    assert "runtime litert is not installed in ./hanging-python" in done.stderr
+    done = harness("bench", TINY, "--launches", "1", "--json", "r.json", cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    (case,) = store.read_report(tmp_path / "r.json").cases
+    assert case.status == "failed"
+    assert case.failure is not None
+    assert "after 1 s and was ended" in case.failure.message
+    assert "launch_timeout_s" in case.failure.mend
+    assert "failed" in done.stdout
+
+
+def test_an_interpreter_without_the_runtime_is_told_before_measuring(tmp_path: Path) -> None:
+    python = tmp_path / "bare-python"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    (tmp_path / "devices.yaml").write_text(
+        "devices: {host: {kind: host, python: {litert: ./bare-python}}}"
+    )
+    done = harness("bench", TINY, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "runtime litert is not installed in ./bare-python" in done.stderr
 
 
 def test_ctrl_c_writes_the_report_exits_130_and_resume_finishes(tmp_path: Path) -> None:

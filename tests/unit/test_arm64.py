@@ -348,7 +348,7 @@ def test_instructions_per_mac_and_parity_are_not_judged() -> None:
 
     changed = outcomes(answering(0.1001), answering(0.102))
     assert changed["instructions"] == "regression"
-    assert changed["instructions_per_mac"] == changed["parity_difference"] == "no change"
+    assert not {"instructions_per_mac", "parity_difference"} & set(changed)
 
 
 def test_counts_of_two_cores_are_not_compared() -> None:
