@@ -11,7 +11,8 @@ the host, and a plugin that counts instructions. Needs Linux on x86-64; nothing 
 
 from __future__ import annotations
 
+from harness.arm64.cpus import CPUS
 from harness.arm64.environment import Arm64Env
 from harness.arm64.installation import find, remove, setup, size_bytes
 
-__all__ = ["Arm64Env", "find", "remove", "setup", "size_bytes"]
+__all__ = ["CPUS", "Arm64Env", "find", "remove", "setup", "size_bytes"]
