@@ -53,7 +53,7 @@ def evidence_of(header: Report, journal: Journal) -> list[Evidence]:
             device=facts,
             failure=journal.failures.get(case.id),
         )
-        found.append(msgspec.structs.replace(evidence, metrics=_metrics(evidence)))
+        found.append(msgspec.structs.replace(evidence, metrics=metrics_of(evidence)))
     return found
 
 
@@ -63,7 +63,8 @@ def _peers(evidence: Evidence, found: Iterable[Evidence]) -> tuple[Evidence, ...
     return tuple(e for e in same_device if e is not evidence)
 
 
-def _metrics(evidence: Evidence) -> dict[str, Measurement]:
+def metrics_of(evidence: Evidence) -> dict[str, Measurement]:
+    """What every metric reads off one case's observations."""
     modules = (plugins.load("metrics", name) for name in plugins.names("metrics"))
     return {module.spec.name: module.extract(evidence) for module in modules}
 

@@ -322,7 +322,7 @@ def outcomes(
         about = evidence([launch], artifact=artifact("m", macs=10))
         return report(
             name,
-            case_report([launch], metrics=assemble._metrics(about)),
+            case_report([launch], metrics=assemble.metrics_of(about)),
             devices=(device(identity=core, emulated=True),),
         )
 

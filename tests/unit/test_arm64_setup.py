@@ -370,3 +370,14 @@ def test_removing_frees_what_was_shown(tmp_path: Path) -> None:
 
 def test_the_tests_own_path_hides_the_systems_qemu(bin_folder: Path) -> None:
     assert shutil.which("qemu-aarch64") is None
+
+
+def test_nothing_else_of_the_harness_imports_it() -> None:
+    root = Path(arm64.__file__).parents[1]
+    importing = {
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        if path.parent.name != "arm64"
+        and re.search(r"harness\.arm64|harness import .*\barm64\b", path.read_text("utf-8"))
+    }
+    assert importing == {"targets/arm64.py", "commands/setup.py"}
