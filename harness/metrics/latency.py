@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from harness.core.stats import measure_iterations
 from harness.core.types import Evidence, Measurement, MetricSpec
+from harness.metrics import reason
 
 spec = MetricSpec(name="latency", unit="ns", direction="lower", title="latency")
 
 
 def extract(evidence: Evidence) -> Measurement:
     """Interval over launches; percentiles, mean and spread over iterations."""
-    return measure_iterations([launch.latency_ns for launch in evidence.launches], spec.unit)
+    return measure_iterations(
+        [launch.latency_ns for launch in evidence.launches],
+        spec.unit,
+        absent_because=reason(evidence, "latency_ns"),
+    )
