@@ -2,7 +2,8 @@
 
 A report of 500 cases x 20 launches x 50 iterations is encoded, loaded, rendered in every format
 and made into data frames; then one of twice the cases, to see that all of it is linear. Times are
-CPU seconds, the best of three, so that other work on the machine does not count. Fails if the page takes more than 5 s, or twice the cases more than
+CPU seconds, the best of three, so that other work on the machine does not count. Fails if the
+page takes more than 5 s, or twice the cases more than
 2.2 times as long in any step of at least 0.2 s.
 """
 

@@ -54,7 +54,7 @@ def load(run: str | Path, out: Path = Path("reports")) -> LoadedReport:
     return _framed(store.read_report(store.find(str(run), out)))
 
 
-def bench(  # noqa: PLR0917  each is a keyword of the command line
+def bench(
     *what: str,
     devices: Sequence[str] = ("host",),
     threads: Sequence[int] | None = None,
