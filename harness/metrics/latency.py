@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.core.stats import measure_iterations
+from harness.core.stats import measure_iterations, measure_summaries
 from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import reason
 
@@ -10,7 +10,11 @@ spec = MetricSpec(name="latency", unit="ns", direction="lower", title="latency")
 
 
 def extract(evidence: Evidence) -> Measurement:
-    """Interval over launches; percentiles, mean and spread over iterations."""
+    """Interval over launches; percentiles, mean and spread over iterations, as far as the runner
+    tells them."""
+    summaries = [x.latency_summary for x in evidence.launches if x.latency_summary is not None]
+    if summaries and not any(x.latency_ns for x in evidence.launches):
+        return measure_summaries(summaries, spec.unit)
     return measure_iterations(
         [launch.latency_ns for launch in evidence.launches],
         spec.unit,
