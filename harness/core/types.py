@@ -17,13 +17,28 @@ from harness.core.base import (
     StopReason,
     Value,
 )
-from harness.core.conclusions import CaseComparison, Comparison, MetricComparison, Outcome
+from harness.core.conclusions import (
+    BudgetLine,
+    BudgetOutcome,
+    CaseComparison,
+    Comparison,
+    DeviceVerdict,
+    MetricComparison,
+    Outcome,
+    Verdict,
+)
+from harness.core.evaluation import Agreement, Evaluation
 
 __all__ = [
+    "Agreement",
+    "BudgetLine",
+    "BudgetOutcome",
     "Case",
     "CaseComparison",
     "Comparison",
+    "DeviceVerdict",
     "Direction",
+    "Evaluation",
     "Failure",
     "Finding",
     "Level",
@@ -32,6 +47,7 @@ __all__ = [
     "Status",
     "StopReason",
     "Value",
+    "Verdict",
 ]
 
 SCHEMA_VERSION = 1
@@ -256,13 +272,16 @@ class Measurement(Value, frozen=True):
 
 class MetricSpec(Value, frozen=True):
     """What a metric is: its unit ("ns", "bytes", "1", "count") and which way is better.
-    An `exact` metric has no sampling error and needs no interval."""
+    An `exact` metric has no sampling error and needs no interval. One that is not `compared` is
+    told and judged by budgets, but a comparison with a baseline leaves it out: it would say the
+    same again, at the cost of a wider correction for all others."""
 
     name: str
     unit: str
     direction: Direction
     title: str
     exact: bool = False
+    compared: bool = True
 
 
 class Evidence(Value, frozen=True):
@@ -276,6 +295,8 @@ class Evidence(Value, frozen=True):
     device: DeviceFacts
     metrics: dict[str, Measurement] = {}
     failure: Failure | None = None
+    evaluation: Evaluation | None = None
+    parent_evaluation: Evaluation | None = None
 
 
 # --- report ----------------------------------------------------------------------------------
@@ -337,5 +358,6 @@ class Report(Value, frozen=True):
     artifacts: tuple[Artifact, ...] = ()
     cases: tuple[CaseReport, ...] = ()
     findings: tuple[Finding, ...] = ()
-    verdict: dict[str, object] | None = None
+    evaluations: tuple[Evaluation, ...] = ()
+    verdict: Verdict | None = None
     comparison: Comparison | None = None
