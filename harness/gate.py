@@ -1,24 +1,19 @@
-"""A baseline's yes or no to a report: the comparison, and the exit status it stands for."""
+"""Yes or no to a report, from a baseline or from budgets, and the exit status it stands for."""
 
 from __future__ import annotations
 
 import msgspec
 
-from harness import plugins
+from harness import assemble
 from harness.core.compare import compare
 from harness.core.errors import EXIT_GATE, EXIT_OK, EXIT_UNDECIDED, UsageError
-from harness.core.types import MetricSpec, Report
-
-
-def specs() -> dict[str, MetricSpec]:
-    """What every metric is, by name."""
-    found = (plugins.load("metrics", name).spec for name in plugins.names("metrics"))
-    return {spec.name: spec for spec in found}
+from harness.core.types import Report
 
 
 def compared(candidate: Report, baseline: Report, max_regression: float) -> Report:
     """The candidate's report with the comparison in it."""
-    comparison = compare(baseline, candidate, specs=specs(), max_regression=max_regression)
+    specs = {name: spec for name, spec in assemble.specs().items() if spec.compared}
+    comparison = compare(baseline, candidate, specs=specs, max_regression=max_regression)
     return msgspec.structs.replace(candidate, comparison=comparison)
 
 
@@ -40,3 +35,11 @@ def exit_code(report: Report, *, strict: bool) -> int:
     if strict and comparison.outcome == "inconclusive":
         return EXIT_UNDECIDED
     return EXIT_OK
+
+
+def budget_exit_code(report: Report, *, strict: bool) -> int:
+    """1 if no case of some device keeps every budget, 4 for undecided if `strict`, else 0."""
+    outcome = report.verdict.outcome if report.verdict else None
+    if outcome == "missed":
+        return EXIT_GATE
+    return EXIT_UNDECIDED if strict and outcome == "undecided" else EXIT_OK

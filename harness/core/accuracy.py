@@ -237,9 +237,7 @@ class Paired(NamedTuple):
     difference: Estimate
 
 
-def paired(
-    first: Sequence[bool], second: Sequence[bool], confidence: float = CONFIDENCE
-) -> Paired:
+def paired(first: Sequence[bool], second: Sequence[bool], confidence: float = CONFIDENCE) -> Paired:
     """Compare two classifiers by which of the same examples they got right (n > 0)."""
     pairs = list(zip(first, second, strict=True))
     both, neither = pairs.count((True, True)), pairs.count((False, False))
@@ -260,7 +258,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
     for i in range(fewer + 1):
         total += term
         term = term * (n - i) // (i + 1)
-    return min(1.0, 2 * total / 2**n)
+    return min(1.0, float(2 * total / 2**n))
 
 
 def difference(

@@ -104,6 +104,7 @@ class DeviceVerdict(Value, frozen=True):
     device: str
     reason: str
     recommended: str | None = None
+    recommended_case: str | None = None
     runner_up: str | None = None
     runner_up_reason: str = ""
     pareto: tuple[str, ...] = ()
@@ -113,8 +114,9 @@ class DeviceVerdict(Value, frozen=True):
 
 
 class Verdict(Value, frozen=True):
-    """The verdict on a run: that of its only device, or of the first with the others' in `notes`.
-    `devices` has each device's own. `outcome` is the worst of the devices'."""
+    """The verdict on a run. That of the only device; of several the first one's with the others'
+    in `notes`, and `recommended` is the variant they agree on, else the first one's case id.
+    `devices` has each device's own, `outcome` is the worst of them."""
 
     reason: str
     recommended: str | None = None

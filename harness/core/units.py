@@ -65,8 +65,8 @@ def percent(share: float | None) -> str:
 
 
 def p_value(p: float) -> str:
-    """0.0321 -> '0.032'; '<0.001' below that."""
-    return "<0.001" if p < 0.001 else significant(p, 2)
+    """0.0321 -> '= 0.032'; '< 0.001' below that."""
+    return "< 0.001" if p < 0.001 else f"= {p:.2g}"
 
 
 def interval(name: str, m: Measurement) -> str:
@@ -141,8 +141,8 @@ def limit(name: str, value: float, unit: str, *, up: bool) -> str:
     # A hair is taken off first, so that 11.5 does not become 11.6 for the sake of its last bit.
     shifted = number * 10.0**digits
     whole = ceil(shifted * (1 - 1e-12)) if up else floor(shifted * (1 + 1e-12))
-    return f"{whole / 10.0**digits:.{max(0, digits)}f}".rstrip("0").rstrip(".") + scale.label \
-        if digits > 0 else f"{whole / 10.0**digits:.0f}{scale.label}"
+    text = f"{whole / 10.0**digits:.{max(0, digits)}f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) + scale.label
 
 
 def column_scale(name: str, unit: str, values: Iterable[float]) -> Scale:
