@@ -84,12 +84,12 @@ def evaluate(
     """
     chosen = {name: a for name, a in artifacts.items() if a.trained is not False}
     runtime = f"{RUNTIME} {runtime_version(RUNTIME, HostSpec())}"
-    split_of = _Split(dataset, split)
     found: dict[str, Evaluation] = {}
     try:
         folder = cache / "evaluations"
         (folder / "logs").mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".images-") as scratch:
+            images = _Images(dataset, split, Path(scratch))
             for done, (name, artifact) in enumerate(chosen.items()):
                 empty = Evaluation(
                     variant=name,
@@ -104,7 +104,7 @@ def evaluate(
                 known = _cached(path)
                 if known is None:
                     progress(name, done, len(chosen))
-                    known = _evaluated(empty, artifact, split_of, folder, Path(scratch), worker)
+                    known = _evaluated(empty, artifact, images, folder / "logs", worker)
                     if known.failure is None:
                         files.write_atomic(path, msgspec.json.encode(known))
                 found[name] = msgspec.structs.replace(known, variant=name)
@@ -142,11 +142,11 @@ def _cached(path: Path) -> Evaluation | None:
 # --- one artifact ----------------------------------------------------------------------------
 
 
-class _Split:
+class _Images:
     """The images, read when the first artifact needs them, and written once per kind of input."""
 
-    def __init__(self, dataset: Dataset, split: str) -> None:
-        self.dataset, self.split = dataset, split
+    def __init__(self, dataset: Dataset, split: str, scratch: Path) -> None:
+        self.dataset, self.split, self.scratch = dataset, split, scratch
         self._arrays: tuple[NDArray[np.uint8], NDArray[Any]] | None = None
         self._written: dict[str, Path] = {}
 
@@ -155,7 +155,7 @@ class _Split:
             self._arrays = self.dataset.arrays(self.split)
         return self._arrays
 
-    def written(self, artifact: Artifact, scratch: Path) -> Path:
+    def written(self, artifact: Artifact) -> Path:
         """A .npy with the images as the artifact's input wants them; raises MeasurementError."""
         import numpy as np
 
@@ -172,7 +172,7 @@ class _Split:
         key = "plain" if plain else f"{tensor.shape[1:3]}{tensor.dtype}{tensor.scale}"
         key += "" if plain else f"{tensor.zero_point}"
         if key not in self._written:
-            path = scratch / f"{len(self._written)}.npy"
+            path = self.scratch / f"{len(self._written)}.npy"
             if plain:
                 np.save(path, images)
             else:
@@ -185,18 +185,17 @@ class _Split:
 
 
 def _evaluated(
-    empty: Evaluation, artifact: Artifact, split: _Split, folder: Path, scratch: Path, worker: Path
+    empty: Evaluation, artifact: Artifact, images: _Images, logs: Path, worker: Path
 ) -> Evaluation:
     try:
         if len(artifact.inputs) != 1 or len(artifact.outputs) != 1:
             counts = f"{len(artifact.inputs)} inputs and {len(artifact.outputs)} outputs"
             raise MeasurementError("model", f"it has {counts}, not one of each")
-        _, labels = split.arrays()
+        _, labels = images.arrays()
         if not len(labels):
-            raise MeasurementError("images", f"the {split.split} split is empty", "add images")
-        images = split.written(artifact, scratch)
-        log = folder / "logs" / f"{artifact.sha256[:12]}.log"
-        answers = _ask(artifact, images, len(labels), log, worker)
+            raise MeasurementError("images", f"the {images.split} split is empty", "add images")
+        log = logs / f"{artifact.sha256[:12]}.log"
+        answers = _ask(artifact, images.written(artifact), len(labels), log, worker)
         return _filled(empty, answers, [int(label) for label in labels])
     except MeasurementError as error:
         return msgspec.structs.replace(empty, failure=error.failure)

@@ -15,43 +15,41 @@ An artifact of which no accuracy is known is never recommended: then there is on
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
-from harness.core import accuracy, budget, units
+from harness.core import budget, units
 from harness.core.budget import Budget, parse_budget
+from harness.core.candidates import (
+    SIGNIFICANT,
+    Candidate,
+    accuracy_of,
+    best_of,
+    candidates_of,
+    costs_of,
+    differences,
+    front,
+    listed,
+    names,
+    paired,
+    peers_of,
+    reference_of,
+    title,
+    variants_of,
+)
 from harness.core.types import (
-    Artifact,
     BudgetLine,
     BudgetOutcome,
     CaseReport,
     DeviceVerdict,
-    Evaluation,
-    Measurement,
     MetricSpec,
     Report,
     Verdict,
 )
 
-SIGNIFICANT = 0.05
 # From this shortfall on that the test images cannot rule out, the verdict says so.
 WORTH_A_WORD = 0.02
-# Ratios within this factor are not worth words.
-ALIKE = 1.05
 
 _WORST_FIRST: tuple[BudgetOutcome, ...] = ("missed", "undecided", "met")
-
-# The variant that others are compared with when the report has it: the well-known big one.
-REFERENCE = "vgg16"
-
-# What is weighed, and how it is said of a ratio to another variant. Where a device tells no time,
-# instructions stand for it.
-COSTS = {
-    "size": ("smaller", "larger"),
-    "latency": ("faster", "slower"),
-    "instructions": ("fewer instructions", "more instructions"),
-    "peak_rss": ("less memory", "more memory"),
-}
 
 
 def judge(report: Report, specs: Mapping[str, MetricSpec]) -> Verdict | None:
@@ -60,92 +58,12 @@ def judge(report: Report, specs: Mapping[str, MetricSpec]) -> Verdict | None:
     budgets = parse_budget(report.plan.budget, specs) if report.plan.budget else ()
     if not report.cases or (not budgets and len({c.variant for c in report.cases}) < 2):
         return None
-    candidates = _candidates(report)
+    candidates = candidates_of(report)
     devices = [
         _Device(name, [c for c in candidates if c.case.device == name], budgets).verdict()
         for name in dict.fromkeys(case.device for case in report.cases)
     ]
     return _together(devices, tuple(_line(b, report.cases) for b in budgets))
-
-
-# --- who takes part --------------------------------------------------------------------------
-
-
-class Candidate(NamedTuple):
-    """A case beside what it answered. `name` is how the verdict calls it; `evaluation` is None
-    where nothing is known of its accuracy, and `why_not` says why."""
-
-    name: str
-    case: CaseReport
-    evaluation: Evaluation | None
-    why_not: str = ""
-
-    def metric(self, name: str) -> Measurement | None:
-        """The metric if it has a point."""
-        found = self.case.metrics.get(name)
-        return None if found is None or found.point is None else found
-
-    def point(self, name: str) -> float | None:
-        """Its point."""
-        found = self.metric(name)
-        return None if found is None else found.point
-
-    @property
-    def score(self) -> float:
-        """Accuracy on the test images; of judged candidates only."""
-        right = self.evaluation.right if self.evaluation else []
-        return sum(right) / len(right) if right else 0.0
-
-
-def _candidates(report: Report) -> list[Candidate]:
-    artifacts = {a.variant: a for a in report.artifacts}
-    evaluations = {e.variant: e for e in report.evaluations}
-    usual = next((e.fingerprint for e in report.evaluations if e.failure is None), None)
-    settings = {
-        device: len(
-            {(c.runtime, c.delegate, c.threads) for c in report.cases if c.device == device}
-        )
-        for device in {c.device for c in report.cases}
-    }
-    found = []
-    for case in report.cases:
-        name = case.variant if settings[case.device] == 1 else case.case.id
-        evaluation, why = _known(artifacts.get(case.variant), evaluations.get(case.variant))
-        if evaluation is not None and evaluation.fingerprint != usual:
-            evaluation, why = None, "evaluated on other images"
-        found.append(Candidate(name, case, evaluation, why))
-    return found
-
-
-def _known(
-    artifact: Artifact | None, evaluation: Evaluation | None
-) -> tuple[Evaluation | None, str]:
-    if artifact is not None and artifact.trained is False:
-        return None, "untrained"
-    if evaluation is None:
-        return None, "no labelled images"
-    if evaluation.failure is not None or evaluation.n == 0:
-        return None, "it could not be evaluated"
-    return evaluation, ""
-
-
-# --- the front -------------------------------------------------------------------------------
-
-
-def dominates(a: Sequence[float], b: Sequence[float]) -> bool:
-    """Whether `a` is nowhere worse than `b` and somewhere better; lower is better throughout. By
-    points: it is a strict partial order, which comparing intervals would not be."""
-    pairs = list(zip(a, b, strict=True))
-    return all(x <= y for x, y in pairs) and any(x < y for x, y in pairs)
-
-
-def front(points: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
-    """The names that nothing dominates, in the order given."""
-    return tuple(
-        name
-        for name, own in points.items()
-        if not any(dominates(other, own) for other in points.values())
-    )
 
 
 # --- one device ------------------------------------------------------------------------------
@@ -161,15 +79,15 @@ class _Device:
         self.budgets = budgets
         self.all = candidates
         self.usable = [c for c in candidates if c.case.status not in ("failed", "invalid")]
-        self.judged = [c for c in self.usable if c.evaluation is not None]
-        self.costs = _costs_of(self.usable)
+        self.judged = [c for c in self.usable if c.right is not None]
+        self.costs = costs_of(self.usable)
         self.notes: list[str] = []
 
     def verdict(self) -> DeviceVerdict:
         """The rule, step by step."""
-        state = {c.case.case.id: self._state(c) for c in self.usable}
-        feasible = [c for c in self.usable if state[c.case.case.id] == "met"]
-        maybe = [c for c in self.usable if state[c.case.case.id] == "undecided"]
+        state = {c.id: self._state(c) for c in self.usable}
+        feasible = [c for c in self.usable if state[c.id] == "met"]
+        maybe = [c for c in self.usable if state[c.id] == "undecided"]
         outcome: BudgetOutcome = "met" if feasible else "undecided" if maybe else "missed"
         pareto = self._front()
         self._tell_who_is_missing()
@@ -179,11 +97,11 @@ class _Device:
             device=self.name,
             reason=reason,
             recommended=recommended.name if recommended else None,
-            recommended_case=recommended.case.case.id if recommended else None,
+            recommended_case=recommended.id if recommended else None,
             runner_up=second.name if second else None,
             runner_up_reason=second_reason,
-            pareto=tuple(c.case.case.id for c in pareto),
-            feasible=tuple(c.case.case.id for c in feasible),
+            pareto=tuple(c.id for c in pareto),
+            feasible=tuple(c.id for c in feasible),
             outcome=outcome if self.budgets else None,
             notes=tuple(self.notes),
         )
@@ -204,26 +122,26 @@ class _Device:
             return None, "no recommendation: no case could be measured", None, ""
         if not pool:
             return None, self._nearest(), None, ""
-        judged = [c for c in pool if c.evaluation is not None]
+        judged = [c for c in pool if c.right is not None]
         if not judged:
             return None, self._without_accuracy(pool, pareto), None, ""
-        chosen = self._cheapest(_peers(judged))
+        chosen = self._cheapest(peers_of(judged))
         self._tell_doubts(chosen)
         others = [c for c in judged if c.case.variant != chosen.case.variant]
         if not others:
             return chosen, self._reason(chosen), None, ""
-        second = self._cheapest(_peers(others))
+        second = self._cheapest(peers_of(others))
         return chosen, self._reason(chosen), second, self._price(second, chosen)
 
-    def _cheapest(self, peers: Sequence[Candidate]) -> Candidate:
+    def _cheapest(self, among: Sequence[Candidate]) -> Candidate:
         """The lowest geometric mean of what all of them have; then the more accurate one, then by
         name."""
-        known = [m for m in self.costs if all((c.point(m) or 0) > 0 for c in peers)]
+        known = [m for m in self.costs if all((c.point(m) or 0) > 0 for c in among)]
 
         def cost(c: Candidate) -> tuple[float, float, str]:
             return sum(math.log(c.point(m) or 1) for m in known), -c.score, c.name
 
-        return min(peers, key=cost)
+        return min(among, key=cost)
 
     def _front(self) -> list[Candidate]:
         """Those that nothing beats on every count that this device and these artifacts have. Who
@@ -232,11 +150,11 @@ class _Device:
         for c in self.usable:
             own = [c.point(m) for m in self.costs]
             if self.judged:
-                own.append(None if c.evaluation is None else -c.score)
+                own.append(None if c.right is None else -c.score)
             if all(v is not None for v in own):
-                points[c.case.case.id] = tuple(v for v in own if v is not None)
+                points[c.id] = tuple(v for v in own if v is not None)
         ids = front(points)
-        return [c for c in self.usable if c.case.case.id in ids]
+        return [c for c in self.usable if c.id in ids]
 
     # --- sentences ---
 
@@ -251,24 +169,24 @@ class _Device:
         return f"{c.name}: " + "; ".join([*filter(None, clauses), *open_])
 
     def _saving(self, c: Candidate) -> str:
-        reference = _reference(self.usable, c)
+        reference = reference_of(self.usable, c)
         if reference is None:
             return "the only one that took part" if len(self.usable) == 1 else ""
         if reference is c:
             return "nothing that is as accurate costs less" if len(self.judged) > 1 else ""
         kept = [m for m in self.costs if m != "peak_rss"]
-        said = _differences(c, reference, kept)
+        said = differences(c, reference, kept)
         if not said:
-            return f"about as large and as fast as {reference.case.variant}"
-        return f"{' and '.join(said)} than {reference.case.variant}"
+            return f"about as large and as fast as {reference.variant}"
+        return f"{' and '.join(said)} than {reference.variant}"
 
     def _accurate(self, c: Candidate) -> str:
-        best = _best(self.judged)
-        own = f"accuracy {_accuracy(c)}"
+        best = best_of(self.judged)
+        own = f"accuracy {accuracy_of(c)}"
         if best.case.variant == c.case.variant or best.score == c.score:
-            return f"{own}{', the highest' if len(_variants(self.judged)) > 1 else ''}"
-        found = _paired(c, best)
-        theirs = f"{best.case.variant}'s {units.metric('accuracy', best.score, '1')}"
+            return f"{own}{', the highest' if len(variants_of(self.judged)) > 1 else ''}"
+        found = paired(c, best)
+        theirs = f"{best.variant}'s {units.metric('accuracy', best.score, '1')}"
         p = f"(McNemar p {units.p_value(found.p)})"
         if found.p >= SIGNIFICANT:
             return f"{own} is not distinguishable from {theirs} {p}"
@@ -282,8 +200,8 @@ class _Device:
 
     def _price(self, second: Candidate, chosen: Candidate) -> str:
         """What the runner-up would cost, and what it would bring."""
-        found = _paired(second, chosen)
-        said = _differences(second, chosen, self.costs) or ["costs much the same"]
+        found = paired(second, chosen)
+        said = differences(second, chosen, self.costs) or ["costs much the same"]
         level = units.metric("accuracy", second.score, "1")
         against = units.metric("accuracy", chosen.score, "1")
         text = ", ".join(said)
@@ -293,11 +211,11 @@ class _Device:
         )
 
     def _without_accuracy(self, pool: Sequence[Candidate], pareto: Sequence[Candidate]) -> str:
-        why = _list({c.why_not for c in pool})
-        keeps = f"{_names(pool)} keep every budget, but " if self.budgets else ""
+        why = listed({c.why_not for c in pool})
+        keeps = f"{names(pool)} keep every budget, but " if self.budgets else ""
         if pareto:
-            counts = _list([_title(m) for m in self.costs])
-            self.notes.append(f"on {counts} nothing beats {_names(pareto)}")
+            counts = listed([title(m) for m in self.costs])
+            self.notes.append(f"on {counts} nothing beats {names(pareto)}")
         return (
             f"no recommendation: {keeps}nothing is known of the accuracy of what was measured "
             f"({why})"
@@ -310,10 +228,10 @@ class _Device:
             m = ranked[0].metric(b.spec.name)
             if m is None:
                 why = {budget.unknown(b, c.case.metrics.get(b.spec.name)) for c in self.usable}
-                self.notes.append(f"{b.text} cannot be judged: {_list(why)}")
+                self.notes.append(f"{b.text} cannot be judged: {listed(why)}")
             elif budget.outcome(b, m) != "met":
                 self.notes.append(
-                    f"{b.text} is kept by none; nearest is {ranked[0].name} with "
+                    f"{b.text} is kept by none; nearest is {ranked[0].label} with "
                     f"{units.interval(b.spec.name, m)}"
                 )
 
@@ -328,10 +246,10 @@ class _Device:
             for b in self.budgets
             if (m := nearest.metric(b.spec.name)) and budget.outcome(b, m) != "met"
         ]
-        misses = _list([f"{b.text} with {units.interval(b.spec.name, m)}" for b, m in short])
-        relaxed = _list([b.relaxed(budget.worst_of(b, m)) for b, m in short])
+        misses = listed([f"{b.text} with {units.interval(b.spec.name, m)}" for b, m in short])
+        relaxed = listed([b.relaxed(budget.worst_of(b, m)) for b, m in short])
         return (
-            f"no variant keeps every budget; nearest is {nearest.name}, which does not keep "
+            f"no variant keeps every budget; nearest is {nearest.label}, which does not keep "
             f"{misses}: relax to {relaxed}"
         )
 
@@ -340,124 +258,26 @@ class _Device:
     def _tell_who_is_missing(self) -> None:
         out = [c for c in self.all if c not in self.usable]
         if out:
-            self.notes.append(f"took no part, being failed or invalid: {_names(out)}")
-        unjudged = [c for c in self.usable if c.evaluation is None]
+            self.notes.append(f"took no part, being failed or invalid: {names(out)}")
+        unjudged = [c for c in self.usable if c.right is None]
         if self.judged and unjudged:
-            why = _list({c.why_not for c in unjudged})
-            self.notes.append(f"no word on the accuracy of {_names(unjudged)} ({why})")
+            why = listed({c.why_not for c in unjudged})
+            self.notes.append(f"no word on the accuracy of {names(unjudged)} ({why})")
 
     def _tell_doubts(self, chosen: Candidate) -> None:
         if chosen.case.status == "suspect":
-            codes = _list({f.code for f in chosen.case.findings if f.level == "serious"})
-            self.notes.append(f"{chosen.name} is suspect ({codes}): see the findings")
-        best = _best(self.judged)
+            codes = listed({f.code for f in chosen.case.findings if f.level == "serious"})
+            self.notes.append(f"{chosen.label} is suspect ({codes}): see the findings")
+        best = best_of(self.judged)
         if best.case.variant == chosen.case.variant:
             return
-        found = _paired(chosen, best)
+        found = paired(chosen, best)
         if found.p >= SIGNIFICANT and -found.difference.ci_low > WORTH_A_WORD:
             self.notes.append(
-                f"{found.difference.n} test images cannot rule out that {chosen.name} is less "
-                f"accurate than {best.case.variant} by up to "
+                f"{found.difference.n} test images cannot rule out that {chosen.label} is less "
+                f"accurate than {best.variant} by up to "
                 f"{units.significant(-found.difference.ci_low * 100, 2)} percentage points"
             )
-
-
-# --- accuracy --------------------------------------------------------------------------------
-
-
-def _peers(judged: Sequence[Candidate]) -> list[Candidate]:
-    """The most accurate and all that are not significantly less so."""
-    best = _best(judged)
-    return [c for c in judged if c.score >= best.score or _paired(c, best).p >= SIGNIFICANT]
-
-
-def _best(judged: Sequence[Candidate]) -> Candidate:
-    """The most accurate; of several the reference, else the first by name."""
-    return min(judged, key=lambda c: (-c.score, c.case.variant != REFERENCE, c.name))
-
-
-def _paired(a: Candidate, b: Candidate) -> accuracy.Paired:
-    assert a.evaluation is not None and b.evaluation is not None
-    return accuracy.paired(a.evaluation.right, b.evaluation.right)
-
-
-def _accuracy(c: Candidate) -> str:
-    right = c.evaluation.right if c.evaluation else []
-    found = accuracy.accuracy(right)
-    low, high = (units.metric("accuracy", v, "1") for v in (found.ci_low, found.ci_high))
-    return f"{units.metric('accuracy', found.point, '1')} ({low}-{high})"
-
-
-# --- ratios ----------------------------------------------------------------------------------
-
-
-def _costs_of(usable: Sequence[Candidate]) -> tuple[str, ...]:
-    """The costs that any of them has; instructions only where there is no latency."""
-    known = [m for m in COSTS if any(c.point(m) is not None for c in usable)]
-    return tuple(m for m in known if m != "instructions" or "latency" not in known)
-
-
-def _reference(usable: Sequence[Candidate], c: Candidate) -> Candidate | None:
-    """The candidate in the same setting that ratios refer to: vgg16, else the largest file; None
-    if there is no other."""
-    key = (c.case.runtime, c.case.delegate, c.case.threads)
-    same = [x for x in usable if (x.case.runtime, x.case.delegate, x.case.threads) == key]
-    if len(same) < 2:
-        return None
-    named = [x for x in same if x.case.variant == REFERENCE]
-    return named[0] if named else max(same, key=lambda x: (x.point("size") or 0, x.name))
-
-
-def _differences(c: Candidate, other: Candidate, metrics: Iterable[str]) -> list[str]:
-    """How `c` differs from `other`, as far as it clearly does: `74x smaller`, `8 % slower`."""
-    said = []
-    for name in metrics:
-        mine, theirs = c.metric(name), other.metric(name)
-        if mine is None or theirs is None or not mine.point or not theirs.point:
-            continue
-        ratio = theirs.point / mine.point
-        if 1 / ALIKE < ratio < ALIKE or _overlap(mine, theirs):
-            continue
-        better, worse = COSTS[name]
-        factor = max(ratio, 1 / ratio)
-        amount = (
-            units.times(factor)
-            if factor >= 1.5
-            else units.percent(abs(mine.point / theirs.point - 1))
-        )
-        said.append(f"{amount} {better if ratio > 1 else worse}")
-    return said
-
-
-def _overlap(a: Measurement, b: Measurement) -> bool:
-    """Whether the intervals have a value in common; exact values have none."""
-    if None in (a.ci_low, a.ci_high, b.ci_low, b.ci_high):
-        return False
-    first, second = a.estimate, b.estimate
-    return bool(
-        first and second and first.ci_low <= second.ci_high and second.ci_low <= first.ci_high
-    )
-
-
-# --- words -----------------------------------------------------------------------------------
-
-
-def _variants(candidates: Iterable[Candidate]) -> set[str]:
-    return {c.case.variant for c in candidates}
-
-
-def _names(candidates: Iterable[Candidate]) -> str:
-    return _list([c.name for c in candidates])
-
-
-def _list(words: Iterable[str]) -> str:
-    """`a, b and c`; a set is sorted first."""
-    found = sorted(words) if isinstance(words, set) else list(words)
-    return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} and {found[-1]}"
-
-
-def _title(metric: str) -> str:
-    return {"peak_rss": "peak RSS"}.get(metric, metric)
 
 
 # --- several devices -------------------------------------------------------------------------
