@@ -24,6 +24,9 @@ _SHARE = {"": 1, "%": 0.01}
 _COUNT = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
 _ALL_UNITS = {*_TIME, *_FILE_SIZE, *_MEMORY, *_SHARE, *_COUNT}
 
+# The overdraft, as a logarithm, of a share whose interval begins at 0.
+_BEYOND_ALL = 100.0
+
 _ITEM = re.compile(r"([A-Za-z]\w*)\s*(<=|>=|==|<|>|=|≤|≥)\s*(\S.*)")
 _NUMBER = re.compile(r"(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)\s*(\D*)")
 _SIGN = {"lower": "<=", "higher": ">="}
@@ -180,7 +183,7 @@ def excess(budget: Budget, measurement: Measurement | None) -> float:
         return 0.0
     worst = worst_of(budget, measurement)
     if worst <= 0:
-        return math.inf
+        return _BEYOND_ALL
     ratio = math.log(worst / budget.limit)
     return max(0.0, ratio if budget.spec.direction == "lower" else -ratio)
 

@@ -128,7 +128,7 @@ _TIME_SCALES = tuple(Scale(divisor, label) for divisor, label in _DURATIONS)
 def limit(name: str, value: float, unit: str, *, up: bool) -> str:
     """A limit that `value` keeps, as `--budget` reads it: rounded up (or down) in the third digit,
     without blanks; 11_503_000 bytes -> '11.6MB'."""
-    from math import ceil, floor, log10
+    from math import floor, log10
 
     scales: tuple[Scale, ...] = (Scale(1, ""),)
     if unit == "ns":
@@ -138,10 +138,13 @@ def limit(name: str, value: float, unit: str, *, up: bool) -> str:
     scale = next((s for s in scales if abs(value) >= s.divisor), scales[-1])
     number = value / scale.divisor
     digits = 2 - floor(log10(abs(number))) if number else 0
-    # A hair is taken off first, so that 11.5 does not become 11.6 for the sake of its last bit.
-    shifted = number * 10.0**digits
-    whole = ceil(shifted * (1 - 1e-12)) if up else floor(shifted * (1 + 1e-12))
-    text = f"{whole / 10.0**digits:.{max(0, digits)}f}"
+    # The nearest first, so that 11.5 does not become 11.6 for the sake of its last bit.
+    nearest = round(number * 10.0**digits)
+    for whole in (nearest, nearest + (1 if up else -1)):
+        text = f"{whole / 10.0**digits:.{max(0, digits)}f}"
+        kept = float(text) * scale.divisor
+        if kept == value or (kept > value) == up:
+            break
     return (text.rstrip("0").rstrip(".") if "." in text else text) + scale.label
 
 

@@ -221,25 +221,24 @@ class _Device:
             f"({why})"
         )
 
+    def _least(self, budgets: Sequence[Budget]) -> Candidate:
+        return min(self.usable, key=lambda c: _distance(c, budgets))
+
     def _nearest(self) -> str:
         """Nothing feasible: who comes nearest, and what to relax."""
         for b in self.budgets:
-            ranked = sorted(self.usable, key=lambda c: budget.excess(b, c.metric(b.spec.name)))
-            m = ranked[0].metric(b.spec.name)
+            nearest = self._least([b])
+            m = nearest.metric(b.spec.name)
             if m is None:
                 why = {budget.unknown(b, c.case.metrics.get(b.spec.name)) for c in self.usable}
                 self.notes.append(f"{b.text} cannot be judged: {listed(why)}")
             elif budget.outcome(b, m) != "met":
                 self.notes.append(
-                    f"{b.text} is kept by none; nearest is {ranked[0].label} with "
+                    f"{b.text} is kept by none; nearest is {nearest.label} with "
                     f"{units.interval(b.spec.name, m)}"
                 )
-
-        def far(c: Candidate) -> tuple[float, str]:
-            return sum(budget.excess(b, c.metric(b.spec.name)) for b in self.budgets), c.name
-
-        nearest = min(self.usable, key=far)
-        if math.isinf(far(nearest)[0]):
+        nearest = self._least(self.budgets)
+        if math.isinf(_distance(nearest, self.budgets)[0]):
             return "no variant keeps every budget: one of them cannot be judged"
         short = [
             (b, m)
@@ -278,6 +277,11 @@ class _Device:
                 f"accurate than {best.variant} by up to "
                 f"{units.significant(-found.difference.ci_low * 100, 2)} percentage points"
             )
+
+
+def _distance(c: Candidate, budgets: Sequence[Budget]) -> tuple[float, str]:
+    """By how much the candidate overdraws the budgets; equal ones by name."""
+    return sum(budget.excess(b, c.metric(b.spec.name)) for b in budgets), c.name
 
 
 # --- several devices -------------------------------------------------------------------------
