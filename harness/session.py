@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness import __version__, assemble, bench, config, files, plan, store
+from harness import __version__, assemble, bench, config, evaluate, files, plan, store
+from harness.core.budget import parse_budget
 from harness.core.errors import BuildError, UsageError
 from harness.core.sequential import Decision, decide, rounds_at
 from harness.core.specs import AndroidSpec, DeviceSpec, HostSpec, VariantSpec
@@ -22,6 +23,7 @@ from harness.core.types import (
     SCHEMA_VERSION,
     Artifact,
     Case,
+    Evaluation,
     Finding,
     Launch,
     Plan,
@@ -52,6 +54,7 @@ class Request(NamedTuple):
     quick: bool = False
     seed: int = 0
     signature: str | None = None
+    budget: str | None = None
     project: Path | None = None
     out: Path = Path("reports")
     command: tuple[str, ...] = ()
@@ -67,6 +70,7 @@ class Job(NamedTuple):
     tflite: dict[str, Artifact]
     keras_files: dict[str, Path]
     settings: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]]
+    dataset: evaluate.Dataset | None = None
 
 
 def resolve(request: Request) -> Job:
@@ -91,7 +95,26 @@ def resolve(request: Request) -> Job:
             raise UsageError(f"there is no file {path}", "give a file that Keras saved")
     store.check_writable(request.out)
     _refuse_if_no_device_answers(devices)
-    return Job(request, project, devices, variants, inspected, keras, settings)
+    job = Job(request, project, devices, variants, inspected, keras, settings)
+    _check_budget(job)
+    return job
+
+
+# Metrics that only labelled images give.
+_LABELLED = frozenset(
+    {"accuracy", "balanced_accuracy", "auc", "log_loss", "calibration_error", "agreement"}
+)
+
+
+def _check_budget(job: Job) -> None:
+    """Raise UsageError for a budget that cannot be read, or that nothing will be measured for."""
+    if job.request.budget is None:
+        return
+    for budget in parse_budget(job.request.budget, assemble.specs()):
+        if budget.spec.name in _LABELLED and job.dataset is None:
+            raise UsageError(
+                f"{budget.text} needs labelled images", "give them with --data, or leave it out"
+            )
 
 
 def _refuse_if_no_device_answers(devices: Mapping[str, DeviceSpec]) -> None:
@@ -189,13 +212,16 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
         target_ci=request.target_ci,
         time_budget_s=60.0 if request.time_budget_s is None else request.time_budget_s,
         timing=timing,
+        budget=request.budget,
         quick=request.quick,
     )
 
 
 def start(job: Job, narrator: Narrator) -> tuple[store.RunFolder, dict[str, Path]]:
-    """Build what is missing, prepare inputs, and open a run folder."""
+    """Build what is missing, let it answer the labelled images, prepare inputs, and open a run
+    folder."""
     artifacts, unbuilt = build_artifacts(job, narrator)
+    evaluations = evaluated(job, artifacts, narrator)
     inputs = input_sets(artifacts, job.request.seed)
     header = Report(
         schema_version=SCHEMA_VERSION,
@@ -210,6 +236,7 @@ def start(job: Job, narrator: Narrator) -> tuple[store.RunFolder, dict[str, Path
         plan=make_plan(job, artifacts),
         command=job.request.command,
         artifacts=tuple(artifacts.values()),
+        evaluations=evaluations,
         findings=unbuilt,
     )
     return store.create(job.request.out, header), inputs
@@ -337,6 +364,39 @@ def build_artifacts(
     if not artifacts:
         raise BuildError(unbuilt[0].message, unbuilt[0].mend)
     return artifacts, unbuilt
+
+
+def evaluated(
+    job: Job, artifacts: Mapping[str, Artifact], narrator: Narrator
+) -> tuple[Evaluation, ...]:
+    """What each artifact and each float parent answered to the test split; nothing without
+    labelled images."""
+    if job.dataset is None:
+        return ()
+    return evaluate.evaluate(
+        {**artifacts, **_float_parents(job, artifacts, narrator)},
+        job.dataset,
+        cache=files.cache_dir(),
+        progress=narrator.evaluating,
+    )
+
+
+def _float_parents(
+    job: Job, artifacts: Mapping[str, Artifact], narrator: Narrator
+) -> dict[str, Artifact]:
+    """Artifacts that are not measured but whose answers others should reproduce. One that cannot
+    be built only leaves the agreement absent, which says so."""
+    names = {a.float_parent for a in artifacts.values() if a.trained is not False} - set(artifacts)
+    wanted = {n: job.project.variants.variants[n] for n in sorted(filter(None, names))}
+    if not wanted:
+        return {}
+    try:
+        parents, _ = build_artifacts(
+            job._replace(variants=wanted, tflite={}, keras_files={}), narrator
+        )
+    except BuildError:
+        return {}
+    return parents
 
 
 def input_sets(artifacts: Mapping[str, Artifact], seed: int) -> dict[str, Path]:

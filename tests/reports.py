@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec import convert
 from msgspec.structs import replace
 
 from harness import gate
@@ -32,6 +33,7 @@ from harness.core.types import (
     Stopped,
     TensorInfo,
     Tool,
+    Verdict,
 )
 
 ROOT = Path(__file__).parent.parent
@@ -444,35 +446,37 @@ def with_verdict() -> Report:
     report = normal()
     ids = {case.variant: case.case.id for case in report.cases}
     small = ("mobilenet-int8", "mobilenet-gray-int8")
-    verdict: dict[str, object] = {
-        "recommended": "mobilenet-gray-int8",
-        "reason": "mobilenet-gray-int8: 74x smaller and 47x faster than vgg16; accuracy 0.962 "
-        "(0.943-0.981) is not distinguishable from vgg16's 0.968 (McNemar p = 0.4)",
-        "runner_up": "mobilenet-int8",
-        "runner_up_reason": "1.0x the size, 8 % slower",
-        "pareto": ["mobilenet-gray-int8", "vgg16", "pruned"],
-        "budgets": [
-            {
-                "text": "size<=10MB",
-                "metric": "size",
-                "limit": 10_000_000,
-                "outcomes": {i: "met" if v in small else "missed" for v, i in ids.items()},
-            },
-            {
-                "text": "latency_p95<=50ms",
-                "metric": "latency_p95",
-                "limit": 50_000_000,
-                "outcomes": {i: "missed" if v == "vgg16" else "met" for v, i in ids.items()},
-            },
-            {
-                "text": "accuracy>=0.95",
-                "metric": "accuracy",
-                "limit": 0.95,
-                "outcomes": {i: "undecided" if v in small else "missed" for v, i in ids.items()},
-            },
-        ],
-        "notes": [],
-    }
+    met = {i: "met" if v in small else "missed" for v, i in ids.items()}
+    fast = {i: "missed" if v == "vgg16" else "met" for v, i in ids.items()}
+    exact = {i: "undecided" if v in small else "missed" for v, i in ids.items()}
+    verdict = convert(
+        {
+            "recommended": "mobilenet-gray-int8",
+            "reason": "mobilenet-gray-int8: 74x smaller and 47x faster than vgg16; accuracy 0.962 "
+            "(0.943-0.981) is not distinguishable from vgg16's 0.968 (McNemar p = 0.4)",
+            "runner_up": "mobilenet-int8",
+            "runner_up_reason": "mobilenet-int8: 8 % slower; accuracy 0.961 against 0.962 "
+            "(McNemar p = 1)",
+            "pareto": [ids["mobilenet-gray-int8"], ids["vgg16"], ids["pruned"]],
+            "outcome": "undecided",
+            "budgets": [
+                {"text": "size<=10MB", "metric": "size", "limit": 10_000_000, "outcomes": met},
+                {
+                    "text": "latency_p95<=50ms",
+                    "metric": "latency_p95",
+                    "limit": 50_000_000,
+                    "outcomes": fast,
+                },
+                {
+                    "text": "accuracy>=0.95",
+                    "metric": "accuracy",
+                    "limit": 0.95,
+                    "outcomes": exact,
+                },
+            ],
+        },
+        Verdict,
+    )
     return replace(report, verdict=verdict)
 
 

@@ -17,13 +17,28 @@ from harness.core.base import (
     StopReason,
     Value,
 )
-from harness.core.conclusions import CaseComparison, Comparison, MetricComparison, Outcome
+from harness.core.conclusions import (
+    BudgetLine,
+    BudgetOutcome,
+    CaseComparison,
+    Comparison,
+    DeviceVerdict,
+    MetricComparison,
+    Outcome,
+    Verdict,
+)
+from harness.core.evaluation import Agreement, Evaluation
 
 __all__ = [
+    "Agreement",
+    "BudgetLine",
+    "BudgetOutcome",
     "Case",
     "CaseComparison",
     "Comparison",
+    "DeviceVerdict",
     "Direction",
+    "Evaluation",
     "Failure",
     "Finding",
     "Level",
@@ -32,6 +47,7 @@ __all__ = [
     "Status",
     "StopReason",
     "Value",
+    "Verdict",
 ]
 
 SCHEMA_VERSION = 1
@@ -313,6 +329,8 @@ class Evidence(Value, frozen=True):
     metrics: dict[str, Measurement] = {}
     failure: Failure | None = None
     peers: tuple[Evidence, ...] = ()
+    evaluation: Evaluation | None = None
+    parent_evaluation: Evaluation | None = None
 
 
 # --- report ----------------------------------------------------------------------------------
@@ -374,5 +392,6 @@ class Report(Value, frozen=True):
     artifacts: tuple[Artifact, ...] = ()
     cases: tuple[CaseReport, ...] = ()
     findings: tuple[Finding, ...] = ()
-    verdict: dict[str, object] | None = None
+    evaluations: tuple[Evaluation, ...] = ()
+    verdict: Verdict | None = None
     comparison: Comparison | None = None
