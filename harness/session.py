@@ -17,7 +17,7 @@ from harness import __version__, assemble, bench, config, evaluate, files, plan,
 from harness.core.budget import parse_budget
 from harness.core.errors import BuildError, UsageError
 from harness.core.sequential import Decision, decide, rounds_at
-from harness.core.specs import AndroidSpec, DeviceSpec, HostSpec, VariantSpec
+from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec, HostSpec, VariantSpec
 from harness.core.stats import launch_medians
 from harness.core.types import (
     SCHEMA_VERSION,
@@ -186,7 +186,21 @@ def _settings(
             request.delegates or spec.delegate,
             request.threads or spec.threads,
         )
-    return ("litert",), ("cpu",), request.threads or (1,)
+    return _settings_of_core(request, name, spec)
+
+
+def _settings_of_core(
+    request: Request, name: str, spec: ArmSpec
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]:
+    from harness.targets.arm64 import ready
+
+    if set(request.delegates or ("cpu",)) != {"cpu"} or set(request.threads or (1,)) != {1}:
+        raise UsageError(
+            f"device {name} is a single core without accelerators",
+            "leave --threads and --delegate out",
+        )
+    ready(spec)
+    return ("litert",), ("cpu",), (1,)
 
 
 def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
@@ -206,6 +220,7 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
     least = DEFAULT_LAUNCHES if request.time_budget_s is None else LEAST_LAUNCHES
     return Plan(
         cases=plan.cases(artifacts, job.settings),
+        exact_devices=tuple(n for n, spec in job.devices.items() if isinstance(spec, ArmSpec)),
         seed=request.seed,
         launches=launches,
         min_launches=least,
@@ -318,10 +333,9 @@ def conclude(folder: store.RunFolder, stopped: Stopped) -> Report:
 
 def expected_launches(planned: Plan) -> dict[str, int]:
     """Per device, the launches that are surely made."""
-    least = planned.launches or planned.min_launches
     totals: dict[str, int] = {}
     for case in planned.cases:
-        totals[case.device] = totals.get(case.device, 0) + least
+        totals[case.device] = totals.get(case.device, 0) + plan.least(planned, case.device)
     return totals
 
 

@@ -156,9 +156,11 @@ class Timing(Value, frozen=True):
 
 
 class Plan(Value, frozen=True):
-    """All that decides what is measured and in which order; nothing of how it went."""
+    """All that decides what is measured and in which order; nothing of how it went. On
+    `exact_devices` one launch of a case tells all, unless `launches` asks for more."""
 
     cases: tuple[Case, ...]
+    exact_devices: tuple[str, ...] = ()
     seed: int = 0
     launches: int | None = None
     min_launches: int = 7

@@ -392,6 +392,7 @@ def stopped_text(report: Report) -> str:
         "time_budget": "the time budget was spent",
         "launches": "the asked number of launches was made",
         "max_launches": "the largest number of launches was made",
+        "exact": "one launch decides where there is no noise",
         "decided": "the question was decided",
         "interrupted": "it was interrupted",
         "failed": "every case failed",
