@@ -31,6 +31,7 @@ import msgspec
 
 from harness import assemble, bench, gate, session
 from harness.core import units
+from harness.core.attendant import Attendant
 from harness.core.compare import compare
 from harness.core.specs import ArmSpec, HostSpec, VariantSpec
 from harness.core.types import (
@@ -214,7 +215,7 @@ def main() -> int:
             spec = ArmSpec(cpu=core, launch_timeout_s=3600)
             targets[core] = Arm64Target(core, spec, folder, ready(spec))
             closing.callback(targets[core].close)
-        host = bench.open_target("host", HostSpec(), folder)
+        host = bench.open_target("host", HostSpec(), folder, Attendant())
         closing.callback(host.close)
         with load(not args.no_load):
             wanted = {core: targets[core] for core in args.cores}

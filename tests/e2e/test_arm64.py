@@ -16,6 +16,7 @@ import pytest
 from harness import arm64, plugins
 from harness.arm64.environment import Arm64Env
 from harness.build.inspect import inspect
+from harness.core.attendant import Attendant
 from harness.core.specs import ArmSpec
 from harness.core.types import Artifact, Case, Evidence, Launch, Plan, Timing
 from harness.targets import arm64 as targets
@@ -54,7 +55,7 @@ def launches(
     model: str, cpu: str, inputs: Path, logs: Path, n: int
 ) -> tuple[Artifact, list[Launch]]:
     artifact = inspect(MODELS / f"{model}.tflite", variant=model)
-    target = targets.open_target("arm64", ArmSpec(cpu=cpu), logs)
+    target = targets.open_target("arm64", ArmSpec(cpu=cpu), logs, Attendant())
     case = Case(variant=model, device="arm64", runtime="litert")
     try:
         target.prepare(artifact, inputs / f"{model}.npz")
@@ -100,7 +101,7 @@ def test_the_dot_product_of_newer_cores_is_used(inputs: Path, tmp_path: Path) ->
 def test_the_answers_are_the_hosts(model: str, cpu: str, inputs: Path, tmp_path: Path) -> None:
     artifact, made = launches(model, cpu, inputs, tmp_path, 1)
     case = Case(variant=model, device="arm64", runtime="litert")
-    target = targets.open_target("arm64", ArmSpec(cpu=cpu), tmp_path)
+    target = targets.open_target("arm64", ArmSpec(cpu=cpu), tmp_path, Attendant())
     about = Evidence(
         case=case,
         plan=Plan(cases=(case,)),
