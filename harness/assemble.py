@@ -80,7 +80,8 @@ def _peers(evidence: Evidence, found: Iterable[Evidence]) -> tuple[Evidence, ...
 def metrics_of(evidence: Evidence) -> dict[str, Measurement]:
     """What every metric reads off one case's observations."""
     modules = (plugins.load("metrics", name) for name in plugins.names("metrics"))
-    return {module.spec.name: module.extract(evidence) for module in modules}
+    found = [(module.spec, module.extract(evidence)) for module in modules]
+    return {s.name: m for s, m in found if m.point is not None or not s.optional}
 
 
 def _case(evidence: Evidence) -> CaseReport:

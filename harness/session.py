@@ -33,6 +33,7 @@ from harness.core.types import (
     Tool,
 )
 from harness.progress import Narrator
+from harness.runners import PHASES
 
 QUICK_TIMING = Timing(min_time_ns=100_000_000, warmup_time_ns=30_000_000)
 DEFAULT_LAUNCHES, LEAST_LAUNCHES = 7, 5
@@ -52,6 +53,10 @@ class Request(NamedTuple):
     target_ci: float = 0.03
     time_budget_s: float | None = None
     quick: bool = False
+    cadence_s: float | None = None
+    sustained_s: float | None = None
+    profile: bool = False
+    parity: bool = False
     seed: int = 0
     signature: str | None = None
     budget: str | None = None
@@ -174,6 +179,7 @@ def _settings(
             raise UsageError(
                 f"device {name} runs on the CPU only", "--delegate is for phones; leave it out"
             )
+        _refuse_what_only_phones_do(request, name)
         return runtimes, ("cpu",), request.threads or spec.threads
     if request.runtimes is not None:
         raise UsageError(
@@ -181,6 +187,7 @@ def _settings(
             "a phone's runtime is its runner's; leave --runtime out",
         )
     if isinstance(spec, AndroidSpec):
+        _refuse_what_takes_too_long(request, name, spec)
         return (
             (spec.runner.tool,),
             request.delegates or spec.delegate,
@@ -194,6 +201,7 @@ def _settings_of_core(
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]:
     from harness.targets.arm64 import ready
 
+    _refuse_what_only_phones_do(request, name)
     if set(request.delegates or ("cpu",)) != {"cpu"} or set(request.threads or (1,)) != {1}:
         raise UsageError(
             f"device {name} is a single core without accelerators",
@@ -201,6 +209,30 @@ def _settings_of_core(
         )
     ready(spec)
     return ("litert",), ("cpu",), (1,)
+
+
+def _refuse_what_only_phones_do(request: Request, name: str) -> None:
+    options = {
+        "--sustained": request.sustained_s,
+        "--cadence": request.cadence_s,
+        "--profile": request.profile or None,
+        "--parity": (request.parity and set(request.devices) == {name}) or None,
+    }
+    for option, asked in options.items():
+        if asked is not None:
+            raise UsageError(f"device {name} cannot do {option}", f"{option} is for phones")
+
+
+def _refuse_what_takes_too_long(request: Request, name: str, spec: AndroidSpec) -> None:
+    if request.cadence_s is None:
+        return
+    least = request.iterations or Timing().min_iterations
+    if request.cadence_s * least > spec.launch_timeout_s / PHASES:
+        raise UsageError(
+            f"{least} iterations at one per {request.cadence_s:g} s take longer than a launch on "
+            f"{name} may",
+            "raise launch_timeout_s in devices.yaml, or lower --iterations",
+        )
 
 
 def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
@@ -214,7 +246,16 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
             min_iterations=request.iterations,
             max_iterations=request.iterations,
         )
+    timing = msgspec.structs.replace(
+        timing,
+        cadence_ns=_ns(request.cadence_s),
+        sustained_ns=_ns(request.sustained_s),
+        profile=request.profile,
+        parity=request.parity,
+    )
     launches = request.launches
+    if request.sustained_s is not None:
+        launches = 1  # each long enough to heat the phone, which cools before the next
     if launches is None and request.quick and request.time_budget_s is None:
         launches = LEAST_LAUNCHES
     least = DEFAULT_LAUNCHES if request.time_budget_s is None else LEAST_LAUNCHES
@@ -418,6 +459,10 @@ def input_sets(artifacts: Mapping[str, Artifact], seed: int) -> dict[str, Path]:
     from harness.data.inputs import inputs_for
 
     return {name: inputs_for(a, files.cache_dir(), seed=seed) for name, a in artifacts.items()}
+
+
+def _ns(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1e9)
 
 
 def _now() -> str:
