@@ -296,9 +296,10 @@ def table(columns: list[Column], width: int) -> Table:
             no_wrap=column.key != "variant",
             overflow="fold" if column.key == "variant" else "ignore",
         )
+    widths = [column.width for column in columns]
     for cells in zip(*(c.cells for c in columns), strict=True):
-        pairs = zip(cells, columns, strict=True)
-        drawn.add_row(*(_padded(cell, column.width, column.right) for cell, column in pairs))
+        pairs = zip(cells, columns, widths, strict=True)
+        drawn.add_row(*(_padded(cell, width, column.right) for cell, column, width in pairs))
     return drawn
 
 
