@@ -1,33 +1,26 @@
-"""What is configured, what is plugged in, what is wrong and how to mend it: for `devices` and
-`doctor`. Nothing is measured, and nothing stays on a phone."""
+"""What is configured, what is plugged in, what cannot be reached and how to mend it. Nothing is
+measured, and nothing stays on a phone."""
 
 from __future__ import annotations
 
 import contextlib
-import shlex
-import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from harness import plugins
-from harness.core.errors import HarnessError, StableDeviceError
+from harness.core.attendant import Attendant
+from harness.core.errors import HarnessError
 from harness.core.specs import AndroidSpec, DeviceSpec, kind_of
-from harness.core.text import clean
-from harness.core.types import Conditions, Finding, Value
-from harness.core.units import file_size
+from harness.core.types import Conditions, Value
 from harness.targets import _phone
 from harness.targets._link import PhoneLink
-from harness.targets.android import open_target
-from harness.transports._base import clean_df, free_bytes
 
 State = Literal["ready", "unauthorized", "absent", "error"]
 
 PROBE_TIMEOUT_S = 5.0
-LEAST_FREE_BYTES = 500_000_000
 
 
 class Probe(Value, frozen=True):
@@ -62,13 +55,8 @@ def probe(name: str, spec: DeviceSpec) -> Probe:
     if not isinstance(spec, AndroidSpec):
         return Probe(name=name, kind=kind_of(spec), state="ready", where="this machine")
     found = Probe(name=name, kind="android", state="ready", where=_where(spec))
-    quick = msgspec.structs.replace(
-        spec,
-        fixed_performance=False,
-        connect_timeout_s=min(spec.connect_timeout_s, PROBE_TIMEOUT_S),
-    )
     try:
-        with _connected(name, quick) as link:
+        with _connected(_quick(spec)) as link:
             phone, now = link.identity, _conditions(link)
     except HarnessError as error:
         return msgspec.structs.replace(
@@ -85,119 +73,31 @@ def probe(name: str, spec: DeviceSpec) -> Probe:
     )
 
 
-def doctor(name: str, spec: AndroidSpec, log_dir: Path) -> list[Finding]:
-    """Is this phone fit to measure on? One finding per thing looked at; `info` means that it is
-    well. Each step is done for real: what passes here passes in a run."""
-    findings: list[Finding] = []
-    emulated = False
+def unreachable(spec: DeviceSpec) -> HarnessError | None:
+    """Why a launch on this device cannot even begin, if that shows within a few seconds. A phone
+    that asks its user is not unreachable, nor one that is made for the run."""
+    if not isinstance(spec, AndroidSpec) or spec.transport == "emulated":
+        return None
     try:
-        with contextlib.closing(open_target(name, spec, log_dir)) as target:
-            phone = target.link.identity
-            emulated = phone.emulated
-            findings.append(_well("connect", f"connected to {phone.model}"))
-            findings += _check_conditions(spec, _conditions(target.link))
-            target.link.make_ready()
-            findings.append(_check_clocks(spec, target.link))
-            findings += _check_storage(target.link)
-            target.install()
-            findings.append(_well("runner", f"the runner works ({target.runner_version()})"))
+        with _connected(_quick(spec)):
+            return None
     except HarnessError as error:
-        findings.append(
-            Finding(
-                level="serious",
-                code=getattr(error, "stage", "configuration"),
-                message=error.message,
-                mend=error.mend,
-            )
-        )
-    return [*findings, _unproved(name, emulated)]
+        return None if _state(error) == "unauthorized" else error
 
 
-def _check_conditions(spec: AndroidSpec, now: Conditions) -> list[Finding]:
-    guards, findings = spec.guards, []
-    if now.thermal_status is None:
-        findings.append(
-            _doubt(
-                "thermal",
-                "the phone tells no thermal status (before Android 10)",
-                "throttling goes unseen: pause between runs",
-            )
-        )
-    elif now.thermal_status > guards.max_thermal_status:
-        findings.append(
-            _doubt("thermal", f"hot: thermal status {now.thermal_status}", "let it cool first")
-        )
-    else:
-        findings.append(_well("thermal", f"cool: thermal status {now.thermal_status}"))
-    level = now.battery_percent
-    if level is not None and level < guards.min_battery_percent:
-        findings.append(
-            _doubt("battery", f"battery at {level} %", f"charge to {guards.min_battery_percent} %")
-        )
-    elif level is not None:
-        findings.append(_well("battery", f"battery at {level} %"))
-    return findings
-
-
-def _check_clocks(spec: AndroidSpec, link: PhoneLink) -> Finding:
-    if link.fixed_performance:
-        return _well("clocks", "fixed-performance mode works")
-    if not spec.fixed_performance:
-        return _doubt("clocks", "fixed-performance mode is switched off", "fixed_performance: true")
-    return _doubt(
-        "clocks",
-        "the phone has no fixed-performance mode (Android 11 and newer, not every maker)",
-        "expect wider intervals: raise --launches",
-    )
-
-
-def _check_storage(link: PhoneLink) -> list[Finding]:
-    """Free space, and one file there and back."""
-    answer = link.shell(f"df -k {shlex.quote(link.work)}")
-    free = free_bytes(clean_df(answer.stdout))
-    with tempfile.TemporaryDirectory() as folder:
-        local = Path(folder) / "probe"
-        local.write_bytes(b"probe")
-        link.push(local, f"{link.work}/probe")
-    if link.read_file(f"{link.work}/probe") != b"probe":
-        raise StableDeviceError(
-            "storage", "a file came back changed", "try another cable or work_dir"
-        )
-    if free is None:
-        return [
-            _doubt("storage", "the phone does not tell its free space", "see that there is some")
-        ]
-    if free < LEAST_FREE_BYTES:
-        return [_doubt("storage", f"only {file_size(free)} free", "free some space on the phone")]
-    return [_well("storage", f"files arrive whole, {file_size(free)} free")]
-
-
-def _unproved(name: str, emulated: bool) -> Finding:
-    if emulated:
-        return Finding(
-            level="info",
-            code="emulated",
-            message="this phone is emulated: its numbers are this machine's",
-            mend="for numbers of a phone, connect one",
-        )
-    return Finding(
-        level="info",
-        code="unproved",
-        message=(
-            "not yet proved on a real phone by this project: the USB cable, GPU and NPU delegates, "
-            "the output of LiteRT's own benchmark_model, fixed-performance mode"
-        ),
-        mend=(
-            f"prove it with yours: python -m harness bench --quick --device {clean(name)} "
-            "--delegate cpu,gpu, then compare the log in the run's folder with the table it printed"
-        ),
+def _quick(spec: AndroidSpec) -> AndroidSpec:
+    return msgspec.structs.replace(
+        spec,
+        fixed_performance=False,
+        connect_timeout_s=min(spec.connect_timeout_s, PROBE_TIMEOUT_S),
     )
 
 
 @contextlib.contextmanager
-def _connected(name: str, spec: AndroidSpec) -> Iterator[PhoneLink]:
-    transport = plugins.load("transports", spec.transport).open_transport(spec)
-    link = PhoneLink(name, spec, transport)
+def _connected(spec: AndroidSpec) -> Iterator[PhoneLink]:
+    attendant = Attendant()
+    transport = plugins.load("transports", spec.transport).open_transport(spec, attendant)
+    link = PhoneLink(spec, transport, attendant)
     try:
         link.open()
         yield link
@@ -263,14 +163,6 @@ def _at_server() -> dict[str, str]:
     from harness.transports import adb_server
 
     try:
-        return adb_server.listed(AndroidSpec())
+        return adb_server.listed(AndroidSpec(transport="adb_server"))
     except HarnessError:  # no server runs; an entry that needs it has said so
         return {}
-
-
-def _well(code: str, message: str) -> Finding:
-    return Finding(level="info", code=code, message=message)
-
-
-def _doubt(code: str, message: str, mend: str) -> Finding:
-    return Finding(level="warning", code=code, message=message, mend=mend)

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from harness.core.attendant import Attendant
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
 from harness.emulator.phone import Phone, Profile, load_profile
@@ -31,6 +32,19 @@ def emulated(
     phone = Phone(described, faults, requires_auth=requires_auth, confirm_after_s=confirm_after_s)
     with Daemon(phone) as daemon:
         yield daemon
+
+
+class Listening(Attendant):
+    """Keeps what it is told."""
+
+    def __init__(self, said: list[str]) -> None:
+        super().__init__()
+        self._said = said
+
+    def say(self, text: str) -> None:
+        self._said.append(text)
+
+    show = say
 
 
 class AdbServer:

@@ -84,15 +84,17 @@ def _add_comparison(columns: Columns, report: Report) -> None:
 def launches(report: Report) -> Columns:
     """One row per launch, in the order of measurement of each case; the latency is the launch's
     median."""
-    from statistics import median
+    from harness.core.stats import launch_median
 
     flat = [(c, launch) for c in report.cases for launch in c.launches]
     columns = _keys(report, [c for c, _ in flat])
     columns["launch"] = [x.index for _, x in flat]
     columns["order"] = [x.order for _, x in flat]
     columns["started_at"] = [x.started_at for _, x in flat]
-    columns["iterations"] = [len(x.latency_ns) for _, x in flat]
-    columns["latency_median_ns"] = [median(x.latency_ns) if x.latency_ns else None for _, x in flat]
+    columns["iterations"] = [
+        x.latency_summary.count if x.latency_summary else len(x.latency_ns) for _, x in flat
+    ]
+    columns["latency_median_ns"] = [launch_median(x) for _, x in flat]
     for field in _LAUNCH_SCALARS:
         columns[field] = [getattr(x, field) for _, x in flat]
     for counter in dict.fromkeys(name for _, x in flat for name in x.counters):

@@ -194,9 +194,11 @@ class OpTime(Value, frozen=True):
 
 class Launch(Value, frozen=True):
     """Raw observations of one fresh process. `index` is the round (0, 1, ...) within its case,
-    `order` the place in the order of measurement on its device. What could not be observed is
-    None and `absent` maps the field's name to the reason. An executable that reports no single
-    iterations leaves `latency_ns` and `warmup_ns` empty and fills in the summaries instead."""
+    `order` the place in the order of measurement on its device. `instructions` are those of each
+    timed iteration, where they can be counted; `reference` is what the host answered to the
+    inputs of `outputs`. What could not be observed is None and `absent` maps the field's name to
+    the reason. An executable that reports no single iterations leaves `latency_ns` and `warmup_ns`
+    empty and fills in the summaries instead."""
 
     case: str
     index: int
@@ -221,7 +223,9 @@ class Launch(Value, frozen=True):
     arena_bytes: int | None = None
     clock_resolution_ns: int | None = None
     counters: dict[str, int] = {}
+    instructions: tuple[int, ...] = ()
     outputs: Outputs | None = None
+    reference: Outputs | None = None
     before: Conditions | None = None
     after: Conditions | None = None
     absent: dict[str, str] = {}
@@ -285,7 +289,8 @@ class Measurement(Value, frozen=True):
 class MetricSpec(Value, frozen=True):
     """What a metric is: its unit ("ns", "bytes", "1", "count") and which way is better.
     An `exact` metric has no sampling error and needs no interval. Only `gated` metrics are
-    compared with a baseline: each one more makes the correction for many comparisons stricter."""
+    compared with a baseline: each one more makes the correction for many comparisons stricter.
+    `max_regression` is a threshold of an exact metric's own."""
 
     name: str
     unit: str
@@ -293,11 +298,12 @@ class MetricSpec(Value, frozen=True):
     title: str
     exact: bool = False
     gated: bool = True
+    max_regression: float | None = None
 
 
 class Evidence(Value, frozen=True):
     """All that a metric or a check may look at: one case, whole. `metrics` is empty while the
-    metrics are being extracted."""
+    metrics are being extracted; `peers` are the other cases on the same device, for checks."""
 
     case: Case
     plan: Plan
@@ -306,6 +312,7 @@ class Evidence(Value, frozen=True):
     device: DeviceFacts
     metrics: dict[str, Measurement] = {}
     failure: Failure | None = None
+    peers: tuple[Evidence, ...] = ()
 
 
 # --- report ----------------------------------------------------------------------------------

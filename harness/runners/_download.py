@@ -20,10 +20,11 @@ import msgspec
 from harness.core.errors import ConfigError, HarnessError, StableDeviceError, UsageError
 from harness.core.specs import RunnerSpec
 from harness.core.text import clean
+from harness.files import cache_dir, write_atomic
 
 DEFAULT_VERSION = "2.2.0"
 URL = "https://storage.googleapis.com/litert/binaries/{version}/{platform}/benchmark_model"
-LOCK = Path("runners.lock")
+LOCK = "runners.lock"
 
 PLATFORMS = {"arm64-v8a": "android_arm64"}
 MAX_BYTES = 500_000_000
@@ -33,9 +34,15 @@ Progress = Callable[[int, int], None]
 
 
 def cache_folder() -> Path:
-    """$XDG_CACHE_HOME or ~/.cache, as everywhere."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "mobile-bench-harness" / "runners"
+    """Beside the other things that can be got again."""
+    return cache_dir() / "runners"
+
+
+def lock_file() -> Path:
+    """In the project, to be committed, where the current folder is one; else in the cache."""
+    here = Path.cwd()
+    own = (here / LOCK).exists() or (here / "devices.yaml").exists()
+    return (here if own else cache_folder()) / LOCK
 
 
 def locate(
@@ -44,7 +51,7 @@ def locate(
     progress: Progress | None = None,
     *,
     cache: Path | None = None,
-    lock: Path = LOCK,
+    lock: Path | None = None,
 ) -> Path:
     """The executable for a phone with this ABI, as a file of this machine whose SHA-256 is the
     one in the spec or the lock file. Raises HarnessErrors that say which file to put where."""
@@ -63,6 +70,7 @@ def locate(
         )
     version = spec.version or DEFAULT_VERSION
     url = (spec.url or URL).format(version=version, platform=platform)
+    lock = lock or lock_file()
     path = (cache or cache_folder()) / version / platform / "benchmark_model"
     locked = _read_lock(lock)
     expected = spec.sha256 or locked.get(url)
@@ -139,9 +147,8 @@ def _read_lock(lock: Path) -> dict[str, str]:
 
 def _write_lock(lock: Path, entries: dict[str, str]) -> None:
     text = msgspec.json.format(msgspec.json.encode(dict(sorted(entries.items()))), indent=2)
-    new = lock.with_name(lock.name + ".new")
-    new.write_bytes(text + b"\n")
-    new.replace(lock)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(lock, text + b"\n")
 
 
 def _sha256(path: Path) -> str:

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from harness.core.attendant import Attendant
 from harness.core.errors import HarnessError, StableDeviceError, TransientDeviceError
 from harness.core.specs import AndroidSpec
 from harness.core.text import clean
@@ -28,13 +28,11 @@ SDK_FIXED_PERFORMANCE = 30
 class PhoneLink:
     """A transport that is connected again when need be, a work folder, steady clocks.
 
-    `on_status` is told, line by line, what the phone is waited for; it may be replaced. The
-    folder's name is unique, so that two runs on one phone do not meet.
+    The folder's name is unique, so that two runs on one phone do not meet.
     """
 
-    def __init__(self, name: str, spec: AndroidSpec, transport: Transport) -> None:
-        self.name = name
-        self.on_status: Callable[[str], None] = self._print
+    def __init__(self, spec: AndroidSpec, transport: Transport, attendant: Attendant) -> None:
+        self.attendant = attendant
         self.work = f"{spec.work_dir.rstrip('/')}/mobile-bench-{uuid.uuid4().hex[:12]}"
         self.fixed_performance = False
         self._spec = spec
@@ -58,6 +56,7 @@ class PhoneLink:
 
     def close(self) -> None:
         """Undo everything and disconnect. Never raises; what could not be undone is said."""
+        self.attendant.stopping.clear()  # what is done from here on must be done
         try:
             self._clean_up()
         finally:
@@ -124,8 +123,8 @@ class PhoneLink:
                 left = end - time.monotonic()
                 if left <= 0:
                     raise
-                self.on_status(f"gone; plug it in again ({left:.0f} s left)")
-                time.sleep(min(POLL_S, left))
+                self.attendant.show(f"gone; plug it in again ({left:.0f} s left)")
+                self.attendant.wait(min(POLL_S, left))
         serial = clean(self.shell("getprop ro.serialno").stdout, 120)
         if self._identity and (self._identity.serial or "") != serial:
             raise StableDeviceError(
@@ -183,7 +182,7 @@ class PhoneLink:
                 if attempt == 2:
                     left = [f"the folder {self.work}"] if self._folder_made else []
                     left += ["fixed-performance mode"] if self.fixed_performance else []
-                    self.on_status(f"{' and '.join(left)} could not be undone: {error.message}")
+                    self.attendant.say(f"{' and '.join(left)} could not be undone: {error.message}")
             else:
                 return
 
@@ -198,9 +197,6 @@ class PhoneLink:
             nonlocal last
             if time.monotonic() - last >= 1:
                 last = time.monotonic()
-                self.on_status(f"{shown}: {file_size(done)} of {file_size(total)}")
+                self.attendant.show(f"{shown}: {file_size(done)} of {file_size(total)}")
 
         return show
-
-    def _print(self, line: str) -> None:
-        print(f"{self.name}: {line}", file=sys.stderr, flush=True)

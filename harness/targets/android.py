@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness import plugins
+from harness.core.attendant import Attendant
 from harness.core.errors import (
     ConfigError,
     StableDeviceError,
@@ -37,6 +38,15 @@ _SUMMARY_ONLY = "benchmark_model reports a summary, not single iterations"
 T = TypeVar("T")
 
 _NOT_SEEN = "not observable from outside the process on a phone"
+_NOT_SEEN_FIELDS = (
+    "rss_before_load_bytes",
+    "rss_after_load_bytes",
+    "rss_warm_bytes",
+    "rss_end_bytes",
+    "rss_anon_bytes",
+    "rss_file_bytes",
+    "arena_bytes",
+)
 
 # Short: it is there for its memory only.
 _MEMORY_TIMING = Timing(
@@ -44,11 +54,11 @@ _MEMORY_TIMING = Timing(
 )
 
 
-def open_target(name: str, spec: DeviceSpec, log_dir: Path) -> AndroidTarget:
-    """Connect to the phone and make it ready. Raises DeviceErrors and UsageErrors."""
+def open_target(name: str, spec: DeviceSpec, log_dir: Path, attendant: Attendant) -> AndroidTarget:
+    """Connect to the phone and learn what it is. Raises DeviceErrors and UsageErrors."""
     assert isinstance(spec, AndroidSpec)
-    transport = plugins.load("transports", spec.transport).open_transport(spec)
-    target = AndroidTarget(name, spec, transport, log_dir)
+    transport = plugins.load("transports", spec.transport).open_transport(spec, attendant)
+    target = AndroidTarget(name, spec, transport, log_dir, attendant)
     try:
         target.open()
     except BaseException:
@@ -60,24 +70,23 @@ def open_target(name: str, spec: DeviceSpec, log_dir: Path) -> AndroidTarget:
 class AndroidTarget:
     """See the module."""
 
-    def __init__(self, name: str, spec: AndroidSpec, transport: Transport, log_dir: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        spec: AndroidSpec,
+        transport: Transport,
+        log_dir: Path,
+        attendant: Attendant,
+    ) -> None:
         self.name = name
         self._spec = spec
-        self.link = PhoneLink(name, spec, transport)
+        self._attendant = attendant
+        self.link = PhoneLink(spec, transport, attendant)
         self._log = log_dir / f"{_file_name(name)}.log"
         self._mask: str | None = None
         self._runner: str | None = None
         self._dialect: runner.Dialect = "A"
         self._inputs: dict[str, Path] = {}
-
-    @property
-    def on_status(self) -> Callable[[str], None]:
-        """Told, line by line, what the phone is doing; may be replaced."""
-        return self.link.on_status
-
-    @on_status.setter
-    def on_status(self, report: Callable[[str], None]) -> None:
-        self.link.on_status = report
 
     # --- the seam ---
 
@@ -141,7 +150,7 @@ class AndroidTarget:
         try:
             return work()
         except TransientDeviceError as error:
-            self.on_status(f"{error.message}; waiting for the phone")
+            self._attendant.say(f"{error.message}; waiting for the phone")
             self.link.recover()
             return work()
 
@@ -209,14 +218,12 @@ class AndroidTarget:
             if not self._too_hot(after):
                 break
             if attempt == 1:
-                self.on_status("became hot during the launch, which is measured again")
+                self._attendant.say("became hot during the launch, which is measured again")
                 notes.append(_repeated(after))
         else:
             notes = [_throttled(after)]
         absent = dict.fromkeys(("latency_ns", "warmup_ns"), _SUMMARY_ONLY)
-        absent |= dict.fromkeys(
-            ("rss_before_load_bytes", "rss_after_load_bytes", "arena_bytes"), _NOT_SEEN
-        )
+        absent |= dict.fromkeys(_NOT_SEEN_FIELDS, _NOT_SEEN)
         if after.thermal_status is None:
             notes.append(_no_thermal_status())
         peak, pss = self._memory(case, artifact) if index == 0 else (None, None)
@@ -337,8 +344,10 @@ class AndroidTarget:
                     f"{guards.cooldown_s:g} s",
                     "let it cool off the charger, or raise guards.cooldown_s in devices.yaml",
                 )
-            self.on_status(f"hot (thermal status {now.thermal_status}), cooling, {left:.0f} s left")
-            time.sleep(min(POLL_S, left))
+            self._attendant.show(
+                f"hot (thermal status {now.thermal_status}), cooling, {left:.0f} s left"
+            )
+            self._attendant.wait(min(POLL_S, left))
 
     # --- files ---
 

@@ -1,8 +1,9 @@
 """The byte pipe to a phone; one file each.
 
-A transport module offers `open_transport(spec: AndroidSpec) -> Transport`, which does not connect
-yet. All raise TransientDeviceError and StableDeviceError only, and UsageError where devices.yaml
-does not say which phone is meant or a package is missing.
+A transport module offers `open_transport(spec: AndroidSpec, attendant: Attendant) -> Transport`,
+which does not connect yet, but raises UsageError where a package is missing. All else raises
+TransientDeviceError and StableDeviceError only, and UsageError where devices.yaml does not say
+which phone is meant.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Transport(Protocol):
     connected again."""
 
     def connect(self) -> None:
-        """Connect and authenticate; announces on standard error when the phone asks its user."""
+        """Connect and authenticate; tells the attendant when the phone asks its user."""
 
     def close(self) -> None:
         """Never raises."""

@@ -8,10 +8,10 @@ pipes of ours, because its own TCP transport loses data on real networks: it ign
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
+from harness.core.attendant import Attendant
 from harness.core.errors import StableDeviceError, TransientDeviceError
 from harness.transports import _keys
 from harness.transports._base import AdbTransport
@@ -33,13 +33,11 @@ MAX_PAYLOAD = 1 << 20
 CONFIRM = "unlock the phone and allow USB debugging for this computer, then run again"
 
 
-def announce(name: str, timeout_s: float) -> None:
-    """Say that the phone's user is asked for leave."""
-    print(
-        f"{name}: the phone asks whether to allow this computer; unlock it and tap Allow "
-        f"(waiting {timeout_s:g} s)",
-        file=sys.stderr,
-        flush=True,
+def asks_leave(timeout_s: float) -> str:
+    """What to say while the phone's user is asked."""
+    return (
+        "the phone asks whether to allow this computer; unlock it and tap Allow "
+        f"(waiting {timeout_s:g} s)"
     )
 
 
@@ -88,9 +86,9 @@ class Allowance:
 class AdbShellTransport(AdbTransport):
     """Connects through a pipe that `_make_pipe` gives."""
 
-    def __init__(self, name: str, connect_timeout_s: float) -> None:
+    def __init__(self, connect_timeout_s: float, attendant: Attendant) -> None:
         super().__init__()
-        self._name = name
+        self._attendant = attendant
         self._connect_timeout_s = connect_timeout_s
         self._device: AdbDevice | None = None
         self._pipe: Pipe | None = None
@@ -109,7 +107,7 @@ class AdbShellTransport(AdbTransport):
         def ask(_: object) -> None:
             nonlocal asked
             asked = True
-            announce(self._name, self._connect_timeout_s)
+            self._attendant.say(asks_leave(self._connect_timeout_s))
             pipe.deadline.extend(self._connect_timeout_s)
 
         timeout = self._connect_timeout_s

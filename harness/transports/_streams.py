@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
+from harness.core.attendant import Attendant
 from harness.core.errors import StableDeviceError, TransientDeviceError
 
 # A phone that says more than this in answer to one command is broken or hostile.
 MAX_OUTPUT_BYTES = 16 * 2**20
+
+POLL_S = 0.5
 
 REPLUG = "check the cable, then run again; `python -m harness devices` shows what is reachable"
 
@@ -38,9 +41,10 @@ class Refused(Exception):
 
 
 class Deadline:
-    """A moment until which a call may last."""
+    """A moment until which a call may last, unless the attendant wants it to stop before."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, attendant: Attendant | None = None) -> None:
+        self._attendant = attendant or Attendant()
         self.extend(seconds)
 
     def extend(self, seconds: float) -> None:
@@ -49,11 +53,17 @@ class Deadline:
         self._end = time.monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds left, more than zero; raises TransientDeviceError when there are none."""
+        """Seconds left, more than zero; raises TransientDeviceError when there are none, and
+        KeyboardInterrupt when it is to stop."""
+        self._attendant.check()
         left = self._end - time.monotonic()
         if left <= 0:
             raise self.passed()
         return left
+
+    def slice(self) -> float:
+        """How long to wait before asking again whether to go on."""
+        return min(self.left(), POLL_S)
 
     def passed(self) -> TransientDeviceError:
         """The error for a phone that took too long."""

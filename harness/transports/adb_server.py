@@ -9,12 +9,14 @@ import select
 import socket
 import time
 from collections.abc import Iterator
+from types import ModuleType
 from typing import TYPE_CHECKING
 
+from harness.core.attendant import Attendant
 from harness.core.errors import HarnessError, TransientDeviceError, UsageError
 from harness.core.specs import AndroidSpec
 from harness.core.text import clean
-from harness.transports._adb_shell import announce, not_allowed
+from harness.transports._adb_shell import asks_leave, not_allowed
 from harness.transports._base import AdbTransport
 from harness.transports._streams import REPLUG, Deadline, Refused, Stream, cut_off
 from harness.transports.adb_tcp import split_address
@@ -29,9 +31,9 @@ DEFAULT_PORT = 5037
 class ServerStream:
     """The server hands us a plain socket to the service."""
 
-    def __init__(self, sock: socket.socket, timeout_s: float) -> None:
+    def __init__(self, sock: socket.socket, timeout_s: float, attendant: Attendant) -> None:
         self._socket = sock
-        self._deadline = Deadline(timeout_s)
+        self._deadline = Deadline(timeout_s, attendant)
 
     def extend(self, seconds: float) -> None:
         """See Stream."""
@@ -47,9 +49,10 @@ class ServerStream:
 
     def receive(self) -> bytes:
         """See Stream."""
-        self._socket.settimeout(self._deadline.left())
-        with self._translated():
-            return self._socket.recv(1 << 20)
+        while True:
+            self._socket.settimeout(self._deadline.slice())
+            with self._translated(), contextlib.suppress(TimeoutError):
+                return self._socket.recv(1 << 20)
 
     def pending(self) -> bool:
         """See Stream."""
@@ -73,8 +76,9 @@ class ServerStream:
 class AdbServer(AdbTransport):
     """See the module."""
 
-    def __init__(self, spec: AndroidSpec) -> None:
+    def __init__(self, spec: AndroidSpec, attendant: Attendant) -> None:
         super().__init__()
+        self._attendant = attendant
         self._host, self._port = _server(spec)
         self._serial = spec.serial
         self._address = spec.address
@@ -85,7 +89,7 @@ class AdbServer(AdbTransport):
         """See Transport. The server has the key; a phone that asks its user shows up here as
         `unauthorized`."""
         client = make_client(self._host, self._port, self._timeout_s)
-        deadline = Deadline(self._timeout_s)
+        deadline = Deadline(self._timeout_s, self._attendant)
         announced = False
         with translated_errors():
             if self._address:
@@ -97,7 +101,7 @@ class AdbServer(AdbTransport):
                     return
                 if state == "unauthorized" and not announced:
                     announced = True
-                    announce(serial, self._timeout_s)
+                    self._attendant.say(asks_leave(self._timeout_s))
                 try:
                     time.sleep(min(0.2, deadline.left()))
                 except TransientDeviceError:
@@ -133,7 +137,7 @@ class AdbServer(AdbTransport):
             except BaseException:
                 connection.close()
                 raise
-        return ServerStream(connection.conn, timeout_s)
+        return ServerStream(connection.conn, timeout_s, self._attendant)
 
     def _choose(self, client: AdbClient) -> tuple[str, str]:
         """Serial and state of the phone that is meant; raises UsageError if there are several."""
@@ -148,28 +152,36 @@ class AdbServer(AdbTransport):
         return serial, states[serial]
 
 
-def open_transport(spec: AndroidSpec) -> AdbServer:
+def open_transport(spec: AndroidSpec, attendant: Attendant) -> AdbServer:
     """`serial` is needed only with several phones; with `address` the server is told to connect."""
-    return AdbServer(spec)
+    _adbutils()
+    return AdbServer(spec, attendant)
 
 
 def make_client(host: str, port: int, timeout_s: float) -> AdbClient:
     """adbutils' client of a server that is running; it is never started here, because adbutils
     would do so with an adb of its own and on another port."""
-    try:
-        from adbutils import AdbClient
-    except ImportError:
-        raise UsageError(
-            "transport adb_server needs the package adbutils",
-            "pip install 'mobile-bench-harness[adb-server]'",
-        ) from None
+    adbutils = _adbutils()
     try:
         socket.create_connection((host, port), timeout=min(timeout_s, 5)).close()
     except OSError:
         raise TransientDeviceError(
             "connect", f"no adb server answers at {host}:{port}", "start it: adb start-server"
         ) from None
-    return AdbClient(host, port, socket_timeout=timeout_s)
+    client: AdbClient = adbutils.AdbClient(host, port, socket_timeout=timeout_s)
+    return client
+
+
+def _adbutils() -> ModuleType:
+    try:
+        import adbutils
+    except ImportError:
+        raise UsageError(
+            "transport adb_server needs the package adbutils",
+            "pip install 'mobile-bench-harness[adb-server]'",
+        ) from None
+    module: ModuleType = adbutils
+    return module
 
 
 def listed(spec: AndroidSpec) -> dict[str, str]:

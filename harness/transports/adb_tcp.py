@@ -8,6 +8,7 @@ import socket
 
 from adb_shell.transport.base_transport import BaseTransport
 
+from harness.core.attendant import Attendant
 from harness.core.errors import ConfigError, TransientDeviceError
 from harness.core.specs import AndroidSpec
 from harness.transports._adb_shell import AdbShellTransport, Allowance
@@ -19,8 +20,8 @@ DEFAULT_PORT = 5555
 class TcpPipe(BaseTransport):  # type: ignore[misc]
     """A socket that sends all or raises, and for which the end of the connection is an error."""
 
-    def __init__(self, host: str, port: int, timeout_s: float) -> None:
-        self.deadline = Deadline(timeout_s)
+    def __init__(self, host: str, port: int, timeout_s: float, attendant: Attendant) -> None:
+        self.deadline = Deadline(timeout_s, attendant)
         self._host = host
         self._port = port
         self._socket: socket.socket | None = None
@@ -49,12 +50,14 @@ class TcpPipe(BaseTransport):  # type: ignore[misc]
         """At least one byte, at most `numbytes`."""
         if self._socket is None:
             raise cut_off()
-        self._socket.settimeout(self.deadline.left())
         self._allowance.check(numbytes)
-        try:
-            data = self._socket.recv(numbytes)
-        except TimeoutError:
-            raise self.deadline.passed() from None
+        while True:
+            self._socket.settimeout(self.deadline.slice())
+            try:
+                data = self._socket.recv(numbytes)
+                break
+            except TimeoutError:
+                continue
         if not data:
             raise cut_off()
         self._allowance.spend(len(data))
@@ -76,19 +79,22 @@ class TcpPipe(BaseTransport):  # type: ignore[misc]
 class AdbTcp(AdbShellTransport):
     """See the module."""
 
-    def __init__(self, host: str, port: int, connect_timeout_s: float) -> None:
-        super().__init__(f"{host}:{port}", connect_timeout_s)
+    def __init__(
+        self, host: str, port: int, connect_timeout_s: float, attendant: Attendant
+    ) -> None:
+        super().__init__(connect_timeout_s, attendant)
         self._address = (host, port)
 
     def _make_pipe(self) -> TcpPipe:
-        return TcpPipe(*self._address, self._connect_timeout_s)
+        return TcpPipe(*self._address, self._connect_timeout_s, self._attendant)
 
 
-def open_transport(spec: AndroidSpec) -> AdbTcp:
+def open_transport(spec: AndroidSpec, attendant: Attendant) -> AdbTcp:
     """Needs `address` in devices.yaml."""
     if not spec.address:
         raise ConfigError("transport adb_tcp needs an address", "add `address: 192.168.0.20:5555`")
-    return AdbTcp(*split_address(spec.address, DEFAULT_PORT), spec.connect_timeout_s)
+    address = split_address(spec.address, DEFAULT_PORT)
+    return AdbTcp(*address, spec.connect_timeout_s, attendant)
 
 
 def split_address(address: str, default_port: int) -> tuple[str, int]:

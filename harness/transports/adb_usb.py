@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from adb_shell.transport.base_transport import BaseTransport
 
+from harness.core.attendant import Attendant
 from harness.core.errors import StableDeviceError, TransientDeviceError, UsageError
 from harness.core.specs import AndroidSpec
 from harness.core.text import clean
@@ -21,14 +22,15 @@ NO_PHONE = (
     "that carries data"
 )
 BUSY = "end the adb server with `adb kill-server`, or use `transport: adb_server`"
+HEADER_BYTES = 24
 NO_ACCESS = "install the udev rules of your system for Android (package android-sdk-platform-tools)"
 
 
 class UsbPipe(BaseTransport):  # type: ignore[misc]
     """adb-shell's USB transport with our deadline; a short write goes on until all is sent."""
 
-    def __init__(self, usb: UsbTransport, timeout_s: float) -> None:
-        self.deadline = Deadline(timeout_s)
+    def __init__(self, usb: UsbTransport, timeout_s: float, attendant: Attendant) -> None:
+        self.deadline = Deadline(timeout_s, attendant)
         self._usb = usb
         self._allowance = Allowance()
 
@@ -52,12 +54,26 @@ class UsbPipe(BaseTransport):  # type: ignore[misc]
 
     def bulk_read(self, numbytes: int, transport_timeout_s: float | None) -> bytes:
         """At least one byte, at most `numbytes`."""
+        import usb1
+        from adb_shell.exceptions import UsbReadFailedError
+
         self._allowance.check(numbytes)
-        data = bytes(self._usb.bulk_read(numbytes, self.deadline.left()))
+        data = b""
+        while not data and (wait := self._patience(numbytes)):
+            try:
+                data = bytes(self._usb.bulk_read(numbytes, wait))
+                break
+            except UsbReadFailedError as error:
+                if not isinstance(error.usb_error, usb1.USBErrorTimeout):
+                    raise
         if not data:
             raise cut_off()
         self._allowance.spend(len(data))
         return data
+
+    def _patience(self, numbytes: int) -> float:
+        """Between packets one may look up now and then; inside of one nothing may be cut."""
+        return self.deadline.slice() if numbytes == HEADER_BYTES else self.deadline.left()
 
     def bulk_write(self, data: bytes, transport_timeout_s: float | None) -> int:
         """All of `data`."""
@@ -74,8 +90,8 @@ class UsbPipe(BaseTransport):  # type: ignore[misc]
 class AdbUsb(AdbShellTransport):
     """See the module."""
 
-    def __init__(self, serial: str | None, connect_timeout_s: float) -> None:
-        super().__init__(serial or "the phone", connect_timeout_s)
+    def __init__(self, serial: str | None, connect_timeout_s: float, attendant: Attendant) -> None:
+        super().__init__(connect_timeout_s, attendant)
         self._serial = serial
 
     def _make_pipe(self) -> UsbPipe:
@@ -89,16 +105,25 @@ class AdbUsb(AdbShellTransport):
             raise several([serial_of(p) for p in phones])
         # A phone that is plugged in again later must be the same one.
         self._serial = serial_of(phones[0])
-        return UsbPipe(phones[0], self._connect_timeout_s)
+        return UsbPipe(phones[0], self._connect_timeout_s, self._attendant)
 
 
-def open_transport(spec: AndroidSpec) -> AdbUsb:
+def open_transport(spec: AndroidSpec, attendant: Attendant) -> AdbUsb:
     """`serial` is needed only with several phones on USB."""
-    return AdbUsb(spec.serial, spec.connect_timeout_s)
+    _usb_transport()
+    return AdbUsb(spec.serial, spec.connect_timeout_s, attendant)
 
 
 def plugged_in() -> list[Any]:
     """The phones on USB with debugging switched on. Raises UsageError without the package."""
+    transport = _usb_transport()
+    try:
+        return list(transport.find_all_adb_devices())
+    except Exception as error:  # libusb's errors differ from system to system
+        raise TransientDeviceError("connect", f"USB: {clean(str(error))}", NO_PHONE) from None
+
+
+def _usb_transport() -> Any:
     try:
         from adb_shell.transport.usb_transport import UsbTransport
     except (ImportError, OSError):
@@ -106,10 +131,7 @@ def plugged_in() -> list[Any]:
             "transport adb_usb needs the package libusb1",
             "pip install 'mobile-bench-harness[usb]', or use `transport: adb_server`",
         ) from None
-    try:
-        return list(UsbTransport.find_all_adb_devices())
-    except Exception as error:  # libusb's errors differ from system to system
-        raise TransientDeviceError("connect", f"USB: {clean(str(error))}", NO_PHONE) from None
+    return UsbTransport
 
 
 def serial_of(phone: Any) -> str:

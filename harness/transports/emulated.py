@@ -7,6 +7,7 @@ import select
 import subprocess
 import sys
 
+from harness.core.attendant import Attendant
 from harness.core.errors import ConfigError
 from harness.core.specs import AndroidSpec
 from harness.core.text import clean
@@ -16,8 +17,8 @@ from harness.transports.adb_tcp import AdbTcp, split_address
 class Emulated(AdbTcp):
     """An AdbTcp whose phone is a child process; it outlives a reconnection, and ends at close."""
 
-    def __init__(self, spec: AndroidSpec) -> None:
-        super().__init__("127.0.0.1", 1, spec.connect_timeout_s)
+    def __init__(self, spec: AndroidSpec, attendant: Attendant) -> None:
+        super().__init__("127.0.0.1", 1, spec.connect_timeout_s, attendant)
         self._spec = spec
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -52,7 +53,7 @@ class Emulated(AdbTcp):
         for fault in self._spec.faults:
             arguments += ["--fault", fault]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "harness.emulator", *arguments],
+            [sys.executable, "-m", "harness", "emulate", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -69,11 +70,11 @@ class Emulated(AdbTcp):
         return split_address(line.decode().strip(), 0)
 
 
-def open_transport(spec: AndroidSpec) -> Emulated:
+def open_transport(spec: AndroidSpec, attendant: Attendant) -> Emulated:
     """`profile` and `faults` of devices.yaml say which phone, and what is wrong with it."""
     if spec.address:
         raise ConfigError(
             "transport emulated starts a phone of its own and takes no address",
             "for one that is running, use `transport: adb_tcp`",
         )
-    return Emulated(spec)
+    return Emulated(spec, attendant)

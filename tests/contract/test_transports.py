@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.attendant import Attendant
 from harness.core.errors import (
     DeviceError,
     StableDeviceError,
@@ -23,7 +24,7 @@ from harness.core.specs import AndroidSpec
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
 from harness.transports import Transport, adb_server, adb_tcp
-from tests.phones import AdbServer, adb_home, emulated
+from tests.phones import AdbServer, Listening, adb_home, emulated
 from tests.phones import adb_server as start_adb_server
 
 __all__ = ["adb_home"]
@@ -58,14 +59,21 @@ def opener(kind: str, adb_home: Path) -> Iterator[Opener]:
         if kind == "adb_server":
             server = stack.enter_context(start_adb_server(adb_home))
 
-        def open_to(phone: Daemon, timeout_s: float = 10, connect: bool = True) -> Transport:
+        def open_to(
+            phone: Daemon,
+            timeout_s: float = 10,
+            connect: bool = True,
+            attendant: Attendant | None = None,
+        ) -> Transport:
             spec = AndroidSpec(
                 transport=kind,
                 address=phone.address,
                 connect_timeout_s=timeout_s,
                 adb_server=f"127.0.0.1:{server.port}" if server else None,
             )
-            transport: Transport = (adb_server if server else adb_tcp).open_transport(spec)
+            transport: Transport = (adb_server if server else adb_tcp).open_transport(
+                spec, attendant or Attendant()
+            )
             stack.callback(transport.close)
             if connect:
                 transport.connect()
@@ -254,12 +262,14 @@ def test_a_refused_key(opener: Opener, kind: str) -> None:
 
 
 def test_the_user_is_told_to_look_at_the_phone(
-    opener: Opener, capfd: pytest.CaptureFixture[str]
+    opener: Opener,
 ) -> None:
+    said: list[str] = []
     with emulated(confirm_after_s=1.0) as phone:
-        transport = opener(phone)
+        transport = opener(phone, attendant=Listening(said))
         assert transport.shell("echo in", 10).stdout == b"in\n"
-    assert "tap Allow" in capfd.readouterr().err
+    assert len(said) == 1
+    assert "tap Allow" in said[0]
 
 
 def test_nobody_at_the_address(opener: Opener) -> None:
@@ -320,7 +330,8 @@ def test_two_phones_and_no_serial(adb_home: Path) -> None:
         server.connect(one.address)
         server.connect(two.address)
         transport = adb_server.open_transport(
-            AndroidSpec(transport="adb_server", adb_server=f"127.0.0.1:{server.port}")
+            AndroidSpec(transport="adb_server", adb_server=f"127.0.0.1:{server.port}"),
+            Attendant(),
         )
         with pytest.raises(UsageError) as caught:
             transport.connect()
@@ -332,7 +343,7 @@ def test_a_new_key_is_the_users_own_and_nobody_else_can_read_it(adb_home: Path) 
     with emulated() as phone:
         spec = AndroidSpec(transport="adb_tcp", address=phone.address)
         for _ in range(2):
-            transport = adb_tcp.open_transport(spec)
+            transport = adb_tcp.open_transport(spec, Attendant())
             transport.connect()
             transport.close()
         keys = (phone.phone.root / "data/misc/adb/adb_keys").read_bytes().splitlines()

@@ -17,8 +17,8 @@ import pytest
 from harness import store
 
 ROOT = Path(__file__).parents[2]
-TINY = ROOT / "tests/data/models/tiny_float32.tflite"
-TINY_INT8 = ROOT / "tests/data/models/tiny_int8.tflite"
+MODELS = ROOT / "tests/data/models"
+TINY, TINY_INT8 = MODELS / "tiny_float32.tflite", MODELS / "tiny_int8.tflite"
 
 ONE_VARIANT = """
 variants:
@@ -123,6 +123,20 @@ def test_init_makes_a_project_that_works_outside_the_checkout(tmp_path: Path) ->
     assert "unknown variant" in listed.stderr
 
 
+def test_one_of_several_signatures_and_an_open_batch_are_measured(tmp_path: Path) -> None:
+    few = ("--launches", "1", "--iterations", "3", "--json", "r.json")
+    two = MODELS / "two_signatures.tflite"
+    for signature in ("encode", "decode"):
+        done = harness("bench", two, "--signature", signature, *few, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        report = store.read_report(tmp_path / "r.json")
+        assert report.artifacts[0].signature == signature
+        assert len(report.cases[0].launches[0].latency_ns) == 3
+    done = harness("bench", MODELS / "open_batch.tflite", *few, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "open-batch" in done.stdout
+
+
 AWKWARD = ["a b.tflite", "it's;$(touch owned).tflite", 'q"uote.tflite', "grün-模型.tflite"]
 
 
@@ -135,7 +149,7 @@ def test_an_awkward_file_name_just_works(tmp_path: Path, name: str) -> None:
     assert not (tmp_path / "owned").exists()
 
 
-WRONG: dict[str, tuple[Sequence[str], str]] = {
+WRONG: dict[str, tuple[Sequence[str | Path], str]] = {
     "unknown variant": (["mobilenet-int9"], "did you mean 'mobilenet-int8'"),
     "unknown device": (["--device", "pixle"], "unknown device 'pixle'"),
     "no threads": (["--threads", "0"], "'0' is not a whole number of at least 1"),
@@ -153,6 +167,10 @@ WRONG: dict[str, tuple[Sequence[str], str]] = {
     "text file": (["text.tflite"], "text.tflite"),
     "truncated file": (["cut.tflite"], "cut.tflite"),
     "directory": (["dir.tflite"], "dir.tflite"),
+    "dynamic shape": ([MODELS / "dynamic.tflite"], "convert the model with a fixed shape"),
+    "string input": ([MODELS / "strings.tflite"], "takes strings"),
+    "several signatures": ([MODELS / "two_signatures.tflite"], "--signature NAME"),
+    "unknown signature": ([TINY, "--signature", "encode"], "it has serving_default"),
     "unwritable output": (["x.tflite", "--out", "text.tflite/reports"], "cannot write"),
     "json into nowhere": (["x.tflite", "--json", "no/such/r.json"], "cannot write no/such"),
     "no such run": (["--resume", "2001"], "there is no run"),
@@ -212,6 +230,36 @@ def test_an_interpreter_without_the_runtime_is_told_before_measuring(tmp_path: P
     done = harness("bench", TINY, cwd=tmp_path)
     assert done.returncode == 2
     assert "runtime litert is not installed in ./bare-python" in done.stderr
+
+
+@pytest.mark.needs("unshare")
+def test_a_disk_that_fills_up_loses_nothing_saved_and_resume_finishes(tmp_path: Path) -> None:
+    # A disk of 160 KiB of its own, in a mount namespace that ends with the command.
+    script = (
+        "mkdir out && mount -t tmpfs -o size=160k none out && "
+        '"$0" -m harness bench "$1" --launches 40 --quick --out out; echo "status $?"; '
+        "cp -r out/. kept"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "--map-root-user", "sh", "-c", script, sys.executable, TINY],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "status 2" in done.stdout, done.stderr
+    (line,) = [x for x in done.stderr.splitlines() if x.startswith("error: ")]
+    assert "No space left on device; free some space, then" in line
+    assert "Traceback" not in done.stderr
+    (run,) = (tmp_path / "kept").iterdir()
+    saved = store.read_journal(run / store.JOURNAL).launches
+    assert 0 < len(saved) < 40
+    resumed = harness("bench", "--resume", run, cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    launches = store.read_report(run).cases[0].launches
+    assert launches[: len(saved)] == saved
+    assert len(launches) == 40
 
 
 def test_ctrl_c_writes_the_report_exits_130_and_resume_finishes(tmp_path: Path) -> None:

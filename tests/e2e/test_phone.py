@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from harness.core.attendant import Attendant
 from harness.core.errors import (
     EXIT_MEASUREMENT,
     EXIT_USAGE,
@@ -30,7 +31,7 @@ from harness.core.types import Artifact, Case, Launch, Timing
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
 from harness.targets.android import AndroidTarget, open_target
-from tests.phones import adb_home, emulated
+from tests.phones import Listening, adb_home, emulated
 
 __all__ = ["adb_home"]
 
@@ -71,8 +72,8 @@ class Bench:
             **changes,
         )
         self.log_dir = tmp_path / "logs"
-        self.target: AndroidTarget = open_target("phone", self.spec, self.log_dir)
-        self.target.on_status = self.said.append
+        attendant = Listening(self.said)
+        self.target: AndroidTarget = open_target("phone", self.spec, self.log_dir, attendant)
 
     def launch(self, index: int = 1, delegate: str = "cpu") -> Launch:
         self.target.prepare(artifact(), Path("unused.npz"))
@@ -328,13 +329,13 @@ def test_throttling_makes_it_slower_and_is_seen(tmp_path: Path) -> None:
 def test_nobody_at_the_address(tmp_path: Path) -> None:
     spec = AndroidSpec(transport="adb_tcp", address="127.0.0.1:1", connect_timeout_s=3)
     with pytest.raises(TransientDeviceError) as caught:
-        open_target("pixel-wifi", spec, tmp_path)
+        open_target("pixel-wifi", spec, tmp_path, Attendant())
     assert "emulate" in one_line(caught.value)
 
 
 def test_no_phone_on_usb(tmp_path: Path) -> None:
     with pytest.raises(HarnessError) as caught:
-        open_target("pixel", AndroidSpec(), tmp_path)
+        open_target("pixel", AndroidSpec(), tmp_path, Attendant())
     assert "USB debugging" in caught.value.mend or "[usb]" in caught.value.mend
     assert caught.value.exit_code in (EXIT_MEASUREMENT, EXIT_USAGE)
 

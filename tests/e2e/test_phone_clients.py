@@ -195,6 +195,7 @@ def test_50_mb_at_mtu_1500_where_adb_shells_own_transport_fails(tmp_path: Path) 
             """
             import hashlib, os, pathlib, sys
             from adb_shell.adb_device import AdbDeviceTcp
+            from harness.core.attendant import Attendant
             from harness.core.specs import AndroidSpec
             from harness.transports import adb_tcp
             from tests.phones import emulated
@@ -202,7 +203,9 @@ def test_50_mb_at_mtu_1500_where_adb_shells_own_transport_fails(tmp_path: Path) 
             local = pathlib.Path(sys.argv[1]) / "big"
             local.write_bytes(os.urandom(50_000_000))
             with emulated(requires_auth=False) as phone:
-                transport = adb_tcp.open_transport(AndroidSpec(address=phone.address))
+                transport = adb_tcp.open_transport(
+                    AndroidSpec(address=phone.address), Attendant()
+                )
                 transport.connect()
                 transport.push(local, "/data/local/tmp/big")
                 transport.close()

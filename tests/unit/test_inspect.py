@@ -15,7 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from flatbuffers import Builder
 
-from harness.build.inspect import inspect
+from harness.build.inspect import inspect, inspect_cached
 from harness.core.errors import UsageError
 from harness.core.types import Artifact, TensorInfo
 
@@ -270,7 +270,7 @@ def test_a_choice_of_signatures_is_the_users() -> None:
 
 
 def test_inputs_that_cannot_be_made_are_refused(tmp_path: Path) -> None:
-    assert "[-1, 4]" in refused(MODELS / "dynamic.tflite")
+    assert "[1, -1, -1, 1]" in refused(MODELS / "dynamic.tflite")
     assert "takes strings" in refused(MODELS / "strings.tflite")
 
     def reshaped(*shape: int) -> str:
@@ -287,6 +287,27 @@ def test_inputs_that_cannot_be_made_are_refused(tmp_path: Path) -> None:
         model.subgraphs[0].inputs, model.signatureDefs = [], []
 
     assert "has no inputs" in refused(edited(TINY, tmp_path / "a.tflite", without_inputs))
+
+
+def test_an_open_batch_is_measured_as_one_and_said() -> None:
+    artifact = inspect(MODELS / "open_batch.tflite", variant="a")
+    assert artifact.inputs[0].shape == (1, 4)
+    assert [finding.code for finding in artifact.findings] == ["open-batch"]
+    assert inspect(TINY, variant="a").findings == ()
+
+
+def test_what_was_inspected_once_is_remembered_by_content(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.tflite", tmp_path / "b.tflite"
+    first.write_bytes(TINY.read_bytes())
+    second.write_bytes(TINY_INT8.read_bytes())
+    cache = tmp_path / "cache"
+    known = inspect_cached(first, cache, variant="a")
+    assert known == inspect(first, variant="a")
+    (kept,) = cache.rglob("*.json")
+    kept.write_bytes(kept.read_bytes().replace(b'"sparsity":', b'"sparsity":0.123456,"x":'))
+    assert inspect_cached(first, cache, variant="a") == known, "a damaged memory is not trusted"
+    second.replace(first)
+    assert inspect_cached(first, cache, variant="b") == inspect(first, variant="b")
 
 
 @pytest.mark.parametrize("source", [TINY, TINY_INT8, TWO])
