@@ -71,6 +71,7 @@ _IMPORTANCE = {
     "peak_rss": 5,
     "accuracy": 6,
     "instructions": 7,
+    "instructions_per_mac": 8,
     "faster": 8,
     "smaller": 9,
     "latency_p90": 10,
@@ -109,6 +110,9 @@ def columns_of(report: Report, rows: list[view.Row], *, wide: bool, words: bool)
         if all(view.point(r.case, metric) is None for r in rows):
             continue
         made.append(_metric(metric, rows, interval=wide or metric in ("latency", "accuracy")))
+        if metric == "instructions" and any(r.artifact and r.artifact.macs for r in rows):
+            cells = [plain(t) for t in _aligned([view.macs_in_millions(r) for r in rows])]
+            made.append(Column("macs", ("MACs", "million"), cells, 8, right=True))
         if metric in ("size", "latency"):
             made.append(_bars(metric, rows))
         if metric == "latency":
