@@ -25,9 +25,11 @@ from harness.core.types import (
     DeviceFacts,
     Failure,
     Finding,
+    LatencySummary,
     Launch,
     LayerSize,
     Measurement,
+    OpTime,
     Plan,
     Report,
     Stopped,
@@ -418,6 +420,7 @@ def counted() -> Report:
                     **kept,
                     "latency": absent,
                     "instructions": exact("count", 63_468_657 + 9_000_000 * number),
+                    "instructions_per_mac": exact("1", 0.212 + 0.03 * number),
                 },
                 launches=tuple(
                     replace(x, latency_ns=(), counters={"instructions": 63_468_657})
@@ -490,6 +493,30 @@ def compared() -> Report:
     return gate.compared(make(launches=11), baseline, 0.05)
 
 
+def summarized() -> Report:
+    """A phone whose executable tells no single iterations, but which operators took how long."""
+    report = make(devices=(replace(host("pixel"), kind="android", model="Pixel 8"),))
+    ops = tuple(
+        OpTime(name=f"model/conv{i}", op="CONV_2D", mean_ns=900_000 // (i + 1), share=0.3 / (i + 1))
+        for i in range(14)
+    )
+
+    def summary(launch: Launch) -> Launch:
+        values = sorted(launch.latency_ns)
+        told = LatencySummary(
+            count=len(values),
+            median_ns=values[len(values) // 2],
+            p5_ns=values[0],
+            max_ns=values[-1],
+        )
+        return replace(launch, latency_ns=(), warmup_ns=(), latency_summary=told, op_times=ops)
+
+    cases = tuple(
+        replace(case, launches=tuple(map(summary, case.launches))) for case in report.cases
+    )
+    return replace(report, cases=cases)
+
+
 def empty() -> Report:
     """No case at all."""
     return make({})
@@ -511,6 +538,7 @@ REPORTS: dict[str, Callable[[], Report]] = {
         one_launch,
         emulated,
         counted,
+        summarized,
         interrupted,
         empty,
     )
