@@ -194,8 +194,9 @@ def _gzip_bytes(data: bytes) -> int:
 
 @dataclass
 class _Contents:
-    """Operators and constants, added up. A constant that several operators or subgraphs share is
-    stored once and belongs to the first."""
+    """Operators and constants, added up. What is stored once is counted once and belongs to the
+    first operator that uses it: signatures share weights, and converters store equal constants
+    such as the zero biases of an untrained model once."""
 
     ops: Counter[str] = field(default_factory=Counter)
     weight_bytes: Counter[str] = field(default_factory=Counter)

@@ -211,6 +211,8 @@ def _with_interval(
         note = f"the interval crosses the threshold of {units.percent(gate.threshold)}"
     if side == "undecided" and isinstance(ratio, Ratio):
         more = gate.more(estimate, tests)
+        if more is not None and not gate.below <= estimate.point <= gate.above:
+            more = max(more, ratio.least_n(error / tests) - estimate.n)
     worse, better = p_values if m.spec.direction == "lower" else p_values[::-1]
     return _row(
         m,
