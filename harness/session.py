@@ -51,6 +51,8 @@ class Request(NamedTuple):
     time_budget_s: float | None = None
     quick: bool = False
     seed: int = 0
+    data: str = "demo"
+    untrained: bool = False
     signature: str | None = None
     project: Path | None = None
     out: Path = Path("reports")
@@ -176,6 +178,8 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
         time_budget_s=60.0 if request.time_budget_s is None else request.time_budget_s,
         timing=timing,
         quick=request.quick,
+        data=None if request.untrained else request.data,
+        untrained=request.untrained,
     )
 
 
@@ -290,24 +294,29 @@ def build_artifacts(
     """(artifacts in the order asked for, a finding for each variant that could not be built)."""
     from harness.build import builder, representative
 
-    demo = representative.demo(seed=job.request.seed)
     cache = files.cache_dir()
+    data = None
+    if not job.request.untrained and (job.variants or job.keras_files):
+        from harness.data.dataset import open_dataset
+
+        data = open_dataset(job.request.data, cache, seed=job.request.seed)
     built = builder.build(
         job.variants,
         job.project.variants,
         models_dir=job.project.models_dir,
         cache_dir=cache,
-        representative=demo,
+        data=data,
         seed=job.request.seed,
         progress=narrator.building,
     )
+    images = representative.of_dataset(data) if data else representative.demo(seed=job.request.seed)
     artifacts = {**built.artifacts, **job.tflite}
     for name, path in job.keras_files.items():
         artifacts[name] = builder.build_keras_file(
             path,
             variant=name,
             cache_dir=cache,
-            representative=demo,
+            representative=images,
             seed=job.request.seed,
             progress=narrator.building,
         )

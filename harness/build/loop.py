@@ -175,7 +175,9 @@ class _State:
         """Whole or not at all."""
         import numpy as np
 
-        arrays = {f"variable_{i}": np.asarray(v) for i, v in enumerate(self._variables)}
+        arrays: dict[str, Any] = {
+            f"variable_{i}": np.asarray(v) for i, v in enumerate(self._variables)
+        }
         arrays |= {f"best_{i}": value for i, value in enumerate(self._best)}
         arrays["best_loss"] = np.float64(self._best_loss)
         arrays["since_best"] = np.int64(self.since_best)

@@ -11,7 +11,7 @@ from typing import Any
 from harness.build.request import Network
 from harness.build.sources import read_model
 from harness.build.widen import widen
-from harness.core.errors import BuildError, HarnessError, UsageError
+from harness.core.errors import BuildError, ConfigError, HarnessError, UsageError
 
 
 def make(network: Network) -> Any:
@@ -27,7 +27,8 @@ def make(network: Network) -> Any:
         if network.trained:
             model.load_weights(network.trained)
         elif network.parent:
-            getattr(module, "inherit", inherit)(model, make(network.parent))
+            change = widen if network.grown else getattr(module, "inherit", copy)
+            change(model, make(network.parent))
     except HarnessError:
         raise
     except Exception as error:
@@ -35,14 +36,15 @@ def make(network: Network) -> Any:
     return model
 
 
-def inherit(model: Any, parent: Any) -> None:
-    """What happens where the model file does not say: the weights as they are where the networks
-    are alike, else copied over and over (see `widen`)."""
+def copy(model: Any, parent: Any) -> None:
+    """The weights as they are: what inheriting is where the model file does not say."""
     shapes = [[tuple(weight.shape) for weight in one.weights] for one in (model, parent)]
-    if shapes[0] == shapes[1]:
-        model.set_weights(parent.get_weights())
-    else:
-        widen(parent, model)
+    if shapes[0] != shapes[1]:
+        raise ConfigError(
+            f"{model.name} cannot inherit from {parent.name}: their weights differ in shape",
+            "define inherit(model, parent) in the model file",
+        )
+    model.set_weights(parent.get_weights())
 
 
 def load(path: Path) -> Any:

@@ -82,8 +82,8 @@ class Plans:
     def of(self, name: str) -> Plan:
         """The network that variant `name` converts. Raises UsageError and ConfigError."""
         if name in self._under_way:
-            chain = " -> ".join([*self._under_way, name])
-            raise ConfigError(f"variants inherit from each other: {chain}", "break the circle")
+            circle = " -> ".join([*self._under_way, name])
+            raise ConfigError(f"variants are made from each other: {circle}", "break the circle")
         self._under_way.append(name)
         try:
             spec = self._project.variants[name]
@@ -170,8 +170,8 @@ class Plans:
         )
         how = ", ".join(f"{name} {value}" for name, value in options.items())
         return Plan(
-            msgspec.structs.replace(plan.network, parent=narrow.network),
-            {**plan.made_of, "parent": narrow.made_of},
+            msgspec.structs.replace(plan.network, parent=narrow.network, grown=True),
+            {**plan.made_of, "grown_from": narrow.made_of},
             plan.weights,
             narrow.needs,
             _from_scratch(
@@ -249,7 +249,7 @@ class Plans:
             seed=self._seed,
             checkpoint=str(self._cache.checkpoint(key)),
             features=features,
-            teacher=teacher.network if teacher else None,
+            teacher=_cheapest(teacher.network) if teacher else None,
             recipe=step.name if step else None,
             recipe_options=recipe_options,
         )
@@ -259,6 +259,11 @@ class Plans:
             plan.network, weights=None, parent=None, trained=str(self._cache.weights(key))
         )
         return replace(plan, network=network, made_of={"trained": key}, needs=(training,))
+
+
+def _cheapest(network: Network) -> Network:
+    """The narrow network that a grown one computes the same as."""
+    return network.parent if network.grown and network.parent else network
 
 
 def _from_scratch(weights: Weights, how: str) -> tuple[Finding, ...]:

@@ -14,7 +14,8 @@ REFUSAL = "refusal.json"
 
 class Network(Value, frozen=True):
     """A Keras model and where its weights are from: the file `trained` as we saved it, else the
-    network `parent` made into this one, else what `build` of the model file gives."""
+    network `parent` made into this one (widened if it is `grown`), else what `build` of the model
+    file gives."""
 
     model_file: str
     options: dict[str, object] = {}
@@ -22,6 +23,7 @@ class Network(Value, frozen=True):
     seed: int = 0
     trained: str | None = None
     parent: Network | None = None
+    grown: bool = False
 
 
 class Images(Value, frozen=True):

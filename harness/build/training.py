@@ -72,7 +72,8 @@ class _Training:
         settings = self._settings
         if self._request.recipe:
             return self._changing()
-        if self._request.features:
+        names = [layer.name for layer in self._model.layers]
+        if self._request.features and FEATURES in names:
             return self._head() + self._fine_tuning()
         for layer in self._model.layers:
             layer.trainable = True
@@ -102,8 +103,8 @@ class _Training:
         return self._phase(
             "head",
             1,
-            settings.epochs,
-            settings.learning_rate,
+            settings.head_epochs,
+            settings.head_rate,
             model=head,
             train=replace(self._train, inputs=train),
             validation=replace(self._validation, inputs=validation),

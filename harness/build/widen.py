@@ -13,7 +13,7 @@ from typing import Any
 from harness.core.errors import ConfigError
 
 
-def widen(narrow: Any, wide: Any) -> None:
+def widen(wide: Any, narrow: Any) -> None:
     """Give the Keras model `wide` the weights of `narrow`, layer by layer of the same name.
 
     A batch normalization of `narrow` that `wide` does not have is folded into the convolution

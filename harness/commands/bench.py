@@ -68,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how_much.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the order and the inputs"
     )
+    commands.add_data(parser)
     gate = parser.add_argument_group("gate")
     gate.add_argument("--baseline", metavar="RUN", help="compare with this saved report")
     commands.add_gate(gate)
@@ -123,7 +124,7 @@ def _refuse_with_resume(args: argparse.Namespace) -> None:
     """A resumed run keeps its plan; an option that would be ignored is an error."""
     given = [word for word in ("what", "threads", "runtime", "delegate", "signature", "launches",
                                "iterations", "time_budget") if getattr(args, word)]  # fmt: skip
-    if given or args.quick or args.device != ("host",):
+    if given or args.quick or args.untrained or (args.data, args.device) != ("demo", ("host",)):
         raise UsageError(
             "--resume goes on with the plan of the saved run",
             "give it no variants and no options of measuring",
@@ -145,6 +146,8 @@ def _request(args: argparse.Namespace) -> Request:
         time_budget_s=args.time_budget,
         quick=args.quick,
         seed=args.seed,
+        data=args.data,
+        untrained=args.untrained,
         signature=args.signature,
         project=args.project,
         out=args.out,

@@ -22,7 +22,7 @@ class TrainingSpec(Value, frozen=True):
     """How a network is trained; entries of `training:` by model, or of one variant.
 
     The network starts from the weights of its variant: ImageNet's or a file's (then a head is
-    trained on cached features for `epochs`, and what follows the layer `fine_tune_from` for
+    trained on cached features for `head_epochs`, and what follows the layer `fine_tune_from` for
     `fine_tune_epochs`), or random ones (then all of it is trained for `epochs`). Two other starts:
 
     `inherit` names a variant whose trained network is turned into this one, by the function
@@ -41,6 +41,8 @@ class TrainingSpec(Value, frozen=True):
     batch_size: Positive = 32
     patience: Positive = 5
     flips: bool = False
+    head_epochs: Positive = 40
+    head_rate: Annotated[float, Meta(gt=0)] = 1e-3
     fine_tune_from: str | None = None
     fine_tune_epochs: Annotated[int, Meta(ge=0)] = 0
     fine_tune_rate: Annotated[float, Meta(gt=0)] = 1e-5
