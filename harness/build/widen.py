@@ -14,29 +14,26 @@ from harness.core.errors import ConfigError
 
 
 def widen(wide: Any, narrow: Any) -> None:
-    """Give the Keras model `wide` the weights of `narrow`, layer by layer of the same name.
+    """Give the Keras model `wide` the weights of `narrow`, layer by layer.
 
     A batch normalization of `narrow` that `wide` does not have is folded into the convolution
     before it. Raises ConfigError if the networks differ in more than that and their widths.
     """
-    names = {layer.name for layer in wide.layers}
-    learned: dict[str, list[Any]] = {}
-    last = None
-    for layer in narrow.layers:
-        if not layer.weights:
-            continue
-        if layer.name in names:
-            learned[layer.name] = layer.get_weights()
-            last = layer
-        elif type(layer).__name__ == "BatchNormalization" and last is not None:
-            learned[last.name] = folded(last, layer)
+    waiting = [layer for layer in wide.layers if layer.weights]
+    pairs: list[tuple[Any, Any, list[Any]]] = []
+    for layer in (layer for layer in narrow.layers if layer.weights):
+        kind = type(layer).__name__
+        if waiting and type(waiting[0]).__name__ == kind:
+            pairs.append((waiting.pop(0), layer, layer.get_weights()))
+        elif pairs and kind == "BatchNormalization":
+            into, before, _ = pairs[-1]
+            pairs[-1] = into, before, folded(before, layer)
         else:
             raise _differ(layer.name)
-    for layer in wide.layers:
-        if layer.weights:
-            if layer.name not in learned:
-                raise _differ(layer.name)
-            layer.set_weights(_widened(learned[layer.name], layer, narrow))
+    if waiting:
+        raise _differ(waiting[0].name)
+    for into, layer, values in pairs:
+        into.set_weights(_widened(values, into, layer))
 
 
 def folded(convolution: Any, normalization: Any) -> list[Any]:
@@ -64,7 +61,7 @@ def _widened(values: list[Any], layer: Any, narrow: Any) -> list[Any]:
         elif depthwise:
             wider = _copies(value, 2, weight.shape[2])
         else:
-            positions = _positions(narrow.get_layer(layer.name))
+            positions = _positions(narrow)
             wider = _readers(value, weight.shape[-2], positions)
             wider = _copies(wider, wider.ndim - 1, weight.shape[-1])
         if wider.shape != weight.shape:
