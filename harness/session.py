@@ -9,7 +9,7 @@ import platform
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -35,9 +35,13 @@ from harness.core.types import (
 from harness.progress import Narrator
 from harness.runners import PHASES
 
+if TYPE_CHECKING:
+    from harness.data.dataset import Dataset
+
 QUICK_TIMING = Timing(min_time_ns=100_000_000, warmup_time_ns=30_000_000)
 DEFAULT_LAUNCHES, LEAST_LAUNCHES = 7, 5
 TFLITE, KERAS = ".tflite", ".keras"
+DEMO = "demo"
 
 
 class Request(NamedTuple):
@@ -58,6 +62,8 @@ class Request(NamedTuple):
     profile: bool = False
     parity: bool = False
     seed: int = 0
+    data: str | None = None
+    untrained: bool = False
     signature: str | None = None
     budget: str | None = None
     project: Path | None = None
@@ -75,7 +81,7 @@ class Job(NamedTuple):
     tflite: dict[str, Artifact]
     keras_files: dict[str, Path]
     settings: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]]
-    dataset: evaluate.Dataset | None = None
+    dataset: Dataset | None = None
 
 
 def resolve(request: Request) -> Job:
@@ -100,9 +106,24 @@ def resolve(request: Request) -> Job:
             raise UsageError(f"there is no file {path}", "give a file that Keras saved")
     store.check_writable(request.out)
     _refuse_if_no_device_answers(devices)
-    job = Job(request, project, devices, variants, inspected, keras, settings)
+    dataset = _dataset(request, building=bool(variants or keras))
+    job = Job(request, project, devices, variants, inspected, keras, settings, dataset)
     _check_budget(job)
     return job
+
+
+def _dataset(request: Request, *, building: bool) -> Dataset | None:
+    """The labelled images: those asked for, else the demo images where something is trained on
+    them. None if nothing needs any."""
+    if request.untrained:
+        if request.data is not None:
+            raise UsageError("--data trains and --untrained does not", "give one of the two")
+        return None
+    if request.data is None and not building:
+        return None
+    from harness.data.dataset import open_dataset
+
+    return open_dataset(request.data or DEMO, files.cache_dir(), seed=request.seed)
 
 
 # Metrics that only labelled images give.
@@ -270,6 +291,8 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
         timing=timing,
         budget=request.budget,
         quick=request.quick,
+        data=None if job.dataset is None else request.data or DEMO,
+        untrained=request.untrained,
     )
 
 
@@ -386,24 +409,25 @@ def build_artifacts(
     """(artifacts in the order asked for, a finding for each variant that could not be built)."""
     from harness.build import builder, representative
 
-    demo = representative.demo(seed=job.request.seed)
     cache = files.cache_dir()
+    data = job.dataset
     built = builder.build(
         job.variants,
         job.project.variants,
         models_dir=job.project.models_dir,
         cache_dir=cache,
-        representative=demo,
+        data=data,
         seed=job.request.seed,
         progress=narrator.building,
     )
+    images = representative.of_dataset(data) if data else representative.demo(seed=job.request.seed)
     artifacts = {**built.artifacts, **job.tflite}
     for name, path in job.keras_files.items():
         artifacts[name] = builder.build_keras_file(
             path,
             variant=name,
             cache_dir=cache,
-            representative=demo,
+            representative=images,
             seed=job.request.seed,
             progress=narrator.building,
         )
@@ -425,11 +449,13 @@ def evaluated(
     job: Job, artifacts: Mapping[str, Artifact], narrator: Narrator
 ) -> tuple[Evaluation, ...]:
     """What each artifact and each float parent answered to the test split; nothing without
-    labelled images."""
+    labelled images. The demo images say nothing of a file that the user brought."""
     if job.dataset is None:
         return ()
+    asked = job.request.data is not None
+    known = {name: a for name, a in artifacts.items() if asked or a.model is not None}
     return evaluate.evaluate(
-        {**artifacts, **_float_parents(job, artifacts, narrator)},
+        {**known, **_float_parents(job, known, narrator)},
         job.dataset,
         cache=files.cache_dir(),
         progress=narrator.evaluating,

@@ -28,6 +28,19 @@ def add_out(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """--data and --untrained, the same for every command that builds."""
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        help="labelled images to train on and to test with, a folder for each class "
+        "(default: demo, images of our own)",
+    )
+    parser.add_argument(
+        "--untrained", action="store_true", help="random or ImageNet weights: sizes and times only"
+    )
+
+
 def add_gate(parser: argparse._ActionsContainer) -> None:
     """--max-regression and --strict, the same for every command with a baseline."""
     parser.add_argument(

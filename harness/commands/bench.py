@@ -101,6 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how_much.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the order and the inputs"
     )
+    commands.add_data(parser)
     gate = parser.add_argument_group("gate")
     gate.add_argument(
         "--budget",
@@ -170,9 +171,10 @@ def exit_code(report: Report, folder: Path) -> int:
 def _refuse_with_resume(args: argparse.Namespace) -> None:
     """A resumed run keeps its plan; an option that would be ignored is an error."""
     words = ("what", "threads", "runtime", "delegate", "signature", "budget", "launches",
-             "iterations", "time_budget", "cadence", "sustained", "profile", "parity")  # fmt: skip
+             "iterations", "time_budget", "cadence", "sustained", "profile", "parity", "quick",
+             "untrained")  # fmt: skip
     given = [word for word in words if getattr(args, word)]
-    if given or args.quick or args.device != ("host",):
+    if given or (args.data, args.device) != (None, ("host",)):
         raise UsageError(
             "--resume goes on with the plan of the saved run",
             "give it no variants and no options of measuring",
@@ -198,6 +200,8 @@ def _request(args: argparse.Namespace) -> Request:
         parity=args.parity,
         quick=args.quick,
         seed=args.seed,
+        data=args.data,
+        untrained=args.untrained,
         signature=args.signature,
         budget=args.budget,
         project=args.project,

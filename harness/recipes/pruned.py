@@ -2,7 +2,7 @@
 
 Magnitude pruning along a polynomial schedule (Zhu & Gupta 2017, https://arxiv.org/abs/1710.01878),
 per kernel: each convolution and dense layer ends with the same share of zeros, biases are left
-alone. Pruning while training (`callback`) lets the remaining weights make up for the lost ones;
+alone. Pruning while training (`Change`) lets the remaining weights make up for the lost ones;
 `prepare` is what makes the result exact, and all there is where nothing is trained.
 """
 
@@ -16,9 +16,12 @@ from harness.core.types import Value
 
 
 class Options(Value, frozen=True):
-    """`sparsity` is the share of each kernel's weights that ends as zero."""
+    """`sparsity` is the share of each kernel's weights that ends as zero. A trained network is
+    trained on for `epochs` at a share `rate` of its learning rate while it is pruned."""
 
     sparsity: Annotated[float, Meta(ge=0, lt=1)] = 0.8
+    epochs: Annotated[int, Meta(ge=0)] = 6
+    rate: Annotated[float, Meta(gt=0, le=1)] = 0.3
 
 
 def prepare(model: Any, options: Options) -> None:
@@ -64,24 +67,25 @@ class Pruner:
             kernel.assign(values)
 
 
-def callback(options: Options, *, steps: int, every: int = 16) -> Any:
-    """A Keras callback that prunes while training: along the schedule for `steps` batches, once
-    in `every`, then holds the sparsity reached to the end."""
-    import keras
+class Change:
+    """Prunes while `model` is trained: along the schedule for the first two thirds of the batches,
+    once in `every`; then the masks stay and what is left goes on learning."""
 
-    class Prune(keras.callbacks.Callback):  # type: ignore[misc]
-        def on_train_begin(self, logs: Any = None) -> None:
-            self.pruner = Pruner(self.model)
-            self.step = 0
+    def __init__(self, model: Any, options: Options, every: int = 8) -> None:
+        self._pruner = Pruner(model)
+        self._sparsity = options.sparsity
+        self._every = every
 
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            self.step += 1
-            if self.step % every == 0 and self.step <= steps + every:
-                self.pruner.to(schedule(self.step, steps, options.sparsity))
-            else:
-                self.pruner.hold()
+    def after_batch(self, step: int, steps: int) -> None:
+        """Batch number `step` (from 1) of `steps` has been learned from."""
+        ramp = max(1, 2 * steps // 3)
+        if step < ramp and step % self._every == 0:
+            self._pruner.to(schedule(step, ramp, self._sparsity))
+        elif step == ramp:
+            self._pruner.to(self._sparsity)
+        else:
+            self._pruner.hold()
 
-        def on_train_end(self, logs: Any = None) -> None:
-            self.pruner.to(options.sparsity)
-
-    return Prune()
+    def settled(self, step: int, steps: int) -> bool:
+        """Whether the network has its final sparsity, so that its weights may be kept."""
+        return step >= max(1, 2 * steps // 3)
