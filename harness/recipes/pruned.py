@@ -1,13 +1,15 @@
 """The smallest weights are made zero. The file keeps its size, its gzip does not.
 
 Magnitude pruning along a polynomial schedule (Zhu & Gupta 2017, https://arxiv.org/abs/1710.01878),
-per kernel: each convolution and dense layer ends with the same share of zeros, biases are left
-alone. Pruning while training (`Change`) lets the remaining weights make up for the lost ones;
-`prepare` is what makes the result exact, and all there is where nothing is trained.
+over all kernels of the network together, so that large dense layers give more than small
+convolutions, which have little to spare; biases are left alone. Pruning while training (`Change`)
+lets the remaining weights make up for the lost ones; `prepare` is what makes the result exact, and
+all there is where nothing is trained.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -16,11 +18,11 @@ from harness.core.types import Value
 
 
 class Options(Value, frozen=True):
-    """`sparsity` is the share of each kernel's weights that ends as zero. A trained network is
+    """`sparsity` is the share of the weights of all kernels that ends as zero. A trained network is
     trained on for `epochs` at a share `rate` of its learning rate while it is pruned."""
 
     sparsity: Annotated[float, Meta(ge=0, lt=1)] = 0.8
-    epochs: Annotated[int, Meta(ge=0)] = 6
+    epochs: Annotated[int, Meta(ge=0)] = 4
     rate: Annotated[float, Meta(gt=0, le=1)] = 0.3
 
 
@@ -36,15 +38,18 @@ def schedule(step: int, steps: int, final: float, initial: float = 0.0) -> float
     return final + (initial - final) * (1 - done) ** 3
 
 
-def smallest(kernel: Any, sparsity: float) -> Any:
-    """Boolean array, true for the `round(sparsity * size)` smallest weights of `kernel` by
-    magnitude; of equal ones the first."""
+def smallest(kernels: Sequence[Any], sparsity: float) -> list[Any]:
+    """Boolean arrays, one per kernel, true for the `round(sparsity * size)` smallest weights of
+    all by magnitude, where `size` is how many they are together; of equal ones the first."""
     import numpy as np
 
-    order = np.argsort(np.abs(kernel), axis=None, kind="stable")
-    pruned = np.zeros(kernel.size, bool)
-    pruned[order[: round(sparsity * kernel.size)]] = True
-    return pruned.reshape(kernel.shape)
+    magnitudes = np.concatenate([np.abs(kernel).reshape(-1) for kernel in kernels] or [[]])
+    order = np.argsort(magnitudes, kind="stable")
+    pruned = np.zeros(magnitudes.size, bool)
+    pruned[order[: round(sparsity * magnitudes.size)]] = True
+    ends = np.cumsum([kernel.size for kernel in kernels])[:-1].astype(int)
+    parts = np.split(pruned, ends) if len(kernels) else []
+    return [part.reshape(kernel.shape) for part, kernel in zip(parts, kernels, strict=True)]
 
 
 class Pruner:
@@ -52,16 +57,17 @@ class Pruner:
 
     def __init__(self, model: Any) -> None:
         self._kernels = [w for w in model.weights if w.path.rpartition("/")[2].endswith("kernel")]
-        self._masks: list[Any] = []
+        # What is zero already was pruned before, perhaps by a training that was interrupted.
+        self._masks = [kernel.numpy() == 0 for kernel in self._kernels]
 
     def to(self, sparsity: float) -> None:
         """Choose the weights to prune anew, by their magnitude now, and make them zero."""
-        self._masks = [smallest(kernel.numpy(), sparsity) for kernel in self._kernels]
+        self._masks = smallest([kernel.numpy() for kernel in self._kernels], sparsity)
         self.hold()
 
     def hold(self) -> None:
         """Make the pruned weights zero again, after an optimizer's step has moved them."""
-        for kernel, mask in zip(self._kernels, self._masks, strict=False):
+        for kernel, mask in zip(self._kernels, self._masks, strict=True):
             values = kernel.numpy()
             values[mask] = 0
             kernel.assign(values)
