@@ -234,13 +234,14 @@ def _check(name: str, counts: dict[str, dict[Split, int]], conflicts: list[str])
     for split in SPLITS:
         held = [label for label, of_class in counts.items() if of_class[split]]
         if len(held) < 2:
-            least = min(counts, key=lambda label: sum(counts[label].values()))
-            images = sum(counts[least].values())
+            sizes = {label: sum(of_class.values()) for label, of_class in counts.items()}
+            least = min(sizes, key=lambda label: sizes[label])
+            images = "1 distinct image" if sizes[least] == 1 else f"{sizes[least]} distinct images"
+            why = f": class {least} has {images} in all" if sizes[least] < len(SPLITS) else ""
             raise DataError(
-                f"{name} is too small: its {split} split holds "
-                f"{f'only class {held[0]}' if held else 'no image'}, and class {least} has "
-                f"{images} distinct {'image' if images == 1 else 'images'} in all",
-                "add images: each split needs two classes at least",
+                f"the {split} split of {name} holds "
+                f"{f'only class {held[0]}' if held else 'no image'}{why}",
+                "add images: each split needs at least two classes",
             )
 
 

@@ -230,11 +230,11 @@ WRONG: dict[str, tuple[dict[str, range], str]] = {
     ),
     "two classes, one of them of one image": (
         {"a": range(29), "b": range(50, 51)},
-        "x is too small: its validation split holds only class a, and class b has 1 distinct image",
+        "the validation split of x holds only class a: class b has 1 distinct image in all; add",
     ),
     "one image each": (
         {"a": range(1), "b": range(50, 51)},
-        "x is too small: its validation split holds no image",
+        "the test split of x holds no image: class a has 1 distinct image in all",
     ),
     "the same images twice": (
         {"a": range(9), "b": range(9)},
@@ -262,6 +262,15 @@ WRONG: dict[str, tuple[dict[str, range], str]] = {
             "test/c": range(40, 45),
         },
         "class c of x has no image for training",
+    ),
+    "a test of one class": (
+        {
+            "train/a": range(9),
+            "train/b": range(10, 19),
+            "test/a": range(20, 25),
+            "test/b": range(0),
+        },
+        "the test split of x holds only class a; add images: each split needs at least two",
     ),
     "a split without classes": (
         {"train": range(5), "test": range(10, 15)},
