@@ -234,7 +234,7 @@ WRONG: dict[str, tuple[dict[str, range], str]] = {
     ),
     "one image each": (
         {"a": range(1), "b": range(50, 51)},
-        "the test split of x holds no image: class a has 1 distinct image in all",
+        "the validation split of x holds no image: class a has 1 distinct image in all",
     ),
     "the same images twice": (
         {"a": range(9), "b": range(9)},
