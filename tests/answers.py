@@ -1,14 +1,18 @@
-"""Answers to labelled images, made up for tests."""
+"""Labelled images and answers to them, made up for tests."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from harness.core import accuracy
 from harness.core.evaluation import packed_labels, packed_scores
 from harness.core.types import Evaluation, Evidence, Failure
+from harness.evaluate import Split
 from tests import strategies
 
 FAILED = Failure(stage="answers", transient=False, message="it crashed", mend="look")
@@ -32,6 +36,32 @@ def evaluation(scores: list[float], labels: list[int], **known: Any) -> Evaluati
     made = Evaluation(**{**fields, **known})
     table = accuracy.confusion(made.decisions, made.truth, len(made.classes))
     return made if "confusion" in known else msgspec.structs.replace(made, confusion=table)
+
+
+class Pictures:
+    """Grey pictures of some brightness, as a data set."""
+
+    def __init__(
+        self,
+        labels: Sequence[int],
+        *,
+        classes: tuple[str, ...] = ("dark", "bright"),
+        size: int = 256,
+        seed: int = 0,
+    ) -> None:
+        rng = np.random.default_rng(seed)
+        base = np.array([80 + 90 * label for label in labels]).reshape(-1, 1, 1)
+        self.images = (base + rng.integers(0, 80, (len(labels), size, size))).astype(np.uint8)
+        self.labels = np.array(labels)
+        self.name, self.classes, self.key = "pictures", classes, f"{seed} {list(labels)} {size}"
+        self.read = 0
+
+    def arrays(self, split: Split) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+        self.read += 1
+        return self.images, self.labels
+
+    def fingerprint(self, split: Split) -> str:
+        return f"{split} {self.key}"
 
 
 def broken() -> Evidence:
