@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median
 
 from harness import bench, session
+from harness.core.attendant import Attendant
 from harness.core.ratio import paired
 from harness.core.types import Artifact, Case, Timing
 from harness.progress import Narrator
@@ -68,7 +69,7 @@ def main() -> int:
         job = session.resolve(session.Request(what=tuple(args.what), out=folder))
         artifacts, _ = session.build_artifacts(job, narrator)
         inputs = session.input_sets(artifacts, args.seed)
-        target = bench.open_target("host", job.devices["host"], folder)
+        target = bench.open_target("host", job.devices["host"], folder, Attendant())
         for name, artifact in artifacts.items():
             case = Case(variant=name, device="host", runtime="litert")
             target.prepare(artifact, inputs[name])

@@ -30,12 +30,13 @@ def assemble(
     header: Report, journal: Journal, *, stopped: Stopped | None, finished_at: str | None
 ) -> Report:
     """The report of a run from its header and its journal."""
+    found = evidence_of(header, journal)
     report = msgspec.structs.replace(
         header,
         finished_at=finished_at,
         stopped=stopped,
         devices=tuple(journal.devices.values()),
-        cases=tuple(_case(evidence) for evidence in evidence_of(header, journal)),
+        cases=tuple(_case(msgspec.structs.replace(e, peers=_peers(e, found))) for e in found),
     )
     return msgspec.structs.replace(report, verdict=judge(report, specs()))
 
@@ -66,11 +67,18 @@ def evidence_of(header: Report, journal: Journal) -> list[Evidence]:
             evaluation=evaluations.get(case.variant),
             parent_evaluation=evaluations.get(artifact.float_parent or ""),
         )
-        found.append(msgspec.structs.replace(evidence, metrics=_metrics(evidence)))
+        found.append(msgspec.structs.replace(evidence, metrics=metrics_of(evidence)))
     return found
 
 
-def _metrics(evidence: Evidence) -> dict[str, Measurement]:
+def _peers(evidence: Evidence, found: Iterable[Evidence]) -> tuple[Evidence, ...]:
+    """The other cases on its device."""
+    same_device = (e for e in found if e.case.device == evidence.case.device)
+    return tuple(e for e in same_device if e is not evidence)
+
+
+def metrics_of(evidence: Evidence) -> dict[str, Measurement]:
+    """What every metric reads off one case's observations."""
     modules = (plugins.load("metrics", name) for name in plugins.names("metrics"))
     return {module.spec.name: module.extract(evidence) for module in modules}
 

@@ -7,7 +7,6 @@ in its own order. Whatever ends the run, what was saved is in the run folder.
 from __future__ import annotations
 
 import importlib
-import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,8 @@ from typing import Protocol
 import msgspec
 
 from harness import plan as planning
-from harness.core.errors import MeasurementError
+from harness.core.attendant import Attendant
+from harness.core.errors import HarnessError, MeasurementError
 from harness.core.specs import DeviceSpec, kind_of
 from harness.core.stats import launch_medians, median_interval
 from harness.core.types import (
@@ -33,12 +33,15 @@ from harness.core.types import (
 from harness.store import CaseFailure, Entry, RunFolder
 from harness.targets import Target
 
-OpenTarget = Callable[[str, DeviceSpec, Path], Target]
+OpenTarget = Callable[[str, DeviceSpec, Path, Attendant], Target]
 Enough = Callable[[Mapping[Case, list[Launch]]], bool]
 
 
 class Listener(Protocol):
     """Hears of progress, from the thread of the device it concerns."""
+
+    def attendant(self, device: str) -> Attendant:
+        """Who hears what a device says between launches."""
 
     def opened(self, facts: DeviceFacts) -> None:
         """A device answered."""
@@ -49,14 +52,14 @@ class Listener(Protocol):
     def saved(self, case: Case, launch: Launch) -> None:
         """A launch is on the disk."""
 
-    def failed(self, case: Case, failure: Failure) -> None:
-        """A case ended early; the others go on."""
+    def failed(self, what: str, failure: Failure) -> None:
+        """A case or a whole device, by name, ended early; the others go on."""
 
 
-def open_target(name: str, spec: DeviceSpec, log_dir: Path) -> Target:
+def open_target(name: str, spec: DeviceSpec, log_dir: Path, attendant: Attendant) -> Target:
     """The target of a device's kind: `targets/host.py`, `android.py`, `arm64.py`."""
     module = importlib.import_module(f"harness.targets.{kind_of(spec).split('-', 1)[0]}")
-    target: Target = module.open_target(name, spec, log_dir)
+    target: Target = module.open_target(name, spec, log_dir, attendant)
     return target
 
 
@@ -75,7 +78,6 @@ def measure(
     after every round and may end it. Ctrl-C ends measuring after killing the launch under
     way, and is told by the result's reason.
     """
-    stop = threading.Event()
     runs = [
         _DeviceRun(
             folder,
@@ -84,7 +86,6 @@ def measure(
             inputs=inputs,
             listener=listener,
             opener=opener,
-            stop=stop,
             enough=enough,
         )
         for name, spec in devices.items()
@@ -95,7 +96,7 @@ def measure(
         except KeyboardInterrupt:
             runs[0].reason = "interrupted"
     else:
-        _side_by_side(runs, stop)
+        _side_by_side(runs)
     widths = [w for run in runs for w in run.half_widths.values()]
     known = [w for w in widths if w is not None]
     return Stopped(
@@ -116,15 +117,16 @@ _PRECEDENCE: list[StopReason] = [
 ]
 
 
-def _side_by_side(runs: list[_DeviceRun], stop: threading.Event) -> None:
-    """One thread per device; Ctrl-C lets each finish the launch it is in."""
+def _side_by_side(runs: list[_DeviceRun]) -> None:
+    """One thread per device; Ctrl-C ends the launches under way."""
     with ThreadPoolExecutor(len(runs)) as pool:
         futures = [pool.submit(run.run) for run in runs]
         try:
             for future in futures:
                 future.result()
         except KeyboardInterrupt:
-            stop.set()
+            for run in runs:
+                run.attendant.stopping.set()
 
 
 class _DeviceRun:
@@ -139,11 +141,11 @@ class _DeviceRun:
         inputs: Mapping[str, Path],
         listener: Listener,
         opener: OpenTarget,
-        stop: threading.Event,
         enough: Enough | None,
     ) -> None:
         self.folder, self.name, self.spec, self.inputs = folder, name, spec, inputs
-        self.listener, self.opener, self.stop, self.enough = listener, opener, stop, enough
+        self.listener, self.opener, self.enough = listener, opener, enough
+        self.attendant = listener.attendant(name)
         self.plan: Plan = folder.header.plan
         self.artifacts = {a.variant: a for a in folder.header.artifacts}
         self.reason: StopReason = "failed"
@@ -162,15 +164,16 @@ class _DeviceRun:
         """Open the device, measure, leave it as it was; `reason` says why it ended."""
         target: Target | None = None
         try:
-            target = self.opener(self.name, self.spec, self.folder.logs)
+            target = self.opener(self.name, self.spec, self.folder.logs, self.attendant)
             facts = target.facts()
             self.folder.append(Entry(device=facts))
             self.listener.opened(facts)
             self._prepare(target)
             self.reason = self._rounds(target)
-        except MeasurementError as error:
-            for case in self._active():
-                self._fail(case, error.failure)
+        except KeyboardInterrupt:
+            self.reason = "interrupted"
+        except HarnessError as error:
+            self._lose(error)
         finally:
             if target is not None:
                 target.close()
@@ -178,10 +181,25 @@ class _DeviceRun:
     def _active(self) -> list[Case]:
         return [case for case in self.cases if case not in self.failures]
 
+    def _lose(self, error: HarnessError) -> None:
+        """The device is gone, or cannot be used as devices.yaml has it; other devices go on."""
+        if isinstance(error, MeasurementError):
+            failure = error.failure
+        else:
+            failure = Failure(
+                stage="connect", transient=True, message=error.message, mend=error.mend
+            )
+        for case in self._active():
+            self._record(case, failure)
+        self.listener.failed(self.name, failure)
+
     def _fail(self, case: Case, failure: Failure) -> None:
+        self._record(case, failure)
+        self.listener.failed(case.id, failure)
+
+    def _record(self, case: Case, failure: Failure) -> None:
         self.failures[case] = failure
         self.folder.append(Entry(failed=CaseFailure(case=case.id, failure=failure)))
-        self.listener.failed(case, failure)
 
     def _prepare(self, target: Target) -> None:
         """Bring each artifact over once; one that cannot be brought fails its own cases only."""
@@ -215,7 +233,7 @@ class _DeviceRun:
             for case in planning.round_order(self.plan, self.name, index):
                 if case in self.failures or not self._due(case, index, last_saved):
                     continue
-                if self.stop.is_set():
+                if self.attendant.stopping.is_set():
                     return "interrupted"
                 elapsed_ns = self.elapsed_before_ns + time.monotonic_ns() - began
                 if self._out_of_time(elapsed_ns):

@@ -7,13 +7,17 @@ import msgspec
 from harness import assemble
 from harness.core.compare import compare
 from harness.core.errors import EXIT_GATE, EXIT_OK, EXIT_UNDECIDED, UsageError
-from harness.core.types import Report
+from harness.core.types import MetricSpec, Report
+
+
+def specs() -> dict[str, MetricSpec]:
+    """What each metric is that a baseline is compared on, by name."""
+    return {name: spec for name, spec in assemble.specs().items() if spec.gated}
 
 
 def compared(candidate: Report, baseline: Report, max_regression: float) -> Report:
     """The candidate's report with the comparison in it."""
-    specs = {name: spec for name, spec in assemble.specs().items() if spec.compared}
-    comparison = compare(baseline, candidate, specs=specs, max_regression=max_regression)
+    comparison = compare(baseline, candidate, specs=specs(), max_regression=max_regression)
     return msgspec.structs.replace(candidate, comparison=comparison)
 
 

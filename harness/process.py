@@ -8,10 +8,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.core.attendant import Attendant
+
+POLL_S = 0.5
 MAX_OUTPUT_BYTES = 64 * 2**20
 
 
@@ -41,10 +45,11 @@ def run(
     log: Path,
     timeout_s: float,
     env: Mapping[str, str] | None = None,
+    attendant: Attendant | None = None,
 ) -> Finished:
     """Run `command` in a session of its own until it ends, `timeout_s` passes or it has written
     MAX_OUTPUT_BYTES; its standard error is appended to `log`. Whatever ends this call, Ctrl-C
-    included, ends the child and its children too."""
+    and the attendant included, ends the child and its children too."""
     with log.open("ab") as errors:
         child = subprocess.Popen(
             [os.fspath(c) for c in command],
@@ -68,7 +73,6 @@ def run(
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
-    timed_out = False
     try:
         assert child.stdin is not None
         with contextlib.suppress(BrokenPipeError):
@@ -76,9 +80,7 @@ def run(
             child.stdin.flush()
         with contextlib.suppress(BrokenPipeError):
             child.stdin.close()
-        child.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        timed_out = True
+        timed_out = not _wait(child, timeout_s, attendant or Attendant())
     finally:
         _kill(child)
         child.wait()
@@ -86,6 +88,17 @@ def run(
         if child.stdout is not None and not reader.is_alive():
             child.stdout.close()
     return Finished(child.returncode, bytes(output), timed_out, flooded.is_set())
+
+
+def _wait(child: subprocess.Popen[bytes], timeout_s: float, attendant: Attendant) -> bool:
+    """Whether the child ended in time; raises KeyboardInterrupt if it is to stop before."""
+    end = time.monotonic() + timeout_s
+    while (left := end - time.monotonic()) > 0:
+        attendant.check()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(min(left, POLL_S))
+            return True
+    return False
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:

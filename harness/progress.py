@@ -6,6 +6,7 @@ readable and a waiting person still sees that something moves.
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from harness.core import units
+from harness.core.attendant import Attendant
 from harness.core.types import Case, DeviceFacts, Failure, Launch
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class Narrator:
         self._done: dict[str, int] = {}
         self._expected: dict[str, int] = {}
         self._last_plain = 0.0
+        self._last_shown: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def __enter__(self) -> Narrator:
@@ -89,6 +92,10 @@ class Narrator:
 
     # --- a Listener of harness.bench ---
 
+    def attendant(self, device: str) -> Attendant:
+        """Says what a device says, under its name."""
+        return _Attendant(self, device)
+
     def opened(self, facts: DeviceFacts) -> None:
         """A device answered."""
         label = " (emulated)" if facts.emulated else ""
@@ -107,9 +114,19 @@ class Narrator:
         """One more launch done."""
         self._done[case.device] = self._done.get(case.device, 0) + 1
 
-    def failed(self, case: Case, failure: Failure) -> None:
+    def failed(self, what: str, failure: Failure) -> None:
         """A failure is said at once, not only in the report."""
-        self.say(f"{case.id} failed ({failure.stage}): {failure.message}")
+        mend = f"; {failure.mend}" if failure.mend else ""
+        self.say(f"{what} failed ({failure.stage}): {failure.message}{mend}")
+
+    def busy(self, device: str, text: str) -> None:
+        """What a device does instead of launching. In a log, a countdown is told now and then."""
+        line = f"{device}: {text}"
+        if self._bar is None and self._last_shown.get(device) != (kind := re.sub(r"\d+", "", text)):
+            self._last_shown[device] = kind
+            self._last_plain = 0.0
+        done = self._done.get(device, 0)
+        self._show(device, line, done, max(done + 1, self._expected.get(device, 0)))
 
     def _show(self, line: str, text: str, done: int, total: int) -> None:
         with self._lock:
@@ -122,3 +139,19 @@ class Narrator:
             if line not in self._tasks:
                 self._tasks[line] = self._bar.add_task(text)
             self._bar.update(self._tasks[line], description=text, completed=done, total=total)
+
+
+class _Attendant(Attendant):
+    """One device's, all of which share the narrator."""
+
+    def __init__(self, narrator: Narrator, device: str) -> None:
+        super().__init__()
+        self._narrator, self._device = narrator, device
+
+    def say(self, text: str) -> None:
+        """See Attendant."""
+        self._narrator.say(f"{self._device}: {text}")
+
+    def show(self, text: str) -> None:
+        """See Attendant."""
+        self._narrator.busy(self._device, text)

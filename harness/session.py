@@ -84,16 +84,17 @@ def resolve(request: Request) -> Job:
     variants = project.select(patterns) if patterns or not request.what else {}
     _refuse_clashes(variants, tflite, keras)
     settings = {name: _settings(request, name, spec) for name, spec in devices.items()}
-    from harness.build.inspect import inspect
+    from harness.build.inspect import inspect_cached
 
     inspected = {
-        name: inspect(path, variant=name, signature=request.signature)
+        name: inspect_cached(path, files.cache_dir(), variant=name, signature=request.signature)
         for name, path in tflite.items()
     }
     for path in keras.values():
         if not path.is_file():
             raise UsageError(f"there is no file {path}", "give a file that Keras saved")
     store.check_writable(request.out)
+    _refuse_if_no_device_answers(devices)
     job = Job(request, project, devices, variants, inspected, keras, settings)
     _check_budget(job)
     return job
@@ -114,6 +115,19 @@ def _check_budget(job: Job) -> None:
             raise UsageError(
                 f"{budget.text} needs labelled images", "give them with --data, or leave it out"
             )
+
+
+def _refuse_if_no_device_answers(devices: Mapping[str, DeviceSpec]) -> None:
+    """Before anything is built for nobody; if one answers, the report tells of the others."""
+    if all(isinstance(spec, AndroidSpec) for spec in devices.values()):
+        from harness.devices import unreachable
+
+        errors = {name: unreachable(spec) for name, spec in devices.items()}
+        if all(errors.values()):
+            name, error = next(iter(errors.items()))
+            assert error is not None
+            error.message = f"{name}: {error.message}"
+            raise error
 
 
 def _sort(what: tuple[str, ...]) -> tuple[dict[str, Path], dict[str, Path], list[str]]:

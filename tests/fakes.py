@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from harness.core.attendant import Attendant
 from harness.core.errors import MeasurementError
 from harness.core.specs import DeviceSpec
 from harness.core.types import (
@@ -57,7 +58,9 @@ class FakeTarget:
     def close(self) -> None:
         self.closed += 1
 
-    def opener(self, name: str, spec: DeviceSpec, log_dir: Path) -> FakeTarget:
+    def opener(
+        self, name: str, spec: DeviceSpec, log_dir: Path, attendant: Attendant
+    ) -> FakeTarget:
         return self
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from msgspec import convert
 from msgspec.structs import replace
 
+from harness import gate
 from harness.core.stats import measure, measure_iterations
 from harness.core.types import (
     Artifact,
@@ -33,6 +35,8 @@ from harness.core.types import (
     Tool,
     Verdict,
 )
+
+ROOT = Path(__file__).parent.parent
 
 
 class Shape(NamedTuple):
@@ -111,7 +115,7 @@ def artifact(variant: str, shape: Shape, *, trained: bool | None = True) -> Arti
     return Artifact(
         variant=variant,
         path=f"/cache/{shape.model}/{shape.recipe}.tflite",
-        sha256=hashlib.sha256(variant.encode("utf-8", "surrogatepass")).hexdigest(),
+        sha256=hashlib.sha256(repr((variant, shape)).encode()).hexdigest(),
         size_bytes=shape.size,
         gzip_bytes=shape.gzip,
         model=shape.model,
@@ -476,6 +480,16 @@ def with_verdict() -> Report:
     return replace(report, verdict=verdict)
 
 
+def compared() -> Report:
+    """Against a baseline in which the pruned variant was faster and scratch larger."""
+    before = dict(VARIANTS)
+    before["pruned"] = before["pruned"]._replace(latency=3_900_000)
+    before["scratch"] = before["scratch"]._replace(size=12_900_000)
+    del before["mobilenet-int8"]
+    baseline = make(before, seed=1, launches=11, run_id="20261120-090000-c3d4")
+    return gate.compared(make(launches=11), baseline, 0.05)
+
+
 def empty() -> Report:
     """No case at all."""
     return make({})
@@ -486,6 +500,7 @@ REPORTS: dict[str, Callable[[], Report]] = {
     for f in (
         normal,
         with_verdict,
+        compared,
         one_case,
         hundred_cases,
         all_failed,

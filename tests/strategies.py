@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from harness.core.stats import measure, measure_iterations
@@ -24,6 +25,10 @@ from harness.core.types import (
     TensorInfo,
     Tool,
 )
+
+# A loaded machine is no failure.
+settings.register_profile("harness", deadline=None)
+settings.load_profile("harness")
 
 MS = 1_000_000
 

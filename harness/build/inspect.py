@@ -6,16 +6,20 @@ summands and factors. Shapes, axes, paddings and other constants of whole number
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
+from harness import files
 from harness.build import macs, tflite
 from harness.build.flatbuffer import Damaged
 from harness.core.errors import UsageError
-from harness.core.types import Artifact, LayerSize, TensorInfo
+from harness.core.types import Artifact, Finding, LayerSize, TensorInfo
 
 GZIP_LEVEL = 6  # what `gzip` and most servers use
 LARGEST_INPUT_BYTES = 2**30
@@ -38,6 +42,27 @@ _BIAS_AT = {
     "TRANSPOSE_CONV": 3,
     "CONV_3D_TRANSPOSE": 3,
 }
+
+
+def inspect_cached(
+    path: Path, cache: Path, *, variant: str, signature: str | None = None
+) -> Artifact:
+    """`inspect`, remembered in `cache` by the file's content, so that a large file of the user's
+    own is not compressed again in every run. A cache that cannot be used costs only time."""
+    if not path.is_file():
+        return inspect(path, variant=variant, signature=signature)
+    asked = hashlib.sha256(repr(signature).encode()).hexdigest()[:8]
+    ours = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
+    kept = cache / "inspected" / f"{files.sha256(path)}-{asked}-{ours}.json"
+    try:
+        known = msgspec.json.decode(kept.read_bytes(), type=Artifact)
+        return msgspec.structs.replace(known, variant=variant, path=str(path.absolute()))
+    except (OSError, msgspec.MsgspecError):
+        artifact = inspect(path, variant=variant, signature=signature)
+    with contextlib.suppress(OSError):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        files.write_atomic(kept, msgspec.json.encode(artifact))
+    return artifact
 
 
 def inspect(path: Path, *, variant: str, signature: str | None = None) -> Artifact:
@@ -80,6 +105,7 @@ def inspect(path: Path, *, variant: str, signature: str | None = None) -> Artifa
         ops=dict(contents.ops.most_common()),
         weight_bytes=dict(contents.weight_bytes.most_common()),
         layers=tuple(contents.layers),
+        findings=_open_batch([graph.tensors[index] for _, index in inputs]),
     )
 
 
@@ -154,7 +180,7 @@ def _check_input(path: Path, name: str, tensor: tflite.Tensor) -> None:
             f"{path}: input {name!r} is of type {tensor.dtype}, which numpy does not have",
             "give a model that takes floats or whole numbers of 8 to 64 bits",
         )
-    if -1 in shape:
+    if -1 in shape[1:] or (shape[:1] == [-1] and tensor.shape[:1] != (1,)):
         raise UsageError(
             f"{path}: input {name!r} has the shape {shape}, where -1 may be anything",
             "convert the model with a fixed shape",
@@ -171,6 +197,21 @@ def _check_input(path: Path, name: str, tensor: tflite.Tensor) -> None:
             f"{path}: input {name!r} has the shape {shape}, more than a GiB",
             "convert the model for smaller inputs",
         )
+
+
+def _open_batch(inputs: list[tflite.Tensor]) -> tuple[Finding, ...]:
+    """Keras leaves the batch open unless told otherwise; such a file stores a batch of 1, which
+    is also what a runtime allocates, so it is measured like that, and said."""
+    if all(-1 not in tensor.signature for tensor in inputs):
+        return ()
+    return (
+        Finding(
+            level="info",
+            code="open-batch",
+            message="the file leaves the batch size open; it is measured with a batch of 1",
+            mend="convert the model with a fixed batch size to be sure of other batches",
+        ),
+    )
 
 
 def _info(name: str, tensor: tflite.Tensor) -> TensorInfo:
@@ -194,8 +235,9 @@ def _gzip_bytes(data: bytes) -> int:
 
 @dataclass
 class _Contents:
-    """Operators and constants, added up. A constant that several operators or subgraphs share is
-    stored once and belongs to the first."""
+    """Operators and constants, added up. What is stored once is counted once and belongs to the
+    first operator that uses it: signatures share weights, and converters store equal constants
+    such as the zero biases of an untrained model once."""
 
     ops: Counter[str] = field(default_factory=Counter)
     weight_bytes: Counter[str] = field(default_factory=Counter)

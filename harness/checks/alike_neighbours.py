@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from statistics import median
-
 from harness.core import units
 from harness.core.series import neighbours
+from harness.core.stats import launch_medians
 from harness.core.types import Evidence, Finding
 
 
 def findings(evidence: Evidence) -> list[Finding]:
     """The interval counts launches as independent. On a machine whose speed changes every few
     minutes they are not, and another run may lie outside it."""
-    launches = sorted((x for x in evidence.launches if x.latency_ns), key=lambda x: x.order)
-    alike = neighbours([float(median(x.latency_ns)) for x in launches])
+    medians = launch_medians(sorted(evidence.launches, key=lambda x: x.order))
+    alike = neighbours(medians)
     if alike is None or not alike.significant:
         return []
     return [
         Finding(
             level="warning",
             code="alike-neighbours",
-            message=f"launches resemble the one before: {len(launches)} of them are worth about "
+            message=f"launches resemble the one before: {len(medians)} of them are worth about "
             f"{alike.worth:.0f}, so another run may differ by more than the interval says "
             f"(p = {units.significant(alike.p, 2)})",
             mend="spread launches over a longer time; compare within one run, paired by round",

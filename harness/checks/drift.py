@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from statistics import median
-
 from harness.core import units
 from harness.core.series import drift
+from harness.core.stats import launch_median, launch_medians
 from harness.core.types import Evidence, Finding
 
 
 def findings(evidence: Evidence) -> list[Finding]:
     """The rank test over launches in order of measurement, and the device's own word. A change
     smaller than the precision that was asked for is left alone."""
-    launches = sorted((x for x in evidence.launches if x.latency_ns), key=lambda x: x.order)
+    launches = sorted(
+        (x for x in evidence.launches if launch_median(x) is not None), key=lambda x: x.order
+    )
     found = []
-    trend = drift([float(median(x.latency_ns)) for x in launches])
+    trend = drift(launch_medians(launches))
     if trend and trend.significant and abs(trend.change) >= evidence.plan.target_ci:
         way = "rose" if trend.change > 0 else "fell"
         found.append(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from harness.core.stats import launch_medians
 from harness.core.types import Evidence, Finding
 
 
 def findings(evidence: Evidence) -> list[Finding]:
     """Its times are those of the machine that emulates it."""
-    if not evidence.device.emulated or not any(x.latency_ns for x in evidence.launches):
+    if not evidence.device.emulated or not launch_medians(evidence.launches):
         return []
     return [
         Finding(

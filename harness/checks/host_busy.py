@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from harness.core import units
+from harness.core.stats import launch_medians
 from harness.core.types import Conditions, Evidence, Finding
 
 _NOTICEABLE = 0.1  # share of all processors
@@ -15,7 +16,7 @@ _LOW_BATTERY = 20  # percent; below, phones save power
 def findings(evidence: Evidence) -> list[Finding]:
     """Other processes, power, and what kind of machine it is. Being a virtual machine explains
     noise and condemns nothing."""
-    if not any(x.latency_ns for x in evidence.launches):
+    if not launch_medians(evidence.launches):
         return []
     return [*_others(evidence), *_power(evidence), *_machine(evidence)]
 

@@ -6,13 +6,20 @@ from harness.core import units
 from harness.core.series import steady_state
 from harness.core.types import Evidence, Finding
 
+_UNTOLD = Finding(
+    level="info",
+    code="steady-state-untested",
+    message="whether warm-up was over cannot be tested: the runner tells no single iterations, and "
+    "takes as many as fit into the time, whatever their number",
+)
+
 
 def findings(evidence: Evidence) -> list[Finding]:
     """The change-point test over the timed iterations of all launches; what was not tested is
     said too."""
     groups = [x.latency_ns for x in evidence.launches if x.latency_ns]
     if not groups:
-        return []
+        return [_UNTOLD] if any(x.latency_summary for x in evidence.launches) else []
     state = steady_state(groups)
     if state is None:
         return [

@@ -38,9 +38,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[,NAME]",
         help="entries of devices.yaml, or all (default: host)",
     )
-    parser.add_argument("--threads", type=commands.positives, metavar="N[,N]")
-    parser.add_argument("--runtime", type=commands.comma_list, metavar="NAME[,NAME]")
-    parser.add_argument("--delegate", type=commands.comma_list, metavar="NAME[,NAME]")
+    parser.add_argument(
+        "--threads",
+        type=commands.positives,
+        metavar="N[,N]",
+        help="each a case of its own (default: the device's in devices.yaml, else 1)",
+    )
+    parser.add_argument(
+        "--runtime",
+        type=commands.comma_list,
+        metavar="NAME[,NAME]",
+        help="litert, tflite-runtime (default: the device's)",
+    )
+    parser.add_argument(
+        "--delegate",
+        type=commands.comma_list,
+        metavar="NAME[,NAME]",
+        help="cpu, gpu, npu on a phone (default: the device's)",
+    )
     parser.add_argument("--signature", metavar="NAME", help="of a model that has several")
     how_much = parser.add_argument_group("how much is measured")
     how_much.add_argument(

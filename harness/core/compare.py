@@ -211,6 +211,8 @@ def _with_interval(
         note = f"the interval crosses the threshold of {units.percent(gate.threshold)}"
     if side == "undecided" and isinstance(ratio, Ratio):
         more = gate.more(estimate, tests)
+        if more is not None and not gate.below <= estimate.point <= gate.above:
+            more = max(more, ratio.least_n(error / tests) - estimate.n)
     worse, better = p_values if m.spec.direction == "lower" else p_values[::-1]
     return _row(
         m,
@@ -233,6 +235,8 @@ def _without_interval(m: _Metric, gate: Gate) -> MetricComparison:
     ratio = m.candidate / m.baseline if m.baseline > 0 and m.candidate > 0 else None
     if not m.spec.exact:
         return _row(m, "inconclusive", ratio=ratio, more_launches=m.missing, note=m.why_not)
+    if m.spec.max_regression is not None:
+        gate = msgspec.structs.replace(gate, threshold=m.spec.max_regression)
     if ratio is None:
         same = m.candidate == m.baseline
         better = (m.candidate < m.baseline) == (m.spec.direction == "lower")

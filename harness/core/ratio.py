@@ -61,6 +61,14 @@ class Ratio(Value, frozen=True):
         """One-sided p value of "the ratio is at least `bound`": small means that it is smaller."""
         return self._tails()[math.ceil(len(self.logs) - self._at_most(bound))]
 
+    def least_n(self, p: float) -> int:
+        """The fewest rounds, or launches of each side, that can reach a p value as small as
+        `p`: with all of them on one side there still is chance."""
+        n = MIN_LAUNCHES
+        while (1 / math.comb(2 * n, n) if self.m else 2.0**-n) > p:
+            n += 1
+        return n
+
     def _at_most(self, bound: float) -> float:
         """How many of `logs` are at most `bound`, ties counted half."""
         log = math.log(bound)

@@ -46,6 +46,7 @@ def cases(report: Report) -> Columns:
     for name in names:
         found = [c.metrics.get(name) for c in report.cases]
         _add_metric(columns, name, found)
+    _add_comparison(columns, report)
     columns["launches"] = [len(c.launches) for c in report.cases]
     columns["findings"] = [" ".join(f.code for f in c.findings) for c in report.cases]
     columns["failure"] = [c.failure.message if c.failure else None for c in report.cases]
@@ -66,18 +67,34 @@ def _add_metric(columns: Columns, name: str, found: list[Measurement | None]) ->
         columns[f"{name}_n"] = [m.n if m else None for m in found]
 
 
+def _add_comparison(columns: Columns, report: Report) -> None:
+    """Per metric compared: the outcome, and the ratio to the baseline with its interval."""
+    comparison = report.comparison
+    if comparison is None:
+        return
+    found = {(c.candidate, m.metric): m for c in comparison.cases for m in c.metrics}
+    for metric in dict.fromkeys(metric for _, metric in found):
+        mine = [found.get((case.case, metric)) for case in report.cases]
+        columns[f"{metric}_outcome"] = [m.outcome if m else None for m in mine]
+        for field in ("ratio", "ci_low", "ci_high"):
+            name = "ratio" if field == "ratio" else f"ratio_{field}"
+            columns[f"{metric}_{name}"] = [getattr(m, field) if m else None for m in mine]
+
+
 def launches(report: Report) -> Columns:
     """One row per launch, in the order of measurement of each case; the latency is the launch's
     median."""
-    from statistics import median
+    from harness.core.stats import launch_median
 
     flat = [(c, launch) for c in report.cases for launch in c.launches]
     columns = _keys(report, [c for c, _ in flat])
     columns["launch"] = [x.index for _, x in flat]
     columns["order"] = [x.order for _, x in flat]
     columns["started_at"] = [x.started_at for _, x in flat]
-    columns["iterations"] = [len(x.latency_ns) for _, x in flat]
-    columns["latency_median_ns"] = [median(x.latency_ns) if x.latency_ns else None for _, x in flat]
+    columns["iterations"] = [
+        x.latency_summary.count if x.latency_summary else len(x.latency_ns) for _, x in flat
+    ]
+    columns["latency_median_ns"] = [launch_median(x) for _, x in flat]
     for field in _LAUNCH_SCALARS:
         columns[field] = [getattr(x, field) for _, x in flat]
     for counter in dict.fromkeys(name for _, x in flat for name in x.counters):

@@ -169,7 +169,7 @@ class Modes(Value, frozen=True):
 
     @property
     def significant(self) -> bool:
-        """Flagged: at most one unimodal sample in a hundred looks like this."""
+        """Flagged: one or two unimodal samples in a hundred look like this."""
         return self.p < MODES_ALPHA
 
 

@@ -81,16 +81,28 @@ class Guards(Value, frozen=True):
 
 
 class RunnerSpec(Value, frozen=True):
-    """Which executable times on the device: a file of harness/runners, and where it is from."""
+    """Which executable times on the device: a file of harness/runners, and where it is from: a
+    file here (`path`), one that is already on the device (`device_path`), or a download of
+    `version` (from `url`, in which {version} and {platform} are filled in). `dialect` is of its
+    flags and output: A the classic Interpreter's tool, B LiteRT's; `auto` asks the executable.
+    """
 
     tool: str = "benchmark_model"
     version: str | None = None
     path: str | None = None
+    device_path: str | None = None
     sha256: str | None = None
+    url: str | None = None
+    dialect: Literal["auto", "A", "B"] = "auto"
 
 
 class AndroidSpec(Value, frozen=True, tag_field="kind", tag="android"):
-    """A phone, through one of the files of harness/transports."""
+    """A phone, through one of the files of harness/transports.
+
+    `affinity` is `all`, `big` (the cores with the highest frequency) or a hexadecimal mask.
+    `adb_server` is where the transport of that name finds a running server (default: what adb
+    itself uses). `profile` and `faults` are of the transport `emulated`.
+    """
 
     transport: str = "adb_usb"
     serial: str | None = None
@@ -101,8 +113,13 @@ class AndroidSpec(Value, frozen=True, tag_field="kind", tag="android"):
     runner: RunnerSpec = RunnerSpec()
     work_dir: str = "/data/local/tmp"
     guards: Guards = Guards()
+    fixed_performance: bool = True
     connect_timeout_s: Seconds = 30.0
+    reconnect_timeout_s: Seconds = 60.0
     launch_timeout_s: Seconds = 300.0
+    adb_server: str | None = None
+    profile: str = "pixel"
+    faults: tuple[str, ...] = ()
 
 
 DeviceSpec = HostSpec | AndroidSpec | ArmSpec

@@ -21,7 +21,7 @@ from typing import Literal
 import msgspec
 
 from harness.core.series import effective_n
-from harness.core.types import Estimate, Launch, Measurement, MetricSpec, Value
+from harness.core.types import Estimate, LatencySummary, Launch, Measurement, MetricSpec, Value
 
 CONFIDENCE = 0.95
 MIN_LAUNCHES = 5
@@ -34,12 +34,23 @@ TAILS = {"p90": 0.90, "p95": 0.95, "p99": 0.99}
 def launch_medians(launches: Iterable[Launch]) -> list[float]:
     """The median latency of each launch, in ns, in the order given; launches that timed no
     iteration are left out."""
-    return [float(median(launch.latency_ns)) for launch in launches if launch.latency_ns]
+    return [m for launch in launches if (m := launch_median(launch)) is not None]
+
+
+def launch_median(launch: Launch) -> float | None:
+    """The median latency of one launch in ns, from its iterations or, where the runner tells no
+    single ones, as the runner tells it. None if nothing was timed."""
+    if launch.latency_ns:
+        return float(median(launch.latency_ns))
+    summary = launch.latency_summary
+    return None if summary is None else float(summary.median_ns)
 
 
 def observed(launch: Launch, spec: MetricSpec) -> float | None:
     """What one launch says of a metric, found by the naming rule `<metric>_<unit>` of Launch
     (`init` in "ns" is `init_ns`); of a list of iterations the median. None if it says nothing."""
+    if spec.name == "latency":
+        return launch_median(launch)
     value = getattr(launch, f"{spec.name}_{spec.unit}", None)
     if value is None:
         value = launch.counters.get(spec.name)
@@ -186,6 +197,30 @@ def measure_iterations(
     medians with its interval over launches; percentiles, mean and spread over iterations."""
     medians = [float(median(group)) for group in groups if group]
     return _measurement(medians, unit, summary_of_iterations(groups), confidence, absent_because)
+
+
+def measure_summaries(summaries: Sequence[LatencySummary], unit: str) -> Measurement:
+    """Latency of launches whose runner tells a summary of each and no single iterations: the
+    median of the launches' medians with its interval over launches. Mean and spread follow
+    exactly from the parts, every launch weighing the same; percentiles of all do not."""
+    medians = [float(s.median_ns) for s in summaries]
+    lowest = [s.min_ns for s in summaries if s.min_ns is not None]
+    means = [float(s.mean_ns) for s in summaries if s.mean_ns is not None]
+    stds = [float(s.std_ns) for s in summaries if s.std_ns is not None]
+    n = sum(s.count for s in summaries)
+    known = n > 1 and len(means) == len(stds) == len(summaries) > 0
+    mean = fmean(means) if len(means) == len(summaries) > 0 else None
+    variance = (
+        fmean(s**2 for s in stds) + fmean((m - fmean(means)) ** 2 for m in means) if known else 0.0
+    )
+    absent = dict.fromkeys(("p50", *TAILS), "the runner tells no single iterations")
+    fields = Summary(
+        min=float(min(lowest)) if lowest else None,
+        mean=mean,
+        std=math.sqrt(variance * n / (n - 1)) if known else None,
+        absent=absent | ({} if known else {"std": "the runner tells no spread"}),
+    )
+    return _measurement(medians, unit, fields, CONFIDENCE, "")
 
 
 def _measurement(

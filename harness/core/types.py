@@ -137,6 +137,7 @@ class Conditions(Value, frozen=True):
     thermal_status: int | None = None
     battery_percent: int | None = None
     on_battery: bool | None = None
+    screen_on: bool | None = None
 
 
 # --- plan ------------------------------------------------------------------------------------
@@ -184,10 +185,36 @@ class Outputs(Value, frozen=True):
     input_source: str
 
 
+class LatencySummary(Value, frozen=True):
+    """What a benchmark executable tells of the iterations it does not report one by one. `std` is
+    the population's; a percentile is element floor(n * p / 100) of the sorted iterations."""
+
+    count: int
+    median_ns: int
+    mean_ns: int | None = None
+    min_ns: int | None = None
+    max_ns: int | None = None
+    std_ns: int | None = None
+    p5_ns: int | None = None
+    p95_ns: int | None = None
+
+
+class OpTime(Value, frozen=True):
+    """Mean time of one operator per inference, from a launch with the profiler on."""
+
+    name: str
+    op: str
+    mean_ns: int
+    share: float
+
+
 class Launch(Value, frozen=True):
     """Raw observations of one fresh process. `index` is the round (0, 1, ...) within its case,
-    `order` the place in the order of measurement on its device. What could not be observed is
-    None and `absent` maps the field's name to the reason."""
+    `order` the place in the order of measurement on its device. `instructions` are those of each
+    timed iteration, where they can be counted; `reference` is what the host answered to the
+    inputs of `outputs`. What could not be observed is None and `absent` maps the field's name to
+    the reason. An executable that reports no single iterations leaves `latency_ns` and `warmup_ns`
+    empty and fills in the summaries instead."""
 
     case: str
     index: int
@@ -198,6 +225,9 @@ class Launch(Value, frozen=True):
     first_inference_ns: int | None = None
     warmup_ns: tuple[int, ...] = ()
     latency_ns: tuple[int, ...] = ()
+    warmup_summary: LatencySummary | None = None
+    latency_summary: LatencySummary | None = None
+    op_times: tuple[OpTime, ...] = ()
     rss_before_load_bytes: int | None = None
     rss_after_load_bytes: int | None = None
     rss_warm_bytes: int | None = None  # after warm-up, before the first timed iteration
@@ -209,7 +239,9 @@ class Launch(Value, frozen=True):
     arena_bytes: int | None = None
     clock_resolution_ns: int | None = None
     counters: dict[str, int] = {}
+    instructions: tuple[int, ...] = ()
     outputs: Outputs | None = None
+    reference: Outputs | None = None
     before: Conditions | None = None
     after: Conditions | None = None
     absent: dict[str, str] = {}
@@ -272,21 +304,22 @@ class Measurement(Value, frozen=True):
 
 class MetricSpec(Value, frozen=True):
     """What a metric is: its unit ("ns", "bytes", "1", "count") and which way is better.
-    An `exact` metric has no sampling error and needs no interval. One that is not `compared` is
-    told and judged by budgets, but a comparison with a baseline leaves it out: it would say the
-    same again, at the cost of a wider correction for all others."""
+    An `exact` metric has no sampling error and needs no interval. Only `gated` metrics are
+    compared with a baseline: each one more makes the correction for many comparisons stricter.
+    `max_regression` is a threshold of an exact metric's own."""
 
     name: str
     unit: str
     direction: Direction
     title: str
     exact: bool = False
-    compared: bool = True
+    gated: bool = True
+    max_regression: float | None = None
 
 
 class Evidence(Value, frozen=True):
     """All that a metric or a check may look at: one case, whole. `metrics` is empty while the
-    metrics are being extracted."""
+    metrics are being extracted; `peers` are the other cases on the same device, for checks."""
 
     case: Case
     plan: Plan
@@ -295,6 +328,7 @@ class Evidence(Value, frozen=True):
     device: DeviceFacts
     metrics: dict[str, Measurement] = {}
     failure: Failure | None = None
+    peers: tuple[Evidence, ...] = ()
     evaluation: Evaluation | None = None
     parent_evaluation: Evaluation | None = None
 

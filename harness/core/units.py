@@ -209,9 +209,10 @@ def moment(iso: str) -> str:
 
 
 def with_interval(name: str, m: Measurement | None) -> str:
-    """'5.20 ms ±3.1 %'; without an interval only the point."""
+    """'5.20 ms ±3.1 %', '0.962 ±0.010'; without an interval only the point."""
     if m is None or m.point is None:
         return ABSENT
     text = metric(name, m.point, m.unit)
-    estimate = m.estimate
-    return text if estimate is None else f"{text} ±{percent(estimate.half_width)}"
+    if m.estimate is None:
+        return text
+    return f"{text} {spread(m, column_scale(name, m.unit, [m.point]))}"

@@ -21,12 +21,16 @@ def per_launch(evidence: Evidence, field: str, spec: MetricSpec) -> Measurement:
     """A metric of which every launch holds one value in `field`; if none does, the reason that
     the launches give."""
     values = [getattr(launch, field) for launch in evidence.launches]
-    reasons = [launch.absent[field] for launch in evidence.launches if field in launch.absent]
     return measure(
         [value for value in values if value is not None],
         spec.unit,
-        absent_because=reasons[0] if reasons else "",
+        absent_because=reason(evidence, field),
     )
+
+
+def reason(evidence: Evidence, field: str) -> str:
+    """Why the launches did not observe `field`, if they say so."""
+    return next((x.absent[field] for x in evidence.launches if field in x.absent), "")
 
 
 def exact(value: float | None, spec: MetricSpec, absent_because: str = "not known") -> Measurement:

@@ -12,7 +12,7 @@ spec = MetricSpec(
     unit="1",
     direction="higher",
     title="balanced accuracy",
-    compared=False,
+    gated=False,
 )
 
 

@@ -6,7 +6,7 @@ from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import _tail
 
 spec = MetricSpec(
-    name="latency_mean", unit="ns", direction="lower", title="latency, mean", compared=False
+    name="latency_mean", unit="ns", direction="lower", title="latency, mean", gated=False
 )
 
 

@@ -6,7 +6,7 @@ from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import _tail
 
 spec = MetricSpec(
-    name="latency_p95", unit="ns", direction="lower", title="latency, p95", compared=False
+    name="latency_p95", unit="ns", direction="lower", title="latency, p95", gated=False
 )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import per_launch
 
-spec = MetricSpec(name="rss_anon", unit="bytes", direction="lower", title="anonymous RSS")
+spec = MetricSpec(
+    name="rss_anon", unit="bytes", direction="lower", title="anonymous RSS", gated=False
+)
 
 
 def extract(evidence: Evidence) -> Measurement:

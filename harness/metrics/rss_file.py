@@ -5,7 +5,9 @@ from __future__ import annotations
 from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import per_launch
 
-spec = MetricSpec(name="rss_file", unit="bytes", direction="lower", title="file-backed RSS")
+spec = MetricSpec(
+    name="rss_file", unit="bytes", direction="lower", title="file-backed RSS", gated=False
+)
 
 
 def extract(evidence: Evidence) -> Measurement:

@@ -26,7 +26,7 @@ GAP = 2
 NAME_WIDTH = 22  # what a long variant name gets before it is folded
 NAME_LINES = 3  # ... and how often, before its middle is cut out
 NEVER = 1000  # the importance of a column that only `--columns` shows
-USUAL = 99  # ... and of the last one that is no speciality
+USUAL = 16  # ... and of the last one that is no speciality
 CORE = 12  # ... and of the last one that must be there if it can at all
 
 

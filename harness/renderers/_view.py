@@ -4,10 +4,9 @@ stand, what they are compared with, how doubts are grouped. Values stay whole he
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
-
-import msgspec
 
 from harness.core import units
 from harness.core.errors import UsageError
@@ -17,10 +16,12 @@ from harness.core.types import (
     DeviceFacts,
     Direction,
     Finding,
+    Launch,
     Level,
     Measurement,
     Report,
 )
+from harness.renderers import _verdict as verdicts
 
 # --- metrics ---------------------------------------------------------------------------------
 
@@ -105,71 +106,13 @@ def why_absent(case: CaseReport, metric: str) -> str:
     return case.failure.message if case.failure else "not measured"
 
 
-# --- the verdict -----------------------------------------------------------------------------
-
-
-OUTCOMES = ("met", "missed", "undecided")
-
-
-class BudgetLine(NamedTuple):
-    """One budget and how each case stands to it: case id -> "met", "missed", "undecided"."""
-
-    text: str
-    metric: str
-    limit: float | None
-    outcomes: dict[str, str]
-
-
-class VerdictView(NamedTuple):
-    """The verdict as renderers show it. Variants are named as in the table."""
-
-    recommended: str | None
-    reason: str
-    runner_up: str | None
-    runner_up_reason: str
-    pareto: tuple[str, ...]
-    budgets: tuple[BudgetLine, ...]
-    notes: tuple[str, ...]
-
-
-def verdict_of(report: Report) -> VerdictView | None:
-    """The one place that knows the verdict's shape."""
-    if report.verdict is None:
-        return None
-    raw: dict[str, Any] = msgspec.to_builtins(report.verdict)
-
-    def text(key: str) -> str | None:
-        value = raw.get(key)
-        return None if value in (None, "") else str(value)
-
-    budgets = tuple(
-        BudgetLine(
-            text=str(b.get("text", b.get("metric", "?"))),
-            metric=str(b.get("metric", "")),
-            limit=b.get("limit"),
-            outcomes={str(k): str(v) for k, v in dict(b.get("outcomes", {})).items()},
-        )
-        for b in raw.get("budgets") or ()
-    )
-    return VerdictView(
-        recommended=text("recommended"),
-        reason=_without(text("recommended"), text("reason") or ""),
-        runner_up=text("runner_up"),
-        runner_up_reason=_without(text("runner_up"), text("runner_up_reason") or ""),
-        pareto=tuple(map(str, raw.get("pareto") or ())),
-        budgets=budgets,
-        notes=tuple(map(str, raw.get("notes") or ())),
-    )
-
-
-def _without(name: str | None, reason: str) -> str:
-    """A reason is shown behind its name and need not repeat it."""
-    return reason.removeprefix(f"{name}: ") if name else reason
-
-
-def names_case(name: str | None, case: CaseReport) -> bool:
-    """Whether a verdict that says `name`, a variant or a case id, means this case."""
-    return name is not None and name in (case.variant, case.case.id)
+def launch_median(launch: Launch) -> float | None:
+    """The launch's latency in ns, from its iterations or, where only those are known, from the
+    summary its runner gave."""
+    if launch.latency_ns:
+        return statistics.median(launch.latency_ns)
+    summary = getattr(launch, "latency_summary", None)
+    return None if summary is None else float(summary.median_ns)
 
 
 # --- rows ------------------------------------------------------------------------------------
@@ -215,7 +158,7 @@ def reference_of(report: Report) -> str | None:
 def rows_of(report: Report, sort: str | None = None) -> list[Row]:
     """The table's rows, the verdict's first, then by status and latency; or by the metric or
     field `sort`, best first, with what was not measured last. Unknown names are a UsageError."""
-    verdict = verdict_of(report)
+    verdict = verdicts.verdict_of(report)
     artifacts = {a.variant: a for a in report.artifacts}
     devices = {d.name: d for d in report.devices}
     varying = _varying(report.cases)
@@ -275,14 +218,14 @@ def setting_in_common(report: Report) -> str:
     return ", ".join(text for field, text in parts.items() if field not in varying)
 
 
-def _mark(verdict: VerdictView | None, case: CaseReport) -> str:
+def _mark(verdict: verdicts.VerdictView | None, case: CaseReport) -> str:
     if verdict is None:
         return ""
-    if names_case(verdict.recommended, case):
+    if verdicts.names_case(verdict.recommended, case):
         return "recommended"
-    if names_case(verdict.runner_up, case):
+    if verdicts.names_case(verdict.runner_up, case):
         return "runner-up"
-    if any(names_case(name, case) for name in verdict.pareto):
+    if any(verdicts.names_case(name, case) for name in verdict.pareto):
         return "pareto"
     return ""
 
@@ -378,25 +321,27 @@ class Doubts(NamedTuple):
 
 def findings_of(report: Report) -> list[Doubts]:
     """The findings of the run, its artifacts and its cases, worst first; alike ones together."""
-    groups: dict[tuple[Level, str], dict[tuple[str, str], list[str]]] = {}
+    varying = _varying(report.cases)
+    told = {finding for case in report.cases for finding in case.findings}
+    found: list[tuple[str, Finding]] = [("", f) for f in report.findings]
+    found += [
+        (units.name(artifact.variant), f)
+        for artifact in report.artifacts
+        for f in artifact.findings
+        if f not in told
+    ]
+    found += [(label(case, varying), f) for case in report.cases for f in case.findings]
+    return grouped(found)
 
-    def add(finding: Finding, about: str | None) -> None:
+
+def grouped(found: Iterable[tuple[str, Finding]]) -> list[Doubts]:
+    """Findings with whom they are about (empty: everything), worst first, alike ones together."""
+    groups: dict[tuple[Level, str], dict[tuple[str, str], list[str]]] = {}
+    for about, finding in found:
         group = groups.setdefault((finding.level, finding.code), {})
         names = group.setdefault((finding.message, finding.mend), [])
-        if about is not None and about not in names:
+        if about and about not in names:
             names.append(about)
-
-    varying = _varying(report.cases)
-    for finding in report.findings:
-        add(finding, None)
-    told = {finding for case in report.cases for finding in case.findings}
-    for artifact in report.artifacts:
-        for finding in artifact.findings:
-            if finding not in told:
-                add(finding, units.name(artifact.variant))
-    for case in report.cases:
-        for finding in case.findings:
-            add(finding, label(case, varying))
     return [
         Doubts(level, code, tuple(Doubt(m, d, tuple(names)) for (m, d), names in group.items()))
         for (level, code), group in sorted(groups.items(), key=lambda item: _LEVELS[item[0][0]])
@@ -447,6 +392,7 @@ def stopped_text(report: Report) -> str:
         "time_budget": "the time budget was spent",
         "launches": "the asked number of launches was made",
         "max_launches": "the largest number of launches was made",
+        "decided": "the question was decided",
         "interrupted": "it was interrupted",
         "failed": "every case failed",
     }[report.stopped.reason]

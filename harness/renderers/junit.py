@@ -1,4 +1,5 @@
-"""The report for a CI system that reads JUnit XML: one test per case and one for the budgets.
+"""The report for a CI system that reads JUnit XML: one test per case, one for the budgets, one
+per metric that was compared with a baseline.
 
 A case that failed is an error, one that must not be used a failure; a suspect one passes with its
 doubts in its output. A device is a suite.
@@ -11,6 +12,8 @@ from collections.abc import Iterable
 
 from harness.core import units
 from harness.core.types import CaseReport, Report
+from harness.renderers import _comparison as against
+from harness.renderers import _verdict as verdicts
 from harness.renderers import _view as view
 
 
@@ -24,13 +27,15 @@ def render(report: Report) -> bytes:
         for case in (c for c in report.cases if c.device == device):
             _case(suite, case, labels[case.case.id])
         _count(suite)
-    verdict = view.verdict_of(report)
+    verdict = verdicts.verdict_of(report)
     if verdict is not None and verdict.budgets:
         suite = ET.SubElement(root, "testsuite", name="verdict")
         test = ET.SubElement(suite, "testcase", name="budgets", classname="verdict")
         if verdict.recommended is None:
             _say(test, "failure", verdict.reason, [_line(b) for b in verdict.budgets])
         _count(suite)
+    if report.comparison is not None:
+        _compared(ET.SubElement(root, "testsuite", name="baseline"), report)
     _count(root)
     ET.indent(root)
     data: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
@@ -61,6 +66,25 @@ def _case(suite: ET.Element, case: CaseReport, label: str) -> None:
         ET.SubElement(test, "system-out").text = units.printable_lines(said)
 
 
+def _compared(suite: ET.Element, report: Report) -> None:
+    """One test per metric compared: a regression fails, what is inconclusive was not tested."""
+    for x in against.lines_of(report):
+        test = ET.SubElement(suite, "testcase", name=f"{x.label} {x.metric}", classname="baseline")
+        said = f"{x.metric} {x.baseline} -> {x.candidate}, ratio {x.ratio or '?'} ({x.range})"
+        if x.outcome == "regression":
+            _say(test, "failure", said, [x.note])
+        elif x.outcome == "inconclusive":
+            ET.SubElement(test, "skipped", message=units.printable(f"{said}; {x.note}"))
+        else:
+            ET.SubElement(test, "system-out").text = units.printable(f"{x.outcome}: {said}")
+    for group in against.doubts_of(report):
+        for doubt in group.doubts if group.level == "invalid" else ():
+            name = view.some(doubt.about) or "comparison"
+            test = ET.SubElement(suite, "testcase", name=name, classname="baseline")
+            ET.SubElement(test, "skipped", message=units.printable(doubt.message))
+    _count(suite)
+
+
 def _say(test: ET.Element, kind: str, message: str, lines: Iterable[str]) -> None:
     element = ET.SubElement(test, kind, message=units.printable(message), type=kind)
     element.text = units.printable_lines(lines)
@@ -74,8 +98,8 @@ def _properties(parent: ET.Element, named: dict[str, str]) -> None:
         ET.SubElement(holder, "property", name=units.printable(name), value=units.printable(value))
 
 
-def _line(budget: view.BudgetLine) -> str:
-    counts = {o: list(budget.outcomes.values()).count(o) for o in view.OUTCOMES}
+def _line(budget: verdicts.BudgetLine) -> str:
+    counts = {o: list(budget.outcomes.values()).count(o) for o in verdicts.OUTCOMES}
     return f"{budget.text}: {', '.join(f'{n} {o}' for o, n in counts.items() if n)}"
 
 
@@ -84,4 +108,5 @@ def _count(parent: ET.Element) -> None:
     parent.set("tests", str(len(tests)))
     for kind in ("failure", "error"):
         parent.set(f"{kind}s", str(sum(test.find(kind) is not None for test in tests)))
+    parent.set("skipped", str(sum(test.find("skipped") is not None for test in tests)))
     parent.set("time", f"{sum(float(test.get('time', '0')) for test in tests):.3f}")

@@ -10,11 +10,13 @@ import re
 
 from harness.core import units
 from harness.core.types import Report
+from harness.renderers import _comparison as against
 from harness.renderers import _table as grid
+from harness.renderers import _verdict as verdicts
 from harness.renderers import _view as view
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~>$])")
-_BLOCK_START = re.compile(r"^(\d*)([-+.)=])")
+_BLOCK_START = re.compile(r"^(\d*)([-+.)=])(?=\s|$)")
 _SKIPPED = ("variant", "size_bar", "latency_bar", "launches")
 
 
@@ -23,6 +25,7 @@ def render(report: Report) -> bytes:
     blocks = [
         f"### Benchmark {code(report.run_id)}",
         *_verdict(report),
+        *_compared(report),
         *_table(report),
         *_failures(report),
         *_findings(report),
@@ -48,7 +51,7 @@ def prose(text: str) -> str:
 
 
 def _verdict(report: Report) -> list[str]:
-    verdict = view.verdict_of(report)
+    verdict = verdicts.verdict_of(report)
     if verdict is None:
         return []
     lines = []
@@ -68,6 +71,36 @@ def _verdict(report: Report) -> list[str]:
         lines.append(f"- {code(budget.text)} {', '.join(said)}")
     lines += [f"- {prose(note)}" for note in verdict.notes]
     return ["\n".join(lines[:1]), *lines[1:2], "\n".join(lines[2:])]
+
+
+def _compared(report: Report) -> list[str]:
+    if report.comparison is None:
+        return []
+    sign = against.SIGN[report.comparison.outcome]
+    blocks = [
+        f"**{sign} {report.comparison.outcome}**: {prose(against.summary(report.comparison))}"
+    ]
+    lines = against.lines_of(report)
+    changed = [x for x in lines if x.outcome != "no change"]
+    blocks += [_changes(changed)] if changed else []
+    same = [x for x in lines if x.outcome == "no change"]
+    blocks += [_folded(f"{len(same)} without a change", _changes(same))] if same else []
+    doubts = _doubts(against.doubts_of(report))
+    doubts += [f"- {prose(only)}" for only in against.unmatched(report.comparison)]
+    return [*blocks, "\n".join(doubts)]
+
+
+def _changes(lines: list[against.Line]) -> str:
+    heads = ["outcome", "variant", "metric", "baseline", "candidate", "ratio", "interval", "note"]
+    rows = [
+        [
+            f"{against.SIGN[x.outcome]} {x.outcome}",
+            code(x.label).replace("|", "\\|"),
+            *map(prose, (x.metric, x.baseline, x.candidate, x.ratio, x.range, x.note)),
+        ]
+        for x in lines
+    ]
+    return "\n".join(map(_row, [heads, [":---"] * 3 + ["---:"] * 4 + [":---"], *rows]))
 
 
 def _table(report: Report) -> list[str]:
@@ -118,6 +151,12 @@ def _findings(report: Report) -> list[str]:
     groups = view.findings_of(report)
     if not groups:
         return []
+    counts = {g.level: sum(len(h.doubts) for h in groups if h.level == g.level) for g in groups}
+    said = ", ".join(f"{n} {level}" for level, n in counts.items())
+    return [_folded(f"Findings: {said}", "\n".join(_doubts(groups)))]
+
+
+def _doubts(groups: list[view.Doubts]) -> list[str]:
     lines = []
     for group in groups:
         for doubt in group.doubts:
@@ -125,9 +164,7 @@ def _findings(report: Report) -> list[str]:
             lines.append(
                 f"- **{group.level}** {code(group.code)} {about}{_said(doubt.message, doubt.mend)}"
             )
-    counts = {g.level: sum(len(h.doubts) for h in groups if h.level == g.level) for g in groups}
-    said = ", ".join(f"{n} {level}" for level, n in counts.items())
-    return [_folded(f"Findings: {said}", "\n".join(lines))]
+    return lines
 
 
 def _said(message: str, mend: str) -> str:

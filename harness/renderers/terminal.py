@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 
+from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.panel import Panel
@@ -18,8 +19,10 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.core import units
-from harness.core.types import Level, Report
+from harness.core.types import Level, Outcome, Report
+from harness.renderers import _comparison as against
 from harness.renderers import _table as grid
+from harness.renderers import _verdict as verdicts
 from harness.renderers import _view as view
 from harness.renderers._table import (
     BAD,
@@ -34,6 +37,7 @@ from harness.renderers._table import (
 )
 
 PLAIN_WIDTH = 120
+MOST_NOTES = 5
 WORDY = 100  # from this width on the status is told in words
 
 LEVEL_STYLE: dict[Level, str] = {"invalid": BAD, "serious": DOUBT, "warning": DOUBT, "info": QUIET}
@@ -93,6 +97,7 @@ def render_to(
     parts += _failures(report)
     parts += _findings(report)
     parts += _how(report)
+    parts += _compared(report, words=words)
     parts += _verdict(report)
     width = max(console.width, grid.width_of(shown)) if rows else console.width
     if console.is_terminal:
@@ -215,9 +220,11 @@ def _failures(report: Report) -> list[RenderableType]:
 
 def _findings(report: Report) -> list[RenderableType]:
     groups = view.findings_of(report)
-    if not groups:
-        return []
-    parts: list[RenderableType] = [_heading("Findings")]
+    return [_heading("Findings"), *_doubts(groups)] if groups else []
+
+
+def _doubts(groups: list[view.Doubts]) -> list[RenderableType]:
+    parts: list[RenderableType] = []
     for group in groups:
         head = Text(f"{group.level} ", style=LEVEL_STYLE[group.level])
         head.append(units.printable(group.code), style="bold")
@@ -249,9 +256,61 @@ def _how(report: Report) -> list[RenderableType]:
     return [_heading("Measured"), *(Padding(plain(s), (0, 0, 0, 2)) for s in sentences)]
 
 
+OUTCOME_STYLE: dict[Outcome, str] = {
+    "regression": BAD,
+    "inconclusive": DOUBT,
+    "improvement": GOOD,
+    "no change": QUIET,
+}
+
+
+def _compared(report: Report, *, words: bool) -> list[RenderableType]:
+    """What changed against the baseline; what did not is only counted."""
+    if report.comparison is None:
+        return []
+    parts: list[RenderableType] = [
+        _heading("Against the baseline"),
+        Padding(plain(against.summary(report.comparison, signs=not words)), (0, 0, 1, 2)),
+    ]
+    lines = [x for x in against.lines_of(report) if x.outcome != "no change"]
+    if lines:
+        parts += [Padding(_changes(lines, words=words), (0, 0, 0, 2))]
+        notes: dict[tuple[str, str], list[str]] = {}
+        for x in lines:
+            if x.outcome == "inconclusive" and x.note:
+                notes.setdefault((shorten(x.label, 40), x.note), []).append(x.metric)
+        parts += [
+            Padding(plain(f"{label}, {', '.join(metrics)}: {note}"), (0, 0, 0, 2))
+            for (label, note), metrics in list(notes.items())[:MOST_NOTES]
+        ]
+    parts += _doubts(against.doubts_of(report))
+    parts += [Padding(plain(said), (0, 0, 0, 2)) for said in against.unmatched(report.comparison)]
+    return parts
+
+
+def _changes(lines: list[against.Line], *, words: bool) -> Table:
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+        header_style="bold",
+    )
+    table.add_column("outcome" if words else "", no_wrap=True)
+    table.add_column("variant", overflow="fold", min_width=16)
+    for name in ("metric", "baseline", "candidate", "ratio", "interval"):
+        table.add_column(name, justify="left" if name == "metric" else "right", no_wrap=True)
+    for x in lines:
+        said = f"{against.SIGN[x.outcome]} {x.outcome}" if words else against.SIGN[x.outcome]
+        sign = Text(said, style=OUTCOME_STYLE[x.outcome])
+        cells = (x.metric, x.baseline, x.candidate, x.ratio, x.range.replace(" to ", "–"))  # noqa: RUF001
+        table.add_row(sign, plain(shorten(x.label, 40)), *cells)
+    return table
+
+
 def _verdict(report: Report) -> list[RenderableType]:
     """The panel at the very end, where the eye is when the command returns."""
-    verdict = view.verdict_of(report)
+    verdict = verdicts.verdict_of(report)
     if verdict is None:
         return []
     lines: list[RenderableType] = []
@@ -265,7 +324,7 @@ def _verdict(report: Report) -> list[RenderableType]:
         text = Text.assemble((f"{mark} ", GOOD), (units.name(name), "bold"))
         lines.append(text.append(f": {units.printable(said)}" if said else ""))
     for budget in verdict.budgets:
-        counts = {o: sum(v == o for v in budget.outcomes.values()) for o in view.OUTCOMES}
+        counts = {o: sum(v == o for v in budget.outcomes.values()) for o in verdicts.OUTCOMES}
         said = ", ".join(f"{n} {o}" for o, n in counts.items() if n)
         lines.append(plain(f"{budget.text}: {said}"))
     lines += [plain(note) for note in verdict.notes]

@@ -1,6 +1,7 @@
 """What runs launches: the host, an Android phone, an emulated ARM core. One file each.
 
-A target module offers `open_target(name: str, spec: DeviceSpec, log_dir: Path) -> Target`.
+A target module offers `open_target(name: str, spec: DeviceSpec, log_dir: Path,
+attendant: Attendant) -> Target`.
 """
 
 from __future__ import annotations

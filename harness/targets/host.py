@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from harness import process
+from harness.core.attendant import Attendant
 from harness.core.errors import UsageError, WorkerError
 from harness.core.specs import HostSpec
 from harness.core.types import Artifact, Case, DeviceFacts, Launch, Timing
@@ -25,9 +26,9 @@ PACKAGES = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime"}
 _VERSIONS = "import importlib.metadata as m;print(m.version({!r}));print(m.version('numpy'))"
 
 
-def open_target(name: str, spec: HostSpec, log_dir: Path) -> HostTarget:
+def open_target(name: str, spec: HostSpec, log_dir: Path, attendant: Attendant) -> HostTarget:
     """The host under the name it has in devices.yaml."""
-    return HostTarget(name, spec, log_dir)
+    return HostTarget(name, spec, log_dir, attendant)
 
 
 def runtime_version(runtime: str, spec: HostSpec) -> str:
@@ -72,11 +73,19 @@ def _versions(package: str, python: str | None) -> tuple[str, str]:
 class HostTarget:
     """Runs `host_worker.py` once per launch, with the runtime and threads the case names."""
 
-    def __init__(self, name: str, spec: HostSpec, log_dir: Path, worker: Path = WORKER) -> None:
+    def __init__(
+        self,
+        name: str,
+        spec: HostSpec,
+        log_dir: Path,
+        attendant: Attendant | None = None,
+        worker: Path = WORKER,
+    ) -> None:
         self.name = name
         self.spec = spec
         self.log_dir = log_dir
         self.worker = worker
+        self.attendant = attendant or Attendant()
         self._inputs: dict[str, Path] = {}
 
     def facts(self) -> DeviceFacts:
@@ -133,6 +142,7 @@ class HostTarget:
             stdin=msgspec.json.encode(request),
             log=log,
             timeout_s=self.spec.launch_timeout_s,
+            attendant=self.attendant,
         )
         wall_ns = time.perf_counter_ns() - began
         result = parse_answer(finished, log, self.spec.launch_timeout_s)

@@ -6,8 +6,9 @@ input and answers with JSON lines on standard output: `{"stage": ...}` as it ent
 that a crash has a place, and last `{"result": ...}` or `{"error": ...}`.
 
 Request: model, runtime, threads, inputs (.npz), signature or null, observe_outputs, marker, and
-the fields of `Timing`. With `marker` a getppid() system call is made between inferences, for a
-counter outside the process to snapshot.
+the fields of `Timing`. With `marker` a getppid() system call is made right before and right after
+loading and each inference but those of stage `outputs`, for a counter outside the process to
+snapshot.
 """
 
 from __future__ import annotations
@@ -110,13 +111,19 @@ class Model:
         return values
 
 
-def timed(
-    invoke: Callable[[], Any],
-    min_time_ns: int,
-    least: int,
-    most: int,
-    between: Callable[[], Any],
-) -> list[int]:
+def between_marks(call: Callable[[], Any]) -> Callable[[], Any]:
+    """The call between two marks, so close that nothing else is between them."""
+
+    def call_between_marks() -> Any:
+        os.getppid()
+        result = call()
+        os.getppid()
+        return result
+
+    return call_between_marks
+
+
+def timed(invoke: Callable[[], Any], min_time_ns: int, least: int, most: int) -> list[int]:
     """Nanoseconds of each inference until `min_time_ns` have passed, within [least, most]."""
     times: list[int] = []
     start = perf_counter_ns()
@@ -125,7 +132,6 @@ def timed(
         invoke()
         ended = perf_counter_ns()
         times.append(ended - began)
-        between()
         if ended - start >= min_time_ns and len(times) >= least:
             break
     return times
@@ -165,7 +171,6 @@ def launch(request: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
         source = str(archive["source"])
         stacks = [archive[f"input_{i}"] for i in range(len(archive.files) - 1)]
     examples = [list(example) for example in zip(*stacks, strict=True)]
-    between: Callable[[], Any] = os.getppid if request["marker"] else lambda: None
     gc.collect()
     gc.disable()
 
@@ -173,34 +178,24 @@ def launch(request: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
     memory = Memory()
     memory.forget_peak()
     before = memory.read()
-    between()
+    marked = between_marks if request["marker"] else lambda call: call
+    load = marked(lambda: Model(request, make_interpreter))
     began = perf_counter_ns()
-    model = Model(request, make_interpreter)
+    model = load()
     init_ns = perf_counter_ns() - began
-    between()
     loaded = memory.read()
 
     say(stage="first inference")
     model.set_inputs(examples[0])
-    between()
-    first_ns = timed(model.invoke, 0, 1, 1, between)[0]
+    invoke = marked(model.invoke)
+    first_ns = timed(invoke, 0, 1, 1)[0]
 
     say(stage="warm-up")
-    warmup = timed(
-        model.invoke,
-        request["warmup_time_ns"],
-        request["min_warmup"],
-        request["max_warmup"],
-        between,
-    )
+    warmup = timed(invoke, request["warmup_time_ns"], request["min_warmup"], request["max_warmup"])
+    warm = memory.read()
     say(stage="iterations")
-    between()
     latency = timed(
-        model.invoke,
-        request["min_time_ns"],
-        request["min_iterations"],
-        request["max_iterations"],
-        between,
+        invoke, request["min_time_ns"], request["min_iterations"], request["max_iterations"]
     )
     ran = memory.read()
 
@@ -212,6 +207,8 @@ def launch(request: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
         "warmup_ns": warmup,
         "latency_ns": latency,
         **memory.observe(before, loaded, ran),
+        "rss_warm_bytes": warm.get("VmRSS"),
+        "rss_end_bytes": ran.get("VmRSS"),
         "clock_resolution_ns": max(1, round(get_clock_info("perf_counter").resolution * 1e9)),
         "outputs": observed,
         "absent": memory.absent,

@@ -1,7 +1,9 @@
 """The byte pipe to a phone; one file each.
 
-A transport module offers `open_transport(spec: AndroidSpec) -> Transport`. All three raise only
-TransientDeviceError and StableDeviceError.
+A transport module offers `open_transport(spec: AndroidSpec, attendant: Attendant) -> Transport`,
+which does not connect yet, but raises UsageError where a package is missing. All else raises
+TransientDeviceError and StableDeviceError only, and UsageError where devices.yaml does not say
+which phone is meant.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
+
+Progress = Callable[[int, int], None]
 
 
 class ShellResult(NamedTuple):
@@ -20,10 +24,11 @@ class ShellResult(NamedTuple):
 
 
 class Transport(Protocol):
-    """Calls come from one thread per transport."""
+    """Calls come from one thread per transport. A call that fails leaves a transport that can be
+    connected again."""
 
     def connect(self) -> None:
-        """Connect and authenticate; announces on standard error when the phone asks its user."""
+        """Connect and authenticate; tells the attendant when the phone asks its user."""
 
     def close(self) -> None:
         """Never raises."""
@@ -31,10 +36,9 @@ class Transport(Protocol):
     def shell(self, command: str, timeout_s: float) -> ShellResult:
         """Run `command` (already quoted) and wait; the exit status is always the real one."""
 
-    def push(
-        self, local: Path, remote: str, progress: Callable[[int, int], None] | None = None
-    ) -> None:
-        """Copy a file to the device; `progress(bytes_done, bytes_total)`."""
+    def push(self, local: Path, remote: str, progress: Progress | None = None) -> bool:
+        """Copy a file to the device, verified by SHA-256 there; `progress(bytes_done,
+        bytes_total)`. False if the device had it already and no byte was sent."""
 
     def pull(self, remote: str, local: Path) -> None:
         """Copy a file from the device; a partial copy is never left behind."""

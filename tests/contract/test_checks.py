@@ -18,6 +18,7 @@ from harness.core.types import (
     Failure,
     Finding,
     Launch,
+    Measurement,
     Outputs,
     Plan,
     TensorInfo,
@@ -85,6 +86,38 @@ def int8_on(runtime: str) -> Evidence:
     return evidence(steady_launches(7), case=on, artifact=artifact(recipe="pruned+int8"))
 
 
+def counted(per_mac: float, *peers: float, recipe: str = "int8") -> Evidence:
+    """An emulated core's case whose instructions per MAC are far from or near those of others."""
+
+    def one(value: float, peers: tuple[Evidence, ...] = ()) -> Evidence:
+        return evidence(
+            with_fields(steady_launches(1), latency_ns=(), instructions=(100, 100)),
+            artifact=artifact(
+                weight_bytes={"int8": 900_000, "int32": 10},
+                ops={"QUANTIZE": 1} if recipe == "int8" else {},
+            ),
+            metrics={"instructions_per_mac": Measurement(unit="1", point=value, n=1)},
+            peers=peers,
+        )
+
+    return one(per_mac, tuple(one(value) for value in peers))
+
+
+def beside_the_host(ours: float | None, theirs: float, scale: float | None = None) -> Evidence:
+    def answer(value: float | None) -> Outputs:
+        return Outputs(
+            values=((value,),), finite=value is not None, constant=None, input_source="seeded"
+        )
+
+    both = with_fields(steady_launches(7), outputs=answer(ours), reference=answer(theirs))
+    output = TensorInfo(name="y", shape=(1, 1), dtype="int8", scale=scale)
+    difference = plugins.load("metrics", "parity_difference")
+    about = evidence(both, artifact=artifact(outputs=(output,)))
+    return msgspec.structs.replace(
+        about, metrics={**about.metrics, "parity_difference": difference.extract(about)}
+    )
+
+
 def conditions(**fields: Any) -> Evidence:
     state = msgspec.structs.replace(QUIET, **fields)
     return evidence(with_fields(steady_launches(7), before=state, after=state))
@@ -144,6 +177,31 @@ FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
                 ),
             ),
         ),
+    ],
+    "slow_instructions": [
+        ("slow-instructions", "warning", lambda: counted(1.6, 0.14, 0.18)),
+    ],
+    "unsteady_instructions": [
+        (
+            "unsteady-instructions",
+            "warning",
+            lambda: evidence(with_fields(steady_launches(1), instructions=(100, 100, 101))),
+        ),
+        (
+            "unsteady-instructions",
+            "warning",
+            lambda: evidence(
+                (
+                    launch(0, [], instructions=(100, 100)),
+                    launch(1, [], instructions=(101, 101)),
+                )
+            ),
+        ),
+    ],
+    "parity": [
+        ("answers-differ-from-host", "serious", lambda: beside_the_host(0.53, 0.45)),
+        ("answers-differ-from-host", "serious", lambda: beside_the_host(0.53, 0.45, 1 / 256)),
+        ("answers-differ-from-host", "serious", lambda: beside_the_host(None, 0.45)),
     ],
     "clock_resolution": [
         (
@@ -222,6 +280,10 @@ QUIET_EVIDENCE: dict[str, Callable[[], Evidence]] = {
     "int8 on a runtime with kernels": lambda: int8_on("litert"),
     "all nodes delegated": lambda: delegated(66, 66, "gpu"),
     "good answers": lambda: evidence(outputs()),
+    "as many instructions as its peers": lambda: counted(0.3, 0.14, 0.18),
+    "many instructions, and a single peer": lambda: counted(1.6, 0.14),
+    "rounds otherwise than the host": lambda: beside_the_host(0.4537812, 0.4537811),
+    "two steps of quantization from the host": lambda: beside_the_host(0.53125, 0.5234375, 1 / 256),
     "memory that stays": lambda: evidence(
         with_fields(steady_launches(7), rss_warm_bytes=50 << 20, rss_end_bytes=50 << 20)
     ),

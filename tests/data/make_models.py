@@ -83,10 +83,17 @@ def two_signatures() -> bytes:
     return converted
 
 
-def dynamic() -> bytes:
-    """Any number of rows at a time."""
+def open_batch() -> bytes:
+    """Any number of rows at a time, as Keras converts a model unless told otherwise."""
     inputs = keras.Input((4,))
     return float32(keras.Model(inputs, keras.layers.Dense(2)(inputs)))
+
+
+def dynamic() -> bytes:
+    """Pictures of any size."""
+    inputs = keras.Input((None, None, 1), batch_size=1)
+    x = keras.layers.Conv2D(2, 3)(inputs)
+    return float32(keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x)))
 
 
 def strings() -> bytes:
@@ -113,7 +120,7 @@ def strings() -> bytes:
 
 
 def main() -> None:
-    """Write all five files."""
+    """Write all six files."""
     MODELS.mkdir(exist_ok=True)
     model = tiny()
     for name, data in {
@@ -121,6 +128,7 @@ def main() -> None:
         "tiny_int8": int8(model),
         "two_signatures": two_signatures(),
         "dynamic": dynamic(),
+        "open_batch": open_batch(),
         "strings": strings(),
     }.items():
         (MODELS / f"{name}.tflite").write_bytes(data)

@@ -17,8 +17,8 @@ import pytest
 from harness import store
 
 ROOT = Path(__file__).parents[2]
-TINY = ROOT / "tests/data/models/tiny_float32.tflite"
-TINY_INT8 = ROOT / "tests/data/models/tiny_int8.tflite"
+MODELS = ROOT / "tests/data/models"
+TINY, TINY_INT8 = MODELS / "tiny_float32.tflite", MODELS / "tiny_int8.tflite"
 
 ONE_VARIANT = """
 variants:
@@ -123,6 +123,20 @@ def test_init_makes_a_project_that_works_outside_the_checkout(tmp_path: Path) ->
     assert "unknown variant" in listed.stderr
 
 
+def test_one_of_several_signatures_and_an_open_batch_are_measured(tmp_path: Path) -> None:
+    few = ("--launches", "1", "--iterations", "3", "--json", "r.json")
+    two = MODELS / "two_signatures.tflite"
+    for signature in ("encode", "decode"):
+        done = harness("bench", two, "--signature", signature, *few, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        report = store.read_report(tmp_path / "r.json")
+        assert report.artifacts[0].signature == signature
+        assert len(report.cases[0].launches[0].latency_ns) == 3
+    done = harness("bench", MODELS / "open_batch.tflite", *few, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "open-batch" in done.stdout
+
+
 AWKWARD = ["a b.tflite", "it's;$(touch owned).tflite", 'q"uote.tflite', "grün-模型.tflite"]
 
 
@@ -135,7 +149,7 @@ def test_an_awkward_file_name_just_works(tmp_path: Path, name: str) -> None:
     assert not (tmp_path / "owned").exists()
 
 
-WRONG: dict[str, tuple[Sequence[str], str]] = {
+WRONG: dict[str, tuple[Sequence[str | Path], str]] = {
     "unknown variant": (["mobilenet-int9"], "did you mean 'mobilenet-int8'"),
     "unknown device": (["--device", "pixle"], "unknown device 'pixle'"),
     "no threads": (["--threads", "0"], "'0' is not a whole number of at least 1"),
@@ -153,6 +167,10 @@ WRONG: dict[str, tuple[Sequence[str], str]] = {
     "text file": (["text.tflite"], "text.tflite"),
     "truncated file": (["cut.tflite"], "cut.tflite"),
     "directory": (["dir.tflite"], "dir.tflite"),
+    "dynamic shape": ([MODELS / "dynamic.tflite"], "convert the model with a fixed shape"),
+    "string input": ([MODELS / "strings.tflite"], "takes strings"),
+    "several signatures": ([MODELS / "two_signatures.tflite"], "--signature NAME"),
+    "unknown signature": ([TINY, "--signature", "encode"], "it has serving_default"),
     "unwritable output": (["x.tflite", "--out", "text.tflite/reports"], "cannot write"),
     "json into nowhere": (["x.tflite", "--json", "no/such/r.json"], "cannot write no/such"),
     "no such run": (["--resume", "2001"], "there is no run"),
@@ -182,14 +200,66 @@ def test_wrong_input_gets_one_line_exit_2_and_nothing_written(tmp_path: Path, na
 
 def test_a_launch_that_hangs_fails_its_case_with_status_3(tmp_path: Path) -> None:
     python = tmp_path / "hanging-python"
-    python.write_text("#!/bin/sh\nsleep 60\n")
+    # It tells its versions, as the harness asks before anything else; then it hangs.
+    python.write_text(
+        "#!/bin/sh\n"
+        f'case "$*" in *importlib.metadata*) exec {sys.executable} "$@";; esac\n'
+        "sleep 60\n"
+    )
     python.chmod(0o755)
     (tmp_path / "devices.yaml").write_text(
         "devices: {host: {kind: host, launch_timeout_s: 1, python: {litert: ./hanging-python}}}"
     )
-    done = harness("bench", TINY, "--launches", "1", cwd=tmp_path)
-    assert done.returncode == 2  # the interpreter is asked for its runtime first, and does not tell
-    assert "runtime litert is not installed in ./hanging-python" in done.stderr
+    done = harness("bench", TINY, "--launches", "1", "--json", "r.json", cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    (case,) = store.read_report(tmp_path / "r.json").cases
+    assert case.status == "failed"
+    assert case.failure is not None
+    assert "after 1 s and was ended" in case.failure.message
+    assert "launch_timeout_s" in case.failure.mend
+    assert "failed" in done.stdout
+
+
+def test_an_interpreter_without_the_runtime_is_told_before_measuring(tmp_path: Path) -> None:
+    python = tmp_path / "bare-python"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    (tmp_path / "devices.yaml").write_text(
+        "devices: {host: {kind: host, python: {litert: ./bare-python}}}"
+    )
+    done = harness("bench", TINY, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "runtime litert is not installed in ./bare-python" in done.stderr
+
+
+@pytest.mark.needs("unshare")
+def test_a_disk_that_fills_up_loses_nothing_saved_and_resume_finishes(tmp_path: Path) -> None:
+    # A disk of 160 KiB of its own, in a mount namespace that ends with the command.
+    script = (
+        "mkdir out && mount -t tmpfs -o size=160k none out && "
+        '"$0" -m harness bench "$1" --launches 40 --quick --out out; echo "status $?"; '
+        "cp -r out/. kept"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "--map-root-user", "sh", "-c", script, sys.executable, TINY],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "status 2" in done.stdout, done.stderr
+    (line,) = [x for x in done.stderr.splitlines() if x.startswith("error: ")]
+    assert "No space left on device; free some space, then" in line
+    assert "Traceback" not in done.stderr
+    (run,) = (tmp_path / "kept").iterdir()
+    saved = store.read_journal(run / store.JOURNAL).launches
+    assert 0 < len(saved) < 40
+    resumed = harness("bench", "--resume", run, cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    launches = store.read_report(run).cases[0].launches
+    assert launches[: len(saved)] == saved
+    assert len(launches) == 40
 
 
 def test_ctrl_c_writes_the_report_exits_130_and_resume_finishes(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from harness import bench, store
 from harness.assemble import assemble
+from harness.core.attendant import Attendant
 from harness.core.specs import HostSpec
 from harness.core.types import Case, DeviceFacts, Failure, Launch, Plan, Report, Stopped
 from tests.fakes import CRASH, Crash, FakeTarget, case, header
@@ -23,7 +24,10 @@ class Silent:
 
     def opened(self, facts: DeviceFacts) -> None: ...
     def launching(self, case: Case, index: int, left_s: float | None) -> None: ...
-    def failed(self, case: Case, failure: Failure) -> None: ...
+    def failed(self, what: str, failure: Failure) -> None: ...
+    def attendant(self, device: str) -> Attendant:
+        return Attendant()
+
     def saved(self, case: Case, launch: Launch) -> None:
         self.saves.append((case.id, launch.index))
 
@@ -155,7 +159,7 @@ def test_devices_run_side_by_side_each_in_its_own_order(tmp_path: Path) -> None:
 def test_a_device_that_cannot_be_opened_fails_its_cases_only(tmp_path: Path) -> None:
     fake = FakeTarget("any", steady)
 
-    def opener(name: str, spec: HostSpec, log_dir: Path) -> FakeTarget:
+    def opener(name: str, spec: HostSpec, log_dir: Path, attendant: Attendant) -> FakeTarget:
         if name == "phone":
             raise Crash
         return fake

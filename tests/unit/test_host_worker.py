@@ -45,7 +45,7 @@ def test_a_broken_worker_fails_with_its_stage_and_a_reason(tmp_path: Path, name:
         "def say(stage): print(json.dumps({'stage': stage}), flush=True)\n"
         f"sys.stdin.read()\n{code}\n"
     )
-    target = HostTarget("host", HostSpec(launch_timeout_s=5), tmp_path, worker)
+    target = HostTarget("host", HostSpec(launch_timeout_s=5), tmp_path, worker=worker)
     made = artifact("a")
     target.prepare(made, tmp_path / "inputs.npz")
     with pytest.raises(WorkerError) as error:

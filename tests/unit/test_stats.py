@@ -264,7 +264,7 @@ def test_the_quick_inner_draw_is_the_literal_one() -> None:
         assert (e.ci_high - e.ci_low) / 2 / 2.384 == pytest.approx(expected, rel=0.2)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(factors)
 def test_scaling_scales_the_bootstrap(factor: float) -> None:
     data = two_levels(6, 40, 3)

@@ -183,7 +183,7 @@ def test_a_coarse_clock_is_no_change() -> None:
     assert state is not None and state.reached
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(min_value=7, max_value=14))
 def test_it_is_seeded(launches: int) -> None:
     data = series(launches, 30, 4, 0.1, launches)

@@ -1,0 +1,18 @@
+"""An ARM64 core in software: qemu's user-mode emulation, an ARM64 Python with the very runtime of
+the host, and a plugin that counts instructions. Needs Linux on x86-64; nothing else imports it.
+
+    installation.py  puts an environment together, finds it again, removes it
+    environment.py   what such an environment is, and how to start a program in it
+    packages.py      the distribution's arm64 packages and the aarch64 wheels
+    qemu.py          the emulator of this machine: version, cores, the plugin for it
+    cpus.py          the cores that are offered, and which phones have them
+    count.c          the plugin
+"""
+
+from __future__ import annotations
+
+from harness.arm64.cpus import CPUS
+from harness.arm64.environment import Arm64Env
+from harness.arm64.installation import find, remove, setup, size_bytes
+
+__all__ = ["CPUS", "Arm64Env", "find", "remove", "setup", "size_bytes"]

@@ -1,0 +1,107 @@
+"""The emulator of this machine: where it is, what it can do, and the counting plugin for it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.core.errors import UsageError
+
+PROGRAM = "qemu-aarch64"
+OLDEST = (6, 2)  # the oldest tried; Ubuntu 22.04 has it
+FIRST_WITH_SCOREBOARDS = (9, 0)
+COUNT_C = Path(__file__).with_name("count.c")
+_INSTALL = "sudo apt-get install qemu-user"
+_HOW_TO = "docs/how-to/arm64.md"
+
+
+class Qemu(NamedTuple):
+    """One qemu-aarch64."""
+
+    path: str
+    version: str
+    cpus: tuple[str, ...]
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """(7, 2, 22)."""
+        return tuple(int(n) for n in self.version.split("."))
+
+    @property
+    def plugin_api(self) -> int:
+        """Which of the two plugin interfaces of count.c it has."""
+        return 2 if self.numbers >= FIRST_WITH_SCOREBOARDS else 1
+
+
+def find_qemu() -> Qemu:
+    """The first qemu-aarch64 in PATH; raises UsageError if there is none that serves."""
+    if sys.platform != "linux" or platform.machine() not in ("x86_64", "AMD64"):
+        raise UsageError(
+            f"the emulated ARM64 core needs Linux on x86-64, and this is {platform.system()} on "
+            f"{platform.machine()}",
+            "use a Linux machine, a virtual machine or CI",
+        )
+    path = shutil.which(PROGRAM)
+    if path is None:
+        raise UsageError(f"{PROGRAM} is not installed", _INSTALL)
+    found = re.search(r"version (\d+\.\d+(?:\.\d+)?)", _ask(path, "--version"))
+    if found is None:
+        raise UsageError(f"{path} does not tell its version", f"reinstall it: {_INSTALL}")
+    qemu = Qemu(path, found[1], tuple(_ask(path, "-cpu", "help").split()))
+    if qemu.numbers < OLDEST:
+        raise UsageError(
+            f"qemu {qemu.version} is too old; {'.'.join(map(str, OLDEST))} is the oldest that "
+            "serves",
+            f"install a newer one, or build it as {_HOW_TO} says",
+        )
+    if "-plugin" not in _ask(path, "-h"):
+        raise UsageError(
+            f"{path} (qemu {qemu.version}) was built without plugins, so nothing can count",
+            f"build qemu-user with --enable-plugins as {_HOW_TO} says, and put it first in PATH",
+        )
+    return qemu
+
+
+def _ask(path: str, *question: str) -> str:
+    try:
+        return _run([path, *question]).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UsageError(f"{path} does not start ({error})", f"reinstall it: {_INSTALL}") from error
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+
+
+def compile_plugin(qemu: Qemu, plugin: Path) -> str:
+    """Compile count.c for this qemu into `plugin`; the answer is the compiler's name and version.
+
+    Raises UsageError when there is no C compiler or it does not succeed.
+    """
+    compiler = shlex.split(os.environ.get("CC") or "cc")
+    command = [*compiler, "-O2", "-Wall", "-shared", "-fPIC", "-fvisibility=hidden"]
+    command += [f"-DPLUGIN_API={qemu.plugin_api}", "-o", str(plugin), str(COUNT_C)]
+    try:
+        done = _run(command)
+        version = _run([*compiler, "--version"])
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UsageError(
+            f"no C compiler: {compiler[0]} does not start",
+            "sudo apt-get install gcc libc6-dev",
+        ) from error
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.splitlines() if "error" in line] or [
+            "no reason given"
+        ]
+        raise UsageError(
+            f"the counting plugin does not compile: {lines[0]}",
+            "sudo apt-get install gcc libc6-dev",
+        )
+    return (version.stdout.splitlines() or compiler)[0]

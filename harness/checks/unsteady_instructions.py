@@ -1,0 +1,24 @@
+"""Instruction counts that are not the same every time."""
+
+from __future__ import annotations
+
+from harness.core import units
+from harness.core.types import Evidence, Finding
+
+
+def findings(evidence: Evidence) -> list[Finding]:
+    """The emulated core is deterministic, so the model or the runtime is not: threads that wait
+    for each other, addresses that decide, the time of day."""
+    counts = [n for launch in evidence.launches for n in launch.instructions]
+    if not counts or min(counts) == max(counts):
+        return []
+    least, most = min(counts), max(counts)
+    return [
+        Finding(
+            level="warning",
+            code="unsteady-instructions",
+            message=f"instructions per inference differ: {least:,} to {most:,}, "
+            f"{units.percent(most / least - 1)} in {len(counts)} inferences",
+            mend="compare with a threshold above this spread",
+        )
+    ]

@@ -1,0 +1,63 @@
+"""What is in devices.yaml, what of it can be reached now, and what to do about the rest.
+
+Phones that are plugged in and in no entry are listed too, with the entry to write. Nothing is
+measured, and nothing stays on a phone.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from harness import commands
+from harness.core.errors import EXIT_OK
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.devices import Probe
+
+HELP = "what is configured, what is plugged in, what is wrong"
+EXAMPLE = "python -m harness devices --json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The format."""
+    parser.add_argument("--json", action="store_true", help="as JSON, one object per device")
+    commands.add_project(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look, print. Absent phones are no error: this command is for finding them."""
+    import msgspec
+
+    from harness import config
+    from harness.devices import probe_all
+
+    project = config.load_project(args.project)
+    probes = probe_all(project.devices)
+    if args.json:
+        print(msgspec.json.format(msgspec.json.encode(probes), indent=2).decode())
+    else:
+        print("\n".join(lines(probes)))
+    return EXIT_OK
+
+
+def lines(probes: Sequence[Probe]) -> list[str]:
+    """A line for each device, and one with the mend below where there is one."""
+    names = [p.name if p.configured else "(no entry)" for p in probes]
+    wide, wider = max(map(len, names)), max(len(p.where) for p in probes)
+    shown = []
+    for name, p in zip(names, probes, strict=True):
+        said = p.error or ", ".join(_about(p)) or "ready"
+        shown.append(f"{name:{wide}}  {p.state:12}  {p.where:{wider}}  {said}".rstrip())
+        if p.mend:
+            shown.append(f"{'':{wide}}  -> {p.mend}")
+    return shown
+
+
+def _about(p: Probe) -> list[str]:
+    emulated = "emulated" if p.emulated and "emulated" not in (p.model or "") else None
+    battery = None if p.battery_percent is None else f"battery {p.battery_percent} %"
+    hot = f"hot (thermal status {p.thermal_status})" if p.thermal_status else None
+    return [part for part in (p.model, p.os, p.abi, emulated, battery, hot) if part]

@@ -1,0 +1,68 @@
+"""Is this machine, or this phone, fit to measure on?
+
+Each thing is tried for real: what passes here passes in a run. A line says what was found; where
+something is wrong, the next says what to do. What the project could not yet prove on a real phone
+is told at the end, with how you can prove it on yours.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness import commands
+from harness.core.errors import EXIT_MEASUREMENT, EXIT_OK
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.core.types import Finding
+
+HELP = "is this host or phone fit to measure on?"
+EXAMPLE = "python -m harness doctor --device pixel"
+
+MARKS = {"info": "ok", "warning": "!", "serious": "!!", "invalid": "!!"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which devices."""
+    parser.add_argument(
+        "--device",
+        type=commands.comma_list,
+        default=("host",),
+        metavar="NAME[,NAME]",
+        help="entries of devices.yaml, or all (default: host)",
+    )
+    commands.add_project(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Examine each; 3 if one of them cannot be measured on."""
+    import tempfile
+
+    from harness import config
+    from harness.doctor import doctor, unproved
+    from harness.progress import Narrator
+
+    project = config.load_project(args.project)
+    names = tuple(project.devices) if args.device == ("all",) else args.device
+    specs = {name: project.device(name) for name in names}
+    unfit = False
+    with tempfile.TemporaryDirectory() as logs, Narrator() as narrator:
+        for name, spec in specs.items():
+            findings = doctor(name, spec, Path(logs), narrator.attendant(name))
+            print("\n".join(lines(name, findings)), flush=True)
+            unfit = unfit or any(f.level in ("serious", "invalid") for f in findings)
+    print("\n".join(unproved(specs)))
+    return EXIT_MEASUREMENT if unfit else EXIT_OK
+
+
+def lines(name: str, findings: Sequence[Finding]) -> list[str]:
+    """The device, and its findings below."""
+    shown = [name]
+    for finding in findings:
+        shown.append(f"  {MARKS[finding.level]:2}  {finding.code}: {finding.message}")
+        if finding.mend:
+            shown.append(f"      -> {finding.mend}")
+    return shown

@@ -1,0 +1,42 @@
+"""Put together what a device needs besides the harness: the ARM64 core of `--device arm64`.
+
+It comes from the distribution's arm64 packages and the aarch64 wheels of the runtime that is
+installed here, and is kept in the cache. No root is needed; what is there already is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from harness.core.errors import EXIT_OK
+
+HELP = "fetch what an emulated ARM64 core needs"
+EXAMPLE = "python -m harness setup arm64"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to set up, or to remove."""
+    parser.add_argument("what", choices=["arm64"], help="an ARM64 core in software")
+    parser.add_argument("--remove", action="store_true", help="remove it from the cache")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Set it up and say where it is and how large; or remove it."""
+    import sys
+
+    from harness import arm64
+    from harness.core import units
+    from harness.files import cache_dir
+
+    cache = cache_dir()
+    if args.remove:
+        print(f"removed {units.file_size(arm64.remove(cache))} from {cache}")
+        return EXIT_OK
+    env = arm64.setup(cache, progress=lambda line: print(line, file=sys.stderr, flush=True))
+    print(
+        f"qemu {env.qemu.version}, litert {env.lock.litert}, numpy {env.lock.numpy}, Python "
+        f"{env.lock.python}, {units.file_size(arm64.size_bytes(cache))} in {cache}"
+    )
+    print(f"cores: {', '.join(cpu for cpu in arm64.CPUS if cpu in env.qemu.cpus)}")
+    print("next: python -m harness bench --device arm64")
+    return EXIT_OK

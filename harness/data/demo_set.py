@@ -1,0 +1,93 @@
+"""The demo images as a data set; made once, then read from the cache."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness import files
+from harness.core.errors import UsageError
+from harness.data import demo
+from harness.data.image_cache import unwritable
+from harness.data.split import SPLITS, Split
+from harness.data.summary import DataSummary
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
+
+# Pictures come in pairs with one of each class, so even sizes are balanced.
+SIZES: dict[Split, int] = {"train": 840, "validation": 180, "test": 180}
+
+
+class DemoSet:
+    """840 demo images for training, 180 for validation, 180 for the test; half of each cracked."""
+
+    name = "demo images"
+    classes = demo.CLASSES
+
+    def __init__(self, cache: Path, seed: int = 0) -> None:
+        if seed < 0:
+            raise UsageError(f"no demo images for seed {seed}", "seeds start at 0")
+        self._cache = cache / "demo"
+        self._seed = seed
+
+    @property
+    def summary(self) -> DataSummary:
+        """What it holds."""
+        return DataSummary(
+            name=self.name,
+            counts={name: {split: SIZES[split] // 2 for split in SPLITS} for name in self.classes},
+            split_by=f"made so (seed {self._seed})",
+        )
+
+    def fingerprint(self, split: Split) -> str:
+        """Follows from how the images are made, so it is known without making them."""
+        start, end = _range(split)
+        what = f"{demo.DEFAULT_DIFFICULTY}-{demo.DEFAULT_SIZE}"
+        return f"demo-v{demo.VERSION}-seed{self._seed}-{what}-{start}-{end}"
+
+    def arrays(self, split: Split) -> Arrays:
+        """Pictures (n, 256, 256) and labels (n,)."""
+        cached = self._read(split)
+        return self._make()[split] if cached is None else cached
+
+    def _path(self, split: Split) -> Path:
+        return self._cache / f"{self.fingerprint(split)}.npz"
+
+    def _read(self, split: Split) -> Arrays | None:
+        """From the cache, None if it is not there whole."""
+        import numpy as np
+
+        try:
+            with np.load(self._path(split), allow_pickle=False) as archive:
+                return archive["images"], archive["labels"]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def _make(self) -> dict[Split, Arrays]:
+        import numpy as np
+
+        images, labels = demo.generate(sum(SIZES.values()), seed=self._seed)
+        made: dict[Split, Arrays] = {}
+        for split in SPLITS:
+            part = slice(*_range(split))
+            made[split] = images[part], labels[part].astype(np.int64)
+            buffer = io.BytesIO()
+            np.savez(buffer, images=made[split][0], labels=made[split][1])
+            try:
+                self._cache.mkdir(parents=True, exist_ok=True)
+                files.write_atomic(self._path(split), buffer.getvalue())
+            except OSError as error:
+                raise unwritable(self._cache, error) from None
+        return made
+
+
+def _range(split: Split) -> tuple[int, int]:
+    """First index of a split's pictures, and the one after the last."""
+    start = sum(SIZES[s] for s in SPLITS[: SPLITS.index(split)])
+    return start, start + SIZES[split]

@@ -1,0 +1,76 @@
+"""Which images are for training, which for validation, which for the test.
+
+An image's share follows from a hash of its pixels and the seed alone, so it stays where it is when
+others come or go, and copies of it cannot be on two sides. Only a class too small for that, one
+that a split would miss, is helped: the image whose hash is nearest to that split is moved into it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+Split = Literal["train", "validation", "test"]
+
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+# Per cent of the images, when the folder has no split of its own.
+SHARES: dict[Split, int] = {"train": 70, "validation": 15, "test": 15}
+
+# A class of one image is learnt, one of two is tested as well.
+_NEED: tuple[Split, ...] = ("train", "test", "validation")
+
+
+def assign(
+    digests: Iterable[str], shares: Mapping[Split, int], seed: int = 0
+) -> tuple[dict[str, Split], int]:
+    """The split of each image of one class, and how many were moved because a split had none.
+
+    `digests` are of the pixels, `shares` the weights of the splits that are wanted.
+    """
+    places = {digest: place(digest, seed) for digest in sorted(set(digests))}
+    splits = {digest: _natural(at, shares) for digest, at in places.items()}
+    moved = 0
+    served: list[Split] = []
+    for wanted in (split for split in _NEED if split in shares):
+        if len(served) == len(splits):
+            break
+        served.append(wanted)
+        if wanted in splits.values():
+            continue
+        low, high = _range(wanted, shares)
+        donors = _spare(splits, served)
+        nearest = min(donors, key=lambda d: (max(low - places[d], places[d] - high), d))
+        splits[nearest] = wanted
+        moved += 1
+    return splits, moved
+
+
+def place(digest: str, seed: int) -> float:
+    """Where an image stands between 0 and 1; uniform over images, and another for each seed."""
+    word = hashlib.sha256(f"{seed} {digest}".encode()).digest()[:6]
+    return float(int.from_bytes(word, "big")) / 2.0**48
+
+
+def _range(split: Split, shares: Mapping[Split, int]) -> tuple[float, float]:
+    """The stretch of 0 to 1 that belongs to a split."""
+    wanted = [s for s in SPLITS if s in shares]
+    below = sum(shares[s] for s in wanted[: wanted.index(split)])
+    total = sum(shares.values())
+    return below / total, (below + shares[split]) / total
+
+
+def _natural(at: float, shares: Mapping[Split, int]) -> Split:
+    """The split in whose stretch `at` lies."""
+    wanted = [split for split in SPLITS if split in shares]
+    return next((s for s in wanted if at < _range(s, shares)[1]), wanted[-1])
+
+
+def _spare(splits: Mapping[str, Split], served: list[Split]) -> list[str]:
+    """The images of the fullest split that can do without one."""
+    members: dict[Split, list[str]] = {}
+    for digest, split in splits.items():
+        members.setdefault(split, []).append(digest)
+    able = [s for s in SPLITS if len(members.get(s, [])) > (1 if s in served else 0)]
+    return members[max(able, key=lambda s: len(members[s]))]

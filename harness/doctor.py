@@ -1,0 +1,258 @@
+"""Is this machine, or this phone, fit to measure on? One finding per thing looked at; `info` means
+that it is well. On a phone each step is done for real: what passes here passes in a run."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.core.attendant import Attendant
+from harness.core.errors import HarnessError, StableDeviceError, UsageError
+from harness.core.specs import AndroidSpec, DeviceSpec, HostSpec, kind_of
+from harness.core.types import Conditions, Finding
+from harness.core.units import file_size, percent, significant
+from harness.targets import _linux, _phone
+from harness.targets._link import PhoneLink
+from harness.targets.android import open_target
+from harness.transports._base import clean_df, free_bytes
+
+LEAST_FREE_BYTES = 500_000_000
+LOOK_S = 1.0
+BUSY_SHARE = 0.1  # of all processors, by other programs
+
+# What the project's own tests cannot show, for want of a phone, and what shows it on yours.
+UNPROVED = (
+    ("the USB cable", "python -m harness doctor --device {name}"),
+    (
+        "the phone's dialog that asks for leave",
+        "revoke USB debugging authorisations on the phone, then python -m harness devices",
+    ),
+    (
+        "fixed-performance mode, and that it is off again afterwards",
+        "python -m harness doctor --device {name}, then adb shell dumpsys power",
+    ),
+    (
+        "LiteRT's own build of benchmark_model on ARM",
+        "python -m harness bench --quick --device {name}, then compare the log in the run's "
+        "folder with the table",
+    ),
+    (
+        "GPU and NPU delegates",
+        "python -m harness bench --quick --device {name} --delegate cpu,gpu,npu; the table tells "
+        "how many nodes each took",
+    ),
+    ("waiting for a hot phone", "python -m harness bench --device {name} --sustained 10m"),
+)
+
+
+def doctor(name: str, spec: DeviceSpec, log_dir: Path, attendant: Attendant) -> list[Finding]:
+    """Examine one device. Never raises HarnessErrors; nothing stays behind."""
+    if isinstance(spec, AndroidSpec):
+        return _phone_findings(name, spec, log_dir, attendant)
+    if isinstance(spec, HostSpec):
+        return [_runtime(spec), *_host_findings()]
+    return [*_host_findings(), _doubt("kind", f"{kind_of(spec)} has no examination of its own", "")]
+
+
+def unproved(devices: Mapping[str, DeviceSpec]) -> list[str]:
+    """What nobody has shown on a real phone yet, and the commands that show it on a phone of
+    `devices`, if there is one that may be real."""
+    phones = [
+        name
+        for name, spec in devices.items()
+        if isinstance(spec, AndroidSpec) and spec.transport != "emulated"
+    ]
+    name = phones[0] if phones else "pixel"
+    lines = ["not yet proved on a real phone by this project, and how you can with yours:"]
+    for what, how in UNPROVED:
+        lines += [f"  {what}", f"      -> {how.format(name=name)}"]
+    return lines
+
+
+# --- this machine ----------------------------------------------------------------------------
+
+
+def _runtime(spec: HostSpec) -> Finding:
+    from harness.targets.host import runtime_version
+
+    try:
+        return _well("runtime", f"{spec.runtime} {runtime_version(spec.runtime, spec)}")
+    except UsageError as error:
+        return Finding(level="serious", code="runtime", message=error.message, mend=error.mend)
+
+
+def _host_findings() -> list[Finding]:
+    facts = _linux.facts()
+    return [_load(), _governor(facts), *_machine(facts), _power(), _disk()]
+
+
+def _load() -> Finding:
+    watch = _linux.Watch()
+    time.sleep(LOOK_S)
+    now = watch.now()
+    share, load = now.other_cpu_share, now.load_average
+    if share is None:
+        return _doubt("load", "this system does not tell how busy it is", "close other programs")
+    said = f"other programs use {percent(share)} of {_linux.cores()} processors"
+    if load is not None:
+        said += f", load average {significant(load)}"
+    if share > BUSY_SHARE:
+        return _doubt("load", said, "close other programs, or measure when the machine is idle")
+    return _well("load", said)
+
+
+def _governor(facts: Mapping[str, str]) -> Finding:
+    governor = facts.get("governor")
+    if governor is None:
+        return _well("governor", "this system does not show its clock governor")
+    if governor != "performance":
+        return _doubt(
+            "governor",
+            f"the clock follows the load (governor {governor})",
+            "sudo cpupower frequency-set -g performance",
+        )
+    return _well("governor", "performance")
+
+
+def _machine(facts: Mapping[str, str]) -> list[Finding]:
+    found = []
+    if facts.get("virtual_machine") == "yes":
+        found.append(
+            _doubt(
+                "virtual-machine",
+                "this is a virtual machine, whose neighbours cannot be seen",
+                "compare within one run, where rounds are paired; or use a machine of your own",
+            )
+        )
+    if facts.get("smt") == "1":
+        found.append(
+            _doubt(
+                "smt",
+                "two threads share a core (SMT)",
+                "echo off | sudo tee /sys/devices/system/cpu/smt/control",
+            )
+        )
+    return found or [_well("machine", "no virtual machine, no shared cores")]
+
+
+def _power() -> Finding:
+    if _linux.on_battery():
+        return _doubt("power", "on battery, which lowers the clock", "plug the machine in")
+    return _well("power", "not on battery")
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(Path.cwd()).free
+    if free < LEAST_FREE_BYTES:
+        return _doubt("disk", f"only {file_size(free)} free here", "free some space")
+    return _well("disk", f"{file_size(free)} free here")
+
+
+# --- a phone ---------------------------------------------------------------------------------
+
+
+def _phone_findings(
+    name: str, spec: AndroidSpec, log_dir: Path, attendant: Attendant
+) -> list[Finding]:
+    findings: list[Finding] = []
+    try:
+        with contextlib.closing(open_target(name, spec, log_dir, attendant)) as target:
+            phone = target.link.identity
+            findings.append(_well("connect", f"connected to {phone.model}"))
+            if phone.emulated:
+                findings.append(
+                    _doubt(
+                        "emulated",
+                        "this phone is emulated: its times are this machine's",
+                        "for times of a phone, connect one",
+                    )
+                )
+            now = _phone.read_conditions(target.link.ask(_phone.CONDITION_QUESTIONS))
+            findings += _check_conditions(spec, now)
+            target.link.make_ready()
+            findings.append(_check_clocks(spec, target.link))
+            findings += _check_storage(target.link)
+            target.install()
+            findings.append(_well("runner", f"the runner works ({target.runner_version()})"))
+    except HarnessError as error:
+        findings.append(
+            Finding(
+                level="serious",
+                code=getattr(error, "stage", "configuration"),
+                message=error.message,
+                mend=error.mend,
+            )
+        )
+    return findings
+
+
+def _check_conditions(spec: AndroidSpec, now: Conditions) -> list[Finding]:
+    guards, findings = spec.guards, []
+    if now.thermal_status is None:
+        findings.append(
+            _doubt(
+                "thermal",
+                "the phone tells no thermal status (before Android 10)",
+                "throttling goes unseen: pause between runs",
+            )
+        )
+    elif now.thermal_status > guards.max_thermal_status:
+        findings.append(
+            _doubt("thermal", f"hot: thermal status {now.thermal_status}", "let it cool first")
+        )
+    else:
+        findings.append(_well("thermal", f"cool: thermal status {now.thermal_status}"))
+    level = now.battery_percent
+    if level is not None and level < guards.min_battery_percent:
+        findings.append(
+            _doubt("battery", f"battery at {level} %", f"charge to {guards.min_battery_percent} %")
+        )
+    elif level is not None:
+        findings.append(_well("battery", f"battery at {level} %"))
+    return findings
+
+
+def _check_clocks(spec: AndroidSpec, link: PhoneLink) -> Finding:
+    if link.fixed_performance:
+        return _well("clocks", "fixed-performance mode works")
+    if not spec.fixed_performance:
+        return _doubt("clocks", "fixed-performance mode is switched off", "fixed_performance: true")
+    return _doubt(
+        "clocks",
+        "the phone has no fixed-performance mode (Android 11 and newer, not every maker)",
+        "expect wider intervals: raise --launches",
+    )
+
+
+def _check_storage(link: PhoneLink) -> list[Finding]:
+    """Free space, and one file there and back."""
+    answer = link.shell(f"df -k {shlex.quote(link.work)}")
+    free = free_bytes(clean_df(answer.stdout))
+    with tempfile.TemporaryDirectory() as folder:
+        local = Path(folder) / "probe"
+        local.write_bytes(b"probe")
+        link.push(local, f"{link.work}/probe")
+    if link.read_file(f"{link.work}/probe") != b"probe":
+        raise StableDeviceError(
+            "storage", "a file came back changed", "try another cable or work_dir"
+        )
+    if free is None:
+        return [
+            _doubt("storage", "the phone does not tell its free space", "see that there is some")
+        ]
+    if free < LEAST_FREE_BYTES:
+        return [_doubt("storage", f"only {file_size(free)} free", "free some space on the phone")]
+    return [_well("storage", f"files arrive whole, {file_size(free)} free")]
+
+
+def _well(code: str, message: str) -> Finding:
+    return Finding(level="info", code=code, message=message)
+
+
+def _doubt(code: str, message: str, mend: str) -> Finding:
+    return Finding(level="warning", code=code, message=message, mend=mend)

@@ -1,0 +1,395 @@
+#!/usr/bin/env python3
+"""An executable that behaves like Google's benchmark_model and really runs the model.
+
+It runs on an emulated phone, as a file of its own: nothing of the harness is imported. It takes
+the flags of the two dialects, A (classic Interpreter) and B (LiteRT CompiledModel), prints their
+output and writes their result file. Whatever it measures is this machine's time.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import struct
+import sys
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+Flags = dict[str, Any]
+
+BASE: Flags = {
+    "graph": "",
+    "num_runs": 50,
+    "min_secs": 1.0,
+    "max_secs": 150.0,
+    "run_delay": -1.0,
+    "run_frequency": -1.0,
+    "num_threads": -1,
+    "warmup_runs": 1,
+    "warmup_min_secs": 0.5,
+    "report_peak_memory_footprint": False,
+    "result_file_path": "",
+    "signature_to_run_for": "",
+    "input_layer_value_range": "",
+    "help": False,
+}
+DIALECTS: dict[str, Flags] = {
+    "A": {
+        "input_layer": "",
+        "input_layer_shape": "",
+        "input_layer_value_files": "",
+        "output_filepath": "",
+        "enable_op_profiling": False,
+        "op_profiling_output_mode": "stdout",
+        "op_profiling_output_file": "",
+        "use_xnnpack": False,
+        "require_full_delegation": False,
+    },
+    "B": {
+        "use_cpu": True,
+        "use_gpu": False,
+        "use_npu": False,
+        "model_runtime_info_output_file": "",
+        "use_profiler": False,
+    },
+}
+
+ROOT = Path(os.environ.get("EMULATED_ROOT", "/nonexistent"))
+
+
+def state(name: str, default: str) -> str:
+    """What the emulated phone says about itself."""
+    try:
+        return (ROOT / "state" / name).read_text().strip() or default
+    except OSError:
+        return default
+
+
+def say(text: str, level: str = "INFO") -> None:
+    """Information and warnings on standard output, errors on standard error."""
+    stream = sys.stderr if level in ("ERROR", "FATAL") else sys.stdout
+    stream.write(f"{level}: {text}\n")
+    stream.flush()
+
+
+class Failed(Exception):
+    """Ends the tool with status 1, after its message."""
+
+
+def parse(argv: list[str], defaults: Flags) -> Flags:
+    """Flags by name; unknown ones are only warned about, as in the real tool."""
+    flags, unknown = dict(defaults), []
+    for argument in argv:
+        name, _, value = argument.removeprefix("--").partition("=")
+        if name not in flags or not argument.startswith("--"):
+            unknown.append(argument)
+            continue
+        kind = type(flags[name])
+        try:
+            flags[name] = value in ("", "true", "1") if kind is bool else kind(value)
+        except ValueError:
+            raise Failed(f"Failed to parse flag '{name}' against argv '{argument}'") from None
+    if state("runner_fault", "") == "unknown_flag":
+        unknown.append("--num_threads=1")
+    if unknown:
+        say("Unconsumed cmdline flags: " + " ".join(unknown), "WARN")
+    return flags
+
+
+def usage(defaults: Flags) -> None:
+    """The table of flags, on standard error; the status is 1, as in the real tool."""
+    lines = ["usage: benchmark_model <flags>", "Flags:"]
+    kinds = {int: "int32", float: "float", bool: "bool", str: "string"}
+    for name, value in defaults.items():
+        shown = str(value).lower() if isinstance(value, bool) else str(value)
+        lines.append(f"\t{f'--{name}={shown}':47}\t{kinds[type(value)]}\toptional\t")
+    say("\n".join(lines) + "\n", "ERROR")
+
+
+class Model:
+    """The model behind the two calls the benchmark needs."""
+
+    def __init__(self, flags: Flags) -> None:
+        if not flags["graph"]:
+            raise Failed("Please specify the name of your TF Lite input file with --graph")
+        self._interpreter: Any = None
+        self._fixed_s = int(state("fixed_latency_us", "0")) / 1e6
+        self.init_us = 0
+        if not self._fixed_s:
+            self._load(flags)
+
+    def _load(self, flags: Flags) -> None:
+        import numpy as np
+        from ai_edge_litert.interpreter import Interpreter
+
+        start = time.perf_counter_ns()  # a native tool has no imports to wait for
+        threads = flags["num_threads"]
+        try:
+            self._interpreter = Interpreter(
+                model_path=flags["graph"], num_threads=threads if threads > 0 else None
+            )
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError, OSError) as error:
+            for line in str(error).splitlines():
+                say(line, "ERROR")
+            raise Failed(f"Failed to load model {flags['graph']}") from None
+        self.init_us = (time.perf_counter_ns() - start) // 1000
+        files = value_files(flags.get("input_layer_value_files", ""))
+        rng = np.random.default_rng(0)
+        for detail in self._interpreter.get_input_details():
+            shape, dtype = detail["shape"], detail["dtype"]
+            if detail["name"] in files:
+                values = read_values(files[detail["name"]], shape, dtype)
+            elif np.issubdtype(dtype, np.floating):
+                values = rng.uniform(-0.5, 0.5, shape).astype(dtype)
+            else:
+                info = np.iinfo(dtype)
+                values = rng.integers(info.min, info.max, shape, dtype, endpoint=True)
+            self._interpreter.set_tensor(detail["index"], values)
+
+    def invoke(self) -> None:
+        """One inference."""
+        if self._interpreter is None:
+            time.sleep(self._fixed_s * random.uniform(0.99, 1.01))
+        else:
+            self._interpreter.invoke()
+
+    def write_outputs(self, path: str) -> None:
+        """All outputs, one after the other, as they are in memory."""
+        details = self._interpreter.get_output_details()
+        data = b"".join(self._interpreter.get_tensor(d["index"]).tobytes() for d in details)
+        Path(path).write_bytes(data)
+
+
+def value_files(text: str) -> dict[str, str]:
+    """`name:path,name:path`; a colon in a name is written twice."""
+    pairs = {}
+    for item in filter(None, text.split(",")):
+        name, _, path = item.replace("::", "\0").partition(":")
+        pairs[name.replace("\0", ":")] = path.replace("\0", ":")
+    return pairs
+
+
+def read_values(path: str, shape: Any, dtype: Any) -> Any:
+    """Raw bytes of exactly the tensor's size; the real tool aborts otherwise."""
+    import numpy as np
+
+    try:
+        data = Path(path).read_bytes()
+    except OSError:
+        say(f"Failed to read the input_layer_value_file:{path}", "FATAL")
+        abort()
+    if len(data) != int(np.prod(shape)) * np.dtype(dtype).itemsize:
+        say(f"Input value file {path} has a wrong size", "FATAL")
+        abort()
+    return np.frombuffer(data, dtype).reshape(shape)
+
+
+def abort() -> NoReturn:
+    """Die of SIGABRT, which a shell shows as 134."""
+    sys.stdout.flush()
+    os.abort()
+
+
+def loop(model: Model, runs: int, min_secs: float, max_secs: float, flags: Flags) -> list[int]:
+    """Times of single inferences, in microseconds."""
+    say(
+        f"Running benchmark for at least {runs} iterations and at least {min_secs:g} seconds "
+        f"but terminate if exceeding {max_secs:g} seconds."
+    )
+    delay = flags["run_delay"]
+    if flags["run_frequency"] > 0:
+        delay = 1.0 / flags["run_frequency"]
+    times: list[int] = []
+    began = time.monotonic()
+    while True:
+        now = time.monotonic() - began
+        if not ((len(times) < runs or now < min_secs) and now <= max_secs):
+            break
+        slowdown = float(state("slowdown", "1"))
+        start = time.perf_counter_ns()
+        model.invoke()
+        if slowdown > 1:
+            time.sleep((time.perf_counter_ns() - start) / 1e9 * (slowdown - 1))
+        spent = time.perf_counter_ns() - start
+        times.append(spent // 1000)
+        if delay > 0:
+            pause = delay - spent / 1e9 if flags["run_frequency"] > 0 else delay
+            time.sleep(max(0.0, pause))
+    say(describe(times) + "\n")
+    return times
+
+
+def percentile(times: list[int], p: int) -> int:
+    """Element floor(n * p / 100) of the sorted times."""
+    return sorted(times)[min(len(times) * p // 100, len(times) - 1)] if times else 0
+
+
+def moments(times: list[int]) -> tuple[float, float]:
+    """Mean and the population's standard deviation."""
+    if not times:
+        return 0.0, 0.0
+    mean = sum(times) / len(times)
+    return mean, (sum((t - mean) ** 2 for t in times) / len(times)) ** 0.5
+
+
+def describe(times: list[int]) -> str:
+    """The count= line."""
+    tail = " ".join(
+        f"{name}={percentile(times, p)}" for name, p in (("p5", 5), ("median", 50), ("p95", 95))
+    )
+    if not times:
+        return f"count=0 {tail}"
+    if min(times) == max(times):
+        return f"count={len(times)} curr={times[-1]} {tail}"
+    mean, std = moments(times)
+    return (
+        f"count={len(times)} first={times[0]} curr={times[-1]} min={min(times)} "
+        f"max={max(times)} avg={mean:g} std={int(std)} {tail}"
+    )
+
+
+def result_file(flags: Flags, init: int, warmup: list[int], times: list[int]) -> bytes:
+    """BenchmarkResult as protobuf: a name, latencies in ms, memory, the rest."""
+
+    def varint(value: int) -> bytes:
+        out = bytearray()
+        while value > 0x7F:
+            out.append(value & 0x7F | 0x80)
+            value >>= 7
+        return bytes([*out, value])
+
+    def message(number: int, body: bytes) -> bytes:
+        return varint(number << 3 | 2) + varint(len(body)) + body
+
+    def number32(number: int, value: float) -> bytes:
+        return varint(number << 3 | 5) + struct.pack("<f", value)
+
+    mean, std = moments(times)
+    micros = (
+        mean, min(times, default=0), max(times, default=0), std, percentile(times, 50),
+        percentile(times, 5), percentile(times, 95), init, warmup[0] if warmup else 0,
+        moments(warmup)[0],
+    )  # fmt: skip
+    latency = b"".join(number32(n, us / 1000) for n, us in enumerate(micros, 1))
+    memory = varint(1 << 3) + varint(0) + varint(2 << 3) + varint(0)
+    if flags["report_peak_memory_footprint"]:
+        memory += number32(3, peak_mb())
+    size = Path(flags["graph"]).stat().st_size / 1e6
+    misc = number32(1, size) + varint(2 << 3) + varint(len(times))
+    misc += varint(3 << 3) + varint(len(warmup))
+    return message(2, latency) + message(3, memory) + message(4, misc)
+
+
+def peak_mb() -> float:
+    """High-water mark of this process."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def fail_on_purpose(kind: str) -> None:
+    """The faults that strike before anything is measured."""
+    if kind == "crash":
+        say("something went terribly wrong", "FATAL")
+        abort()
+    if kind == "hang":
+        time.sleep(3600)
+    if kind == "garbage":
+        sys.stdout.buffer.write(bytes(range(256)) * 8)
+        sys.stdout.flush()
+        sys.exit(0)
+    if kind == "endless":
+        while True:
+            sys.stdout.write("x" * 4096 + "\n")
+    if kind == "rejects_model":
+        say("Didn't find op for builtin opcode 'CONV_2D' version '9'", "ERROR")
+        raise Failed("Failed to initialize the interpreter")
+
+
+def run(flags: Flags, dialect: str) -> None:
+    """Load, warm up, measure, report."""
+    fail_on_purpose(state("runner_fault", ""))
+    say(f"Graph: [{flags['graph']}]")
+    model = Model(flags)
+    init = model.init_us
+    say(f"Loaded model {flags['graph']}")
+    say("Created TensorFlow Lite XNNPACK delegate for CPU.")
+    size = Path(flags["graph"]).stat().st_size / 1e6
+    say(f"The input model file size (MB): {size:g}")
+    say(f"Initialized session in {init / 1000:g}ms.")
+    warmup = loop(model, flags["warmup_runs"], flags["warmup_min_secs"], flags["max_secs"], flags)
+    if state("runner_fault", "") == "half_line":
+        sys.stdout.write("INFO: count=10 first=98")
+        sys.stdout.flush()
+        sys.exit(0)
+    times = loop(model, flags["num_runs"], flags["min_secs"], flags["max_secs"], flags)
+    report = report_a if dialect == "A" else report_b
+    report(flags, init, warmup, times)
+    if flags.get("output_filepath"):
+        model.write_outputs(flags["output_filepath"])
+    if flags["result_file_path"]:
+        say(f"Saving benchmark result to: {flags['result_file_path']}")
+        try:
+            Path(flags["result_file_path"]).write_bytes(result_file(flags, init, warmup, times))
+        except OSError:
+            say(f"Failed to save benchmark result to: {flags['result_file_path']}", "ERROR")
+        else:
+            say(f"Saved benchmark result to: {flags['result_file_path']}")
+
+
+def report_a(flags: Flags, init: int, warmup: list[int], times: list[int]) -> None:
+    """The end of dialect A's output."""
+    say(
+        f"Inference timings in us: Init: {init}, First inference: {warmup[0] if warmup else 0}, "
+        f"Warmup (avg): {moments(warmup)[0]:g}, Inference (avg): {moments(times)[0]:g}"
+    )
+    say(
+        "Note: as the benchmark tool itself affects memory footprint, the following is only "
+        "APPROXIMATE to the actual memory footprint of the model at runtime. Take the "
+        "information at your discretion."
+    )
+    say("Memory footprint delta from the start of the tool (MB): init=0 overall=0")
+    if flags["report_peak_memory_footprint"]:
+        say(f"Overall peak memory footprint (MB) via periodic monitoring: {peak_mb():g}")
+
+
+def report_b(flags: Flags, init: int, warmup: list[int], times: list[int]) -> None:
+    """The end of dialect B's output, on standard error."""
+    first = warmup[0] if warmup else 0
+    lines = [
+        "========== BENCHMARK RESULTS ==========",
+        f"Model initialization: {init / 1000:.2f} ms",
+        f"Warmup (first):       {first / 1000:.2f} ms",
+        f"Warmup (avg):         {moments(warmup)[0] / 1000:.2f} ms ({len(warmup)} runs)",
+        f"Inference (avg):      {moments(times)[0] / 1000:.2f} ms ({len(times)} runs)",
+        f"Inference (min):      {min(times, default=0) / 1000:.2f} ms",
+        f"Inference (max):      {max(times, default=0) / 1000:.2f} ms",
+        f"Inference (std):      {moments(times)[1] / 1000:.2f}",
+        "=======================================",
+    ]
+    for line in lines:
+        sys.stderr.write(f"INFO: [benchmark_litert_model.cc:100] {line}\n")
+
+
+def main(argv: list[str]) -> int:
+    """The tool."""
+    dialect = state("dialect", "A")
+    defaults = BASE | DIALECTS[dialect]
+    try:
+        say("STARTING!")
+        flags = parse(argv, defaults)
+        if flags["help"]:
+            usage(defaults)
+            raise Failed("")
+        run(flags, dialect)
+    except Failed as error:
+        if str(error):
+            say(str(error), "ERROR")
+        say("Benchmarking failed.", "ERROR")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,334 @@
+"""The emulated phone itself: a profile, a scratch folder that plays its file system, its state.
+
+The folder has the Android paths a benchmark touches: /data/local/tmp, /sys/devices/system/cpu,
+/proc/meminfo, and /system/bin with the commands in `commands/`. Shell commands run on this
+machine, with those paths replaced by the folder's; see `docs/explanation/emulated-device.md`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import posixpath
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+
+from harness.core.errors import ConfigError
+from harness.emulator import auth
+from harness.emulator.faults import Faults, Link
+from harness.plugins import unknown
+
+HERE = Path(__file__).parent
+WORK = "data/local/tmp"
+
+# Paths of the phone in a shell command: not in the middle of another path or word.
+_PHONE_PATH = re.compile(
+    r"(?<![\w.\-/])/(?=(?:data|sdcard|sys|system|vendor)(?:/|\b)|proc/(?:meminfo|cpuinfo)\b)"
+)
+
+
+class Core(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`count` cores of one kind."""
+
+    count: int
+    min_khz: int
+    max_khz: int
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one model of phone says of itself. `dialect` is of its benchmark_model: A is the
+    classic Interpreter's, B LiteRT's; `fixed_latency_us` makes that tool not run the model but
+    sleep. `shell_v2` off plays a phone from before Android 7."""
+
+    props: dict[str, str]
+    cores: tuple[Core, ...]
+    ram_kb: int
+    storage_kb: int = 64_000_000
+    battery_percent: int = 83
+    battery_temperature_c: float = 27.4
+    skin_temperature_c: float = 31.2
+    governor: str = "schedutil"
+    dialect: str = "A"
+    fixed_latency_us: int | None = None
+    features: tuple[str, ...] = ("shell_v2", "cmd", "stat_v2", "ls_v2", "fixed_push_mkdir")
+
+
+def load_profile(name: str) -> Profile:
+    """A profile of harness/emulator/profiles by name, or a YAML file by path."""
+    import yaml
+
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        path = HERE / "profiles" / f"{name}.yaml"
+        if not path.is_file():
+            raise unknown("profile", name, [p.stem for p in path.parent.glob("*.yaml")])
+    try:
+        text = path.read_text("utf-8").replace("@host_abi@", _host_abi())
+        return msgspec.convert(yaml.safe_load(text), Profile)
+    except (OSError, yaml.YAMLError, msgspec.ValidationError) as error:
+        raise ConfigError(f"{path}: {' '.join(str(error).split())}", "see pixel.yaml") from None
+
+
+def _host_abi() -> str:
+    machine = platform.machine().lower()
+    return {"aarch64": "arm64-v8a", "arm64": "arm64-v8a", "amd64": "x86_64"}.get(machine, machine)
+
+
+class Phone:
+    """State that changes, and the folder it is visible in. Thread-safe."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        faults: Faults | None = None,
+        *,
+        requires_auth: bool = True,
+        confirm_after_s: float = 0.0,
+    ) -> None:
+        self.profile = profile
+        self.faults = faults or Faults()
+        self.link = Link(self.faults)
+        self.requires_auth = requires_auth
+        self.refuse_key = self.faults.refused_key
+        self._confirm_after_s = confirm_after_s
+        self._lock = threading.Lock()
+        self._began = time.monotonic()
+        self._hot_until: float | None = None
+        self._launches = 0
+        self._may_unplug = True
+        self._groups: set[int] = set()
+        self.root = Path(tempfile.mkdtemp(prefix="emulated-phone-")).resolve()
+        self._furnish()
+
+    # --- the file system ---
+
+    @property
+    def work(self) -> Path:
+        """What /data/local/tmp is on this machine."""
+        return self.root / WORK
+
+    def path(self, name: bytes) -> Path:
+        """A path of the phone as a path of this machine; nothing leads out of the folder."""
+        inside = posixpath.normpath("/" + os.fsdecode(name)).lstrip("/")
+        return self.root / inside
+
+    def translate(self, command: str) -> str:
+        """A shell command with the phone's paths made this machine's."""
+        return _PHONE_PATH.sub(f"{self.root}/", command)
+
+    def environment(self) -> dict[str, str]:
+        """Of every command: the phone's commands first, then the Python that runs this."""
+        path = [f"{self.root}/system/bin", str(Path(sys.executable).parent), "/usr/bin", "/bin"]
+        return {
+            "PATH": os.pathsep.join(path),
+            "HOME": f"{self.root}/data/local",
+            "TMPDIR": str(self.work),
+            "ANDROID_DATA": f"{self.root}/data",
+            "EMULATED_ROOT": str(self.root),
+            "LANG": "C.UTF-8",
+        }
+
+    def free_bytes(self) -> int:
+        """What is left of the storage of the profile."""
+        if self.faults.full_disk:
+            return 8192
+        used = sum(p.stat().st_size for p in (self.root / "data").rglob("*") if p.is_file())
+        return self.profile.storage_kb * 1024 - used
+
+    # --- authentication ---
+
+    def banner(self) -> bytes:
+        """What adbd says when a client is let in."""
+        names = ("ro.product.name", "ro.product.model", "ro.product.device")
+        props = "".join(f"{n}={self.profile.props.get(n, '')};" for n in names)
+        return f"device::{props}features={','.join(self.profile.features)}".encode()
+
+    def trusted_keys(self) -> list[auth.PublicKey]:
+        """The keys in the phone's adb_keys."""
+        keys = []
+        for line in self._keys_file.read_bytes().splitlines():
+            with contextlib.suppress(ValueError):
+                keys.append(auth.parse_key(line))
+        return keys
+
+    def confirm(self, key: bytes) -> bool:
+        """The dialog: the user takes a moment, then allows this computer always, or refuses."""
+        time.sleep(self._confirm_after_s)
+        if self.refuse_key:
+            return False
+        with self._lock, self._keys_file.open("ab") as file:
+            file.write(key.rstrip(b"\0") + b"\n")
+        return True
+
+    @property
+    def _keys_file(self) -> Path:
+        return self.root / "data/misc/adb/adb_keys"
+
+    # --- state ---
+
+    @property
+    def fixed_performance(self) -> bool:
+        """Whether fixed-performance mode is on."""
+        return (self.root / "state/fixed_performance").read_text().strip() == "true"
+
+    @property
+    def _sdk(self) -> int:
+        """Android's API level: 29 brought thermalservice, 30 fixed-performance mode."""
+        return int(self.profile.props.get("ro.build.version.sdk", "34"))
+
+    @property
+    def thermal_status(self) -> int:
+        """0 none, 1 light, 2 moderate, 3 severe, ..."""
+        now = time.monotonic()
+        minute = self.faults.throttle_at_minute
+        if minute is not None and now - self._began >= minute * 60:
+            return 2
+        if self._hot_until is not None and now < self._hot_until:
+            return self.faults.hot or 3
+        return 0
+
+    def before_command(self, command: str) -> None:
+        """Bring the visible state up to date."""
+        with self._lock:
+            lasts = self.faults.hot_for_s
+            until = time.monotonic() + (lasts if lasts is not None else float("inf"))
+            if "--graph=" in command:
+                self._launches += 1
+                if self._launches <= (self.faults.hot_launches or 0):
+                    self._hot_until = until
+            if self.faults.hot is not None and self._hot_until is None:
+                self._hot_until = until
+            self._show_state()
+
+    def take_unplug(self) -> bool:
+        """True once: the cable is pulled during one command only."""
+        with self._lock:
+            first, self._may_unplug = self._may_unplug, False
+            return first
+
+    def started(self, group: int) -> None:
+        """A command runs in this process group."""
+        with self._lock:
+            self._groups.add(group)
+
+    def ended(self, group: int) -> None:
+        """Kill what is left of a command."""
+        with self._lock:
+            self._groups.discard(group)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+
+    def processes(self) -> list[int]:
+        """Process groups of commands that have not ended."""
+        with self._lock:
+            return sorted(self._groups)
+
+    def close(self) -> None:
+        """End every command and remove the folder."""
+        self.link.close()
+        for group in list(self._groups):
+            self.ended(group)
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def _furnish(self) -> None:
+        for folder in (WORK, "data/misc/adb", "sdcard", "state", "dumpsys", "proc", "vendor/bin"):
+            (self.root / folder).mkdir(parents=True)
+        self._keys_file.touch()
+        shutil.copytree(HERE / "commands", self.root / "system/bin")
+        shutil.copy(HERE / "benchmark_model.py", self.root / "system/bin/benchmark_model")
+        for file in (self.root / "system/bin").iterdir():
+            file.chmod(0o755)
+        profile = self.profile
+        (self.root / "proc/meminfo").write_text(
+            f"MemTotal:       {profile.ram_kb} kB\nMemFree:        {profile.ram_kb // 3} kB\n"
+        )
+        (self.root / "proc/cpuinfo").write_text(
+            "".join(f"processor\t: {n}\n\n" for n in range(sum(c.count for c in profile.cores)))
+        )
+        props = dict(profile.props)
+        if self.faults.escape_codes:
+            props["ro.product.model"] = "\x1b]0;owned\x07\x1b[31mevil\r\n<script>alert(1)</script>"
+        self._write("state/props", "".join(f"{k}={v}\n" for k, v in props.items()))
+        self._write("state/fixed_performance", "false")
+        self._write("state/sdk", str(self._sdk))
+        self._write("state/screen", "Asleep")
+        self._write("state/dialect", profile.dialect)
+        self._write("state/runner_fault", self.faults.runner or "")
+        self._write("state/wrong_hash", "yes" if self.faults.wrong_hash else "")
+        self._write("state/read_only", "yes" if self.faults.read_only else "")
+        self._write("state/fixed_latency_us", str(profile.fixed_latency_us or ""))
+        self._show_state()
+
+    def _show_state(self) -> None:
+        """Write what dumpsys, df and sysfs show now."""
+        profile, status = self.profile, self.thermal_status
+        share = 1.0 if status == 0 else 0.6
+        number = 0
+        for core in profile.cores:
+            for _ in range(core.count):
+                folder = f"sys/devices/system/cpu/cpu{number}/cpufreq"
+                self._write(f"{folder}/cpuinfo_min_freq", f"{core.min_khz}\n")
+                self._write(f"{folder}/cpuinfo_max_freq", f"{core.max_khz}\n")
+                self._write(f"{folder}/scaling_cur_freq", f"{int(core.max_khz * share)}\n")
+                self._write(f"{folder}/scaling_governor", f"{profile.governor}\n")
+                number += 1
+        self._write("sys/devices/system/cpu/possible", f"0-{number - 1}\n")
+        skin = profile.skin_temperature_c + 6.0 * status
+        if self._sdk >= 29:
+            self._write("dumpsys/thermalservice", _THERMAL.format(status=status, skin=skin))
+        level = self.faults.battery_percent
+        level = profile.battery_percent if level is None else level
+        tenths = int(profile.battery_temperature_c * 10)
+        self._write("dumpsys/battery", _BATTERY.format(level=level, tenths=tenths))
+        screen = (self.root / "state/screen").read_text().strip()
+        self._write("dumpsys/power", f"POWER MANAGER (dumpsys power)\n  mWakefulness={screen}\n")
+        self._write("state/slowdown", str(1.0 / share))
+        self._write("state/free_kb", str(self.free_bytes() // 1024))
+        self._write("state/storage_kb", str(profile.storage_kb))
+
+    def _write(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if path.read_text("utf-8") == text:
+                return
+        path.write_text(text, "utf-8")
+
+
+_THERMAL = """\
+IsStatusOverride: false
+ThermalEventListeners:
+	callbacks: 3
+Thermal Status: {status}
+Cached temperatures:
+	Temperature{{mValue={skin:.1f}, mType=3, mName=skin, mStatus={status}}}
+HAL Ready: true
+HAL connection:
+	ThermalHAL 2.0 connected: yes
+Current temperatures from HAL:
+	Temperature{{mValue={skin:.1f}, mType=3, mName=skin, mStatus={status}}}
+"""
+
+_BATTERY = """\
+Current Battery Service state:
+  AC powered: false
+  USB powered: true
+  Wireless powered: false
+  status: 2
+  health: 2
+  present: true
+  level: {level}
+  scale: 100
+  voltage: 4187
+  temperature: {tenths}
+  technology: Li-ion
+"""

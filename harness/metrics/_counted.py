@@ -1,0 +1,22 @@
+"""What the instruction metrics share: counts that a target left in `Launch.counters`."""
+
+from __future__ import annotations
+
+from statistics import median_low
+
+from harness.core.types import Evidence, Measurement, MetricSpec
+
+NOT_COUNTED = "only an emulated core counts instructions"
+
+# Python between the marks, the length of a path: a thousand instructions or so come and go with
+# the machine, which is less than this share of any model worth measuring.
+COUNT_THRESHOLD = 0.001
+
+
+def counted(evidence: Evidence, spec: MetricSpec) -> Measurement:
+    """The count under the metric's own name. Launches agree to the last instruction as a rule,
+    and where they do not, a value that was really counted is taken, not one between two."""
+    counts = [x.counters[spec.name] for x in evidence.launches if spec.name in x.counters]
+    if not counts:
+        return Measurement(unit=spec.unit, point=None, absent_because=NOT_COUNTED)
+    return Measurement(unit=spec.unit, point=median_low(counts), n=len(counts))

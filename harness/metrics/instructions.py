@@ -1,0 +1,20 @@
+"""Instructions per inference in steady state, on an emulated core: exact."""
+
+from __future__ import annotations
+
+from harness.core.types import Evidence, Measurement, MetricSpec
+from harness.metrics._counted import COUNT_THRESHOLD, counted
+
+spec = MetricSpec(
+    name="instructions",
+    unit="count",
+    direction="lower",
+    title="instructions",
+    exact=True,
+    max_regression=COUNT_THRESHOLD,
+)
+
+
+def extract(evidence: Evidence) -> Measurement:
+    """Counted, not sampled: no interval."""
+    return counted(evidence, spec)

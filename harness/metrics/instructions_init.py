@@ -1,0 +1,20 @@
+"""Instructions to load the model and allocate its tensors, on an emulated core."""
+
+from __future__ import annotations
+
+from harness.core.types import Evidence, Measurement, MetricSpec
+from harness.metrics._counted import counted
+
+spec = MetricSpec(
+    name="instructions_init",
+    unit="count",
+    direction="lower",
+    title="instructions of init",
+    exact=True,
+    max_regression=0.01,
+)
+
+
+def extract(evidence: Evidence) -> Measurement:
+    """Counted, not sampled: no interval."""
+    return counted(evidence, spec)

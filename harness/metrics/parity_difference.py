@@ -1,0 +1,26 @@
+"""The largest difference between an output of the device and the host's on the same input."""
+
+from __future__ import annotations
+
+from harness.core.types import Evidence, Measurement, MetricSpec
+from harness.metrics import exact
+from harness.metrics._parity import compared, largest_difference, why_not
+
+spec = MetricSpec(
+    name="parity_difference",
+    unit="1",
+    direction="lower",
+    title="largest difference from the host",
+    exact=True,
+    gated=False,
+)
+
+
+def extract(evidence: Evidence) -> Measurement:
+    """In the unit of the outputs, dequantized."""
+    launch = compared(evidence)
+    if launch is None:
+        return exact(None, spec, why_not(evidence))
+    return exact(
+        largest_difference(launch), spec, "an output is finite on the device or the host only"
+    )

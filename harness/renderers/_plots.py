@@ -1,0 +1,19 @@
+"""Every chart of a report as a file of its own."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from harness.core.types import Report
+from harness.renderers import _charts as charts
+from harness.renderers import _svg as svg
+
+
+def plots(report: Report, kind: Literal["svg", "png"] = "svg") -> dict[str, bytes]:
+    """File name -> bytes: `pareto.svg`, `memory.svg`, `latency-01.svg`, ... in reading order,
+    with the chart's title in it. Needs the extra `report` (matplotlib)."""
+    with svg.drawing():
+        return {
+            f"{chart.key}.{kind}": svg.to_file(chart.draw(svg.PAPER), kind, title=chart.title)
+            for chart in charts.charts_of(report)
+        }

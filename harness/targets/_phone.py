@@ -1,0 +1,168 @@
+"""What a phone says of itself: the commands to ask, and how to read the answers.
+
+All questions of one kind go in one shell command, because each costs a round trip; the answers
+are told apart by a nonce, so that no answer can pass for another.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from harness.core.text import clean, clean_lines
+from harness.core.types import Conditions
+
+_CPU = "/sys/devices/system/cpu"
+
+PROPERTIES = {
+    "manufacturer": "ro.product.manufacturer",
+    "model": "ro.product.model",
+    "soc_manufacturer": "ro.soc.manufacturer",
+    "soc_model": "ro.soc.model",
+    "hardware": "ro.hardware",
+    "abi": "ro.product.cpu.abi",
+    "android": "ro.build.version.release",
+    "sdk": "ro.build.version.sdk",
+    "fingerprint": "ro.build.fingerprint",
+    "serial": "ro.serialno",
+    "qemu_boot": "ro.boot.qemu",
+    "qemu_kernel": "ro.kernel.qemu",
+}
+
+IDENTITY_QUESTIONS = {name: f"getprop {prop}" for name, prop in PROPERTIES.items()} | {
+    "frequencies": f"for c in {_CPU}/cpu[0-9]*; do "
+    'f=$(cat "$c/cpufreq/cpuinfo_max_freq" 2>/dev/null); echo "${c##*/cpu} ${f:-0}"; done',
+    "memory": "grep MemTotal /proc/meminfo",
+}
+
+CONDITION_QUESTIONS = {
+    "thermal": "dumpsys thermalservice",
+    "battery": "dumpsys battery",
+    "power": "dumpsys power | grep mWakefulness=",
+    "frequencies": f"cat {_CPU}/cpu[0-9]*/cpufreq/scaling_cur_freq",
+    "governors": f"cat {_CPU}/cpu[0-9]*/cpufreq/scaling_governor",
+    "load": "cat /proc/loadavg",
+}
+
+MAX_ANSWER = 20_000
+
+
+class Script:
+    """Several questions as one command, and its output as their answers."""
+
+    def __init__(self, questions: Mapping[str, str]) -> None:
+        self._nonce = secrets.token_hex(8)
+        self._names = tuple(questions)
+        parts = (f"echo; echo {self._nonce}; {command}" for command in questions.values())
+        self.command = "; ".join(parts)
+
+    def answers(self, output: bytes) -> dict[str, str]:
+        """By name, as clean lines; empty where nothing was said."""
+        sections = clean_lines(output).split(f"\n{self._nonce}\n")[1:]
+        found = dict(zip(self._names, sections, strict=False))
+        return {name: found.get(name, "")[:MAX_ANSWER].strip() for name in self._names}
+
+
+class Core(NamedTuple):
+    """`max_khz` is 0 where the phone does not tell."""
+
+    number: int
+    max_khz: int
+
+
+class Identity(NamedTuple):
+    """What does not change while the phone runs."""
+
+    model: str
+    soc: str | None
+    abi: str | None
+    android: str | None
+    sdk: int
+    fingerprint: str | None
+    serial: str | None
+    emulated: bool
+    cores: tuple[Core, ...]
+    ram_bytes: int | None
+
+
+def read_identity(answers: Mapping[str, str]) -> Identity:
+    """From the answers to IDENTITY_QUESTIONS."""
+    get = {name: clean(answers.get(name, ""), 120) for name in PROPERTIES}
+    cores = []
+    for line in answers.get("frequencies", "").splitlines():
+        fields = line.split()
+        if len(fields) == 2 and all(f.isdigit() for f in fields):
+            cores.append(Core(int(fields[0]), int(fields[1])))
+    memory = re.search(r"MemTotal:\s+(\d+) kB", answers.get("memory", ""))
+    soc = " ".join(filter(None, (get["soc_manufacturer"], get["soc_model"]))) or get["hardware"]
+    model = get["model"]
+    if get["manufacturer"] and not model.startswith(get["manufacturer"]):
+        model = f"{get['manufacturer']} {model}"
+    return Identity(
+        model=model.strip() or "unknown",
+        soc=soc or None,
+        abi=get["abi"] or None,
+        android=get["android"] or None,
+        sdk=int(get["sdk"]) if get["sdk"].isdecimal() else 0,
+        fingerprint=get["fingerprint"] or None,
+        serial=get["serial"] or None,
+        emulated="1" in (get["qemu_boot"], get["qemu_kernel"]),
+        cores=tuple(sorted(cores)),
+        ram_bytes=int(memory[1]) * 1024 if memory else None,
+    )
+
+
+def read_conditions(answers: Mapping[str, str]) -> Conditions:
+    """From the answers to CONDITION_QUESTIONS. The temperature is the skin sensor's, or else the
+    battery's: what throttling goes by, not the chip's own."""
+    battery = answers.get("battery", "")
+    level = _number(r"^\s*level: (\d+)", battery)
+    tenths = _number(r"^\s*temperature: (-?\d+)", battery)
+    powered = re.findall(r"^\s*\w+ powered: (true|false)", battery, re.MULTILINE)
+    thermal = answers.get("thermal", "")
+    skin = re.search(r"mValue=(-?[\d.]+), mType=3,", thermal)
+    wakefulness = re.search(r"mWakefulness=(\w+)", answers.get("power", ""))
+    governors = sorted(set(answers.get("governors", "").split()))
+    load = answers.get("load", "").split()[:1]
+    return Conditions(
+        load_average=_float(load[0]) if load else None,
+        frequency_khz=tuple(
+            int(f) for f in answers.get("frequencies", "").split() if f.isdecimal()
+        ),
+        governor=clean(", ".join(governors), 80) or None,
+        temperature_c=_float(skin[1]) if skin else tenths / 10 if tenths is not None else None,
+        thermal_status=_number(r"^\s*Thermal Status: (\d+)", thermal),
+        battery_percent=level,
+        on_battery="true" not in powered if powered else None,
+        screen_on=wakefulness[1] == "Awake" if wakefulness else None,
+    )
+
+
+def core_mask(affinity: str, cores: tuple[Core, ...]) -> str | None:
+    """`all` -> None; `big` -> the cores with the highest frequency; a hexadecimal mask as it is.
+    Hexadecimal without 0x, as taskset wants it. Raises ValueError."""
+    if affinity == "all":
+        return None
+    if affinity == "big":
+        highest = max((c.max_khz for c in cores), default=0)
+        if not highest:
+            raise ValueError("the phone does not tell the frequencies of its cores")
+        return f"{sum(1 << c.number for c in cores if c.max_khz == highest):x}"
+    mask = int(affinity, 16)
+    if mask <= 0:
+        raise ValueError("a mask of no cores")
+    return f"{mask:x}"
+
+
+def _number(pattern: str, text: str) -> int | None:
+    match = re.search(pattern, text, re.MULTILINE)
+    return int(match[1]) if match else None
+
+
+def _float(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

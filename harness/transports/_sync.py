@@ -1,0 +1,109 @@
+"""Files through the `sync:` service, version 1, which every adbd speaks.
+
+Source: packages/modules/adb, SYNC.TXT of the Android Open Source Project.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from harness.core.errors import StableDeviceError
+from harness.core.text import clean
+from harness.transports import Progress
+from harness.transports._streams import Stream, nonsense, read_exactly
+
+_HEAD = struct.Struct("<4sI")
+_CHUNK = 64 * 1024
+_CHUNKS_PER_SEND = 15  # with their heads just under 1 MiB, the largest payload of ADB
+_MAX_PATH = 1024
+
+FREE_SPACE = "free some space on the phone, then run again"
+OTHER_FOLDER = "set work_dir in devices.yaml to a folder that adb may write to"
+
+
+def send_file(
+    stream: Stream,
+    local: Path,
+    remote: str,
+    stall_s: float,
+    *,
+    progress: Progress | None = None,
+) -> None:
+    """Copy `local` to `remote`, mode 755, on a fresh `sync:` stream. The stream may stall for
+    `stall_s` seconds at a time. An early refusal by the phone, which adbd sends long before it
+    has thrown away the rest, is read at once.
+    """
+    name = remote.encode()
+    if len(name) > _MAX_PATH - 8:
+        raise StableDeviceError("push", "the path on the phone is too long", OTHER_FOLDER)
+    total, done = local.stat().st_size, 0
+    stream.extend(stall_s)
+    request = name + b",33261"  # a regular file, 0755: the runner is one to execute
+    stream.send(_HEAD.pack(b"SEND", len(request)) + request)
+    with local.open("rb", buffering=0) as file:
+        for block, size in _blocks(file):
+            stream.extend(stall_s)
+            stream.send(block)
+            if stream.pending():
+                break
+            done += size
+            if progress:
+                progress(done, total)
+        else:
+            stream.send(_HEAD.pack(b"DONE", int(local.stat().st_mtime) & 0xFFFFFFFF))
+    buffer = bytearray()
+    kind, length = _HEAD.unpack(read_exactly(stream, buffer, _HEAD.size))
+    if kind == b"FAIL":
+        raise refusal("push", _message(stream, buffer, length))
+    if kind != b"OKAY":
+        raise nonsense(f"answer {kind!r} to SEND")
+
+
+def _blocks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    while data := file.read(_CHUNK * _CHUNKS_PER_SEND):
+        view = memoryview(data)
+        parts: list[bytes | memoryview] = []
+        for start in range(0, len(data), _CHUNK):
+            chunk = view[start : start + _CHUNK]
+            parts += [_HEAD.pack(b"DATA", len(chunk)), chunk]
+        yield b"".join(parts), len(data)
+
+
+def receive_file(
+    stream: Stream, remote: str, sink: BinaryIO, stall_s: float, max_bytes: int
+) -> None:
+    """Copy `remote` into `sink`, at most `max_bytes` of it."""
+    name = remote.encode()
+    stream.extend(stall_s)
+    stream.send(_HEAD.pack(b"RECV", len(name)) + name)
+    buffer, done = bytearray(), 0
+    while True:
+        stream.extend(stall_s)
+        kind, length = _HEAD.unpack(read_exactly(stream, buffer, _HEAD.size))
+        if kind == b"DONE":
+            return
+        if kind == b"FAIL":
+            raise refusal("pull", _message(stream, buffer, length))
+        if kind != b"DATA" or length > _CHUNK:
+            raise nonsense(f"answer {kind!r} to RECV")
+        done += length
+        if done > max_bytes:
+            raise nonsense("a file without end")
+        sink.write(read_exactly(stream, buffer, length))
+
+
+def _message(stream: Stream, buffer: bytearray, length: int) -> str:
+    return clean(read_exactly(stream, buffer, min(length, 4096)))
+
+
+def refusal(stage: str, message: str) -> StableDeviceError:
+    """What the phone said, with what to do about it."""
+    mend = ""
+    if "No space left" in message:
+        mend = FREE_SPACE
+    elif any(text in message for text in ("Permission denied", "Read-only", "Not a directory")):
+        mend = OTHER_FOLDER
+    return StableDeviceError(stage, f"the phone refused a file: {message}", mend)

@@ -1,0 +1,181 @@
+"""The emulated core for real: packages and wheels downloaded, qemu run, instructions counted."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import arm64, plugins
+from harness.arm64.environment import Arm64Env
+from harness.build.inspect import inspect
+from harness.core.specs import ArmSpec
+from harness.core.types import Artifact, Case, Evidence, Launch, Plan, Timing
+from harness.targets import arm64 as targets
+
+pytestmark = [pytest.mark.needs("qemu-aarch64"), pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parents[2]
+MODELS = ROOT / "tests/data/models"
+DEVICES = """
+devices:
+  arm64: {kind: arm64-emulated, cpu: cortex-a76}
+"""
+
+
+@pytest.fixture(scope="session")
+def env(shared_cache: Path) -> Arm64Env:
+    said: list[str] = []
+    made = arm64.setup(shared_cache, progress=said.append)
+    assert said[0].startswith("compiling") and said[-1].startswith("ready")
+    return made
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Path:
+    import numpy as np
+
+    path = tmp_path / "inputs"
+    path.mkdir()
+    images = np.random.default_rng(0).integers(0, 256, (3, 1, 256, 256, 1))
+    np.savez(path / "tiny_float32.npz", source="seeded", input_0=images.astype("float32"))
+    np.savez(path / "tiny_int8.npz", source="seeded", input_0=(images - 128).astype("int8"))
+    return path
+
+
+def launches(
+    model: str, cpu: str, inputs: Path, logs: Path, n: int
+) -> tuple[Artifact, list[Launch]]:
+    artifact = inspect(MODELS / f"{model}.tflite", variant=model)
+    target = targets.open_target("arm64", ArmSpec(cpu=cpu), logs)
+    case = Case(variant=model, device="arm64", runtime="litert")
+    try:
+        target.prepare(artifact, inputs / f"{model}.npz")
+        return artifact, [target.launch(case, artifact, Timing(), i) for i in range(n)]
+    finally:
+        target.close()
+
+
+@pytest.fixture
+def busy() -> Iterator[None]:
+    """A machine with every core taken."""
+    spin = [sys.executable, "-c", "while True: pass"]
+    load = [subprocess.Popen(spin) for _ in range(os.cpu_count() or 1)]
+    yield
+    for process in load:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.usefixtures("env", "busy")
+@pytest.mark.parametrize("model", ["tiny_float32", "tiny_int8"])
+def test_counts_are_the_same_on_a_loaded_machine(model: str, inputs: Path, tmp_path: Path) -> None:
+    _, made = launches(model, "cortex-a76", inputs, tmp_path, 3)
+    assert len({launch.instructions for launch in made}) == 1
+    assert len(set(made[0].instructions)) == 1
+    assert made[0].counters["instructions"] > 100_000
+    assert len({launch.counters["instructions_init"] for launch in made}) == 1
+
+
+@pytest.mark.usefixtures("env")
+def test_the_dot_product_of_newer_cores_is_used(inputs: Path, tmp_path: Path) -> None:
+    counts = {}
+    for cpu in ("cortex-a53", "cortex-a76", "max"):
+        _, (launch,) = launches("tiny_int8", cpu, inputs, tmp_path, 1)
+        counts[cpu] = launch.counters["instructions"]
+    assert counts["cortex-a53"] > 1.05 * counts["cortex-a76"]
+    assert counts["max"] != counts["cortex-a76"]
+
+
+@pytest.mark.usefixtures("env")
+@pytest.mark.parametrize("cpu", ["cortex-a53", "cortex-a76", "max"])
+@pytest.mark.parametrize("model", ["tiny_float32", "tiny_int8"])
+def test_the_answers_are_the_hosts(model: str, cpu: str, inputs: Path, tmp_path: Path) -> None:
+    artifact, made = launches(model, cpu, inputs, tmp_path, 1)
+    case = Case(variant=model, device="arm64", runtime="litert")
+    target = targets.open_target("arm64", ArmSpec(cpu=cpu), tmp_path)
+    about = Evidence(
+        case=case,
+        plan=Plan(cases=(case,)),
+        artifact=artifact,
+        launches=tuple(made),
+        device=target.facts(),
+    )
+    target.close()
+    difference = plugins.load("metrics", "parity_difference").extract(about).point
+    assert difference is not None and difference <= (1e-5 if model == "tiny_float32" else 2 / 256)
+    assert plugins.load("metrics", "parity_decisions").extract(about).point == 1
+
+
+def test_what_was_downloaded_is_on_record(env: Arm64Env) -> None:
+    names = [download.name for download in (*env.lock.packages, *env.lock.wheels)]
+    assert any(name.startswith("libc6_") for name in names)
+    assert any(name.startswith(f"ai_edge_litert-{env.lock.litert}-") for name in names)
+    for download in (*env.lock.packages, *env.lock.wheels):
+        assert re.fullmatch("[0-9a-f]{64}", download.sha256)
+        assert download.size_bytes > 0
+    assert {p.name for p in env.folder.iterdir()} == {
+        *("root", "site", "cpus", "count.so", "lock.json")
+    }
+
+
+# --- as a user runs it -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    root = tmp_path / "project"
+    shutil.copytree(ROOT / "models", root / "models")
+    (root / "devices.yaml").write_text(DEVICES)
+    return root
+
+
+def bench(project: Path, model: Path, *args: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "harness", "bench", model, "--device", "arm64"]
+    return subprocess.run(
+        [*map(str, command), "--launches", "1", *map(str, args)],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+@pytest.mark.usefixtures("env")
+def test_one_launch_decides(project: Path) -> None:
+    model, baseline = project / "model.tflite", project / "baseline.json"
+    shutil.copy(MODELS / "tiny_int8.tflite", model)
+    first = bench(project, model, "--json", baseline)
+    assert first.returncode == 0, first.stderr
+    (case,) = json.loads(baseline.read_text())["cases"]
+    assert case["status"] == "ok"
+    assert case["metrics"]["instructions"]["point"] > 100_000
+    assert "emulated" in case["metrics"]["latency"]["absent_because"]
+
+    same = bench(project, model, "--baseline", baseline)
+    assert same.returncode == 0, same.stderr
+
+    shutil.copy(MODELS / "tiny_float32.tflite", model)
+    costlier = bench(project, model, "--baseline", baseline)
+    assert costlier.returncode == 1, costlier.stderr
+    assert "instructions" in costlier.stdout
+
+
+@pytest.mark.usefixtures("fresh_cache")
+def test_without_setup_one_line_says_what_to_run(project: Path) -> None:
+    shutil.copy(MODELS / "tiny_int8.tflite", project / "model.tflite")
+    done = bench(project, project / "model.tflite")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        "error: the arm64 environment has not been set up; python -m harness setup arm64"
+    )
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,205 @@
+"""The page in a real browser: what a reader sees, presses and hears."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.renderers import html
+from tests import reports
+from tests.browser import Page, browser
+
+pytestmark = pytest.mark.needs("chromium")
+
+AXE = reports.ROOT / "node_modules/axe-core/axe.min.js"
+PAGES = ("with_verdict", "compared", "hostile", "hundred_cases", "all_failed", "empty", "counted")
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The reports as files."""
+    folder = tmp_path_factory.mktemp("pages")
+    files = {}
+    for name in PAGES:
+        files[name] = folder / f"{name}.html"
+        files[name].write_bytes(html.render(reports.REPORTS[name]()))
+    return files
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with browser(tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+@pytest.fixture
+def page(chromium: Page) -> Page:
+    chromium.requests.clear()
+    chromium.complaints.clear()
+    return chromium
+
+
+def names(page: Page) -> list[str]:
+    """The visible variants of the table, from the top."""
+    found: list[str] = page.run(
+        "[...document.querySelectorAll('table.cases tbody tr')].filter(r => !r.hidden)"
+        ".map(r => r.cells[0].dataset.value)"
+    )
+    return found
+
+
+def press_head(page: Page, title: str) -> None:
+    page.run(
+        "[...document.querySelectorAll('table.cases thead button')]"
+        f".find(b => b.querySelector('span').textContent === {json.dumps(title)}).click()"
+    )
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1400])
+@pytest.mark.parametrize("name", PAGES)
+def test_it_fits_asks_for_nothing_and_complains_of_nothing(
+    page: Page, pages: dict[str, Path], name: str, width: int, dark: bool
+) -> None:
+    page.open(pages[name], width, dark=dark)
+    assert page.run("document.documentElement.scrollWidth") <= width
+    assert page.complaints == []
+    assert [url for url in page.requests if not url.startswith("data:")] == [pages[name].as_uri()]
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_the_verdict_is_in_sight_at_once(page: Page, pages: dict[str, Path], width: int) -> None:
+    page.open(pages["with_verdict"], width, 900)
+    box = page.run(
+        "(() => { const b = document.querySelector('#verdict h2').getBoundingClientRect();"
+        " return [b.top, b.bottom, innerHeight]; })()"
+    )
+    assert 0 <= box[0] < box[1] < box[2]
+    assert page.run("document.querySelector('#verdict h2').textContent") == "mobilenet-gray-int8"
+
+
+def test_sorting_by_size_and_back(page: Page, pages: dict[str, Path]) -> None:
+    page.open(pages["with_verdict"])
+    assert names(page)[0] == "mobilenet-gray-int8"
+    press_head(page, "size")
+    assert names(page)[0] == "mobilenet-gray-int8"
+    assert names(page)[-1] == "vgg16"
+    press_head(page, "size")
+    assert names(page)[0] == "vgg16"
+    sorted_by = page.run("document.querySelector('th[aria-sort]').getAttribute('aria-sort')")
+    assert sorted_by == "descending"
+
+
+def test_what_is_best_comes_first_also_where_more_is_better(
+    page: Page, pages: dict[str, Path]
+) -> None:
+    page.open(pages["with_verdict"])
+    press_head(page, "accuracy")
+    assert names(page)[0] == "vgg16"
+
+
+def test_what_was_not_measured_is_sorted_last(page: Page, pages: dict[str, Path]) -> None:
+    page.open(pages["hostile"])
+    for _ in range(2):
+        press_head(page, "latency")
+        assert names(page)[-1] == "' '"
+
+
+def test_filtering(page: Page, pages: dict[str, Path]) -> None:
+    page.open(pages["with_verdict"])
+    page.run(
+        "(() => { const f = document.getElementById('filter'); f.value = 'mobilenet ok';"
+        " f.dispatchEvent(new Event('input')); })()"
+    )
+    assert names(page) == ["mobilenet-gray-int8", "mobilenet-int8"]
+    assert page.run("document.getElementById('shown').textContent") == "2 of 5 cases"
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_theme_follows_the_system_until_the_button_is_pressed(
+    page: Page, pages: dict[str, Path], dark: bool
+) -> None:
+    def lightness() -> int:
+        colour: str = page.run("getComputedStyle(document.body).backgroundColor")
+        return sum(map(int, colour.removeprefix("rgb(").removesuffix(")").split(",")))
+
+    page.open(pages["with_verdict"], dark=dark)
+    page.run("localStorage.clear(); delete document.documentElement.dataset.theme")
+    before = lightness()
+    assert (before < 200) == dark
+    page.run("document.getElementById('theme').click()")
+    assert (lightness() < 200) != dark
+    page.run("localStorage.clear()")
+
+
+def test_everything_is_reached_with_the_keyboard(page: Page, pages: dict[str, Path]) -> None:
+    page.open(pages["with_verdict"])
+    reached = []
+    for _ in range(20):
+        page.press("Tab", 9)
+        reached.append(
+            page.run("document.activeElement.id || document.activeElement.textContent.trim()")
+        )
+    assert reached[0] == "Skip to the content"
+    assert "theme" in reached
+    assert "filter" in reached
+    assert any(text.startswith("variant") for text in reached)
+
+
+def test_hovering_a_mark_shows_its_numbers(page: Page, pages: dict[str, Path]) -> None:
+    page.open(pages["with_verdict"])
+    x, y = page.run(
+        "(() => { const m = document.querySelector('.plot [data-tip]');"
+        " m.scrollIntoView({block: 'center', behavior: 'instant'});"
+        " const b = m.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()"
+    )
+    page.move(x, y)
+    tip = page.run("document.getElementById('tip').textContent")
+    assert re.search(r"size 2\.65 MB, latency 5\.\d+ ms ±\d", tip)
+
+
+def test_nothing_hostile_ran(page: Page, pages: dict[str, Path]) -> None:
+    page.open(pages["hostile"])
+    assert page.run("document.scripts.length") == 1
+    assert page.run("document.images.length") == 0
+    assert "<script>alert(1)</script>" in names(page)
+
+
+def test_it_prints(page: Page, pages: dict[str, Path]) -> None:
+    page.open(pages["with_verdict"], dark=True)
+    assert page.pdf().startswith(b"%PDF-")
+    page.call("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert page.run("getComputedStyle(document.querySelector('.bar nav')).display") == "none"
+        ink = page.run("getComputedStyle(document.body).color")
+        assert ink == "rgb(28, 36, 48)"  # dark on white, whatever the theme on the screen
+    finally:
+        page.call("Emulation.setEmulatedMedia", {"media": ""})
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("name", ["with_verdict", "compared", "hostile", "all_failed"])
+def test_no_serious_accessibility_fault(
+    page: Page, pages: dict[str, Path], name: str, dark: bool
+) -> None:
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed: npm install --no-save axe-core")
+    page.open(pages[name], dark=dark)
+    page.run(AXE.read_text("utf-8") + "; 0")
+    passed, found = page.run(
+        "axe.run().then(r => [r.passes.length, r.violations.map(v => "
+        "({id: v.id, impact: v.impact, nodes: v.nodes.slice(0, 3).map(n => n.html)}))])"
+    )
+    assert passed > 20  # it looked
+    assert [v for v in found if v["impact"] in ("serious", "critical")] == []
+
+
+def test_a_screenshot_has_the_size_asked_for(page: Page, pages: dict[str, Path]) -> None:
+    page.open(pages["with_verdict"], 400, 700)
+    width, height = struct.unpack(">II", page.screenshot()[16:24])
+    assert (width, height) == (400, 700)

@@ -1,0 +1,101 @@
+"""Emulated phones and adb servers for tests: real sockets, real processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.core.attendant import Attendant
+from harness.emulator.daemon import Daemon
+from harness.emulator.faults import Faults
+from harness.emulator.phone import Phone, Profile, load_profile
+
+
+@contextlib.contextmanager
+def emulated(
+    profile: str = "pixel",
+    faults: Faults | None = None,
+    *,
+    requires_auth: bool = True,
+    confirm_after_s: float = 0.0,
+    **changes: object,
+) -> Iterator[Daemon]:
+    """An emulated phone on a free port; `changes` are fields of the profile."""
+    described: Profile = msgspec.structs.replace(load_profile(profile), **changes)
+    phone = Phone(described, faults, requires_auth=requires_auth, confirm_after_s=confirm_after_s)
+    with Daemon(phone) as daemon:
+        yield daemon
+
+
+class Listening(Attendant):
+    """Keeps what it is told."""
+
+    def __init__(self, said: list[str]) -> None:
+        super().__init__()
+        self._said = said
+
+    def say(self, text: str) -> None:
+        self._said.append(text)
+
+    show = say
+
+
+class AdbServer:
+    """Debian's adb: client and server of their own, away from the user's."""
+
+    def __init__(self, home: Path) -> None:
+        self.port = free_port()
+        self._environment = {**os.environ, "HOME": str(home), "ANDROID_USER_HOME": str(home)}
+
+    def __call__(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[bytes]:
+        """Run the client."""
+        return subprocess.run(
+            ["adb", "-P", str(self.port), *arguments],
+            env=self._environment,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def connect(self, address: str) -> None:
+        """Connect and wait until the phone is ready; asks for the key on the way."""
+        self("connect", address)
+        waited = self("-s", address, "wait-for-device", timeout=20)
+        assert waited.returncode == 0, waited.stderr
+
+
+@contextlib.contextmanager
+def adb_server(home: Path) -> Iterator[AdbServer]:
+    """A server that ends with the test."""
+    server = AdbServer(home)
+    started = server("start-server")
+    assert started.returncode == 0, started.stderr
+    try:
+        yield server
+    finally:
+        server("kill-server")
+
+
+def free_port() -> int:
+    """A port nobody listens on, outside of what adb servers search for emulators."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            port: int = sock.getsockname()[1]
+        if not 5554 <= port <= 5586:
+            return port
+
+
+@pytest.fixture
+def adb_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder for keys, instead of the user's ~/.android."""
+    home = tmp_path / "android"
+    home.mkdir()
+    monkeypatch.setenv("ANDROID_USER_HOME", str(home))
+    return home

@@ -1,0 +1,355 @@
+"""The emulated core's target and metrics. In place of qemu runs a script that answers as the
+worker does and writes the marks that the plugin would."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from harness import assemble, plugins
+from harness.arm64.environment import Arm64Env, Lock
+from harness.arm64.qemu import Qemu
+from harness.core.compare import compare
+from harness.core.errors import UsageError, WorkerError
+from harness.core.specs import ArmSpec
+from harness.core.types import Artifact, Evidence, Launch, Measurement, Outputs, TensorInfo, Timing
+from harness.gate import specs
+from harness.targets.arm64 import NOT_MEMORY, NOT_TIME, Arm64Target
+from tests.fakes import artifact, case
+from tests.strategies import case_report, device, evidence, report
+
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / "tests/data/models/tiny_float32.tflite"
+QEMU = Qemu("/usr/bin/qemu-aarch64", "7.2.22", ("cortex-a53", "cortex-a76", "max"))
+LOCK = Lock(
+    qemu="7.2.22",
+    plugin_api=1,
+    compiler="cc",
+    python="3.11",
+    litert="2.3.0",
+    numpy="2.4.6",
+    packages=(),
+    wheels=(),
+)
+
+# Takes `iterations` counts from the list for runs of so many iterations, and keeps the requests.
+EMULATOR = """
+import json, sys
+counts_file, plan = sys.argv[1], json.loads(sys.argv[2])
+request = json.load(sys.stdin)
+with open("requests", "a") as file:
+    file.write(json.dumps(request) + chr(10))
+counts = plan[str(request["min_iterations"])]
+total, marks = 1000, []
+for count in [500, 77, *counts]:
+    marks += [total, total + count]
+    total += count + 13
+open(counts_file, "w").write("".join(f"{mark}" + chr(10) for mark in marks))
+outputs = dict(values=[[0.5]], finite=True, constant=None, input_source="seeded")
+result = dict(outputs=outputs if request["observe_outputs"] else None, init_ns=1, latency_ns=[1])
+print(json.dumps({"result": result}))
+"""
+
+
+class FakeEnv(Arm64Env):
+    """Starts EMULATOR where the real one starts qemu; `counts` are by number of iterations."""
+
+    plan: dict[str, list[int]] = {}
+
+    def python(
+        self, cpu: str, arguments: Sequence[str | Path], *, counts: Path, folder: Path
+    ) -> list[str]:
+        code = ["-c", EMULATOR, str(counts), json.dumps(self.plan)]
+        return ["env", "--chdir", str(folder), sys.executable, *code]
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Path:
+    path = tmp_path / "inputs.npz"
+    images = np.zeros((16, 1, 256, 256, 1), np.float32)
+    np.savez(path, source="seeded", input_0=images)
+    return path
+
+
+MakeTarget = Callable[..., Arm64Target]
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[MakeTarget]:
+    """Makes targets; `n2=[60, 61]` are the counts of a run of two iterations."""
+    with contextlib.ExitStack() as closing:
+
+        def make(cpu: str = "cortex-a76", **plan: list[int]) -> Arm64Target:
+            env = FakeEnv(tmp_path, QEMU, LOCK)
+            FakeEnv.plan = {name.removeprefix("n"): counts for name, counts in plan.items()}
+            made = Arm64Target("arm64", ArmSpec(cpu=cpu), tmp_path, env)
+            closing.callback(made.close)
+            return made
+
+        yield make
+
+
+def launched(
+    made: Arm64Target, inputs: Path, index: int = 1, timing: Timing | None = None
+) -> Launch:
+    about = tiny()
+    made.prepare(about, inputs)
+    return made.launch(case("tiny", "arm64"), about, timing or Timing(), index)
+
+
+def tiny(**known: Any) -> Artifact:
+    return artifact("tiny", path=str(TINY), **known)
+
+
+# --- target ----------------------------------------------------------------------------------
+
+
+def test_a_launch_counts_and_tells_no_time(target: MakeTarget, inputs: Path) -> None:
+    launch = launched(target(n2=[60, 60]), inputs)
+    assert launch.counters == {
+        "instructions_init": 500,
+        "instructions_first": 77,
+        "instructions": 60,
+    }
+    assert launch.instructions == (60, 60)
+    assert (launch.init_ns, launch.first_inference_ns, launch.latency_ns) == (None, None, ())
+    assert launch.peak_rss_bytes is None
+    assert launch.absent["latency_ns"] == NOT_TIME
+    assert launch.absent["peak_rss_bytes"] == NOT_MEMORY
+
+
+def test_iterations_that_differ_are_repeated_with_more(target: MakeTarget, inputs: Path) -> None:
+    launch = launched(target(n2=[60, 61], n7=[60, 61, 60, 64, 60, 61, 61]), inputs)
+    assert launch.instructions == (60, 61, 60, 64, 60, 61, 61)
+    assert launch.counters["instructions"] == 61
+
+
+def test_as_many_iterations_as_were_asked_for(target: MakeTarget, inputs: Path) -> None:
+    timing = Timing(min_time_ns=0, min_iterations=3, max_iterations=3)
+    assert launched(target(n3=[60, 61, 62]), inputs, timing=timing).instructions == (
+        60,
+        61,
+        62,
+    )
+
+
+def test_marks_that_are_missing_are_not_a_count(target: MakeTarget, inputs: Path) -> None:
+    with pytest.raises(WorkerError, match="6 marks were counted where 8 were made"):
+        launched(target(n2=[60]), inputs)
+
+
+def test_the_first_round_brings_the_answers_of_both_sides(target: MakeTarget, inputs: Path) -> None:
+    launch = launched(target(n2=[60, 60]), inputs, index=0)
+    assert launch.outputs is not None and launch.reference is not None
+    assert len(launch.reference.values) == 8
+    assert launch.reference.input_source == "seeded"
+
+
+def test_a_host_that_cannot_answer_is_a_reason_and_no_failure(
+    target: MakeTarget, inputs: Path
+) -> None:
+    made, about = target(n2=[60, 60]), artifact("gone")
+    made.prepare(about, inputs)
+    launch = made.launch(case("gone", "arm64"), about, Timing(), 0)
+    assert launch.reference is None
+    assert "the host could not answer" in launch.absent["reference"]
+
+
+def test_a_large_model_answers_fewer_examples(target: MakeTarget, inputs: Path) -> None:
+    made = target()
+    for macs, examples in ((None, 8), (1_000_000, 8), (400_000_000, 3), (20_000_000_000, 1)):
+        about = tiny(sha256=f"{macs}", macs=macs)
+        made.prepare(about, inputs)
+        with np.load(made._folders[about.sha256] / "inputs.npz") as archive:
+            assert len(archive["input_0"]) == examples
+            assert str(archive["source"]) == "seeded"
+
+
+@pytest.mark.parametrize(
+    "field", [{"threads": 2}, {"runtime": "tflite-runtime"}, {"delegate": "gpu"}]
+)
+def test_what_one_core_cannot_do_is_refused(
+    target: MakeTarget, inputs: Path, field: dict[str, Any]
+) -> None:
+    made = target()
+    made.prepare(tiny(), inputs)
+    asked = msgspec.structs.replace(case("tiny", "arm64"), **field)
+    with pytest.raises(UsageError, match="one core that runs litert"):
+        made.launch(asked, tiny(), Timing(), 0)
+
+
+def test_closing_removes_what_launches_ran_in(target: MakeTarget, inputs: Path) -> None:
+    made = target()
+    made.prepare(tiny(), inputs)
+    folder = made._folders[tiny().sha256]
+    assert folder.exists()
+    made.close()
+    assert not folder.exists()
+
+
+def test_a_core_is_the_same_under_every_qemu_but_max_is_not(target: MakeTarget) -> None:
+    named = target().facts()
+    assert (named.identity, named.emulated, named.cores) == ("cortex-a76, emulated", True, 1)
+    assert "7.2.22" in named.extra["qemu"]
+    assert target(cpu="max").facts().identity == "max, emulated by qemu 7.2"
+
+
+# --- metrics ---------------------------------------------------------------------------------
+
+
+def counted(count: int, init: int = 1_000_000, **known: Any) -> Launch:
+    fields: dict[str, Any] = {
+        "case": "m",
+        "index": 0,
+        "order": 0,
+        "started_at": "2026-11-23T00:00:00Z",
+        "wall_ns": 1,
+        "counters": {
+            "instructions": count,
+            "instructions_init": init,
+            "instructions_first": count + 1_200,
+        },
+        "instructions": (count, count),
+        "absent": {"latency_ns": NOT_TIME, "peak_rss_bytes": NOT_MEMORY},
+    }
+    return Launch(**{**fields, **known})
+
+
+def metric(name: str, about: Evidence) -> Measurement:
+    measurement: Measurement = plugins.load("metrics", name).extract(about)
+    return measurement
+
+
+def test_counts_are_points_without_an_interval() -> None:
+    about = evidence([counted(63_468_657)])
+    assert metric("instructions", about).point == 63_468_657
+    assert metric("instructions_first", about).point == 63_469_857
+    assert metric("instructions_init", about).point == 1_000_000
+    assert metric("instructions", about).ci_low is None
+
+
+def test_a_count_is_one_that_was_counted() -> None:
+    about = evidence([counted(60), counted(61), counted(64), counted(65)])
+    assert metric("instructions", about).point == 61
+
+
+def test_instructions_per_mac_needs_the_macs() -> None:
+    launches = [counted(60_000)]
+    known = evidence(launches, artifact=artifact("m", macs=400_000))
+    assert metric("instructions_per_mac", known).point == 0.15
+    unknown = metric("instructions_per_mac", evidence(launches))
+    assert (unknown.point, unknown.absent_because) == (
+        None,
+        "the graph's multiply-accumulates are not known",
+    )
+
+
+@pytest.mark.parametrize("name", ["latency", "peak_rss"])
+def test_times_and_memory_are_absent_with_the_reason(name: str) -> None:
+    measured = metric(name, evidence([counted(60)]))
+    assert measured.point is None
+    assert "emulated" in (measured.absent_because or "")
+
+
+@pytest.mark.parametrize(
+    "name", ["instructions", "instructions_init", "instructions_first", "instructions_per_mac"]
+)
+def test_other_devices_have_no_counts(name: str) -> None:
+    about = evidence([counted(60, counters={}, instructions=())])
+    assert "emulated core" in (metric(name, about).absent_because or "")
+
+
+def beside(
+    ours: list[list[float | None]], theirs: list[list[float | None]], **known: Any
+) -> Evidence:
+    def answers(values: list[list[float | None]]) -> Outputs:
+        rows = tuple(tuple(row) for row in values)
+        return Outputs(values=rows, finite=True, constant=None, input_source="seeded")
+
+    launch = counted(60, outputs=answers(ours), reference=answers(theirs))
+    shape = (1, known.pop("outputs_of_model", len(ours[0])))
+    output = TensorInfo(name="y", shape=shape, dtype="float32")
+    return evidence([launch], artifact=artifact("m", outputs=(output,) * known.pop("heads", 1)))
+
+
+def test_parity_of_a_single_output_is_the_side_of_one_half() -> None:
+    about = beside([[0.1], [0.6], [0.51]], [[0.1], [0.7], [0.49]])
+    assert metric("parity_difference", about).point == pytest.approx(0.1)
+    assert metric("parity_decisions", about).point == pytest.approx(2 / 3)
+
+
+def test_parity_of_several_outputs_is_the_largest() -> None:
+    about = beside([[0.1, 0.7, 0.2], [0.4, 0.3, 0.3]], [[0.1, 0.6, 0.3], [0.3, 0.4, 0.3]])
+    assert metric("parity_decisions", about).point == 0.5
+
+
+def test_parity_of_an_output_that_is_finite_on_one_side_only() -> None:
+    measured = metric("parity_difference", beside([[None]], [[0.5]]))
+    assert measured.point is None
+    assert "finite on the device or the host only" in (measured.absent_because or "")
+    assert metric("parity_difference", beside([[None]], [[None]])).point == 0
+
+
+def test_decisions_are_absent_where_they_cannot_be_known() -> None:
+    cut = metric("parity_decisions", beside([[0.1] * 16], [[0.1] * 16], outputs_of_model=1000))
+    assert cut.absent_because == "16 of 1000 outputs were kept"
+    several = metric("parity_decisions", beside([[0.1]], [[0.1]], heads=2))
+    assert "several outputs" in (several.absent_because or "")
+
+
+def test_parity_without_the_host_says_why() -> None:
+    silent = metric("parity_difference", evidence([counted(60, absent={"reference": "it hung"})]))
+    assert silent.absent_because == "it hung"
+    never = metric("parity_difference", evidence([counted(60)]))
+    assert "not compared" in (never.absent_because or "")
+
+
+# --- gate ------------------------------------------------------------------------------------
+
+
+def outcomes(
+    before: Launch, after: Launch, identity: str = "cortex-a76, emulated"
+) -> dict[str, str]:
+    def run(name: str, launch: Launch, core: str) -> Any:
+        about = evidence([launch], artifact=artifact("m", macs=10))
+        return report(
+            name,
+            case_report([launch], metrics=assemble.metrics_of(about)),
+            devices=(device(identity=core, emulated=True),),
+        )
+
+    result = compare(
+        run("a", before, "cortex-a76, emulated"), run("b", after, identity), specs=specs()
+    )
+    return {m.metric: m.outcome for c in result.cases for m in c.metrics}
+
+
+def test_one_launch_decides_at_one_thousandth() -> None:
+    assert outcomes(counted(1_000_000), counted(1_000_999))["instructions"] == "no change"
+    assert outcomes(counted(1_000_000), counted(1_001_001))["instructions"] == "regression"
+    assert outcomes(counted(1_000_000), counted(990_000))["instructions"] == "improvement"
+
+
+def test_instructions_per_mac_and_parity_are_not_judged() -> None:
+    def answering(value: float) -> Launch:
+        ours, theirs = (
+            Outputs(values=((v,),), finite=True, constant=None, input_source="seeded")
+            for v in (value, 0.1)
+        )
+        return counted(round(value * 1_000_000), outputs=ours, reference=theirs)
+
+    changed = outcomes(answering(0.1001), answering(0.102))
+    assert changed["instructions"] == "regression"
+    assert not {"instructions_per_mac", "parity_difference"} & set(changed)
+
+
+def test_counts_of_two_cores_are_not_compared() -> None:
+    assert "instructions" not in outcomes(counted(100), counted(300), "cortex-a53, emulated")

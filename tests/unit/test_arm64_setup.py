@@ -1,0 +1,383 @@
+"""Setting up the emulated core: what is missing is told, what is half done is never found.
+
+Programs of the system are real scripts in a PATH of the test's own.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import arm64
+from harness.arm64 import installation, packages, qemu
+from harness.arm64.cpus import CPUS, cpu_named, qemu_argument
+from harness.arm64.environment import Arm64Env, Download, Lock, lay_out_cpus
+from harness.core.errors import UsageError
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the emulated core needs Linux")
+
+QEMU = """#!/bin/sh
+case "$1" in
+  --version) echo "qemu-aarch64 version {version} (Debian 1:{version}+dfsg-7)" ;;
+  -cpu) printf 'Available CPUs:\\n  cortex-a53\\n  cortex-a76\\n  max\\n' ;;
+  -h) echo '-L path'; echo '{plugin}' ;;
+esac
+"""
+
+
+@pytest.fixture
+def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A PATH that holds nothing but what the test puts there."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    return folder
+
+
+def program(folder: Path, name: str, text: str) -> None:
+    (folder / name).write_text(text)
+    (folder / name).chmod(0o755)
+
+
+def fake_qemu(folder: Path, version: str = "7.2.22", plugin: str = "-plugin [file=]") -> None:
+    program(folder, "qemu-aarch64", QEMU.format(version=version, plugin=plugin))
+
+
+# --- the emulator ----------------------------------------------------------------------------
+
+
+def test_a_qemu_is_asked_what_it_is(bin_folder: Path) -> None:
+    fake_qemu(bin_folder)
+    found = qemu.find_qemu()
+    assert (found.version, found.numbers, found.plugin_api) == ("7.2.22", (7, 2, 22), 1)
+    assert {"cortex-a53", "cortex-a76", "max"} <= set(found.cpus)
+
+
+@pytest.mark.parametrize(
+    ("version", "api"), [("6.2.0", 1), ("8.2.2", 1), ("9.0.0", 2), ("10.1", 2)]
+)
+def test_the_plugin_interface_follows_the_version(bin_folder: Path, version: str, api: int) -> None:
+    fake_qemu(bin_folder, version)
+    assert qemu.find_qemu().plugin_api == api
+
+
+def test_no_qemu(bin_folder: Path) -> None:
+    with pytest.raises(UsageError, match="not installed; sudo apt-get install qemu-user"):
+        qemu.find_qemu()
+
+
+def test_an_old_qemu(bin_folder: Path) -> None:
+    fake_qemu(bin_folder, "5.2.0")
+    with pytest.raises(UsageError, match=r"qemu 5\.2\.0 is too old; 6\.2 is the oldest"):
+        qemu.find_qemu()
+
+
+def test_a_qemu_that_cannot_load_plugins(bin_folder: Path) -> None:
+    fake_qemu(bin_folder, "8.2.2", plugin="-strace")
+    with pytest.raises(UsageError, match=r"without plugins.*--enable-plugins"):
+        qemu.find_qemu()
+
+
+def test_a_qemu_that_does_not_start(bin_folder: Path) -> None:
+    program(bin_folder, "qemu-aarch64", "#!/nowhere\n")
+    with pytest.raises(UsageError, match="does not start"):
+        qemu.find_qemu()
+
+
+def test_another_processor(bin_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_qemu(bin_folder)
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    with pytest.raises(UsageError, match=r"needs Linux on x86-64.*arm64"):
+        qemu.find_qemu()
+
+
+@pytest.mark.needs("cc")
+@pytest.mark.parametrize("version", ["7.2.22", "10.0.13"])
+def test_the_plugin_compiles_for_both_interfaces(tmp_path: Path, version: str) -> None:
+    compiler = qemu.compile_plugin(qemu.Qemu("qemu", version, ()), tmp_path / "count.so")
+    assert compiler
+    assert (tmp_path / "count.so").read_bytes()[:4] == b"\x7fELF"
+
+
+def test_no_compiler(bin_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no C compiler: cc does not start; .*install gcc"):
+        qemu.compile_plugin(qemu.Qemu("qemu", "7.2", ()), tmp_path / "count.so")
+
+
+def test_a_compiler_that_fails_is_quoted(bin_folder: Path, tmp_path: Path) -> None:
+    program(bin_folder, "cc", "#!/bin/sh\necho 'count.c:16: fatal error: stdio.h' >&2; exit 1\n")
+    with pytest.raises(UsageError, match=r"does not compile: count\.c:16: fatal error: stdio\.h"):
+        qemu.compile_plugin(qemu.Qemu("qemu", "7.2", ()), tmp_path / "count.so")
+
+
+# --- cores -----------------------------------------------------------------------------------
+
+
+def test_a_core_that_nobody_has() -> None:
+    with pytest.raises(UsageError, match="unknown ARM64 core 'cortex-a77'; did you mean"):
+        cpu_named("cortex-a77", ("cortex-a76",), "7.2")
+
+
+def test_a_core_that_this_qemu_lacks_is_told_with_those_it_has() -> None:
+    with pytest.raises(UsageError, match=r"7\.2 has no cortex-a55.*8\.0; choose one of cortex-a53"):
+        cpu_named("cortex-a55", ("cortex-a53", "max"), "7.2")
+
+
+def test_max_has_no_sme_where_qemu_has_it() -> None:
+    assert qemu_argument(CPUS["max"], (7, 2, 22)) == "max,sme=off"
+    assert qemu_argument(CPUS["max"], (6, 2, 0)) == "max"
+    assert qemu_argument(CPUS["cortex-a76"], (10, 0)) == "cortex-a76"
+
+
+@pytest.mark.parametrize("name", CPUS)
+def test_each_core_has_the_files_by_which_the_runtime_knows_it(tmp_path: Path, name: str) -> None:
+    (tmp_path / "root/usr/lib").mkdir(parents=True)
+    lay_out_cpus(tmp_path)
+    prefix = tmp_path / "cpus" / name
+    cpuinfo = (prefix / "proc/cpuinfo").read_text()
+    assert re.search(rf"CPU part\t: 0x{CPUS[name].part:03x}\n", cpuinfo)
+    assert cpuinfo.count("processor") == 1
+    assert (prefix / "sys/devices/system/cpu/possible").read_text() == "0\n"
+    assert (prefix / "usr/lib").is_dir()
+
+
+def test_the_dot_product_is_where_the_phones_have_it() -> None:
+    with_dot_product = {name for name, cpu in CPUS.items() if "asimddp" in cpu.features.split()}
+    assert with_dot_product == {"cortex-a55", "cortex-a76", "cortex-a710", "max"}
+
+
+def test_a_comma_in_a_path_reaches_qemu(tmp_path: Path) -> None:
+    known = qemu.Qemu("/usr/bin/qemu-aarch64", "7.2.22", ("cortex-a76",))
+    env = Arm64Env(tmp_path / "a,b", known, lock())
+    command = env.python("cortex-a76", ["-c", ""], counts=tmp_path / "c,d", folder=tmp_path)
+    assert f"file={tmp_path}/a,,b/count.so,out={tmp_path}/c,,d" in command
+
+
+# --- packages --------------------------------------------------------------------------------
+
+ROWS = """\
+Packages http://mirror.example/debian/ bookworm main
+Packages http://mirror.example/debian/ bookworm non-free
+Packages http://mirror.example/debian/ bookworm-updates main
+Packages http://mirror.example/security/ bookworm-security main
+Packages http://elsewhere.example/ stable main
+Sources http://mirror.example/debian/ bookworm main
+"""
+
+
+def test_the_systems_own_mirrors_are_used_and_no_others(bin_folder: Path) -> None:
+    program(bin_folder, "apt-get", f"#!/bin/sh\nprintf '%s' '{ROWS}'\n")
+    lines = packages._sources("debian", "bookworm")
+    assert len(lines) == 3
+    assert all(line.startswith("deb [arch=arm64") and line.endswith(" main") for line in lines)
+    assert all("mirror.example" in line for line in lines)
+
+
+def test_ubuntu_keeps_arm64_elsewhere(bin_folder: Path) -> None:
+    rows = "Packages http://archive.ubuntu.example/ubuntu/ noble main\n"
+    program(bin_folder, "apt-get", f"#!/bin/sh\nprintf '%s' '{rows}'\n")
+    lines = packages._sources("ubuntu", "noble")
+    assert len(lines) == 6
+    assert all("ubuntu-ports" in line for line in lines)
+
+
+def test_sources_that_name_another_release(bin_folder: Path) -> None:
+    program(bin_folder, "apt-get", f"#!/bin/sh\nprintf '%s' '{ROWS}'\n")
+    with pytest.raises(UsageError, match="do not name trixie"):
+        packages._sources("debian", "trixie")
+
+
+def test_another_distribution(bin_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "platform.freedesktop_os_release", lambda: {"ID": "fedora", "PRETTY_NAME": "Fedora 42"}
+    )
+    with pytest.raises(UsageError, match="Debian's or Ubuntu's packages, and this is Fedora 42"):
+        packages._distribution()
+
+
+def test_a_derivative_counts_as_its_parent(
+    bin_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(bin_folder, "apt-get", "#!/bin/sh\n")
+    release = {
+        "ID": "linuxmint",
+        "ID_LIKE": "ubuntu debian",
+        "VERSION_CODENAME": "wilma",
+        "UBUNTU_CODENAME": "noble",
+    }
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: release)
+    assert packages._distribution() == ("ubuntu", "noble")
+
+
+def test_an_archive_without_arm64_is_told_in_apts_words(
+    bin_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "_distribution", lambda: ("debian", "bookworm"))
+    program(
+        bin_folder,
+        "apt-get",
+        "#!/bin/sh\n"
+        f"[ $1 = indextargets ] && printf '%s' '{ROWS}' && exit 0\n"
+        "echo 'E: Unable to locate package python3' >&2; exit 100\n",
+    )
+    with pytest.raises(UsageError, match=r"cannot be had.*Unable to locate package python3"):
+        packages.unpack_debian(tmp_path / "root", tmp_path / "work", tmp_path / "log")
+
+
+# --- all or nothing --------------------------------------------------------------------------
+
+
+def lock() -> Lock:
+    return Lock(
+        qemu="7.2.22",
+        plugin_api=1,
+        compiler="cc 12",
+        python="3.11",
+        litert="2.3.0",
+        numpy="2.4.6",
+        packages=(Download(name="python3.deb", sha256="0" * 64, size_bytes=1),),
+        wheels=(),
+    )
+
+
+def build_slowly(folder: Path, *_: object) -> Lock:
+    """In place of downloads: leaves a trace per call, and takes its time."""
+    made = lock()
+    import msgspec
+
+    with (folder.parent.parent / "built").open("a") as trace:
+        trace.write("once\n")
+    (folder / "lock.json").write_bytes(msgspec.json.encode(made))
+    time.sleep(0.5)
+    return made
+
+
+@pytest.fixture
+def emulator(bin_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_qemu(bin_folder)
+    monkeypatch.setattr(installation, "_build", build_slowly)
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+@pytest.mark.usefixtures("emulator")
+def test_what_was_set_up_is_found_and_set_up_only_once(tmp_path: Path) -> None:
+    said: list[str] = []
+    env = arm64.setup(tmp_path, progress=said.append)
+    assert arm64.find(tmp_path) == env == arm64.setup(tmp_path, progress=said.append)
+    assert (tmp_path / "built").read_text() == "once\n"
+    assert said[-1].startswith("ready: ")
+
+
+@pytest.mark.usefixtures("emulator")
+def test_nothing_has_been_set_up(tmp_path: Path) -> None:
+    found = arm64.find(tmp_path)
+    assert str(found) == (
+        "the arm64 environment has not been set up; python -m harness setup arm64"
+    )
+
+
+def test_an_environment_for_another_qemu_is_not_used(
+    tmp_path: Path, bin_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installation, "_build", build_slowly)
+    fake_qemu(bin_folder)
+    arm64.setup(tmp_path, progress=quiet)
+    fake_qemu(bin_folder, "8.0.0")
+    found = arm64.find(tmp_path)
+    assert isinstance(found, UsageError)
+    assert "other versions (qemu-7.2.22" in found.message
+
+
+@pytest.mark.usefixtures("emulator")
+def test_a_damaged_environment_is_told_with_the_mend(tmp_path: Path) -> None:
+    env = arm64.setup(tmp_path, progress=quiet)
+    (env.folder / "lock.json").write_text("{}")
+    found = arm64.find(tmp_path)
+    assert isinstance(found, UsageError)
+    assert "damaged" in found.message and "--remove" in found.mend
+
+
+@pytest.mark.usefixtures("emulator")
+def test_a_setup_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(folder: Path, *_: object) -> Lock:
+        (folder / "root").mkdir()
+        raise UsageError("no network", "get one")
+
+    monkeypatch.setattr(installation, "_build", fail)
+    with pytest.raises(UsageError, match="no network"):
+        arm64.setup(tmp_path, progress=quiet)
+    assert list((tmp_path / "arm64").iterdir()) == []
+
+
+@pytest.mark.usefixtures("emulator")
+def test_a_killed_setup_leaves_nothing_to_be_found_and_the_next_one_cleans_up(
+    tmp_path: Path,
+) -> None:
+    child = multiprocessing.get_context("fork").Process(
+        target=arm64.setup, args=(tmp_path,), kwargs={"progress": quiet}
+    )
+    child.start()
+    assert child.pid is not None
+    while not (tmp_path / "built").exists():
+        time.sleep(0.01)
+    os.kill(child.pid, signal.SIGKILL)
+    child.join()
+    assert [p.name[:8] for p in (tmp_path / "arm64").iterdir()] == ["partial-"]
+    assert isinstance(arm64.find(tmp_path), UsageError)
+    env = arm64.setup(tmp_path, progress=quiet)
+    assert list((tmp_path / "arm64").iterdir()) == [env.folder]
+
+
+@pytest.mark.usefixtures("emulator")
+def test_of_two_setups_at_once_one_works_and_one_waits(tmp_path: Path) -> None:
+    fork = multiprocessing.get_context("fork")
+    both = [
+        fork.Process(target=arm64.setup, args=(tmp_path,), kwargs={"progress": quiet})
+        for _ in range(2)
+    ]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+    assert (tmp_path / "built").read_text() == "once\n"
+    assert isinstance(arm64.find(tmp_path), Arm64Env)
+
+
+@pytest.mark.usefixtures("emulator")
+def test_removing_frees_what_was_shown(tmp_path: Path) -> None:
+    assert arm64.size_bytes(tmp_path) == arm64.remove(tmp_path) == 0
+    env = arm64.setup(tmp_path, progress=quiet)
+    (env.folder / "big").write_bytes(b"x" * 100_000)
+    size = arm64.size_bytes(tmp_path)
+    assert size >= 100_000
+    assert arm64.remove(tmp_path) == size
+    assert not (tmp_path / "arm64").exists()
+    assert isinstance(arm64.find(tmp_path), UsageError)
+
+
+def test_the_tests_own_path_hides_the_systems_qemu(bin_folder: Path) -> None:
+    assert shutil.which("qemu-aarch64") is None
+
+
+def test_nothing_else_of_the_harness_imports_it() -> None:
+    root = Path(arm64.__file__).parents[1]
+    importing = {
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        if path.parent.name != "arm64"
+        and re.search(r"harness\.arm64|harness import .*\barm64\b", path.read_text("utf-8"))
+    }
+    assert importing == {"targets/arm64.py", "commands/setup.py"}
