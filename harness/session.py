@@ -452,12 +452,11 @@ def evaluated(
     labelled images. The demo images say nothing of a file that the user brought."""
     if job.dataset is None:
         return ()
-    asked = job.request.data is not None
-    known = {name: a for name, a in artifacts.items() if asked or a.model is not None}
     return evaluate.evaluate(
-        {**known, **_float_parents(job, known, narrator)},
+        {**artifacts, **_float_parents(job, artifacts, narrator)},
         job.dataset,
         cache=files.cache_dir(),
+        brought=job.request.data is not None,
         progress=narrator.evaluating,
     )
 

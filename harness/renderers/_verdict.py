@@ -2,63 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgspec
+from harness.core.types import BudgetLine, BudgetOutcome, CaseReport, Report
 
-from harness.core.types import CaseReport, Report
-
-OUTCOMES = ("met", "missed", "undecided")
-
-
-class BudgetLine(NamedTuple):
-    """One budget and how each case stands to it: case id -> "met", "missed", "undecided"."""
-
-    text: str
-    metric: str
-    limit: float | None
-    outcomes: dict[str, str]
+OUTCOMES: tuple[BudgetOutcome, ...] = ("met", "missed", "undecided")
 
 
 class VerdictView(NamedTuple):
-    """The verdict as renderers show it. Variants are named as in the table."""
+    """The verdict as renderers show it. Variants are named as in the table; `headline` stands where
+    the recommended one would."""
 
+    headline: str
     recommended: str | None
     reason: str
     runner_up: str | None
     runner_up_reason: str
     pareto: tuple[str, ...]
+    outcome: BudgetOutcome | None
     budgets: tuple[BudgetLine, ...]
     notes: tuple[str, ...]
 
 
 def verdict_of(report: Report) -> VerdictView | None:
     """The one place that knows the verdict's shape."""
-    if report.verdict is None:
+    verdict = report.verdict
+    if verdict is None:
         return None
-    raw: dict[str, Any] = msgspec.to_builtins(report.verdict)
-
-    def text(key: str) -> str | None:
-        value = raw.get(key)
-        return None if value in (None, "") else str(value)
-
-    budgets = tuple(
-        BudgetLine(
-            text=str(b.get("text", b.get("metric", "?"))),
-            metric=str(b.get("metric", "")),
-            limit=b.get("limit"),
-            outcomes={str(k): str(v) for k, v in dict(b.get("outcomes", {})).items()},
-        )
-        for b in raw.get("budgets") or ()
-    )
+    nothing = "No variant fits" if verdict.outcome == "missed" else "No recommendation"
     return VerdictView(
-        recommended=text("recommended"),
-        reason=_without(text("recommended"), text("reason") or ""),
-        runner_up=text("runner_up"),
-        runner_up_reason=_without(text("runner_up"), text("runner_up_reason") or ""),
-        pareto=tuple(map(str, raw.get("pareto") or ())),
-        budgets=budgets,
-        notes=tuple(map(str, raw.get("notes") or ())),
+        headline=verdict.recommended or nothing,
+        recommended=verdict.recommended,
+        reason=_without(verdict.recommended, verdict.reason),
+        runner_up=verdict.runner_up,
+        runner_up_reason=_without(verdict.runner_up, verdict.runner_up_reason),
+        pareto=verdict.pareto,
+        outcome=verdict.outcome,
+        budgets=verdict.budgets,
+        notes=verdict.notes,
     )
 
 

@@ -147,6 +147,7 @@ def _verdict(report: Report) -> dict[str, Any] | None:
         groups = [(outcome, view.some(names)) for outcome, names in named.items() if names]
         budgets.append({"text": units.printable(budget.text), "groups": groups})
     return {
+        "headline": units.name(verdict.headline),
         "recommended": units.name(verdict.recommended) if verdict.recommended else None,
         "reason": units.printable(verdict.reason),
         "runner_up": units.name(verdict.runner_up) if verdict.runner_up else None,

@@ -11,7 +11,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 
 from harness.core import units
-from harness.core.types import CaseReport, Report
+from harness.core.types import BudgetLine, CaseReport, Report
 from harness.renderers import _comparison as against
 from harness.renderers import _verdict as verdicts
 from harness.renderers import _view as view
@@ -31,8 +31,10 @@ def render(report: Report) -> bytes:
     if verdict is not None and verdict.budgets:
         suite = ET.SubElement(root, "testsuite", name="verdict")
         test = ET.SubElement(suite, "testcase", name="budgets", classname="verdict")
-        if verdict.recommended is None:
+        if verdict.outcome == "missed":
             _say(test, "failure", verdict.reason, [_line(b) for b in verdict.budgets])
+        elif verdict.outcome == "undecided":
+            ET.SubElement(test, "skipped", message=units.printable(verdict.reason))
         _count(suite)
     if report.comparison is not None:
         _compared(ET.SubElement(root, "testsuite", name="baseline"), report)
@@ -98,7 +100,7 @@ def _properties(parent: ET.Element, named: dict[str, str]) -> None:
         ET.SubElement(holder, "property", name=units.printable(name), value=units.printable(value))
 
 
-def _line(budget: verdicts.BudgetLine) -> str:
+def _line(budget: BudgetLine) -> str:
     counts = {o: list(budget.outcomes.values()).count(o) for o in verdicts.OUTCOMES}
     return f"{budget.text}: {', '.join(f'{n} {o}' for o, n in counts.items() if n)}"
 

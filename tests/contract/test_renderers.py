@@ -242,13 +242,13 @@ def test_junit_counts_what_it_holds() -> None:
 
 
 def test_unmet_budgets_fail_in_junit() -> None:
-    met = made("with_verdict")
-    assert met.verdict is not None
-    unmet = replace(met, verdict=replace(met.verdict, recommended=None, reason="nothing fits"))
-    for report, failures in ((met, "0"), (unmet, "1")):
-        root = ET.fromstring(render("junit", report))
+    report = made("with_verdict")
+    assert report.verdict is not None
+    for outcome, counts in (("met", "00"), ("undecided", "01"), ("missed", "10")):
+        judged = replace(report, verdict=replace(report.verdict, outcome=outcome))
+        root = ET.fromstring(render("junit", judged))
         (suite,) = root.findall("testsuite[@name='verdict']")
-        assert suite.get("failures") == failures
+        assert (suite.get("failures"), suite.get("skipped")) == tuple(counts)
 
 
 # --- missing packages ------------------------------------------------------------------------
