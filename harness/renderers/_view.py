@@ -381,8 +381,12 @@ def never_measured(report: Report) -> dict[str, str]:
     """Metric -> reason, of the metrics that no case has. The tails of a latency that is itself
     absent go without saying."""
     absent = [m for m in metrics_of(report) if all(point(c, m) is None for c in report.cases)]
+    told = {
+        name for case in report.cases if (m := case.metrics.get("latency")) for name in m.absent
+    }
     if "latency" in absent:
-        absent = [m for m in absent if m not in _TAILS]
+        told = set()
+    absent = [m for m in absent if m not in _TAILS or _TAILS[m] in told]
     return {
         metric: why_absent(next(c for c in report.cases if _names(c, metric)), metric)
         for metric in absent

@@ -319,7 +319,7 @@ def _verdict(report: Report) -> list[RenderableType]:
         ("☆", verdict.runner_up, verdict.runner_up_reason),
     ):
         if name is None:
-            lines += [plain(said)] if said else []
+            lines += [plain(said)] if said and mark == "★" else []
             continue
         text = Text.assemble((f"{mark} ", GOOD), (units.name(name), "bold"))
         lines.append(text.append(f": {units.printable(said)}" if said else ""))
