@@ -12,29 +12,34 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
+from msgspec import convert
 from msgspec.structs import replace
 
 from harness import gate
 from harness.core.stats import measure, measure_iterations
 from harness.core.types import (
     Artifact,
+    BudgetLine,
     Case,
     CaseReport,
     Conditions,
     DeviceFacts,
+    DeviceVerdict,
+    Evaluation,
     Failure,
     Finding,
     LatencySummary,
     Launch,
     LayerSize,
     Measurement,
+    Minute,
     OpTime,
     Plan,
     Report,
     Stopped,
     TensorInfo,
     Tool,
+    Verdict,
 )
 
 ROOT = Path(__file__).parent.parent
@@ -448,37 +453,37 @@ def with_verdict() -> Report:
     report = normal()
     ids = {case.variant: case.case.id for case in report.cases}
     small = ("mobilenet-int8", "mobilenet-gray-int8")
-    verdict: dict[str, object] = {
-        "recommended": "mobilenet-gray-int8",
-        "reason": "mobilenet-gray-int8: 74x smaller and 47x faster than vgg16; accuracy 0.962 "
-        "(0.943-0.981) is not distinguishable from vgg16's 0.968 (McNemar p = 0.4)",
-        "runner_up": "mobilenet-int8",
-        "runner_up_reason": "1.0x the size, 8 % slower",
-        "pareto": ["mobilenet-gray-int8", "vgg16", "pruned"],
-        "budgets": [
-            {
-                "text": "size<=10MB",
-                "metric": "size",
-                "limit": 10_000_000,
-                "outcomes": {i: "met" if v in small else "missed" for v, i in ids.items()},
-            },
-            {
-                "text": "latency_p95<=50ms",
-                "metric": "latency_p95",
-                "limit": 50_000_000,
-                "outcomes": {i: "missed" if v == "vgg16" else "met" for v, i in ids.items()},
-            },
-            {
-                "text": "accuracy>=0.94",
-                "metric": "accuracy",
-                "limit": 0.94,
-                "outcomes": {
-                    i: "met" if v in (*small, "vgg16") else "undecided" for v, i in ids.items()
+    met = {i: "met" if v in small else "missed" for v, i in ids.items()}
+    fast = {i: "missed" if v == "vgg16" else "met" for v, i in ids.items()}
+    exact = {i: "met" if v in (*small, "vgg16") else "undecided" for v, i in ids.items()}
+    verdict = convert(
+        {
+            "recommended": "mobilenet-gray-int8",
+            "reason": "mobilenet-gray-int8: 74x smaller and 47x faster than vgg16; accuracy 0.962 "
+            "(0.943-0.981) is not distinguishable from vgg16's 0.968 (McNemar p = 0.4)",
+            "runner_up": "mobilenet-int8",
+            "runner_up_reason": "mobilenet-int8: 8 % slower; accuracy 0.961 against 0.962 "
+            "(McNemar p = 1)",
+            "pareto": [ids["mobilenet-gray-int8"], ids["vgg16"], ids["pruned"]],
+            "outcome": "met",
+            "budgets": [
+                {"text": "size<=10MB", "metric": "size", "limit": 10_000_000, "outcomes": met},
+                {
+                    "text": "latency_p95<=50ms",
+                    "metric": "latency_p95",
+                    "limit": 50_000_000,
+                    "outcomes": fast,
                 },
-            },
-        ],
-        "notes": [],
-    }
+                {
+                    "text": "accuracy>=0.94",
+                    "metric": "accuracy",
+                    "limit": 0.94,
+                    "outcomes": exact,
+                },
+            ],
+        },
+        Verdict,
+    )
     return replace(report, verdict=verdict)
 
 
@@ -490,6 +495,55 @@ def compared() -> Report:
     del before["mobilenet-int8"]
     baseline = make(before, seed=1, launches=11, run_id="20261120-090000-c3d4")
     return gate.compared(make(launches=11), baseline, 0.05)
+
+
+def evaluated() -> Report:
+    """Confusion matrices, and two phones that are recommended different variants."""
+    report = make(devices=(replace(host("pixel"), kind="android"), host()))
+    found = tuple(
+        Evaluation(
+            variant=a.variant,
+            sha256=a.sha256,
+            dataset="demo",
+            split="test",
+            fingerprint="f",
+            runtime="litert 2.3.0",
+            classes=("intact", "<b>crack</b>"),
+            n=400,
+            confusion=((190, 10), (6 + i, 194 - i)),
+        )
+        for i, a in enumerate(report.artifacts)
+    )
+    best = {d: next(c.case.id for c in report.cases if c.device == d) for d in ("pixel", "host")}
+    devices = tuple(
+        DeviceVerdict(device=d, reason=f"the only one on {d}", recommended=i, recommended_case=i)
+        for d, i in best.items()
+    )
+    verdict = Verdict(
+        recommended=best["pixel"],
+        reason="the only one on pixel",
+        devices=devices,
+        notes=("on host it is another",),
+    )
+    return replace(report, evaluations=found, verdict=verdict)
+
+
+def sustained() -> Report:
+    """One long launch, told minute by minute, that throttles."""
+    report = make({"scratch": VARIANTS["scratch"]}, launches=1)
+    minutes = tuple(
+        Minute(
+            iterations=11_000 - 300 * i,
+            median_ns=5_200_000 + 90_000 * i,
+            mean_ns=5_250_000 + 90_000 * i,
+            temperature_c=36.0 + i,
+            thermal_status=0 if i < 6 else 1,
+        )
+        for i in range(10)
+    )
+    (case,) = report.cases
+    launches = tuple(replace(x, minutes=minutes) for x in case.launches)
+    return replace(report, cases=(replace(case, launches=launches),))
 
 
 def summarized() -> Report:
@@ -532,7 +586,7 @@ def fixed() -> Report:
                 "size": Measurement(unit="bytes", point=size, n=1),
                 "gzip_size": Measurement(unit="bytes", point=size * 0.8, n=1),
                 "init": Measurement(unit="ns", point=latency * 0.6, n=7),
-                "latency": msgspec.convert(
+                "latency": convert(
                     {
                         "unit": "ns",
                         "point": latency,
@@ -559,18 +613,19 @@ def fixed() -> Report:
         mend="pin the clock with --threads 1",
     )
     lost = failed(Case(variant="pruned", device="host", runtime="litert"))
-    verdict: dict[str, object] = {
-        "recommended": "mobilenet-int8",
-        "reason": "74x smaller and 45x faster than vgg16, at no accuracy that could be told apart",
-        "budgets": [
-            {
-                "text": "size<=10MB",
-                "metric": "size",
-                "limit": 10_000_000,
-                "outcomes": {big.case.id: "missed", small.case.id: "met"},
-            }
-        ],
-    }
+    budget = BudgetLine(
+        text="size<=10MB",
+        metric="size",
+        limit=10_000_000,
+        outcomes={big.case.id: "missed", small.case.id: "met", lost.case.id: "undecided"},
+        unknown={lost.case.id: "it failed"},
+    )
+    verdict = Verdict(
+        recommended="mobilenet-int8",
+        reason="74x smaller and 45x faster than vgg16, at no accuracy that could be told apart",
+        outcome="met",
+        budgets=(budget,),
+    )
     return replace(
         make({}),
         artifacts=(),
@@ -603,6 +658,8 @@ REPORTS: dict[str, Callable[[], Report]] = {
         emulated,
         counted,
         summarized,
+        evaluated,
+        sustained,
         interrupted,
         empty,
     )

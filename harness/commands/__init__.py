@@ -37,7 +37,7 @@ def add_gate(parser: argparse._ActionsContainer) -> None:
         metavar="SHARE",
         help="how much worse a metric may be (default: 5%%)",
     )
-    parser.add_argument("--strict", action="store_true", help="exit 4 where a metric is undecided")
+    parser.add_argument("--strict", action="store_true", help="exit 4 where a gate is undecided")
 
 
 def comma_list(text: str) -> tuple[str, ...]:

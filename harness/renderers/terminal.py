@@ -310,7 +310,7 @@ def _changes(lines: list[against.Line], *, words: bool) -> Table:
 
 def _verdict(report: Report) -> list[RenderableType]:
     """The panel at the very end, where the eye is when the command returns."""
-    verdict = verdicts.verdict_of(report)
+    verdict = verdicts.verdict_of(report, view.labels_of(report))
     if verdict is None:
         return []
     lines: list[RenderableType] = []

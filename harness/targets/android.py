@@ -9,9 +9,13 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TypeVar
+from statistics import median_low
+from typing import NamedTuple, TypeVar
+
+import msgspec
 
 from harness import plugins
 from harness.core.attendant import Attendant
@@ -24,14 +28,27 @@ from harness.core.errors import (
 )
 from harness.core.specs import AndroidSpec, DeviceSpec
 from harness.core.text import clean, clean_lines
-from harness.core.types import Artifact, Case, Conditions, DeviceFacts, Finding, Launch, Timing
+from harness.core.types import (
+    Artifact,
+    Case,
+    Conditions,
+    DeviceFacts,
+    Finding,
+    LatencySummary,
+    Launch,
+    Minute,
+    OpTime,
+    Outputs,
+    Timing,
+)
+from harness.runners import PHASES
 from harness.runners import benchmark_model as runner
 from harness.runners._download import DEFAULT_VERSION, locate
-from harness.targets import _phone
+from harness.targets import _guards, _parity, _phone, host
 from harness.targets._link import PhoneLink
 from harness.transports import ShellResult, Transport
 
-POLL_S = 2.0
+MINUTE_NS = 60_000_000_000
 SDK_TASK_PROFILES = 33
 
 _SUMMARY_ONLY = "benchmark_model reports a summary, not single iterations"
@@ -65,6 +82,34 @@ def open_target(name: str, spec: DeviceSpec, log_dir: Path, attendant: Attendant
         target.close()
         raise
     return target
+
+
+_PROFILE_TIMING = msgspec.structs.replace(_MEMORY_TIMING, min_iterations=10)
+_ANSWER_TIMING = msgspec.structs.replace(_MEMORY_TIMING, min_iterations=1, min_warmup=0)
+
+
+class _Observed(NamedTuple):
+    """The timed part of a launch."""
+
+    started_at: str
+    wall_ns: int
+    outcome: runner.Outcome
+    before: Conditions
+    after: Conditions
+    notes: list[Finding]
+    minutes: tuple[Minute, ...] = ()
+
+
+@dataclass
+class _Extras:
+    """What the first round observes besides."""
+
+    peak_rss_bytes: int | None = None
+    pss_bytes: int | None = None
+    op_times: tuple[OpTime, ...] = ()
+    outputs: Outputs | None = None
+    reference: Outputs | None = None
+    absent: dict[str, str] = field(default_factory=dict)
 
 
 class AndroidTarget:
@@ -208,6 +253,44 @@ class AndroidTarget:
     # --- launching ---
 
     def _launch(self, case: Case, artifact: Artifact, timing: Timing, index: int) -> Launch:
+        if timing.sustained_ns is not None:
+            observed = self._sustained(case, artifact, timing)
+        else:
+            observed = self._cool_launch(case, artifact, timing)
+        extra = self._extras(case, artifact, timing) if index == 0 else _Extras()
+        absent = dict.fromkeys(("latency_ns", "warmup_ns"), _SUMMARY_ONLY)
+        absent |= dict.fromkeys(_NOT_SEEN_FIELDS, _NOT_SEEN) | extra.absent
+        notes = [*observed.notes, *observed.outcome.notes]
+        if observed.after.thermal_status is None:
+            notes.append(_guards.no_thermal_status())
+        if extra.peak_rss_bytes is None:
+            why = "measured in the first round only" if index else "the phone hides /proc/PID"
+            absent |= dict.fromkeys(("peak_rss_bytes", "pss_bytes"), why)
+        return Launch(
+            case=case.id,
+            index=index,
+            order=0,
+            started_at=observed.started_at,
+            wall_ns=observed.wall_ns,
+            init_ns=observed.outcome.init_ns,
+            first_inference_ns=observed.outcome.first_inference_ns,
+            warmup_summary=observed.outcome.warmup,
+            latency_summary=observed.outcome.latency,
+            op_times=extra.op_times,
+            minutes=observed.minutes,
+            peak_rss_bytes=extra.peak_rss_bytes,
+            pss_bytes=extra.pss_bytes,
+            counters=observed.outcome.counters,
+            outputs=extra.outputs,
+            reference=extra.reference,
+            before=observed.before,
+            after=observed.after,
+            absent=absent,
+            notes=tuple(notes),
+        )
+
+    def _cool_launch(self, case: Case, artifact: Artifact, timing: Timing) -> _Observed:
+        """One launch on a cool phone; when it becomes hot, one more."""
         notes: list[Finding] = []
         for attempt in (1, 2):
             before = self._await_fit()
@@ -215,58 +298,133 @@ class AndroidTarget:
             outcome = self._measure(case, artifact, timing)
             wall_ns = time.monotonic_ns() - began
             after = self._conditions()
-            if not self._too_hot(after):
+            if not _guards.too_hot(self._spec.guards, after):
                 break
             if attempt == 1:
                 self._attendant.say("became hot during the launch, which is measured again")
-                notes.append(_repeated(after))
+                notes.append(_guards.repeated(after))
         else:
-            notes = [_throttled(after)]
-        absent = dict.fromkeys(("latency_ns", "warmup_ns"), _SUMMARY_ONLY)
-        absent |= dict.fromkeys(_NOT_SEEN_FIELDS, _NOT_SEEN)
-        if after.thermal_status is None:
-            notes.append(_no_thermal_status())
-        peak, pss = self._memory(case, artifact) if index == 0 else (None, None)
-        if peak is None:
-            why = "measured in the first round only" if index else "the phone hides /proc/PID"
-            absent |= dict.fromkeys(("peak_rss_bytes", "pss_bytes"), why)
-        return Launch(
-            case=case.id,
-            index=index,
-            order=0,
-            started_at=started_at,
-            wall_ns=wall_ns,
-            init_ns=outcome.init_ns,
-            first_inference_ns=outcome.first_inference_ns,
-            warmup_summary=outcome.warmup,
-            latency_summary=outcome.latency,
-            peak_rss_bytes=peak,
-            pss_bytes=pss,
-            counters=outcome.counters,
-            before=before,
-            after=after,
-            absent=absent,
-            notes=(*notes, *outcome.notes),
-        )
+            notes = [_guards.throttled(after)]
+        return _Observed(started_at, wall_ns, outcome, before, after, notes)
 
-    def _measure(self, case: Case, artifact: Artifact, timing: Timing) -> runner.Outcome:
+    def _sustained(self, case: Case, artifact: Artifact, timing: Timing) -> _Observed:
+        """Begins on a cool phone and lets it become hot. The runner tells no course of time, so
+        it is started anew for every minute, which takes a moment of loading each."""
+        total = timing.sustained_ns or 0
+        span = min(MINUTE_NS, total // 2)  # there is always a start and an end
+        before = after = self._await_fit()
+        started_at, began = _now(), time.monotonic_ns()
+        outcomes: list[runner.Outcome] = []
+        minutes: list[Minute] = []
+        for number in range(1, round(total / span) + 1):
+            stretch = msgspec.structs.replace(
+                timing,
+                min_time_ns=span,
+                min_iterations=1,
+                min_warmup=1 if number == 1 else 0,
+                warmup_time_ns=timing.warmup_time_ns if number == 1 else 0,
+            )
+            outcomes.append(self._measure(case, artifact, stretch))
+            after = self._conditions()
+            minutes.append(_minute(outcomes[-1].latency, after))
+            self._attendant.show(_progress(number, round(total / span), minutes[-1]))
+        outcome = outcomes[0]._replace(latency=_whole([o.latency for o in outcomes]))
+        wall_ns = time.monotonic_ns() - began
+        return _Observed(started_at, wall_ns, outcome, before, after, [], tuple(minutes))
+
+    def _extras(self, case: Case, artifact: Artifact, timing: Timing) -> _Extras:
+        """What is observed once for a case, each in launches of its own. What cannot be had does
+        not spoil what can."""
+        peak, pss = self._memory(case, artifact)
+        extras = _Extras(peak_rss_bytes=peak, pss_bytes=pss)
+        if timing.profile:
+            try:
+                extras.op_times = self._profile(case, artifact)
+            except (WorkerError, StableDeviceError) as error:
+                extras.absent["op_times"] = error.message
+        if timing.parity:
+            try:
+                extras.outputs = self._answers(case, artifact)
+                extras.reference = self._answers_of_host(artifact, extras.outputs.input_source)
+            except (WorkerError, StableDeviceError) as error:
+                extras.outputs = None
+                extras.absent["reference"] = error.message
+        return extras
+
+    def _profile(self, case: Case, artifact: Artifact) -> tuple[OpTime, ...]:
+        """The most expensive operators; timing each of them slows the whole down, so nothing else
+        is taken from this launch."""
+        if self._dialect == "B":
+            raise StableDeviceError("profile", "LiteRT's benchmark_model prints no such profile")
+        return self._measure(case, artifact, _PROFILE_TIMING, profile=True).op_times
+
+    def _answers(self, case: Case, artifact: Artifact) -> Outputs:
+        """What the phone answers to the input set, one launch for each example."""
+        if why := _parity.refusal(artifact):
+            raise StableDeviceError("parity", why)
+        answers = []
+        output = f"{self.link.work}/output.bin"
+        for example in _parity.examples(self._inputs[artifact.sha256]):
+            inputs = []
+            for number, tensor in enumerate(example):
+                # The tool goes by the order and only warns of names: awkward ones stay here.
+                name = f"input{number}"
+                self.link.push_bytes(tensor.data, f"{self.link.work}/{name}")
+                inputs.append(runner.Input(name, tensor.shape, f"{self.link.work}/{name}"))
+            arguments = runner.arguments(
+                self._dialect,
+                self._model_path(artifact),
+                case,
+                _ANSWER_TIMING,
+                max_secs=self._spec.launch_timeout_s / PHASES,
+                inputs=inputs,
+                output_path=output,
+            )
+            result = self._run(
+                f"rm -f {shlex.quote(output)}", arguments, self._spec.launch_timeout_s
+            )
+            if result.exit_code:
+                raise runner.failure(result.exit_code, _text(result.stdout), _text(result.stderr))
+            answers.append(self.link.read_file(output) or b"")
+        return _parity.outputs(answers, artifact.outputs, "the input set")
+
+    def _answers_of_host(self, artifact: Artifact, source: str) -> Outputs:
+        answers = host.answers(
+            artifact,
+            self._inputs[artifact.sha256],
+            log=self._log,
+            timeout_s=self._spec.launch_timeout_s,
+            attendant=self._attendant,
+        )
+        return msgspec.structs.replace(answers, input_source=source)
+
+    def _measure(
+        self, case: Case, artifact: Artifact, timing: Timing, profile: bool = False
+    ) -> runner.Outcome:
         """One fresh process."""
-        timeout = self._spec.launch_timeout_s
+        timeout = self._spec.launch_timeout_s + timing.min_time_ns / 1e9 * PHASES
         result_path = f"{self.link.work}/results.pb"
         arguments = runner.arguments(
             self._dialect,
             self._model_path(artifact),
             case,
             timing,
-            max_secs=timeout / 3,  # warm-up, iterations, and the rest
+            max_secs=timeout / PHASES,
             result_path=result_path,
+            profile=profile,
+            signature=artifact.signature,
         )
         result = self._run(f"rm -f {shlex.quote(result_path)}", arguments, timeout)
         stdout, stderr = _text(result.stdout), _text(result.stderr)
         self._write_log(case.id, arguments, result.exit_code, stdout, stderr)
         file = None if result.exit_code else self.link.read_file(result_path)
         return runner.interpret(
-            result.exit_code, stdout, stderr, delegate=case.delegate, result_file=file
+            result.exit_code,
+            stdout,
+            stderr,
+            delegate=case.delegate,
+            result_file=file,
+            profile=profile,
         )
 
     def _run(self, first: str, arguments: list[str], timeout: float) -> ShellResult:
@@ -302,7 +460,12 @@ class AndroidTarget:
         """Peak RSS and PSS in bytes, polled in a launch of its own so that nothing timed pays for
         it; None where the phone does not show them."""
         arguments = runner.arguments(
-            self._dialect, self._model_path(artifact), case, _MEMORY_TIMING, max_secs=60
+            self._dialect,
+            self._model_path(artifact),
+            case,
+            _MEMORY_TIMING,
+            max_secs=60,
+            signature=artifact.signature,
         )
         run = f"{self._prefix()}{shlex.join([self._runner or '', *arguments])}"
         command = f"cd {shlex.quote(self.link.work)} && {_POLL_MEMORY.replace('@RUN@', run)}"
@@ -313,41 +476,11 @@ class AndroidTarget:
         sizes = [int(f) * 1024 or None for f in fields if f.isdecimal()]
         return (sizes[0], sizes[1]) if len(sizes) == 2 else (None, None)
 
-    # --- guards ---
-
     def _conditions(self) -> Conditions:
         return _phone.read_conditions(self.link.ask(_phone.CONDITION_QUESTIONS))
 
-    def _too_hot(self, now: Conditions) -> bool:
-        return (now.thermal_status or 0) > self._spec.guards.max_thermal_status
-
     def _await_fit(self) -> Conditions:
-        """Wait until the phone is cool; raises StableDeviceError if it does not become so."""
-        guards = self._spec.guards
-        end = time.monotonic() + guards.cooldown_s
-        while True:
-            now = self._conditions()
-            level = now.battery_percent
-            if level is not None and level < guards.min_battery_percent:
-                raise StableDeviceError(
-                    "guard",
-                    f"the battery is at {level} %, less than {guards.min_battery_percent} %",
-                    "charge the phone, or lower guards.min_battery_percent in devices.yaml",
-                )
-            if not self._too_hot(now):
-                return now
-            left = end - time.monotonic()
-            if left <= 0:
-                raise StableDeviceError(
-                    "guard",
-                    f"the phone stayed hot (thermal status {now.thermal_status}) for "
-                    f"{guards.cooldown_s:g} s",
-                    "let it cool off the charger, or raise guards.cooldown_s in devices.yaml",
-                )
-            self._attendant.show(
-                f"hot (thermal status {now.thermal_status}), cooling, {left:.0f} s left"
-            )
-            self._attendant.wait(min(POLL_S, left))
+        return _guards.await_fit(self._spec.guards, self._conditions, self._attendant)
 
     # --- files ---
 
@@ -382,29 +515,34 @@ exit $status
 } 2>/dev/null"""
 
 
-def _repeated(after: Conditions) -> Finding:
-    return Finding(
-        level="info",
-        code="repeated_hot",
-        message=f"one launch was repeated: the phone became hot (status {after.thermal_status})",
+def _minute(latency: LatencySummary, after: Conditions) -> Minute:
+    return Minute(
+        iterations=latency.count,
+        median_ns=latency.median_ns,
+        mean_ns=latency.mean_ns or latency.median_ns,
+        temperature_c=after.temperature_c,
+        thermal_status=after.thermal_status,
     )
 
 
-def _throttled(after: Conditions) -> Finding:
-    return Finding(
-        level="invalid",
-        code="throttled",
-        message=f"the phone throttled twice during a launch (status {after.thermal_status})",
-        mend="cool it, take it off the charger and out of its case; or measure with --sustained",
-    )
+def _progress(number: int, count: int, minute: Minute) -> str:
+    heat = "" if minute.temperature_c is None else f", {minute.temperature_c:.1f} °C"
+    return f"sustained, {number} of {count}: {1e9 / minute.mean_ns:.3g} inferences/s{heat}"
 
 
-def _no_thermal_status() -> Finding:
-    return Finding(
-        level="warning",
-        code="no_thermal_status",
-        message="the phone tells no thermal status (before Android 10): throttling goes unseen",
-        mend="compare only launches that follow a pause",
+def _whole(parts: list[LatencySummary]) -> LatencySummary:
+    """The summary of all stretches, as far as it follows from theirs; the median is that of the
+    stretches' medians."""
+    count = sum(p.count for p in parts)
+    means = [p.mean_ns * p.count for p in parts if p.mean_ns is not None]
+    lows = [p.min_ns for p in parts if p.min_ns is not None]
+    highs = [p.max_ns for p in parts if p.max_ns is not None]
+    return LatencySummary(
+        count=count,
+        median_ns=median_low([p.median_ns for p in parts]),
+        mean_ns=sum(means) // count if len(means) == len(parts) else None,
+        min_ns=min(lows, default=None),
+        max_ns=max(highs, default=None),
     )
 
 

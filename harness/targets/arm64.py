@@ -19,6 +19,7 @@ import msgspec
 from harness import arm64, process
 from harness.arm64.cpus import cpu_named
 from harness.arm64.environment import read_counts
+from harness.core.attendant import Attendant
 from harness.core.errors import UsageError, WorkerError
 from harness.core.specs import ArmSpec
 from harness.core.types import Artifact, Case, DeviceFacts, Launch, Timing
@@ -51,9 +52,9 @@ _ABSENT = {
 }
 
 
-def open_target(name: str, spec: ArmSpec, log_dir: Path) -> Arm64Target:
+def open_target(name: str, spec: ArmSpec, log_dir: Path, attendant: Attendant) -> Arm64Target:
     """The emulated core under the name it has in devices.yaml; raises UsageError like `ready`."""
-    return Arm64Target(name, spec, log_dir, ready(spec))
+    return Arm64Target(name, spec, log_dir, ready(spec), attendant)
 
 
 def ready(spec: ArmSpec) -> arm64.Arm64Env:
@@ -68,11 +69,19 @@ def ready(spec: ArmSpec) -> arm64.Arm64Env:
 class Arm64Target:
     """Runs `host_worker.py` under qemu-aarch64, once per launch."""
 
-    def __init__(self, name: str, spec: ArmSpec, log_dir: Path, env: arm64.Arm64Env) -> None:
+    def __init__(
+        self,
+        name: str,
+        spec: ArmSpec,
+        log_dir: Path,
+        env: arm64.Arm64Env,
+        attendant: Attendant | None = None,
+    ) -> None:
         self.name = name
         self.spec = spec
         self.log_dir = log_dir
         self.env = env
+        self.attendant = attendant or Attendant()
         self._work = tempfile.TemporaryDirectory(prefix="arm64-")
         self._folders: dict[str, Path] = {}
 
@@ -170,6 +179,7 @@ class Arm64Target:
             stdin=msgspec.json.encode(request | {"model": "model.tflite", "inputs": "inputs.npz"}),
             log=log,
             timeout_s=self.spec.launch_timeout_s,
+            attendant=self.attendant,
             env=self.env.environ,
         )
         result = parse_answer(finished, log, self.spec.launch_timeout_s)
@@ -191,6 +201,7 @@ class Arm64Target:
             stdin=msgspec.json.encode(_request(artifact, 1, marker=False, outputs=True) | paths),
             log=log,
             timeout_s=self.spec.launch_timeout_s,
+            attendant=self.attendant,
         )
         return parse_answer(finished, log, self.spec.launch_timeout_s)["outputs"]
 

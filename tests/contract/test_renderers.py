@@ -251,11 +251,17 @@ def test_junit_counts_what_it_holds() -> None:
 def test_unmet_budgets_fail_in_junit() -> None:
     met = made("with_verdict")
     assert met.verdict is not None
-    unmet = replace(met, verdict={**met.verdict, "recommended": None, "reason": "nothing fits"})
-    for report, failures in ((met, "0"), (unmet, "1")):
-        root = ET.fromstring(render("junit", report))
+    for outcome, expected in (("met", "00"), ("missed", "10"), ("undecided", "01")):
+        verdict = replace(met.verdict, outcome=outcome)
+        root = ET.fromstring(render("junit", replace(met, verdict=verdict)))
         (suite,) = root.findall("testsuite[@name='verdict']")
-        assert suite.get("failures") == failures
+        assert f"{suite.get('failures')}{suite.get('skipped')}" == expected
+
+
+def test_each_device_has_its_own_recommendation() -> None:
+    lines = render("terminal", made("evaluated")).decode().splitlines()
+    starred = [line for line in lines if line.startswith("★ ") and "ok" in line]
+    assert sorted(line.split()[2] for line in starred) == ["host", "pixel"]
 
 
 # --- golden files ----------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import pytest
 from harness import arm64, plugins
 from harness.arm64.environment import Arm64Env
 from harness.build.inspect import inspect
+from harness.core.attendant import Attendant
 from harness.core.specs import ArmSpec
 from harness.core.types import Artifact, Case, Evidence, Launch, Plan, Timing
 from harness.targets import arm64 as targets
@@ -54,7 +55,7 @@ def launches(
     model: str, cpu: str, inputs: Path, logs: Path, n: int
 ) -> tuple[Artifact, list[Launch]]:
     artifact = inspect(MODELS / f"{model}.tflite", variant=model)
-    target = targets.open_target("arm64", ArmSpec(cpu=cpu), logs)
+    target = targets.open_target("arm64", ArmSpec(cpu=cpu), logs, Attendant())
     case = Case(variant=model, device="arm64", runtime="litert")
     try:
         target.prepare(artifact, inputs / f"{model}.npz")
@@ -100,7 +101,7 @@ def test_the_dot_product_of_newer_cores_is_used(inputs: Path, tmp_path: Path) ->
 def test_the_answers_are_the_hosts(model: str, cpu: str, inputs: Path, tmp_path: Path) -> None:
     artifact, made = launches(model, cpu, inputs, tmp_path, 1)
     case = Case(variant=model, device="arm64", runtime="litert")
-    target = targets.open_target("arm64", ArmSpec(cpu=cpu), tmp_path)
+    target = targets.open_target("arm64", ArmSpec(cpu=cpu), tmp_path, Attendant())
     about = Evidence(
         case=case,
         plan=Plan(cases=(case,)),
@@ -140,7 +141,7 @@ def project(tmp_path: Path) -> Path:
 def bench(project: Path, model: Path, *args: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "harness", "bench", model, "--device", "arm64"]
     return subprocess.run(
-        [*map(str, command), "--launches", "1", *map(str, args)],
+        [*map(str, command), *map(str, args)],
         cwd=project,
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"},
         capture_output=True,
@@ -157,7 +158,7 @@ def test_one_launch_decides(project: Path) -> None:
     first = bench(project, model, "--json", baseline)
     assert first.returncode == 0, first.stderr
     (case,) = json.loads(baseline.read_text())["cases"]
-    assert case["status"] == "ok"
+    assert case["status"] == "ok" and len(case["launches"]) == 1
     assert case["metrics"]["instructions"]["point"] > 100_000
     assert "emulated" in case["metrics"]["latency"]["absent_because"]
 
