@@ -56,7 +56,7 @@ _GROUPS = {
     "sustained": (
         "Minute by minute",
         "panels",
-        "The median latency of each minute; red where the device said that it throttles.",
+        "The median latency of each minute; a square where the device said that it throttles.",
     ),
     "ops": ("Most expensive operators", "panels", "Mean time per inference by the profiler."),
     "layers": ("Largest layers", "panels", ""),

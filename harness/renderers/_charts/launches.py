@@ -136,21 +136,21 @@ def _draw_minutes(launch: Launch, theme: Theme) -> Drawing:
     scale = units.column_scale("latency", "ns", medians)
     xs = range(1, len(medians) + 1)
     ys = [v / scale.divisor for v in medians]
-    hot = [theme.bad if m.thermal_status else theme.series[0] for m in launch.minutes]
     ax.plot(xs, ys, color=theme.muted, lw=1)
-    ax.scatter(xs, ys, s=34, color=hot, zorder=3, gid="minutes")
+    tips: dict[str, str | Sequence[str]] = {}
+    for x, y, m in zip(xs, ys, launch.minutes, strict=True):
+        colour, marker = (theme.bad, "s") if m.thermal_status else (theme.series[0], "o")
+        ax.plot([x], [y], marker, color=colour, ms=6, gid=f"minute-{x}")
+        heat = "" if m.temperature_c is None else f", {m.temperature_c:.0f} °C"
+        heat += f", thermal status {m.thermal_status}" if m.thermal_status else ""
+        shown = units.duration(m.median_ns)
+        tips[f"minute-{x}"] = f"minute {x}: median {shown}, {m.iterations} iterations{heat}"
     ax.set_ylim(0, max(ys) * 1.15)
     ax.set_xlabel("minute", color=theme.muted)
     ax.set_ylabel(scale.label, color=theme.muted)
     _whole_ticks(ax, list(xs))
     ax.grid(axis="y", color=theme.grid, lw=0.8)
-    tips = []
-    for x, m in zip(xs, launch.minutes, strict=True):
-        heat = "" if m.temperature_c is None else f", {m.temperature_c:.0f} °C"
-        heat += f", thermal status {m.thermal_status}" if m.thermal_status else ""
-        shown = units.duration(m.median_ns)
-        tips.append(f"minute {x}: median {shown}, {m.iterations} iterations{heat}")
-    return Drawing(figure, {"minutes": tips})
+    return Drawing(figure, tips)
 
 
 # --- where the time goes ----------------------------------------------------------------------
