@@ -29,11 +29,10 @@ from statistics import median
 
 import msgspec
 
-from harness import assemble, bench, gate, session
+from harness import assemble, gate, session
 from harness.core import units
-from harness.core.attendant import Attendant
 from harness.core.compare import compare
-from harness.core.specs import ArmSpec, HostSpec, VariantSpec
+from harness.core.specs import ArmSpec, HostSpec, VariantsFile, VariantSpec
 from harness.core.types import (
     SCHEMA_VERSION,
     Artifact,
@@ -48,14 +47,20 @@ from harness.core.types import (
 from harness.progress import Narrator
 from harness.targets import Target
 from harness.targets.arm64 import Arm64Target, ready
+from harness.targets.host import HostTarget
 
 CORES = ("cortex-a53", "cortex-a76", "max")
 SMALL = ("scratch", "scratch-int8", "pruned", "pruned-int8", "mobilenet", "mobilenet-int8",
          "mobilenet-gray-int8")  # fmt: skip
 GATE_CORE = "cortex-a76"
 # The network of the gate's proof, and the same with one channel more in its second layer.
-PLAIN = VariantSpec(model="scratch", recipe="int8", options={"filters": [16, 32, 64, 128, 256]})
-WIDER = VariantSpec(model="scratch", recipe="int8", options={"filters": [16, 33, 64, 128, 256]})
+FILTERS = [16, 32, 64, 128, 256, 512]
+PROOF = {
+    "plain": VariantSpec(model="scratch", recipe="int8", options={"filters": FILTERS}),
+    "wider": VariantSpec(
+        model="scratch", recipe="int8", options={"filters": [16, 33, *FILTERS[2:]]}
+    ),
+}
 
 
 @contextlib.contextmanager
@@ -208,14 +213,16 @@ def main() -> int:
         job = session.resolve(session.Request(what=tuple(args.what), out=folder))
         artifacts, _ = session.build_artifacts(job, narrator)
         inputs = session.input_sets(artifacts, seed=0)
-        proof = job._replace(variants={"plain": PLAIN, "wider": WIDER}, tflite={})
+        proof = job._replace(
+            project=job.project._replace(variants=VariantsFile(variants=PROOF)), variants=PROOF
+        )
         of_proof, _ = session.build_artifacts(proof, narrator)
         targets = {}
         for core in {*args.cores, GATE_CORE}:
             spec = ArmSpec(cpu=core, launch_timeout_s=3600)
             targets[core] = Arm64Target(core, spec, folder, ready(spec))
             closing.callback(targets[core].close)
-        host = bench.open_target("host", HostSpec(), folder, Attendant())
+        host = HostTarget("host", HostSpec(), folder)
         closing.callback(host.close)
         with load(not args.no_load):
             wanted = {core: targets[core] for core in args.cores}

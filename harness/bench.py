@@ -112,6 +112,7 @@ _PRECEDENCE: list[StopReason] = [
     "time_budget",
     "max_launches",
     "launches",
+    "exact",
     "target_ci",
     "decided",
 ]
@@ -275,7 +276,8 @@ class _DeviceRun:
         """The time budget bounds the going-on; the least number of launches is always made."""
         if self.plan.time_budget_s is None or self.plan.launches is not None:
             return False
-        if any(len(self.launches[c]) < self.plan.min_launches for c in self._active()):
+        least = planning.least(self.plan, self.name)
+        if any(len(self.launches[c]) < least for c in self._active()):
             return False
         return elapsed_ns > self.plan.time_budget_s * 1e9
 
@@ -284,7 +286,7 @@ class _DeviceRun:
         times = [x.wall_ns for done in self.launches.values() for x in done]
         if not times:
             return None
-        least = self.plan.launches or self.plan.min_launches
+        least = planning.least(self.plan, self.name)
         mean = sum(times) / len(times)
         left_ns = 0.0
         for case in self._active():

@@ -12,8 +12,8 @@ import msgspec
 
 from harness import plugins
 from harness.core.attendant import Attendant
-from harness.core.errors import HarnessError
-from harness.core.specs import AndroidSpec, DeviceSpec, kind_of
+from harness.core.errors import HarnessError, UsageError
+from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec, kind_of
 from harness.core.types import Conditions, Value
 from harness.targets import _phone
 from harness.targets._link import PhoneLink
@@ -52,6 +52,8 @@ def probe_all(devices: Mapping[str, DeviceSpec]) -> list[Probe]:
 
 def probe(name: str, spec: DeviceSpec) -> Probe:
     """Connect, ask, disconnect. Never raises HarnessErrors."""
+    if isinstance(spec, ArmSpec):
+        return _core(name, spec)
     if not isinstance(spec, AndroidSpec):
         return Probe(name=name, kind=kind_of(spec), state="ready", where="this machine")
     found = Probe(name=name, kind="android", state="ready", where=_where(spec))
@@ -71,6 +73,24 @@ def probe(name: str, spec: DeviceSpec) -> Probe:
         battery_percent=now.battery_percent,
         thermal_status=now.thermal_status,
     )
+
+
+def _core(name: str, spec: ArmSpec) -> Probe:
+    from harness.targets.arm64 import ready
+
+    found = Probe(
+        name=name,
+        kind=kind_of(spec),
+        state="ready",
+        where=f"this machine: {spec.cpu}",
+        abi="arm64-v8a",
+        emulated=True,
+    )
+    try:
+        ready(spec)
+    except UsageError as error:
+        return msgspec.structs.replace(found, state="absent", error=error.message, mend=error.mend)
+    return found
 
 
 def unreachable(spec: DeviceSpec) -> HarnessError | None:

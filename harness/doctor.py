@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.core.attendant import Attendant
 from harness.core.errors import HarnessError, StableDeviceError, UsageError
-from harness.core.specs import AndroidSpec, DeviceSpec, HostSpec, kind_of
+from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec, HostSpec
 from harness.core.types import Conditions, Finding
 from harness.core.units import file_size, percent, significant
 from harness.targets import _linux, _phone
@@ -56,7 +56,7 @@ def doctor(name: str, spec: DeviceSpec, log_dir: Path, attendant: Attendant) -> 
         return _phone_findings(name, spec, log_dir, attendant)
     if isinstance(spec, HostSpec):
         return [_runtime(spec), *_host_findings()]
-    return [*_host_findings(), _doubt("kind", f"{kind_of(spec)} has no examination of its own", "")]
+    return [_core(spec)]
 
 
 def unproved(devices: Mapping[str, DeviceSpec]) -> list[str]:
@@ -84,6 +84,17 @@ def _runtime(spec: HostSpec) -> Finding:
         return _well("runtime", f"{spec.runtime} {runtime_version(spec.runtime, spec)}")
     except UsageError as error:
         return Finding(level="serious", code="runtime", message=error.message, mend=error.mend)
+
+
+def _core(spec: ArmSpec) -> Finding:
+    """An emulated core counts and does not time: how busy this machine is does not matter."""
+    from harness.targets.arm64 import ready
+
+    try:
+        env = ready(spec)
+    except UsageError as error:
+        return Finding(level="serious", code="core", message=error.message, mend=error.mend)
+    return _well("core", f"{spec.cpu} under qemu {env.qemu.version}, litert {env.lock.litert}")
 
 
 def _host_findings() -> list[Finding]:

@@ -33,11 +33,24 @@ def round_order(plan: Plan, device: str, index: int) -> list[Case]:
     return order
 
 
+def fixed(plan: Plan, device: str) -> int | None:
+    """The number of launches of each case, where it does not depend on what they show."""
+    if plan.launches is None and device in plan.exact_devices:
+        return 1
+    return plan.launches
+
+
+def least(plan: Plan, device: str) -> int:
+    """The number of launches of each case that are surely made."""
+    return fixed(plan, device) or plan.min_launches
+
+
 def wanted(plan: Plan, case: Case, done: int, half_width: float | None, index: int) -> bool:
     """Whether round `index` should launch `case`, which has `done` launches and reached the
     relative `half_width` (None: no interval yet)."""
-    if plan.launches is not None:
-        return done < plan.launches
+    exactly = fixed(plan, case.device)
+    if exactly is not None:
+        return done < exactly
     if done < plan.min_launches:
         return True
     if done >= plan.max_launches:
@@ -50,9 +63,12 @@ def wanted(plan: Plan, case: Case, done: int, half_width: float | None, index: i
 def finished(
     plan: Plan, done: Mapping[Case, int], half_widths: Mapping[Case, float | None]
 ) -> StopReason | None:
-    """Why measuring may stop now, if it may; the time budget is the caller's to watch."""
-    if plan.launches is not None:
-        return "launches" if all(n >= plan.launches for n in done.values()) else None
+    """Why measuring on one device may stop now, if it may; the time budget is the caller's to
+    watch."""
+    if all(fixed(plan, case.device) is not None for case in done):
+        if any(n < least(plan, case.device) for case, n in done.items()):
+            return None
+        return "exact" if plan.launches is None else "launches"
     if any(n < plan.min_launches for n in done.values()):
         return None
     if all(w is not None and w <= plan.target_ci for w in half_widths.values()):

@@ -82,6 +82,14 @@ class Narrator:
         text = f"{where}: {progress.variant}, {progress.stage}"
         self._show("build", text, progress.index, progress.count)
 
+    # --- what harness.evaluate tells ---
+
+    def evaluating(self, variant: str, done: int, total: int) -> None:
+        """A variant is about to answer the test images."""
+        self._show(
+            "evaluate", f"evaluate {done + 1} of {total}: {variant}, test images", done, total
+        )
+
     # --- a Listener of harness.bench ---
 
     def attendant(self, device: str) -> Attendant:

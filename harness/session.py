@@ -9,19 +9,21 @@ import platform
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from harness import __version__, assemble, bench, config, files, plan, store
+from harness import __version__, assemble, bench, config, evaluate, files, plan, store
+from harness.core.budget import parse_budget
 from harness.core.errors import BuildError, UsageError
 from harness.core.sequential import Decision, decide, rounds_at
-from harness.core.specs import AndroidSpec, DeviceSpec, HostSpec, VariantSpec
+from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec, HostSpec, VariantSpec
 from harness.core.stats import launch_medians
 from harness.core.types import (
     SCHEMA_VERSION,
     Artifact,
     Case,
+    Evaluation,
     Finding,
     Launch,
     Plan,
@@ -33,9 +35,13 @@ from harness.core.types import (
 from harness.progress import Narrator
 from harness.runners import PHASES
 
+if TYPE_CHECKING:
+    from harness.data.dataset import Dataset
+
 QUICK_TIMING = Timing(min_time_ns=100_000_000, warmup_time_ns=30_000_000)
 DEFAULT_LAUNCHES, LEAST_LAUNCHES = 7, 5
 TFLITE, KERAS = ".tflite", ".keras"
+DEMO = "demo"
 
 
 class Request(NamedTuple):
@@ -56,7 +62,10 @@ class Request(NamedTuple):
     profile: bool = False
     parity: bool = False
     seed: int = 0
+    data: str | None = None
+    untrained: bool = False
     signature: str | None = None
+    budget: str | None = None
     project: Path | None = None
     out: Path = Path("reports")
     command: tuple[str, ...] = ()
@@ -72,6 +81,7 @@ class Job(NamedTuple):
     tflite: dict[str, Artifact]
     keras_files: dict[str, Path]
     settings: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]]
+    dataset: Dataset | None = None
 
 
 def resolve(request: Request) -> Job:
@@ -96,7 +106,41 @@ def resolve(request: Request) -> Job:
             raise UsageError(f"there is no file {path}", "give a file that Keras saved")
     store.check_writable(request.out)
     _refuse_if_no_device_answers(devices)
-    return Job(request, project, devices, variants, inspected, keras, settings)
+    dataset = _dataset(request, building=bool(variants or keras))
+    job = Job(request, project, devices, variants, inspected, keras, settings, dataset)
+    _check_budget(job)
+    return job
+
+
+def _dataset(request: Request, *, building: bool) -> Dataset | None:
+    """The labelled images: those asked for, else the demo images where something is trained on
+    them. None if nothing needs any."""
+    if request.untrained:
+        if request.data is not None:
+            raise UsageError("--data trains and --untrained does not", "give one of the two")
+        return None
+    if request.data is None and not building:
+        return None
+    from harness.data.dataset import open_dataset
+
+    return open_dataset(request.data or DEMO, files.cache_dir(), seed=request.seed)
+
+
+# Metrics that only labelled images give.
+_LABELLED = frozenset(
+    {"accuracy", "balanced_accuracy", "auc", "log_loss", "calibration_error", "agreement"}
+)
+
+
+def _check_budget(job: Job) -> None:
+    """Raise UsageError for a budget that cannot be read, or that nothing will be measured for."""
+    if job.request.budget is None:
+        return
+    for budget in parse_budget(job.request.budget, assemble.specs()):
+        if budget.spec.name in _LABELLED and job.dataset is None:
+            raise UsageError(
+                f"{budget.text} needs labelled images", "give them with --data, or leave it out"
+            )
 
 
 def _refuse_if_no_device_answers(devices: Mapping[str, DeviceSpec]) -> None:
@@ -170,8 +214,22 @@ def _settings(
             request.delegates or spec.delegate,
             request.threads or spec.threads,
         )
+    return _settings_of_core(request, name, spec)
+
+
+def _settings_of_core(
+    request: Request, name: str, spec: ArmSpec
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]:
+    from harness.targets.arm64 import ready
+
     _refuse_what_only_phones_do(request, name)
-    return ("litert",), ("cpu",), request.threads or (1,)
+    if set(request.delegates or ("cpu",)) != {"cpu"} or set(request.threads or (1,)) != {1}:
+        raise UsageError(
+            f"device {name} is a single core without accelerators",
+            "leave --threads and --delegate out",
+        )
+    ready(spec)
+    return ("litert",), ("cpu",), (1,)
 
 
 def _refuse_what_only_phones_do(request: Request, name: str) -> None:
@@ -224,19 +282,25 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
     least = DEFAULT_LAUNCHES if request.time_budget_s is None else LEAST_LAUNCHES
     return Plan(
         cases=plan.cases(artifacts, job.settings),
+        exact_devices=tuple(n for n, spec in job.devices.items() if isinstance(spec, ArmSpec)),
         seed=request.seed,
         launches=launches,
         min_launches=least,
         target_ci=request.target_ci,
         time_budget_s=60.0 if request.time_budget_s is None else request.time_budget_s,
         timing=timing,
+        budget=request.budget,
         quick=request.quick,
+        data=None if job.dataset is None else request.data or DEMO,
+        untrained=request.untrained,
     )
 
 
 def start(job: Job, narrator: Narrator) -> tuple[store.RunFolder, dict[str, Path]]:
-    """Build what is missing, prepare inputs, and open a run folder."""
+    """Build what is missing, let it answer the labelled images, prepare inputs, and open a run
+    folder."""
     artifacts, unbuilt = build_artifacts(job, narrator)
+    evaluations = evaluated(job, artifacts, narrator)
     inputs = input_sets(artifacts, job.request.seed)
     header = Report(
         schema_version=SCHEMA_VERSION,
@@ -251,6 +315,7 @@ def start(job: Job, narrator: Narrator) -> tuple[store.RunFolder, dict[str, Path
         plan=make_plan(job, artifacts),
         command=job.request.command,
         artifacts=tuple(artifacts.values()),
+        evaluations=evaluations,
         findings=unbuilt,
     )
     return store.create(job.request.out, header), inputs
@@ -332,10 +397,9 @@ def conclude(folder: store.RunFolder, stopped: Stopped) -> Report:
 
 def expected_launches(planned: Plan) -> dict[str, int]:
     """Per device, the launches that are surely made."""
-    least = planned.launches or planned.min_launches
     totals: dict[str, int] = {}
     for case in planned.cases:
-        totals[case.device] = totals.get(case.device, 0) + least
+        totals[case.device] = totals.get(case.device, 0) + plan.least(planned, case.device)
     return totals
 
 
@@ -345,24 +409,25 @@ def build_artifacts(
     """(artifacts in the order asked for, a finding for each variant that could not be built)."""
     from harness.build import builder, representative
 
-    demo = representative.demo(seed=job.request.seed)
     cache = files.cache_dir()
+    data = job.dataset
     built = builder.build(
         job.variants,
         job.project.variants,
         models_dir=job.project.models_dir,
         cache_dir=cache,
-        representative=demo,
+        data=data,
         seed=job.request.seed,
         progress=narrator.building,
     )
+    images = representative.of_dataset(data) if data else representative.demo(seed=job.request.seed)
     artifacts = {**built.artifacts, **job.tflite}
     for name, path in job.keras_files.items():
         artifacts[name] = builder.build_keras_file(
             path,
             variant=name,
             cache_dir=cache,
-            representative=demo,
+            representative=images,
             seed=job.request.seed,
             progress=narrator.building,
         )
@@ -378,6 +443,41 @@ def build_artifacts(
     if not artifacts:
         raise BuildError(unbuilt[0].message, unbuilt[0].mend)
     return artifacts, unbuilt
+
+
+def evaluated(
+    job: Job, artifacts: Mapping[str, Artifact], narrator: Narrator
+) -> tuple[Evaluation, ...]:
+    """What each artifact and each float parent answered to the test split; nothing without
+    labelled images. The demo images say nothing of a file that the user brought."""
+    if job.dataset is None:
+        return ()
+    asked = job.request.data is not None
+    known = {name: a for name, a in artifacts.items() if asked or a.model is not None}
+    return evaluate.evaluate(
+        {**known, **_float_parents(job, known, narrator)},
+        job.dataset,
+        cache=files.cache_dir(),
+        progress=narrator.evaluating,
+    )
+
+
+def _float_parents(
+    job: Job, artifacts: Mapping[str, Artifact], narrator: Narrator
+) -> dict[str, Artifact]:
+    """Artifacts that are not measured but whose answers others should reproduce. One that cannot
+    be built only leaves the agreement absent, which says so."""
+    names = {a.float_parent for a in artifacts.values() if a.trained is not False} - set(artifacts)
+    wanted = {n: job.project.variants.variants[n] for n in sorted(filter(None, names))}
+    if not wanted:
+        return {}
+    try:
+        parents, _ = build_artifacts(
+            job._replace(variants=wanted, tflite={}, keras_files={}), narrator
+        )
+    except BuildError:
+        return {}
+    return parents
 
 
 def input_sets(artifacts: Mapping[str, Artifact], seed: int) -> dict[str, Path]:

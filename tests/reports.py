@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec import convert
 from msgspec.structs import replace
 
 from harness import gate
@@ -24,14 +25,17 @@ from harness.core.types import (
     DeviceFacts,
     Failure,
     Finding,
+    LatencySummary,
     Launch,
     LayerSize,
     Measurement,
+    OpTime,
     Plan,
     Report,
     Stopped,
     TensorInfo,
     Tool,
+    Verdict,
 )
 
 ROOT = Path(__file__).parent.parent
@@ -416,6 +420,7 @@ def counted() -> Report:
                     **kept,
                     "latency": absent,
                     "instructions": exact("count", 63_468_657 + 9_000_000 * number),
+                    "instructions_per_mac": exact("1", 0.212 + 0.03 * number),
                 },
                 launches=tuple(
                     replace(x, latency_ns=(), counters={"instructions": 63_468_657})
@@ -444,35 +449,37 @@ def with_verdict() -> Report:
     report = normal()
     ids = {case.variant: case.case.id for case in report.cases}
     small = ("mobilenet-int8", "mobilenet-gray-int8")
-    verdict: dict[str, object] = {
-        "recommended": "mobilenet-gray-int8",
-        "reason": "mobilenet-gray-int8: 74x smaller and 47x faster than vgg16; accuracy 0.962 "
-        "(0.943-0.981) is not distinguishable from vgg16's 0.968 (McNemar p = 0.4)",
-        "runner_up": "mobilenet-int8",
-        "runner_up_reason": "1.0x the size, 8 % slower",
-        "pareto": ["mobilenet-gray-int8", "vgg16", "pruned"],
-        "budgets": [
-            {
-                "text": "size<=10MB",
-                "metric": "size",
-                "limit": 10_000_000,
-                "outcomes": {i: "met" if v in small else "missed" for v, i in ids.items()},
-            },
-            {
-                "text": "latency_p95<=50ms",
-                "metric": "latency_p95",
-                "limit": 50_000_000,
-                "outcomes": {i: "missed" if v == "vgg16" else "met" for v, i in ids.items()},
-            },
-            {
-                "text": "accuracy>=0.95",
-                "metric": "accuracy",
-                "limit": 0.95,
-                "outcomes": {i: "undecided" if v in small else "missed" for v, i in ids.items()},
-            },
-        ],
-        "notes": [],
-    }
+    met = {i: "met" if v in small else "missed" for v, i in ids.items()}
+    fast = {i: "missed" if v == "vgg16" else "met" for v, i in ids.items()}
+    exact = {i: "undecided" if v in small else "missed" for v, i in ids.items()}
+    verdict = convert(
+        {
+            "recommended": "mobilenet-gray-int8",
+            "reason": "mobilenet-gray-int8: 74x smaller and 47x faster than vgg16; accuracy 0.962 "
+            "(0.943-0.981) is not distinguishable from vgg16's 0.968 (McNemar p = 0.4)",
+            "runner_up": "mobilenet-int8",
+            "runner_up_reason": "mobilenet-int8: 8 % slower; accuracy 0.961 against 0.962 "
+            "(McNemar p = 1)",
+            "pareto": [ids["mobilenet-gray-int8"], ids["vgg16"], ids["pruned"]],
+            "outcome": "undecided",
+            "budgets": [
+                {"text": "size<=10MB", "metric": "size", "limit": 10_000_000, "outcomes": met},
+                {
+                    "text": "latency_p95<=50ms",
+                    "metric": "latency_p95",
+                    "limit": 50_000_000,
+                    "outcomes": fast,
+                },
+                {
+                    "text": "accuracy>=0.95",
+                    "metric": "accuracy",
+                    "limit": 0.95,
+                    "outcomes": exact,
+                },
+            ],
+        },
+        Verdict,
+    )
     return replace(report, verdict=verdict)
 
 
@@ -484,6 +491,30 @@ def compared() -> Report:
     del before["mobilenet-int8"]
     baseline = make(before, seed=1, launches=11, run_id="20261120-090000-c3d4")
     return gate.compared(make(launches=11), baseline, 0.05)
+
+
+def summarized() -> Report:
+    """A phone whose executable tells no single iterations, but which operators took how long."""
+    report = make(devices=(replace(host("pixel"), kind="android", model="Pixel 8"),))
+    ops = tuple(
+        OpTime(name=f"model/conv{i}", op="CONV_2D", mean_ns=900_000 // (i + 1), share=0.3 / (i + 1))
+        for i in range(14)
+    )
+
+    def summary(launch: Launch) -> Launch:
+        values = sorted(launch.latency_ns)
+        told = LatencySummary(
+            count=len(values),
+            median_ns=values[len(values) // 2],
+            p5_ns=values[0],
+            max_ns=values[-1],
+        )
+        return replace(launch, latency_ns=(), warmup_ns=(), latency_summary=told, op_times=ops)
+
+    cases = tuple(
+        replace(case, launches=tuple(map(summary, case.launches))) for case in report.cases
+    )
+    return replace(report, cases=cases)
 
 
 def empty() -> Report:
@@ -507,6 +538,7 @@ REPORTS: dict[str, Callable[[], Report]] = {
         one_launch,
         emulated,
         counted,
+        summarized,
         interrupted,
         empty,
     )

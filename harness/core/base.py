@@ -10,7 +10,14 @@ Level = Literal["info", "warning", "serious", "invalid"]
 Status = Literal["ok", "suspect", "invalid", "failed"]
 Direction = Literal["lower", "higher"]
 StopReason = Literal[
-    "target_ci", "time_budget", "launches", "max_launches", "decided", "interrupted", "failed"
+    "target_ci",
+    "time_budget",
+    "launches",
+    "max_launches",
+    "exact",
+    "decided",
+    "interrupted",
+    "failed",
 ]
 
 

@@ -17,13 +17,28 @@ from harness.core.base import (
     StopReason,
     Value,
 )
-from harness.core.conclusions import CaseComparison, Comparison, MetricComparison, Outcome
+from harness.core.conclusions import (
+    BudgetLine,
+    BudgetOutcome,
+    CaseComparison,
+    Comparison,
+    DeviceVerdict,
+    MetricComparison,
+    Outcome,
+    Verdict,
+)
+from harness.core.evaluation import Agreement, Evaluation
 
 __all__ = [
+    "Agreement",
+    "BudgetLine",
+    "BudgetOutcome",
     "Case",
     "CaseComparison",
     "Comparison",
+    "DeviceVerdict",
     "Direction",
+    "Evaluation",
     "Failure",
     "Finding",
     "Level",
@@ -32,6 +47,7 @@ __all__ = [
     "Status",
     "StopReason",
     "Value",
+    "Verdict",
 ]
 
 SCHEMA_VERSION = 1
@@ -149,9 +165,11 @@ class Timing(Value, frozen=True):
 
 
 class Plan(Value, frozen=True):
-    """All that decides what is measured and in which order; nothing of how it went."""
+    """All that decides what is measured and in which order; nothing of how it went. On
+    `exact_devices` one launch of a case tells all, unless `launches` asks for more."""
 
     cases: tuple[Case, ...]
+    exact_devices: tuple[str, ...] = ()
     seed: int = 0
     launches: int | None = None
     min_launches: int = 7
@@ -335,6 +353,8 @@ class Evidence(Value, frozen=True):
     metrics: dict[str, Measurement] = {}
     failure: Failure | None = None
     peers: tuple[Evidence, ...] = ()
+    evaluation: Evaluation | None = None
+    parent_evaluation: Evaluation | None = None
 
 
 # --- report ----------------------------------------------------------------------------------
@@ -396,5 +416,6 @@ class Report(Value, frozen=True):
     artifacts: tuple[Artifact, ...] = ()
     cases: tuple[CaseReport, ...] = ()
     findings: tuple[Finding, ...] = ()
-    verdict: dict[str, object] | None = None
+    evaluations: tuple[Evaluation, ...] = ()
+    verdict: Verdict | None = None
     comparison: Comparison | None = None

@@ -48,8 +48,11 @@ TITLES = {
     "calibration_error": "calibration",
     "agreement": "agreement",
     "instructions": "instructions",
+    "instructions_per_mac": "instr./MAC",
     "instructions_init": "instr. init",
     "instructions_first": "instr. first",
+    "parity_decisions": "as host",
+    "parity_difference": "off host",
 }
 
 _TAILS = {
@@ -59,7 +62,9 @@ _TAILS = {
     "latency_p99": "p99",
 }
 
-_HIGHER_IS_BETTER = frozenset({"accuracy", "balanced_accuracy", "auc", "agreement", "throughput"})
+_HIGHER_IS_BETTER = frozenset(
+    {"accuracy", "balanced_accuracy", "auc", "agreement", "throughput", "parity_decisions"}
+)
 
 
 def title(metric: str) -> str:
@@ -111,8 +116,7 @@ def launch_median(launch: Launch) -> float | None:
     summary its runner gave."""
     if launch.latency_ns:
         return statistics.median(launch.latency_ns)
-    summary = getattr(launch, "latency_summary", None)
-    return None if summary is None else float(summary.median_ns)
+    return None if launch.latency_summary is None else float(launch.latency_summary.median_ns)
 
 
 # --- rows ------------------------------------------------------------------------------------
@@ -277,6 +281,12 @@ def _sort_key(report: Report, sort: str) -> Any:
     return key
 
 
+def macs_in_millions(row: Row) -> str:
+    """The multiply-accumulates of one inference, which instructions are held against."""
+    macs = row.artifact.macs if row.artifact else None
+    return units.ABSENT if macs is None else units.significant(macs / 1e6)
+
+
 def best(metric: str, rows: Sequence[Row]) -> float | None:
     """The best point among the cases that may be used; None if there is no choice."""
     usable = [r.case for r in rows if r.case.status in ("ok", "suspect")]
@@ -392,6 +402,7 @@ def stopped_text(report: Report) -> str:
         "time_budget": "the time budget was spent",
         "launches": "the asked number of launches was made",
         "max_launches": "the largest number of launches was made",
+        "exact": "one launch decides where there is no noise",
         "decided": "the question was decided",
         "interrupted": "it was interrupted",
         "failed": "every case failed",

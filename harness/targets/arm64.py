@@ -77,11 +77,11 @@ class Arm64Target:
         env: arm64.Arm64Env,
         attendant: Attendant | None = None,
     ) -> None:
-        self.attendant = attendant or Attendant()
         self.name = name
         self.spec = spec
         self.log_dir = log_dir
         self.env = env
+        self.attendant = attendant or Attendant()
         self._work = tempfile.TemporaryDirectory(prefix="arm64-")
         self._folders: dict[str, Path] = {}
 

@@ -16,11 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from harness import arm64
+from harness import arm64, devices, doctor
 from harness.arm64 import installation, packages, qemu
 from harness.arm64.cpus import CPUS, cpu_named, qemu_argument
 from harness.arm64.environment import Arm64Env, Download, Lock, lay_out_cpus
+from harness.core.attendant import Attendant
 from harness.core.errors import UsageError
+from harness.core.specs import ArmSpec
+from harness.files import cache_dir
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the emulated core needs Linux")
 
@@ -254,7 +257,7 @@ def build_slowly(folder: Path, *_: object) -> Lock:
     made = lock()
     import msgspec
 
-    with (folder.parent.parent / "built").open("a") as trace:
+    with (folder.parents[1] / "built").open("a") as trace:
         trace.write("once\n")
     (folder / "lock.json").write_bytes(msgspec.json.encode(made))
     time.sleep(0.5)
@@ -370,6 +373,23 @@ def test_removing_frees_what_was_shown(tmp_path: Path) -> None:
 
 def test_the_tests_own_path_hides_the_systems_qemu(bin_folder: Path) -> None:
     assert shutil.which("qemu-aarch64") is None
+
+
+def test_devices_and_doctor_tell_what_is_missing(bin_folder: Path, tmp_path: Path) -> None:
+    probe = devices.probe("arm64", ArmSpec())
+    assert (probe.state, probe.error) == ("absent", "qemu-aarch64 is not installed")
+    (finding,) = doctor.doctor("arm64", ArmSpec(), tmp_path, Attendant())
+    assert (finding.level, finding.mend) == ("serious", "sudo apt-get install qemu-user")
+
+
+@pytest.mark.usefixtures("emulator", "fresh_cache")
+def test_devices_and_doctor_see_what_is_ready(tmp_path: Path) -> None:
+    arm64.setup(cache_dir(), progress=quiet)
+    assert devices.probe("arm64", ArmSpec(cpu="cortex-a53")).state == "ready"
+    (finding,) = doctor.doctor("arm64", ArmSpec(cpu="cortex-a53"), tmp_path, Attendant())
+    assert finding.level == "info" and "litert 2.3.0" in finding.message
+    (finding,) = doctor.doctor("arm64", ArmSpec(cpu="cortex-a55"), tmp_path, Attendant())
+    assert finding.level == "serious" and "no cortex-a55" in finding.message
 
 
 def test_nothing_else_of_the_harness_imports_it() -> None:

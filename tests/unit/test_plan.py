@@ -58,3 +58,23 @@ def test_going_on_ends_somewhere() -> None:
     plan = Plan(cases=(A,), min_launches=5, max_launches=20)
     assert not planning.wanted(plan, A, 20, 0.5, 20)
     assert planning.finished(plan, {A: 20}, {A: 0.5}) == "max_launches"
+
+
+def test_one_launch_tells_all_where_there_is_no_noise() -> None:
+    exact = case("a", "arm64")
+    plan = Plan(cases=(A, exact), exact_devices=("arm64",))
+    assert planning.wanted(plan, exact, 0, None, 0)
+    assert not planning.wanted(plan, exact, 1, None, 1)
+    assert planning.finished(plan, {exact: 0}, {exact: None}) is None
+    assert planning.finished(plan, {exact: 1}, {exact: None}) == "exact"
+    assert planning.wanted(plan, A, 1, None, 1)
+    assert planning.finished(plan, {A: 1}, {A: None}) is None
+    assert (planning.least(plan, "arm64"), planning.least(plan, "host")) == (1, plan.min_launches)
+
+
+def test_more_launches_are_made_where_there_is_no_noise_if_asked_for() -> None:
+    exact = case("a", "arm64")
+    plan = Plan(cases=(exact,), exact_devices=("arm64",), launches=3)
+    assert planning.wanted(plan, exact, 2, None, 2)
+    assert planning.finished(plan, {exact: 2}, {exact: None}) is None
+    assert planning.finished(plan, {exact: 3}, {exact: None}) == "launches"

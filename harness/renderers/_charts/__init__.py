@@ -25,5 +25,6 @@ def charts_of(report: Report) -> list[Chart]:
         *files.weights(report),
         *launches.timelines(report, rows),
         *launches.distributions(report, rows),
+        *launches.profiles(report, rows),
         *files.layers(report),
     ]
