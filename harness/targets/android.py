@@ -179,7 +179,8 @@ class AndroidTarget:
         try:
             return work()
         except TransientDeviceError as error:
-            self._attendant.say(f"{error.message}; waiting for the phone")
+            going_on = "trying again" if error.stage == "push" else "waiting for the phone"
+            self._attendant.say(f"{error.message}; {going_on}")
             self.link.recover()
             return work()
 
