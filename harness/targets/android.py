@@ -6,7 +6,6 @@ happened, as long as it can be reached.
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,14 +19,11 @@ import msgspec
 from harness import plugins
 from harness.core.attendant import Attendant
 from harness.core.errors import (
-    ConfigError,
     StableDeviceError,
     TransientDeviceError,
-    UsageError,
     WorkerError,
 )
 from harness.core.specs import AndroidSpec, DeviceSpec
-from harness.core.text import clean, clean_lines
 from harness.core.types import (
     Artifact,
     Case,
@@ -41,12 +37,11 @@ from harness.core.types import (
     Outputs,
     Timing,
 )
-from harness.runners import PHASES
 from harness.runners import benchmark_model as runner
-from harness.runners._download import DEFAULT_VERSION, locate
-from harness.targets import _guards, _parity, _phone, host
+from harness.targets import _guards, _phone, host
 from harness.targets._link import PhoneLink
-from harness.transports import ShellResult, Transport
+from harness.targets._tool import PhoneTool
+from harness.transports import Transport
 
 MINUTE_NS = 60_000_000_000
 SDK_TASK_PROFILES = 33
@@ -65,11 +60,6 @@ _NOT_SEEN_FIELDS = (
     "arena_bytes",
 )
 
-# Short: it is there for its memory only.
-_MEMORY_TIMING = Timing(
-    min_time_ns=0, min_iterations=3, max_iterations=3, warmup_time_ns=0, min_warmup=1, max_warmup=1
-)
-
 
 def open_target(name: str, spec: DeviceSpec, log_dir: Path, attendant: Attendant) -> AndroidTarget:
     """Connect to the phone and learn what it is. Raises DeviceErrors and UsageErrors."""
@@ -82,10 +72,6 @@ def open_target(name: str, spec: DeviceSpec, log_dir: Path, attendant: Attendant
         target.close()
         raise
     return target
-
-
-_PROFILE_TIMING = msgspec.structs.replace(_MEMORY_TIMING, min_iterations=10)
-_ANSWER_TIMING = msgspec.structs.replace(_MEMORY_TIMING, min_iterations=1, min_warmup=0)
 
 
 class _Observed(NamedTuple):
@@ -128,15 +114,14 @@ class AndroidTarget:
         self._attendant = attendant
         self.link = PhoneLink(spec, transport, attendant)
         self._log = log_dir / f"{_file_name(name)}.log"
-        self._mask: str | None = None
-        self._runner: str | None = None
-        self._dialect: runner.Dialect = "A"
+        self._tool: PhoneTool | None = None
         self._inputs: dict[str, Path] = {}
 
     # --- the seam ---
 
     def facts(self) -> DeviceFacts:
         """See Target. `identity` is the model of phone and of its software, not the single one."""
+        self._resumed(self.install)
         phone = self.link.identity
         now = self._conditions()
         extra = {
@@ -147,7 +132,7 @@ class AndroidTarget:
             "governor": now.governor,
             "battery": f"{now.battery_percent} %" if now.battery_percent is not None else None,
             "thermal_status": str(now.thermal_status) if now.thermal_status is not None else None,
-            "affinity": self._mask or "all",
+            "affinity": self.tool.mask or "all",
             "fixed_performance": "on" if self.link.fixed_performance else "off",
         }
         parts = (phone.model, phone.soc, f"Android {phone.android}", phone.abi)
@@ -162,7 +147,7 @@ class AndroidTarget:
             cores=len(phone.cores) or None,
             ram_bytes=phone.ram_bytes,
             emulated=phone.emulated,
-            runtimes={self._spec.runner.tool: self.runner_version()},
+            runtimes={self._spec.runner.tool: self.tool.version()},
             extra={k: v for k, v in extra.items() if v is not None},
         )
 
@@ -174,12 +159,11 @@ class AndroidTarget:
     def install(self) -> None:
         """The work folder, steady clocks and the runner; what is there already stays."""
         self.link.make_ready()
-        if self._runner is None:
-            self._install_runner()
+        self.tool.install()
 
     def _install_model(self, artifact: Artifact) -> None:
         self.install()
-        self.link.push(Path(artifact.path), self._model_path(artifact))
+        self.link.push(Path(artifact.path), self.tool.model_path(artifact))
 
     def launch(self, case: Case, artifact: Artifact, timing: Timing, index: int) -> Launch:
         """See Target. The first round also has a launch of its own for memory. A phone that is
@@ -195,7 +179,8 @@ class AndroidTarget:
         try:
             return work()
         except TransientDeviceError as error:
-            self._attendant.say(f"{error.message}; waiting for the phone")
+            going_on = "trying again" if error.stage == "push" else "waiting for the phone"
+            self._attendant.say(f"{error.message}; {going_on}")
             self.link.recover()
             return work()
 
@@ -204,51 +189,13 @@ class AndroidTarget:
     def open(self) -> None:
         """Connect, learn what phone it is."""
         self.link.open()
-        try:
-            self._mask = _phone.core_mask(self._spec.affinity, self.link.identity.cores)
-        except ValueError as error:
-            raise ConfigError(
-                f"{self.name}: affinity {self._spec.affinity!r}: {error}",
-                "write all, big or a hexadecimal mask such as f0",
-            ) from None
+        self._tool = PhoneTool(self.name, self._spec, self.link, self._log)
 
-    def _install_runner(self) -> None:
-        spec = self._spec.runner
-        if spec.tool != "benchmark_model":
-            raise plugins.unknown("runner", spec.tool, plugins.names("runners"))
-        if spec.device_path:
-            path = spec.device_path
-            self._check_device_runner(path)
-        else:
-            local = locate(spec, self.link.identity.abi or "unknown", self.link.progress("runner"))
-            path = f"{self.link.work}/benchmark_model"
-            self.link.push(local, path)
-        result = self.link.shell(f"{shlex.quote(path)} --help")
-        if result.exit_code in (126, 127) or result.exit_code > 128:
-            raise runner.failure(result.exit_code, _text(result.stdout), _text(result.stderr))
-        if spec.dialect == "auto":
-            self._dialect = runner.dialect_of(_text(result.stdout) + _text(result.stderr))
-        else:
-            self._dialect = spec.dialect
-        self._runner = path
-
-    def _check_device_runner(self, path: str) -> None:
-        wanted = self._spec.runner.sha256
-        if wanted is None:
-            return
-        result = self.link.shell(f"sha256sum < {shlex.quote(path)}")
-        got = clean(result.stdout).split(" ")[0]
-        if got != wanted.lower():
-            raise UsageError(
-                f"the runner {path} on the phone has SHA-256 {got or 'unknown'}, not {wanted}",
-                "correct runner.sha256 in devices.yaml if you trust the file",
-            )
-
-    def runner_version(self) -> str:
-        """Which build of the runner, and its dialect."""
-        spec = self._spec.runner
-        where = spec.version or ("on the phone" if spec.device_path else None)
-        return f"{where or ('local file' if spec.path else DEFAULT_VERSION)}, {self._dialect}"
+    @property
+    def tool(self) -> PhoneTool:
+        """The runner; after `open`."""
+        assert self._tool is not None
+        return self._tool
 
     # --- launching ---
 
@@ -295,7 +242,7 @@ class AndroidTarget:
         for attempt in (1, 2):
             before = self._await_fit()
             started_at, began = _now(), time.monotonic_ns()
-            outcome = self._measure(case, artifact, timing)
+            outcome = self.tool.measure(case, artifact, timing)
             wall_ns = time.monotonic_ns() - began
             after = self._conditions()
             if not _guards.too_hot(self._spec.guards, after):
@@ -324,7 +271,7 @@ class AndroidTarget:
                 min_warmup=1 if number == 1 else 0,
                 warmup_time_ns=timing.warmup_time_ns if number == 1 else 0,
             )
-            outcomes.append(self._measure(case, artifact, stretch))
+            outcomes.append(self.tool.measure(case, artifact, stretch))
             after = self._conditions()
             minutes.append(_minute(outcomes[-1].latency, after))
             self._attendant.show(_progress(number, round(total / span), minutes[-1]))
@@ -335,58 +282,21 @@ class AndroidTarget:
     def _extras(self, case: Case, artifact: Artifact, timing: Timing) -> _Extras:
         """What is observed once for a case, each in launches of its own. What cannot be had does
         not spoil what can."""
-        peak, pss = self._memory(case, artifact)
+        peak, pss = self.tool.memory(case, artifact)
         extras = _Extras(peak_rss_bytes=peak, pss_bytes=pss)
         if timing.profile:
             try:
-                extras.op_times = self._profile(case, artifact)
+                extras.op_times = self.tool.profile(case, artifact)
             except (WorkerError, StableDeviceError) as error:
                 extras.absent["op_times"] = error.message
         if timing.parity:
             try:
-                extras.outputs = self._answers(case, artifact)
+                extras.outputs = self.tool.answers(case, artifact, self._inputs[artifact.sha256])
                 extras.reference = self._answers_of_host(artifact, extras.outputs.input_source)
             except (WorkerError, StableDeviceError) as error:
                 extras.outputs = None
                 extras.absent["reference"] = error.message
         return extras
-
-    def _profile(self, case: Case, artifact: Artifact) -> tuple[OpTime, ...]:
-        """The most expensive operators; timing each of them slows the whole down, so nothing else
-        is taken from this launch."""
-        if self._dialect == "B":
-            raise StableDeviceError("profile", "LiteRT's benchmark_model prints no such profile")
-        return self._measure(case, artifact, _PROFILE_TIMING, profile=True).op_times
-
-    def _answers(self, case: Case, artifact: Artifact) -> Outputs:
-        """What the phone answers to the input set, one launch for each example."""
-        if why := _parity.refusal(artifact):
-            raise StableDeviceError("parity", why)
-        answers = []
-        output = f"{self.link.work}/output.bin"
-        for example in _parity.examples(self._inputs[artifact.sha256]):
-            inputs = []
-            for number, tensor in enumerate(example):
-                # The tool goes by the order and only warns of names: awkward ones stay here.
-                name = f"input{number}"
-                self.link.push_bytes(tensor.data, f"{self.link.work}/{name}")
-                inputs.append(runner.Input(name, tensor.shape, f"{self.link.work}/{name}"))
-            arguments = runner.arguments(
-                self._dialect,
-                self._model_path(artifact),
-                case,
-                _ANSWER_TIMING,
-                max_secs=self._spec.launch_timeout_s / PHASES,
-                inputs=inputs,
-                output_path=output,
-            )
-            result = self._run(
-                f"rm -f {shlex.quote(output)}", arguments, self._spec.launch_timeout_s
-            )
-            if result.exit_code:
-                raise runner.failure(result.exit_code, _text(result.stdout), _text(result.stderr))
-            answers.append(self.link.read_file(output) or b"")
-        return _parity.outputs(answers, artifact.outputs, "the input set")
 
     def _answers_of_host(self, artifact: Artifact, source: str) -> Outputs:
         answers = host.answers(
@@ -398,121 +308,11 @@ class AndroidTarget:
         )
         return msgspec.structs.replace(answers, input_source=source)
 
-    def _measure(
-        self, case: Case, artifact: Artifact, timing: Timing, profile: bool = False
-    ) -> runner.Outcome:
-        """One fresh process."""
-        timeout = self._spec.launch_timeout_s + timing.min_time_ns / 1e9 * PHASES
-        result_path = f"{self.link.work}/results.pb"
-        arguments = runner.arguments(
-            self._dialect,
-            self._model_path(artifact),
-            case,
-            timing,
-            max_secs=timeout / PHASES,
-            result_path=result_path,
-            profile=profile,
-            signature=artifact.signature,
-        )
-        result = self._run(f"rm -f {shlex.quote(result_path)}", arguments, timeout)
-        stdout, stderr = _text(result.stdout), _text(result.stderr)
-        self._write_log(case.id, arguments, result.exit_code, stdout, stderr)
-        file = None if result.exit_code else self.link.read_file(result_path)
-        return runner.interpret(
-            result.exit_code,
-            stdout,
-            stderr,
-            delegate=case.delegate,
-            result_file=file,
-            profile=profile,
-        )
-
-    def _run(self, first: str, arguments: list[str], timeout: float) -> ShellResult:
-        """The runner as the only process of its shell, its PID in a file so that it can be ended
-        when it hangs. Raises WorkerError if it hangs and the phone does not."""
-        command = (
-            f"cd {shlex.quote(self.link.work)} && {first}; echo $$ > pid; {self._prelude()}"
-            f"exec {self._prefix()}{shlex.join([self._runner or '', *arguments])}"
-        )
-        began = time.monotonic()
-        try:
-            return self.link.shell(command, timeout)
-        except TransientDeviceError:
-            if time.monotonic() - began < timeout:
-                raise
-            self.link.kill_runner()  # raises if it is the phone that does not answer
-            raise WorkerError(
-                "launch",
-                f"benchmark_model did not end within {timeout:g} s",
-                "raise launch_timeout_s in devices.yaml, or " + runner.OTHER_RUNNER,
-            ) from None
-
-    def _prelude(self) -> str:
-        """Let the scheduler treat us like a foreground app, where there is the command for it."""
-        if self.link.identity.sdk < SDK_TASK_PROFILES:
-            return ""
-        return "settaskprofile $$ MaxPerformance >/dev/null 2>&1; "
-
-    def _prefix(self) -> str:
-        return f"taskset {self._mask} " if self._mask else ""
-
-    def _memory(self, case: Case, artifact: Artifact) -> tuple[int | None, int | None]:
-        """Peak RSS and PSS in bytes, polled in a launch of its own so that nothing timed pays for
-        it; None where the phone does not show them."""
-        arguments = runner.arguments(
-            self._dialect,
-            self._model_path(artifact),
-            case,
-            _MEMORY_TIMING,
-            max_secs=60,
-            signature=artifact.signature,
-        )
-        run = f"{self._prefix()}{shlex.join([self._runner or '', *arguments])}"
-        command = f"cd {shlex.quote(self.link.work)} && {_POLL_MEMORY.replace('@RUN@', run)}"
-        result = self.link.shell(command, self._spec.launch_timeout_s)
-        if result.exit_code:
-            raise runner.failure(result.exit_code, _text(result.stdout), _text(result.stderr))
-        fields = _text(result.stdout).split()[-2:]
-        sizes = [int(f) * 1024 or None for f in fields if f.isdecimal()]
-        return (sizes[0], sizes[1]) if len(sizes) == 2 else (None, None)
-
     def _conditions(self) -> Conditions:
         return _phone.read_conditions(self.link.ask(_phone.CONDITION_QUESTIONS))
 
     def _await_fit(self) -> Conditions:
         return _guards.await_fit(self._spec.guards, self._conditions, self._attendant)
-
-    # --- files ---
-
-    def _model_path(self, artifact: Artifact) -> str:
-        return f"{self.link.work}/{artifact.sha256[:16]}.tflite"
-
-    def _write_log(
-        self, case_id: str, arguments: list[str], status: int, stdout: str, stderr: str
-    ) -> None:
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._log.open("a", encoding="utf-8") as file:
-            command = shlex.join([self._spec.runner.tool, *arguments])
-            file.write(f"# {_now()} {case_id}\n$ {command}\n{stdout}{stderr}# status {status}\n\n")
-
-
-# Starts the runner, remembers the highest values while it lives, prints them in KiB.
-_POLL_MEMORY = """{
-@RUN@ >/dev/null 2>memory.err & p=$!; echo $p > pid; hwm=0; pss=0
-while kill -0 $p 2>/dev/null; do
-  while read -r key value unit; do
-    case $key in VmHWM:) [ "$value" -gt "$hwm" ] && hwm=$value;; esac
-  done < /proc/$p/status
-  while read -r key value unit; do
-    case $key in Pss:) [ "$value" -gt "$pss" ] && pss=$value;; esac
-  done < /proc/$p/smaps_rollup
-  sleep 0.05
-done
-wait $p; status=$?
-[ $status -eq 0 ] || cat memory.err
-echo "$hwm $pss"
-exit $status
-} 2>/dev/null"""
 
 
 def _minute(latency: LatencySummary, after: Conditions) -> Minute:
@@ -544,10 +344,6 @@ def _whole(parts: list[LatencySummary]) -> LatencySummary:
         min_ns=min(lows, default=None),
         max_ns=max(highs, default=None),
     )
-
-
-def _text(data: bytes) -> str:
-    return clean_lines(data)
 
 
 def _file_name(name: str) -> str:
