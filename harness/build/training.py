@@ -42,7 +42,7 @@ def train(request: TrainRequest, folder: Path, tell: Tell) -> None:
     except Exception as error:
         raise BuildError(f"training failed: {networks.line(error)}") from error
     with writing(folder):
-        model.save_weights(folder / NETWORK)
+        networks.save(model, folder / NETWORK)
         (folder / CURVE).write_text(_csv(curve), encoding="utf-8")
         noted = Trained(
             sha256=sha256_file(folder / NETWORK),
