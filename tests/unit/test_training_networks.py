@@ -122,7 +122,7 @@ def test_channels_before_a_flatten_are_not_pruned() -> None:
 
 
 def test_trained_mobilenet_folds_exactly(tmp_path: Path, images: Any) -> None:
-    options = {"alpha": 0.35, "input_size": 64}
+    options: dict[str, Any] = {"alpha": 0.35, "input_size": 64}
     three = model_file("mobilenet").build(**options)
     stir(three, images)
     path = tmp_path / "network.npz"
