@@ -75,8 +75,6 @@ class _Training:
         names = [layer.name for layer in self._model.layers]
         if self._request.features and FEATURES in names:
             return self._head() + self._fine_tuning()
-        for layer in self._model.layers:
-            layer.trainable = True
         return self._phase("network", 1, settings.epochs, settings.learning_rate)
 
     def _changing(self) -> tuple[Epoch, ...]:
