@@ -299,6 +299,8 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
 def start(job: Job, narrator: Narrator) -> tuple[store.RunFolder, dict[str, Path]]:
     """Build what is missing, let it answer the labelled images, prepare inputs, and open a run
     folder."""
+    if job.dataset is not None:
+        narrator.tell(job.dataset.summary.lines())
     artifacts, unbuilt = build_artifacts(job, narrator)
     evaluations = evaluated(job, artifacts, narrator)
     inputs = input_sets(artifacts, job.request.seed)
