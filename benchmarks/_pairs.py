@@ -51,7 +51,7 @@ class Pair:
         worker.write_text(_DELAYED.format(worker=str(WORKER), share=delay))
         self.sides = (
             HostTarget("host", HostSpec(), folder),
-            HostTarget("host", HostSpec(), folder, worker if delay else WORKER),
+            HostTarget("host", HostSpec(), folder, worker=worker if delay else WORKER),
         )
         for side in self.sides:
             side.prepare(self.artifact, inputs)

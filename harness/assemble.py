@@ -1,4 +1,5 @@
-"""From raw observations to the Report: metrics, then checks, then the status of each case.
+"""From raw observations to the Report: metrics, then checks, then the status of each case, then
+the verdict on all.
 
 Pure but for reading the clock nowhere: the same run folder always gives the same report.
 """
@@ -16,10 +17,12 @@ from harness.core.types import (
     Evidence,
     Finding,
     Measurement,
+    MetricSpec,
     Report,
     Status,
     Stopped,
 )
+from harness.core.verdict import judge
 from harness.store import Journal
 
 
@@ -28,30 +31,41 @@ def assemble(
 ) -> Report:
     """The report of a run from its header and its journal."""
     found = evidence_of(header, journal)
-    return msgspec.structs.replace(
+    report = msgspec.structs.replace(
         header,
         finished_at=finished_at,
         stopped=stopped,
         devices=tuple(journal.devices.values()),
         cases=tuple(_case(msgspec.structs.replace(e, peers=_peers(e, found))) for e in found),
     )
+    return msgspec.structs.replace(report, verdict=judge(report, specs()))
+
+
+def specs() -> dict[str, MetricSpec]:
+    """What every metric is, by name."""
+    found = (plugins.load("metrics", name).spec for name in plugins.names("metrics"))
+    return {spec.name: spec for spec in found}
 
 
 def evidence_of(header: Report, journal: Journal) -> list[Evidence]:
     """All that was observed, case by case, with the metrics extracted."""
     artifacts = {artifact.variant: artifact for artifact in header.artifacts}
+    evaluations = {evaluation.variant: evaluation for evaluation in header.evaluations}
     found = []
     for case in header.plan.cases:
         facts = journal.devices.get(case.device) or DeviceFacts(
             name=case.device, kind="unknown", identity="never reached"
         )
+        artifact = artifacts[case.variant]
         evidence = Evidence(
             case=case,
             plan=header.plan,
-            artifact=artifacts[case.variant],
+            artifact=artifact,
             launches=tuple(x for x in journal.launches if x.case == case.id),
             device=facts,
             failure=journal.failures.get(case.id),
+            evaluation=evaluations.get(case.variant),
+            parent_evaluation=evaluations.get(artifact.float_parent or ""),
         )
         found.append(msgspec.structs.replace(evidence, metrics=metrics_of(evidence)))
     return found
@@ -66,7 +80,8 @@ def _peers(evidence: Evidence, found: Iterable[Evidence]) -> tuple[Evidence, ...
 def metrics_of(evidence: Evidence) -> dict[str, Measurement]:
     """What every metric reads off one case's observations."""
     modules = (plugins.load("metrics", name) for name in plugins.names("metrics"))
-    return {module.spec.name: module.extract(evidence) for module in modules}
+    found = [(module.spec, module.extract(evidence)) for module in modules]
+    return {s.name: m for s, m in found if m.point is not None or not s.optional}
 
 
 def _case(evidence: Evidence) -> CaseReport:

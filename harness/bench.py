@@ -17,7 +17,7 @@ import msgspec
 
 from harness import plan as planning
 from harness.core.attendant import Attendant
-from harness.core.errors import HarnessError, MeasurementError
+from harness.core.errors import HarnessError, MeasurementError, TransientDeviceError
 from harness.core.specs import DeviceSpec, kind_of
 from harness.core.stats import launch_medians, median_interval
 from harness.core.types import (
@@ -258,6 +258,8 @@ class _DeviceRun:
         artifact: Artifact = self.artifacts[case.variant]
         try:
             launch = target.launch(case, artifact, self.plan.timing, index)
+        except TransientDeviceError:
+            raise  # the device is gone, which each of its cases need not find out by waiting
         except MeasurementError as error:
             self._fail(case, error.failure)
             return 0

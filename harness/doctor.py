@@ -189,7 +189,7 @@ def _phone_findings(
             findings.append(_check_clocks(spec, target.link))
             findings += _check_storage(target.link)
             target.install()
-            findings.append(_well("runner", f"the runner works ({target.runner_version()})"))
+            findings.append(_well("runner", f"the runner works ({target.tool.version()})"))
     except HarnessError as error:
         findings.append(
             Finding(

@@ -1,10 +1,10 @@
-"""A baseline's yes or no to a report: the comparison, and the exit status it stands for."""
+"""Yes or no to a report, from a baseline or from budgets, and the exit status it stands for."""
 
 from __future__ import annotations
 
 import msgspec
 
-from harness import plugins
+from harness import assemble
 from harness.core.compare import compare
 from harness.core.errors import EXIT_GATE, EXIT_OK, EXIT_UNDECIDED, UsageError
 from harness.core.types import MetricSpec, Report
@@ -12,8 +12,7 @@ from harness.core.types import MetricSpec, Report
 
 def specs() -> dict[str, MetricSpec]:
     """What each metric is that a baseline is compared on, by name."""
-    found = (plugins.load("metrics", name).spec for name in plugins.names("metrics"))
-    return {spec.name: spec for spec in found if spec.gated}
+    return {name: spec for name, spec in assemble.specs().items() if spec.gated}
 
 
 def compared(candidate: Report, baseline: Report, max_regression: float) -> Report:
@@ -40,3 +39,11 @@ def exit_code(report: Report, *, strict: bool) -> int:
     if strict and comparison.outcome == "inconclusive":
         return EXIT_UNDECIDED
     return EXIT_OK
+
+
+def budget_exit_code(report: Report, *, strict: bool) -> int:
+    """1 if no case of some device keeps every budget, 4 for undecided if `strict`, else 0."""
+    outcome = report.verdict.outcome if report.verdict else None
+    if outcome == "missed":
+        return EXIT_GATE
+    return EXIT_UNDECIDED if strict and outcome == "undecided" else EXIT_OK

@@ -10,6 +10,7 @@ import re
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,11 @@ class Narrator:
             else:
                 print(text, file=sys.stderr, flush=True)
 
+    def tell(self, lines: Iterable[str]) -> None:
+        """Several lines that stay."""
+        for line in lines:
+            self.say(line)
+
     def expect(self, launches: dict[str, int]) -> None:
         """How many launches each device will make at least."""
         self._expected = launches
@@ -81,6 +87,14 @@ class Narrator:
         where = f"build {progress.index + 1} of {progress.count}"
         text = f"{where}: {progress.variant}, {progress.stage}"
         self._show("build", text, progress.index, progress.count)
+
+    # --- what harness.evaluate tells ---
+
+    def evaluating(self, variant: str, done: int, total: int) -> None:
+        """A variant is about to answer the test images."""
+        self._show(
+            "evaluate", f"evaluate {done + 1} of {total}: {variant}, test images", done, total
+        )
 
     # --- a Listener of harness.bench ---
 

@@ -9,11 +9,12 @@ import platform
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from harness import __version__, assemble, bench, config, files, plan, store
+from harness import __version__, assemble, bench, config, evaluate, files, plan, store
+from harness.core.budget import parse_budget
 from harness.core.errors import BuildError, UsageError
 from harness.core.sequential import Decision, decide, rounds_at
 from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec, HostSpec, VariantSpec
@@ -22,6 +23,7 @@ from harness.core.types import (
     SCHEMA_VERSION,
     Artifact,
     Case,
+    Evaluation,
     Finding,
     Launch,
     Plan,
@@ -31,10 +33,15 @@ from harness.core.types import (
     Tool,
 )
 from harness.progress import Narrator
+from harness.runners import PHASES
+
+if TYPE_CHECKING:
+    from harness.data.dataset import Dataset
 
 QUICK_TIMING = Timing(min_time_ns=100_000_000, warmup_time_ns=30_000_000)
 DEFAULT_LAUNCHES, LEAST_LAUNCHES = 7, 5
 TFLITE, KERAS = ".tflite", ".keras"
+DEMO = "demo"
 
 
 class Request(NamedTuple):
@@ -50,8 +57,15 @@ class Request(NamedTuple):
     target_ci: float = 0.03
     time_budget_s: float | None = None
     quick: bool = False
+    cadence_s: float | None = None
+    sustained_s: float | None = None
+    profile: bool = False
+    parity: bool = False
     seed: int = 0
+    data: str | None = None
+    untrained: bool = False
     signature: str | None = None
+    budget: str | None = None
     project: Path | None = None
     out: Path = Path("reports")
     command: tuple[str, ...] = ()
@@ -67,6 +81,7 @@ class Job(NamedTuple):
     tflite: dict[str, Artifact]
     keras_files: dict[str, Path]
     settings: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]]
+    dataset: Dataset | None = None
 
 
 def resolve(request: Request) -> Job:
@@ -91,7 +106,41 @@ def resolve(request: Request) -> Job:
             raise UsageError(f"there is no file {path}", "give a file that Keras saved")
     store.check_writable(request.out)
     _refuse_if_no_device_answers(devices)
-    return Job(request, project, devices, variants, inspected, keras, settings)
+    dataset = _dataset(request, building=bool(variants or keras))
+    job = Job(request, project, devices, variants, inspected, keras, settings, dataset)
+    _check_budget(job)
+    return job
+
+
+def _dataset(request: Request, *, building: bool) -> Dataset | None:
+    """The labelled images: those asked for, else the demo images where something is trained on
+    them. None if nothing needs any."""
+    if request.untrained:
+        if request.data is not None:
+            raise UsageError("--data trains and --untrained does not", "give one of the two")
+        return None
+    if request.data is None and not building:
+        return None
+    from harness.data.dataset import open_dataset
+
+    return open_dataset(request.data or DEMO, files.cache_dir(), seed=request.seed)
+
+
+# Metrics that only labelled images give.
+_LABELLED = frozenset(
+    {"accuracy", "balanced_accuracy", "auc", "log_loss", "calibration_error", "agreement"}
+)
+
+
+def _check_budget(job: Job) -> None:
+    """Raise UsageError for a budget that cannot be read, or that nothing will be measured for."""
+    if job.request.budget is None:
+        return
+    for budget in parse_budget(job.request.budget, assemble.specs()):
+        if budget.spec.name in _LABELLED and job.dataset is None:
+            raise UsageError(
+                f"{budget.text} needs labelled images", "give them with --data, or leave it out"
+            )
 
 
 def _refuse_if_no_device_answers(devices: Mapping[str, DeviceSpec]) -> None:
@@ -151,6 +200,7 @@ def _settings(
             raise UsageError(
                 f"device {name} runs on the CPU only", "--delegate is for phones; leave it out"
             )
+        _refuse_what_only_phones_do(request, name)
         return runtimes, ("cpu",), request.threads or spec.threads
     if request.runtimes is not None:
         raise UsageError(
@@ -158,6 +208,7 @@ def _settings(
             "a phone's runtime is its runner's; leave --runtime out",
         )
     if isinstance(spec, AndroidSpec):
+        _refuse_what_takes_too_long(request, name, spec)
         return (
             (spec.runner.tool,),
             request.delegates or spec.delegate,
@@ -171,6 +222,7 @@ def _settings_of_core(
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]:
     from harness.targets.arm64 import ready
 
+    _refuse_what_only_phones_do(request, name)
     if set(request.delegates or ("cpu",)) != {"cpu"} or set(request.threads or (1,)) != {1}:
         raise UsageError(
             f"device {name} is a single core without accelerators",
@@ -178,6 +230,30 @@ def _settings_of_core(
         )
     ready(spec)
     return ("litert",), ("cpu",), (1,)
+
+
+def _refuse_what_only_phones_do(request: Request, name: str) -> None:
+    options = {
+        "--sustained": request.sustained_s,
+        "--cadence": request.cadence_s,
+        "--profile": request.profile or None,
+        "--parity": (request.parity and set(request.devices) == {name}) or None,
+    }
+    for option, asked in options.items():
+        if asked is not None:
+            raise UsageError(f"device {name} cannot do {option}", f"{option} is for phones")
+
+
+def _refuse_what_takes_too_long(request: Request, name: str, spec: AndroidSpec) -> None:
+    if request.cadence_s is None:
+        return
+    least = request.iterations or Timing().min_iterations
+    if request.cadence_s * least > spec.launch_timeout_s / PHASES:
+        raise UsageError(
+            f"{least} iterations at one per {request.cadence_s:g} s take longer than a launch on "
+            f"{name} may",
+            "raise launch_timeout_s in devices.yaml, or lower --iterations",
+        )
 
 
 def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
@@ -191,7 +267,16 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
             min_iterations=request.iterations,
             max_iterations=request.iterations,
         )
+    timing = msgspec.structs.replace(
+        timing,
+        cadence_ns=_ns(request.cadence_s),
+        sustained_ns=_ns(request.sustained_s),
+        profile=request.profile,
+        parity=request.parity,
+    )
     launches = request.launches
+    if request.sustained_s is not None:
+        launches = 1  # each long enough to heat the phone, which cools before the next
     if launches is None and request.quick and request.time_budget_s is None:
         launches = LEAST_LAUNCHES
     least = DEFAULT_LAUNCHES if request.time_budget_s is None else LEAST_LAUNCHES
@@ -204,13 +289,20 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
         target_ci=request.target_ci,
         time_budget_s=60.0 if request.time_budget_s is None else request.time_budget_s,
         timing=timing,
+        budget=request.budget,
         quick=request.quick,
+        data=None if job.dataset is None else request.data or DEMO,
+        untrained=request.untrained,
     )
 
 
 def start(job: Job, narrator: Narrator) -> tuple[store.RunFolder, dict[str, Path]]:
-    """Build what is missing, prepare inputs, and open a run folder."""
+    """Build what is missing, let it answer the labelled images, prepare inputs, and open a run
+    folder."""
+    if job.dataset is not None:
+        narrator.tell(job.dataset.summary.lines())
     artifacts, unbuilt = build_artifacts(job, narrator)
+    evaluations = evaluated(job, artifacts, narrator)
     inputs = input_sets(artifacts, job.request.seed)
     header = Report(
         schema_version=SCHEMA_VERSION,
@@ -225,6 +317,7 @@ def start(job: Job, narrator: Narrator) -> tuple[store.RunFolder, dict[str, Path
         plan=make_plan(job, artifacts),
         command=job.request.command,
         artifacts=tuple(artifacts.values()),
+        evaluations=evaluations,
         findings=unbuilt,
     )
     return store.create(job.request.out, header), inputs
@@ -318,24 +411,25 @@ def build_artifacts(
     """(artifacts in the order asked for, a finding for each variant that could not be built)."""
     from harness.build import builder, representative
 
-    demo = representative.demo(seed=job.request.seed)
     cache = files.cache_dir()
+    data = job.dataset
     built = builder.build(
         job.variants,
         job.project.variants,
         models_dir=job.project.models_dir,
         cache_dir=cache,
-        representative=demo,
+        data=data,
         seed=job.request.seed,
         progress=narrator.building,
     )
+    images = representative.of_dataset(data) if data else representative.demo(seed=job.request.seed)
     artifacts = {**built.artifacts, **job.tflite}
     for name, path in job.keras_files.items():
         artifacts[name] = builder.build_keras_file(
             path,
             variant=name,
             cache_dir=cache,
-            representative=demo,
+            representative=images,
             seed=job.request.seed,
             progress=narrator.building,
         )
@@ -353,11 +447,49 @@ def build_artifacts(
     return artifacts, unbuilt
 
 
+def evaluated(
+    job: Job, artifacts: Mapping[str, Artifact], narrator: Narrator
+) -> tuple[Evaluation, ...]:
+    """What each artifact and each float parent answered to the test split; nothing without
+    labelled images. The demo images say nothing of a file that the user brought."""
+    if job.dataset is None:
+        return ()
+    return evaluate.evaluate(
+        {**artifacts, **_float_parents(job, artifacts, narrator)},
+        job.dataset,
+        cache=files.cache_dir(),
+        brought=job.request.data is not None,
+        progress=narrator.evaluating,
+    )
+
+
+def _float_parents(
+    job: Job, artifacts: Mapping[str, Artifact], narrator: Narrator
+) -> dict[str, Artifact]:
+    """Artifacts that are not measured but whose answers others should reproduce. One that cannot
+    be built only leaves the agreement absent, which says so."""
+    names = {a.float_parent for a in artifacts.values() if a.trained is not False} - set(artifacts)
+    wanted = {n: job.project.variants.variants[n] for n in sorted(filter(None, names))}
+    if not wanted:
+        return {}
+    try:
+        parents, _ = build_artifacts(
+            job._replace(variants=wanted, tflite={}, keras_files={}), narrator
+        )
+    except BuildError:
+        return {}
+    return parents
+
+
 def input_sets(artifacts: Mapping[str, Artifact], seed: int) -> dict[str, Path]:
     """The input set of each artifact, made once and kept in the cache."""
     from harness.data.inputs import inputs_for
 
     return {name: inputs_for(a, files.cache_dir(), seed=seed) for name, a in artifacts.items()}
+
+
+def _ns(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1e9)
 
 
 def _now() -> str:

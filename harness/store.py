@@ -13,6 +13,7 @@ short is dropped when the folder is read, and its launch is simply measured agai
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -61,7 +62,7 @@ class RunFolder:
     def __init__(self, path: Path, header: Report) -> None:
         self.path = path
         self.header = header
-        self._file = (path / JOURNAL).open("ab")
+        self._file = (path / JOURNAL).open("ab", buffering=0)
         try:
             _lock(self._file.fileno(), path)
             _cut_torn_line(path / JOURNAL)
@@ -82,10 +83,18 @@ class RunFolder:
 
     def append(self, entry: Entry) -> None:
         """Save one observation; when this returns it survives a power cut."""
-        # One write call per line: threads do not interleave, a crash cuts at most this line.
-        self._file.write(msgspec.json.encode(entry) + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        # One unbuffered write per line: threads do not interleave, and a crash or a full disk
+        # cuts at most this line.
+        line = msgspec.json.encode(entry) + b"\n"
+        try:
+            if self._file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise UsageError(
+                f"cannot save in {self.path}: {error.strerror}",
+                f"free some space, then python -m harness bench --resume {self.path}",
+            ) from None
 
     def close(self) -> None:
         """End writing; the folder stays."""
@@ -178,7 +187,13 @@ def _entries(path: Path) -> Iterator[Entry]:
 def write_report(folder: Path, report: Report) -> Path:
     """Save the final report beside the observations it is made from."""
     path = folder / REPORT
-    write_atomic(path, encode(report))
+    try:
+        write_atomic(path, encode(report))
+    except OSError as error:
+        raise UsageError(
+            f"cannot save {path}: {error.strerror}",
+            f"free some space, then python -m harness bench --resume {folder}",
+        ) from None
     return path
 
 

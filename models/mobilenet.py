@@ -15,8 +15,10 @@ def build(
     alpha: float = 1.0,
     gray: bool = False,
     input_size: int = 256,
+    classes: int = 2,
 ) -> keras.Model:
-    """Grey image (input_size, input_size, 1), pixels 0 to 255 -> probability of the second class.
+    """Grey image (input_size, input_size, 1), pixels 0 to 255 -> probability of the second class,
+    or of each of `classes` where there are more than two.
 
     `weights` is a weights file of the convolutions (Keras's `no_top`); None starts from random
     ones. `alpha` scales the number of channels. With `gray` the network reads one channel instead
@@ -37,13 +39,17 @@ def build(
     x = layers.GlobalAveragePooling2D(name="features")(trunk.output)
     # A generator of its own, so that the head is the same one with and without `gray`.
     probability = layers.Dense(
-        1,
-        activation="sigmoid",
+        1 if classes == 2 else classes,
+        activation="sigmoid" if classes == 2 else "softmax",
         kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
         name="probability",
     )(x)
     model = keras.Model(image, probability, name="mobilenet")
-    model.compile(optimizer="adam", loss="binary_crossentropy", metrics=["accuracy"])
+    model.compile(
+        optimizer="adam",
+        loss="binary_crossentropy" if classes == 2 else "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
     return model
 
 
@@ -69,7 +75,12 @@ def fold(three_channels: keras.Model, *, into: keras.Model) -> keras.Model:
     for layer in into.layers:
         if layer.weights:
             values = three_channels.get_layer(layer.name).get_weights()
-            if layer.name == "Conv1":
+            if layer.name == "Conv1" and layer.kernel.shape[2] == 1:
                 values[0] = values[0].sum(axis=2, keepdims=True)
             layer.set_weights(values)
     return into
+
+
+def inherit(model: keras.Model, parent: keras.Model) -> None:
+    """The weights of a trained `parent`, folded where `model` reads one channel and it three."""
+    fold(parent, into=model)

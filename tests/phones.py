@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,3 +100,25 @@ def adb_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home.mkdir()
     monkeypatch.setenv("ANDROID_USER_HOME", str(home))
     return home
+
+
+@contextlib.contextmanager
+def emulated_process(*arguments: str) -> Iterator[str]:
+    """The address of an emulated phone that is a process of its own, so that it does not share an
+    interpreter with what is measured."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", "emulate", "--port", "0", "--until-stdin-closes",
+         *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process:
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.stdin.close()
+            process.wait(timeout=20)

@@ -4,23 +4,31 @@ on this side, so that a run which finds everything in the cache costs next to no
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from harness import plugins, recipes
 from harness.build import process
-from harness.build.cache import Cache, Corrupted
+from harness.build.cache import Cache, Corrupted, TrainedCache
 from harness.build.jobs import Job, Planner
-from harness.build.representative import Representative
+from harness.build.material import Material
+from harness.build.plans import Plans, Training
+from harness.build.representative import Representative, demo, of_dataset
 from harness.build.request import Step
 from harness.core.errors import BuildError, UsageError
 from harness.core.specs import VariantsFile
 from harness.core.types import Artifact, Failure, Finding
 
+if TYPE_CHECKING:
+    from harness.data.dataset import Dataset
+
 TIMEOUT_S = 1800.0
+TRAINING_TIMEOUT_S = 24 * 3600.0  # it shows how far it is, and can be interrupted and gone on with
 
 
 @dataclass(frozen=True)
@@ -53,12 +61,14 @@ def build(
     *,
     models_dir: Path,
     cache_dir: Path,
-    representative: Representative,
+    representative: Representative | None = None,
+    data: Dataset | None = None,
     seed: int = 0,
     progress: Listener | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> Built:
-    """The artifacts of the variants `names` of `project`, from the cache or built.
+    """The artifacts of the variants `names` of `project`, from the cache or built; trained on
+    `data`, which also calibrates int8 if no `representative` is given, or untrained without it.
 
     Everything that can be known to be wrong is found before the first child starts and raised:
     UsageError and ConfigError. A variant whose build fails later is in `failures`, and the others
@@ -68,8 +78,12 @@ def build(
     for name in names:
         if name not in project.variants:
             raise plugins.unknown("variant", name, project.variants)
-    builder = _Builder(Cache(cache_dir), representative, progress, timeout_s)
-    planner = Planner(builder.cache.root, representative, seed)
+    if representative is None:
+        representative = of_dataset(data) if data else demo(seed=seed)
+    material = Material(data, cache_dir) if data else None
+    builder = _Builder(Cache(cache_dir), representative, progress, timeout_s, material)
+    planner = Planner(representative, seed)
+    plans = Plans(project, models_dir, cache=builder.trained, material=material, seed=seed)
     jobs = []
     for index, name in enumerate(names):
         tell = builder.teller(name, index, len(names))
@@ -77,7 +91,8 @@ def build(
         def fetching(done: int, total: int | None, tell: _Tell = tell) -> None:
             tell(Step(stage="fetching weights", done=done, total=total))
 
-        jobs.append(planner.variant(name, project, models_dir, fetching))
+        plans.fetching = fetching
+        jobs.append(planner.variant(name, project, plans, trained=data is not None))
     return builder.run(jobs)
 
 
@@ -99,7 +114,7 @@ def build_keras_file(
     conversion fails.
     """
     builder = _Builder(Cache(cache_dir), representative, progress, timeout_s)
-    planner = Planner(builder.cache.root, representative, seed)
+    planner = Planner(representative, seed)
     job = planner.keras_file(path, variant or path.stem, recipe, recipe_options or {})
     built = builder.run([job])
     for failure in built.failures.values():
@@ -108,6 +123,7 @@ def build_keras_file(
 
 
 _Tell = Callable[[Step], None]
+_WAITING = Step(stage="waiting for another process that builds the same")
 
 
 @dataclass(frozen=True)
@@ -116,6 +132,12 @@ class _Builder:
     representative: Representative
     progress: Listener | None
     timeout_s: float
+    material: Material | None = None
+
+    @property
+    def trained(self) -> TrainedCache:
+        """Where trained networks are."""
+        return TrainedCache(self.cache.root)
 
     def run(self, jobs: list[Job]) -> Built:
         built = Built()
@@ -152,14 +174,15 @@ class _Builder:
                 f"{job.variant} must be built, and TensorFlow is not installed",
                 "pip install 'mobile-bench-harness[build]'",
             )
-        waiting = Step(stage="waiting for another process that builds the same")
-        with self.cache.lock(job.key, lambda: tell(waiting)):
+        with self.cache.lock(job.key, lambda: tell(_WAITING)):
             try:
                 artifact = self.cache.get(job.key)
             except Corrupted:
                 self.cache.discard(job.key)
                 artifact = None
             if artifact is None:
+                for training in job.trainings:
+                    self._train(training, tell)
                 request = job.request
                 if job.calibrates:
                     images = self.representative.save(self.cache.root)
@@ -171,6 +194,20 @@ class _Builder:
                 assert artifact is not None
         tell(Step(stage="built"))
         return artifact
+
+    def _train(self, training: Training, tell: _Tell) -> None:
+        """Have the network in the cache; a training that was killed goes on where it was."""
+        cache, key = self.trained, training.key
+        with cache.lock(key, lambda: tell(_WAITING)):
+            if cache.has(key):
+                return
+            assert self.material is not None
+            tell(Step(stage="reading the images"))
+            self.material.save()
+            log = cache.log(key, training.label)
+            with cache.building(key) as folder:
+                process.run(training.request, folder, log, tell, TRAINING_TIMEOUT_S)
+            shutil.rmtree(cache.checkpoint(key), ignore_errors=True)
 
     def teller(self, variant: str, index: int, count: int) -> _Tell:
         def tell(step: Step) -> None:

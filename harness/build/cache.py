@@ -1,7 +1,9 @@
-"""Artifacts by the digest of all that they are made from.
+"""Artifacts and trained networks by the digest of all that they are made from.
 
 CACHE/artifacts/KEY/model.tflite, artifact.json    whole or not there
-CACHE/artifacts/.partial-KEY-*/                    being built, or left by a killed build
+CACHE/trained/KEY/network.npz, training.*          likewise
+CACHE/*/.partial-KEY-*/                            being built, or left by a killed build
+CACHE/checkpoints/KEY/                             how far training has come
 CACHE/locks/KEY                                    held while KEY is built
 CACHE/logs/                                        what TensorFlow had to say
 """
@@ -19,12 +21,16 @@ from pathlib import Path
 import msgspec
 
 from harness.build.locks import lock, try_lock
+from harness.build.request import Trained
 from harness.build.sources import sha256_file
 from harness.core.errors import UsageError
 from harness.core.types import Artifact
 
 MODEL = "model.tflite"
 DESCRIPTION = "artifact.json"
+NETWORK = "network.npz"
+TRAINING = "training.json"
+CURVE = "training.csv"
 _PARTIAL = ".partial-"
 
 
@@ -32,23 +38,76 @@ class Corrupted(Exception):
     """A cached artifact is not what was put there."""
 
 
-class Cache:
-    """The folder of finished artifacts. Several processes may use it at once."""
+class Folders:
+    """Finished folders by key, whole or not there. Several processes may use them at once."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, kind: str) -> None:
         self.root = root.absolute()
-        self._artifacts = self.root / "artifacts"
+        self._finished = self.root / kind
+
+    def folder(self, key: str) -> Path:
+        """Where KEY is, or will be."""
+        return self._finished / key
 
     def log(self, key: str, label: str) -> Path:
         """Where the log of building KEY goes."""
         return self.root / "logs" / f"{label}-{key[:12]}.log"
+
+    def discard(self, key: str) -> None:
+        """Forget KEY."""
+        shutil.rmtree(self.folder(key), ignore_errors=True)
+
+    @contextmanager
+    def lock(self, key: str, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+        """Hold KEY alone; look again inside, another process may just have built it."""
+        with ExitStack() as stack:
+            with writing(self.root):
+                stack.enter_context(lock(self.root / "locks" / key, waiting))
+            yield
+
+    @contextmanager
+    def building(self, key: str) -> Iterator[Path]:
+        """An empty folder to build KEY in; call it with the lock held.
+
+        On leaving, the folder becomes KEY; on an exception it goes away.
+        """
+        with writing(self.root):
+            self._finished.mkdir(parents=True, exist_ok=True)
+            (self.root / "logs").mkdir(exist_ok=True)
+            self._sweep(key)
+            folder = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{key}-", dir=self._finished))
+        try:
+            yield folder
+            with writing(self.root):
+                for path in [*folder.iterdir(), folder]:
+                    _flush(path)
+                folder.rename(self.folder(key))
+                _flush(self._finished)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _sweep(self, own: str) -> None:
+        """Remove what killed builds left: partial folders of keys that nobody holds, and of `own`,
+        which we hold."""
+        for folder in self._finished.glob(f"{_PARTIAL}*"):
+            key = folder.name.removeprefix(_PARTIAL).partition("-")[0]
+            with try_lock(self.root / "locks" / key) as held:
+                if held or key == own:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+class Cache(Folders):
+    """Finished artifacts."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, "artifacts")
 
     def get(self, key: str) -> Artifact | None:
         """The finished artifact, its file checked against its digest; None if it is not there.
 
         Raises Corrupted if it is there and broken.
         """
-        folder = self._artifacts / key
+        folder = self.folder(key)
         try:
             artifact = msgspec.json.decode((folder / DESCRIPTION).read_bytes(), type=Artifact)
             intact = sha256_file(folder / MODEL) == artifact.sha256
@@ -62,47 +121,32 @@ class Cache:
             raise Corrupted(f"{folder / MODEL} has changed since it was built")
         return msgspec.structs.replace(artifact, path=str(folder / MODEL))
 
-    def discard(self, key: str) -> None:
-        """Forget an artifact."""
-        shutil.rmtree(self._artifacts / key, ignore_errors=True)
 
-    @contextmanager
-    def lock(self, key: str, waiting: Callable[[], None] | None = None) -> Iterator[None]:
-        """Hold KEY alone; call `get` again inside, another process may just have built it."""
-        with ExitStack() as stack:
-            with writing(self.root):
-                stack.enter_context(lock(self.root / "locks" / key, waiting))
-            yield
+class TrainedCache(Folders):
+    """Finished networks."""
 
-    @contextmanager
-    def building(self, key: str) -> Iterator[Path]:
-        """An empty folder to build KEY in; call it with the lock held.
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, "trained")
 
-        On leaving, the folder becomes the artifact; on an exception it goes away.
-        """
-        with writing(self.root):
-            self._artifacts.mkdir(parents=True, exist_ok=True)
-            (self.root / "logs").mkdir(exist_ok=True)
-            self._sweep(key)
-            folder = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{key}-", dir=self._artifacts))
+    def weights(self, key: str) -> Path:
+        """Where the weights of KEY are, or will be."""
+        return self.folder(key) / NETWORK
+
+    def checkpoint(self, key: str) -> Path:
+        """Where training KEY notes how far it has come."""
+        return self.root / "checkpoints" / key
+
+    def has(self, key: str) -> bool:
+        """Whether KEY is there and its weights are what was put there; if not, it is forgotten."""
+        folder = self.folder(key)
         try:
-            yield folder
-            with writing(self.root):
-                for path in [*folder.iterdir(), folder]:
-                    _flush(path)
-                folder.rename(self._artifacts / key)
-                _flush(self._artifacts)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def _sweep(self, own: str) -> None:
-        """Remove what killed builds left: partial folders of keys that nobody holds, and of `own`,
-        which we hold."""
-        for folder in self._artifacts.glob(f"{_PARTIAL}*"):
-            key = folder.name.removeprefix(_PARTIAL).partition("-")[0]
-            with try_lock(self.root / "locks" / key) as held:
-                if held or key == own:
-                    shutil.rmtree(folder, ignore_errors=True)
+            noted = msgspec.json.decode((folder / TRAINING).read_bytes(), type=Trained)
+            if sha256_file(folder / NETWORK) == noted.sha256:
+                return True
+        except (FileNotFoundError, msgspec.DecodeError):
+            pass
+        self.discard(key)
+        return False
 
 
 @contextmanager

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from harness import plugins, recipes
-from harness.build import weights as weight_files
+from harness.build.plans import Plans, Training, versions
 from harness.build.representative import Representative
 from harness.build.request import Request
-from harness.build.sources import closure, read_model, sha256, sha256_file
-from harness.core.errors import ConfigError, UsageError
+from harness.build.sources import closure, sha256, sha256_file
+from harness.core.errors import UsageError
 from harness.core.specs import VariantsFile, VariantSpec
 
-# What decides the bytes of an artifact beside our own sources. TensorFlow goes by several names.
-_LIBRARIES = ("tensorflow", "tensorflow-cpu", "tensorflow-macos", "tf-nightly", "keras", "numpy")
 _HERE = Path(__file__).parent
+_CHILD = ("child.py", "networks.py", "widen.py", "batches.py")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One artifact to have: the request that makes it, the key it is cached by, and `claims`, the
-    fields of Artifact that cannot be read off the file. `label` names its log."""
+    """One artifact to have: the request that makes it, the key it is cached by, what must be
+    trained before, and `claims`, the fields of Artifact that cannot be read off the file. `label`
+    names its log."""
 
     variant: str
     label: str
@@ -34,78 +33,57 @@ class Job:
     request: Request
     calibrates: bool
     claims: dict[str, object]
+    trainings: tuple[Training, ...] = ()
 
 
 @dataclass(frozen=True)
 class Planner:
-    """What all jobs of one call have in common. `cache` is where fetched weights are noted."""
+    """What all jobs of one call have in common."""
 
-    cache: Path
     representative: Representative
     seed: int
 
-    def variant(
-        self,
-        name: str,
-        project: VariantsFile,
-        models_dir: Path,
-        fetching: Callable[[int, int | None], None],
-    ) -> Job:
-        """The job of a variant; fetches weights if it must, telling `fetching` how far.
+    def variant(self, name: str, project: VariantsFile, plans: Plans, *, trained: bool) -> Job:
+        """The job of a variant; fetches weights if it must.
 
         Raises UsageError and ConfigError that name the variant.
         """
         try:
-            return self._variant(name, project, models_dir, fetching)
+            return self._variant(name, project, plans, trained)
         except UsageError as error:
             raise type(error)(f"variant {name}: {error.message}", error.mend) from None
 
-    def _variant(
-        self,
-        name: str,
-        project: VariantsFile,
-        models_dir: Path,
-        fetching: Callable[[int, int | None], None],
-    ) -> Job:
+    def _variant(self, name: str, project: VariantsFile, plans: Plans, trained: bool) -> Job:
         spec = project.variants[name]
         chain = recipes.parse(spec.recipe, spec.recipe_options)
-        model = read_model(models_dir.absolute(), spec.model)
-        options = model.options(spec.options)
-        source = project.imagenet.get(spec.model)
-        weights = weight_files.resolve(
-            spec.weights, source, options, folder=models_dir, cache=self.cache, progress=fetching
-        )
-        if weights.path and not model.takes("weights"):
-            raise ConfigError(
-                f"build in {model.path} takes no weights", "add the parameter, or say random"
-            )
+        plan = plans.of(name)
         if spec.float_parent is not None and spec.float_parent not in project.variants:
             raise plugins.unknown("float_parent", spec.float_parent, project.variants)
         request = Request(
             recipe=spec.recipe,
             recipe_options=spec.recipe_options,
-            model_file=str(model.path),
-            options=options,
-            weights=str(weights.path.absolute()) if weights.path else None,
+            network=plan.network,
             seed=self.seed,
+            curve=plans.curve(plan),
         )
-        made_of = {"model": closure(model.path), "options": options, "weights": weights.sha256}
+        trainings = [training for need in plan.needs for training in need.all]
         return Job(
             variant=name,
             label=name,
-            key=self._key(request, chain, made_of),
+            key=self._key(request, chain, {"network": plan.made_of}),
             request=request,
             calibrates=chain.calibrates,
             claims={
                 "variant": name,
                 "model": spec.model,
                 "recipe": spec.recipe,
-                "options": options,
-                "weights": weights.kind,
-                "trained": False,
+                "options": plan.network.options,
+                "weights": plan.weights,
+                "trained": trained,
                 "float_parent": float_parent(name, project.variants),
-                "findings": weights.findings,
+                "findings": plan.findings,
             },
+            trainings=tuple(dict.fromkeys(trainings)),
         )
 
     def keras_file(
@@ -142,20 +120,11 @@ class Planner:
             "recipe": [step.name for step in chain.steps],
             "recipe_options": chain.options,
             "representative": self.representative.fingerprint if chain.calibrates else None,
-            "sources": [sha256_file(_HERE / "child.py"), *(closure(path) for path in ours)],
-            "libraries": _versions(),
+            "sources": [sha256_file(_HERE / name) for name in _CHILD],
+            "steps": [closure(path) for path in ours],
+            "libraries": versions(),
         }
         return sha256(msgspec.json.encode(everything, order="deterministic"))
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for library in _LIBRARIES:
-        try:
-            versions[library] = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
 
 
 def float_parent(name: str, variants: Mapping[str, VariantSpec]) -> str | None:
@@ -166,10 +135,13 @@ def float_parent(name: str, variants: Mapping[str, VariantSpec]) -> str | None:
         return spec.float_parent
     recipe = spec.recipe.rpartition("+")[0] or recipes.BASE
     for other, candidate in variants.items():
-        same = (candidate.model, candidate.options, candidate.weights, candidate.recipe)
-        if same == (spec.model, spec.options, spec.weights, recipe):
+        if candidate.recipe == recipe and _network(candidate) == _network(spec):
             options = recipes.parse(spec.recipe, spec.recipe_options).options
             theirs = recipes.parse(recipe, candidate.recipe_options).options
             if all(options.get(step, own) == own for step, own in theirs.items()):
                 return other
     return None
+
+
+def _network(spec: VariantSpec) -> tuple[object, ...]:
+    return spec.model, spec.options, spec.weights, spec.training

@@ -15,12 +15,16 @@ import msgspec
 
 import harness
 from harness.build.cache import writing
-from harness.build.request import REFUSAL, REQUEST, WORK, Refusal, Request, Step
+from harness.build.request import REFUSAL, REQUEST, WORK, Refusal, Request, Step, TrainRequest
 from harness.core.errors import BuildError, HarnessError, UsageError
 
 
 def run(
-    request: Request, folder: Path, log: Path, tell: Callable[[Step], None], timeout_s: float
+    request: Request | TrainRequest,
+    folder: Path,
+    log: Path,
+    tell: Callable[[Step], None],
+    timeout_s: float,
 ) -> None:
     """Carry out `request` in `folder`. Raises what the child refused with, or BuildError if it
     died; what it left beside the artifact is removed."""

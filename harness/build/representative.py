@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from harness.data.dataset import Dataset
+
 COUNT = 32
 
 
@@ -55,3 +57,19 @@ def demo(*, count: int = COUNT, seed: int = 0) -> Representative:
         f"demo images {VERSION}, {count} of seed {seed}, {DEFAULT_DIFFICULTY}, {DEFAULT_SIZE}",
         lambda: generate(count, seed=seed)[0],
     )
+
+
+def of_dataset(dataset: Dataset, *, count: int = COUNT) -> Representative:
+    """`count` images spread over the training split, and over no other: what calibrates must not
+    be what judges."""
+
+    def images() -> NDArray[np.uint8]:
+        import numpy as np
+
+        every, labels = dataset.arrays("train")
+        # Sorted by class, so that even steps meet each class as often as it is there.
+        order = np.argsort(labels, kind="stable")
+        steps = np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)
+        return np.asarray(every[order[steps]])
+
+    return Representative(f"{count} of {dataset.fingerprint('train')}", images)

@@ -2,30 +2,91 @@
 
 from __future__ import annotations
 
+from harness.core.specs import TrainingSpec
 from harness.core.types import Value
 
-# In the folder of the artifact while it is built.
+# In the folder of what is built, while it is built.
 WORK = "work"
 # In WORK.
 REQUEST = "request.json"
 REFUSAL = "refusal.json"
 
 
-class Request(Value, frozen=True):
+class Network(Value, frozen=True):
+    """A Keras model and where its weights are from: the file `trained` as we saved it, else the
+    network `parent` made into this one (widened if it is `grown`), else what `build` of the model
+    file gives."""
+
+    model_file: str
+    options: dict[str, object] = {}
+    weights: str | None = None
+    seed: int = 0
+    trained: str | None = None
+    parent: Network | None = None
+    grown: bool = False
+
+
+class Images(Value, frozen=True):
+    """Two .npy files: images uint8 (n, height, width) and labels int64 (n,)."""
+
+    images: str
+    labels: str
+
+
+class Request(Value, frozen=True, tag="artifact"):
     """Build one artifact: load or make a Keras model, change it by the recipe, convert, inspect.
 
-    Either `model_file` (a Python file with `build`) or `keras_file` is given. All paths are
-    absolute.
+    Either `network` or `keras_file` is given. `curve` is a file to put beside the artifact. All
+    paths are absolute.
     """
 
     recipe: str
     recipe_options: dict[str, object] = {}
-    model_file: str | None = None
-    options: dict[str, object] = {}
-    weights: str | None = None
-    seed: int = 0
+    network: Network | None = None
     keras_file: str | None = None
+    seed: int = 0
     representative: str | None = None
+    curve: str | None = None
+
+
+class TrainRequest(Value, frozen=True, tag="training"):
+    """Train one network. `features` is the file where what its frozen trunk computes is kept,
+    None where all of it is trained. With a `recipe` the network is changed while it is trained.
+    `checkpoint` is a folder that outlives a kill."""
+
+    network: Network
+    settings: TrainingSpec
+    classes: int
+    train: Images
+    validation: Images
+    seed: int
+    checkpoint: str
+    features: str | None = None
+    teacher: Network | None = None
+    recipe: str | None = None
+    recipe_options: dict[str, object] = {}
+
+
+class Epoch(Value, frozen=True):
+    """One line of the training curve. `phase` is "network", "head", "fine-tuning" or "pruning"."""
+
+    phase: str
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    validation_accuracy: float
+
+
+class Trained(Value, frozen=True):
+    """What is noted beside a trained network; `wall_s` and `peak_rss_bytes` are of the process
+    that finished it."""
+
+    sha256: str
+    curve: tuple[Epoch, ...]
+    wall_s: float
+    cpu_s: float
+    peak_rss_bytes: int | None
+    images: int
 
 
 class Step(Value, frozen=True):

@@ -40,12 +40,14 @@ Progress = Callable[[int, int | None], None]
 @dataclass(frozen=True)
 class Weights:
     """What `auto`, `imagenet`, `random` or a path came to. `kind` is `imagenet`, `random` or the
-    path as the user wrote it; `path` and `sha256` are None for random weights."""
+    path as the user wrote it; `path` and `sha256` are None for random weights. `missing` is why
+    ImageNet's could not be had."""
 
     kind: str
     path: Path | None = None
     sha256: str | None = None
     findings: tuple[Finding, ...] = ()
+    missing: str | None = None
 
 
 class FetchError(Exception):
@@ -136,7 +138,7 @@ def _without(wanted: str, failure: str, url: str, target: Path) -> Weights:
         message=f"built from random weights, since ImageNet's cannot be fetched: {failure}",
         mend=f"put {url} at {target}, or say weights: random",
     )
-    return Weights(RANDOM, findings=(finding,))
+    return Weights(RANDOM, findings=(finding,), missing=failure)
 
 
 class _Ledger:

@@ -28,7 +28,7 @@ def findings(evidence: Evidence) -> list[Finding]:
                 "still fair to compare",
             )
         )
-    states = [c.thermal_status for x in launches for c in (x.before, x.after) if c]
+    states = [c.thermal_status for x in launches if not x.minutes for c in (x.before, x.after) if c]
     hottest = max((s for s in states if s is not None), default=0)
     if hottest > 0:
         throttled = sum(any(c and c.thermal_status for c in (x.before, x.after)) for x in launches)

@@ -28,6 +28,19 @@ def add_out(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """--data and --untrained, the same for every command that builds."""
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        help="labelled images to train on and to test with, a folder for each class "
+        "(default: demo, images of our own)",
+    )
+    parser.add_argument(
+        "--untrained", action="store_true", help="random or ImageNet weights: sizes and times only"
+    )
+
+
 def add_gate(parser: argparse._ActionsContainer) -> None:
     """--max-regression and --strict, the same for every command with a baseline."""
     parser.add_argument(
@@ -37,7 +50,7 @@ def add_gate(parser: argparse._ActionsContainer) -> None:
         metavar="SHARE",
         help="how much worse a metric may be (default: 5%%)",
     )
-    parser.add_argument("--strict", action="store_true", help="exit 4 where a metric is undecided")
+    parser.add_argument("--strict", action="store_true", help="exit 4 where a gate is undecided")
 
 
 def comma_list(text: str) -> tuple[str, ...]:

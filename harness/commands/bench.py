@@ -81,9 +81,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--quick", action="store_true", help="five short launches of each case: a first look"
     )
     how_much.add_argument(
+        "--cadence",
+        type=commands.seconds,
+        metavar="TIME",
+        help="an iteration every so often, as in an app, not back to back (phones)",
+    )
+    how_much.add_argument(
+        "--sustained",
+        type=commands.seconds,
+        metavar="TIME",
+        help="one long launch of each case, told minute by minute with temperature (phones)",
+    )
+    how_much.add_argument(
+        "--profile", action="store_true", help="the ten most expensive operators (phones)"
+    )
+    how_much.add_argument(
+        "--parity", action="store_true", help="compare a phone's answers with this machine's"
+    )
+    how_much.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the order and the inputs"
     )
+    commands.add_data(parser)
     gate = parser.add_argument_group("gate")
+    gate.add_argument(
+        "--budget",
+        metavar="LIST",
+        help="what the model may cost, such as 'size<=10MB,latency_p95<=50ms,peak_rss<=100MiB'; "
+        "exit 1 if no variant keeps it",
+    )
     gate.add_argument("--baseline", metavar="RUN", help="compare with this saved report")
     commands.add_gate(gate)
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted")
@@ -101,8 +126,13 @@ def run(args: argparse.Namespace) -> int:
     baseline = None
     if args.baseline is not None:
         baseline = store.read_report(store.find(args.baseline, args.out))
-    elif args.strict:
-        raise UsageError("--strict is about a baseline", "give one with --baseline")
+    elif args.strict and args.budget is None and args.resume is None:
+        raise UsageError("--strict is about a gate", "give one with --baseline or --budget")
+    if args.sustained is not None and (args.launches or args.iterations or args.quick):
+        raise UsageError(
+            "--sustained decides by itself how much is measured",
+            "leave out --launches, --iterations and --quick",
+        )
     with Narrator() as narrator:
         if args.resume is not None:
             _refuse_with_resume(args)
@@ -118,7 +148,11 @@ def run(args: argparse.Namespace) -> int:
         store.write_report(folder, report)
     output.emit(report, args, wanted)
     print(f"saved in {folder}; again: python -m harness report {folder}", file=sys.stderr)
-    return exit_code(report, folder) or gate.exit_code(report, strict=args.strict)
+    return (
+        exit_code(report, folder)
+        or gate.exit_code(report, strict=args.strict)
+        or gate.budget_exit_code(report, strict=args.strict)
+    )
 
 
 def exit_code(report: Report, folder: Path) -> int:
@@ -136,9 +170,11 @@ def exit_code(report: Report, folder: Path) -> int:
 
 def _refuse_with_resume(args: argparse.Namespace) -> None:
     """A resumed run keeps its plan; an option that would be ignored is an error."""
-    given = [word for word in ("what", "threads", "runtime", "delegate", "signature", "launches",
-                               "iterations", "time_budget") if getattr(args, word)]  # fmt: skip
-    if given or args.quick or args.device != ("host",):
+    words = ("what", "threads", "runtime", "delegate", "signature", "budget", "launches",
+             "iterations", "time_budget", "cadence", "sustained", "profile", "parity", "quick",
+             "untrained")  # fmt: skip
+    given = [word for word in words if getattr(args, word)]
+    if given or (args.data, args.device) != (None, ("host",)):
         raise UsageError(
             "--resume goes on with the plan of the saved run",
             "give it no variants and no options of measuring",
@@ -158,9 +194,16 @@ def _request(args: argparse.Namespace) -> Request:
         iterations=args.iterations,
         target_ci=args.target_ci,
         time_budget_s=args.time_budget,
+        cadence_s=args.cadence,
+        sustained_s=args.sustained,
+        profile=args.profile,
+        parity=args.parity,
         quick=args.quick,
         seed=args.seed,
+        data=args.data,
+        untrained=args.untrained,
         signature=args.signature,
+        budget=args.budget,
         project=args.project,
         out=args.out,
         command=("python", "-m", "harness", *sys.argv[1:]),

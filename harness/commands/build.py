@@ -1,4 +1,4 @@
-"""Build and convert variants without measuring them, and say where the files are.
+"""Train and convert variants without measuring them, and say where the files are.
 
 Artifacts are kept in the cache by what they are made from: what is there is not built again.
 """
@@ -10,14 +10,15 @@ import argparse
 from harness import commands
 from harness.core.errors import EXIT_MEASUREMENT, EXIT_OK
 
-HELP = "build variants, do not measure"
+HELP = "train and build variants, do not measure"
 EXAMPLE = "python -m harness build 'mobilenet*'"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which variants."""
     parser.add_argument("what", nargs="*", metavar="VARIANT", help="default: every variant")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of random weights")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and data")
+    commands.add_data(parser)
     commands.add_project(parser)
 
 
@@ -26,19 +27,24 @@ def run(args: argparse.Namespace) -> int:
     import sys
 
     from harness import config, files
-    from harness.build import builder, representative
+    from harness.build import builder
     from harness.core import units
+    from harness.data.dataset import open_dataset
     from harness.progress import Narrator
 
     project = config.load_project(args.project)
     chosen = project.select(args.what or ["*"])
+    cache = files.cache_dir()
+    data = None if args.untrained else open_dataset(args.data or "demo", cache, seed=args.seed)
     with Narrator() as narrator:
+        if data is not None:
+            narrator.tell(data.summary.lines())
         built = builder.build(
             chosen,
             project.variants,
             models_dir=project.models_dir,
-            cache_dir=files.cache_dir(),
-            representative=representative.demo(seed=args.seed),
+            cache_dir=cache,
+            data=data,
             seed=args.seed,
             progress=narrator.building,
         )

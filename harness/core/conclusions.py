@@ -1,5 +1,5 @@
-"""What is concluded from measurements: comparisons of two reports. They are part of a Report;
-how they come about is in `core/compare.py`."""
+"""What is concluded from measurements: comparisons of two reports, and the verdict on one. They
+are part of a Report; how they come about is in `core/compare.py` and `core/verdict.py`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal
 from harness.core.base import Case, Direction, Finding, Value
 
 Outcome = Literal["regression", "improvement", "no change", "inconclusive"]
+BudgetOutcome = Literal["met", "missed", "undecided"]
 
 
 class MetricComparison(Value, frozen=True):
@@ -78,3 +79,51 @@ class Comparison(Value, frozen=True):
         """Why something was not compared."""
         own = [f for c in self.cases for f in c.findings]
         return [f for f in (*self.findings, *own) if f.level == "invalid"]
+
+
+# --- the verdict -----------------------------------------------------------------------------
+
+
+class BudgetLine(Value, frozen=True):
+    """One budget as the user wrote it, its limit in the metric's unit, and how each case (by its
+    id) stands to it. What is not known of a case is undecided, and `unknown` says why."""
+
+    text: str
+    metric: str
+    limit: float
+    outcomes: dict[str, BudgetOutcome] = {}
+    unknown: dict[str, str] = {}
+
+
+class DeviceVerdict(Value, frozen=True):
+    """The verdict on one device. `recommended` and `runner_up` are variants, or case ids where a
+    variant ran in several settings; None if there is nothing to recommend, and `reason` says why.
+    `pareto` and `feasible` are case ids. `outcome` is that of all budgets together, None without
+    any."""
+
+    device: str
+    reason: str
+    recommended: str | None = None
+    recommended_case: str | None = None
+    runner_up: str | None = None
+    runner_up_reason: str = ""
+    pareto: tuple[str, ...] = ()
+    feasible: tuple[str, ...] = ()
+    outcome: BudgetOutcome | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Verdict(Value, frozen=True):
+    """The verdict on a run. That of the only device; of several the first one's with the others'
+    in `notes`, and `recommended` is the variant they agree on, else the first one's case id.
+    `devices` has each device's own, `outcome` is the worst of them."""
+
+    reason: str
+    recommended: str | None = None
+    runner_up: str | None = None
+    runner_up_reason: str = ""
+    pareto: tuple[str, ...] = ()
+    outcome: BudgetOutcome | None = None
+    budgets: tuple[BudgetLine, ...] = ()
+    notes: tuple[str, ...] = ()
+    devices: tuple[DeviceVerdict, ...] = ()

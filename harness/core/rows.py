@@ -105,6 +105,14 @@ def launches(report: Report) -> Columns:
     return columns
 
 
+def _median(launch: Launch) -> float | None:
+    from statistics import median
+
+    if launch.latency_ns:
+        return median(launch.latency_ns)
+    return launch.latency_summary.median_ns if launch.latency_summary else None
+
+
 def observations(report: Report) -> Columns:
     """One row per observed value: which case, which launch, what (`quantity`), which one of
     several (`iteration`, from 0), and `value` in `unit`. What was not observed has no row."""
@@ -147,6 +155,8 @@ def _observed(launch: Launch) -> tuple[list[str], list[int], list[int], list[str
         add(name, "count", [count])
     add("warmup", "ns", launch.warmup_ns)
     add("latency", "ns", launch.latency_ns)
+    add("minute_median", "ns", (m.median_ns for m in launch.minutes))
+    add("instructions", "count", launch.instructions)
     return quantities, iterations, values, units
 
 
@@ -155,6 +165,7 @@ def _key(report: Report, case: CaseReport) -> dict[str, Any]:
         "run_id": report.run_id,
         "variant": case.variant,
         "device": case.device,
+        "emulated": any(d.emulated for d in report.devices if d.name == case.device),
         "runtime": case.runtime,
         "delegate": case.delegate,
         "threads": case.threads,
@@ -163,7 +174,7 @@ def _key(report: Report, case: CaseReport) -> dict[str, Any]:
 
 def _keys(report: Report, found: list[CaseReport] | tuple[CaseReport, ...]) -> Columns:
     columns: Columns = {
-        k: [] for k in ("run_id", "variant", "device", "runtime", "delegate", "threads")
+        k: [] for k in ("run_id", "variant", "device", "emulated", "runtime", "delegate", "threads")
     }
     for case in found:
         for key, value in _key(report, case).items():

@@ -18,6 +18,41 @@ Seconds = Annotated[float, Meta(gt=0)]
 # --- models/variants.yaml --------------------------------------------------------------------
 
 
+class TrainingSpec(Value, frozen=True):
+    """How a network is trained; entries of `training:` by model, or of one variant.
+
+    The network starts from the weights of its variant: ImageNet's or a file's (then a head is
+    trained on cached features for `head_epochs`, and what follows the layer `fine_tune_from` for
+    `fine_tune_epochs`), or random ones (then all of it is trained for `epochs`). Two other starts:
+
+    `inherit` names a variant whose trained network is turned into this one, by the function
+    `inherit` of the model file where it has one.
+    `grow_from` are options: where weights are random, the same model with these options is trained
+    instead and then widened to this one, which computes the same. The large one is not trained.
+
+    `teacher` names a variant to distil from: the loss is then (1 - `imitation`) of the labels' and
+    `imitation` of the one against the teacher's answers, both softened by `temperature`.
+    `flips` shows images mirrored and turned, for things without an up and down. Training ends
+    after `patience` epochs without a better loss on the validation split; the best weights stay.
+    """
+
+    epochs: Annotated[int, Meta(ge=0)] = 12
+    learning_rate: Annotated[float, Meta(gt=0)] = 1e-3
+    batch_size: Positive = 32
+    patience: Positive = 5
+    flips: bool = False
+    head_epochs: Positive = 40
+    head_rate: Annotated[float, Meta(gt=0)] = 1e-3
+    fine_tune_from: str | None = None
+    fine_tune_epochs: Annotated[int, Meta(ge=0)] = 0
+    fine_tune_rate: Annotated[float, Meta(gt=0)] = 1e-5
+    inherit: str | None = None
+    grow_from: dict[str, object] | None = None
+    teacher: str | None = None
+    imitation: Annotated[float, Meta(gt=0, le=1)] = 0.7
+    temperature: Annotated[float, Meta(gt=0)] = 3.0
+
+
 class VariantSpec(Value, frozen=True):
     """One row of the table before it is built.
 
@@ -26,7 +61,8 @@ class VariantSpec(Value, frozen=True):
     (`pruned+int8`), and `recipe_options` are theirs. `weights` is `auto`, `imagenet`, `random` or
     a path; a model that has no pretrained weights is always `random`. `default` variants are the
     ones that `bench` without names measures. `float_parent` names the variant whose outputs this
-    one should reproduce, where it is not simply the one without the last recipe.
+    one should reproduce, where it is not simply the one without the last recipe. `training`
+    replaces what the file's `training:` says of the model.
     """
 
     model: str
@@ -36,6 +72,7 @@ class VariantSpec(Value, frozen=True):
     weights: str = "auto"
     default: bool = False
     float_parent: str | None = None
+    training: TrainingSpec | None = None
 
 
 class WeightsSource(Value, frozen=True):
@@ -49,6 +86,7 @@ class VariantsFile(Value, frozen=True):
     """models/variants.yaml, whole."""
 
     variants: dict[str, VariantSpec]
+    training: dict[str, TrainingSpec] = {}
     imagenet: dict[str, WeightsSource] = {}
 
 

@@ -17,13 +17,28 @@ from harness.core.base import (
     StopReason,
     Value,
 )
-from harness.core.conclusions import CaseComparison, Comparison, MetricComparison, Outcome
+from harness.core.conclusions import (
+    BudgetLine,
+    BudgetOutcome,
+    CaseComparison,
+    Comparison,
+    DeviceVerdict,
+    MetricComparison,
+    Outcome,
+    Verdict,
+)
+from harness.core.evaluation import Agreement, Evaluation
 
 __all__ = [
+    "Agreement",
+    "BudgetLine",
+    "BudgetOutcome",
     "Case",
     "CaseComparison",
     "Comparison",
+    "DeviceVerdict",
     "Direction",
+    "Evaluation",
     "Failure",
     "Finding",
     "Level",
@@ -32,6 +47,7 @@ __all__ = [
     "Status",
     "StopReason",
     "Value",
+    "Verdict",
 ]
 
 SCHEMA_VERSION = 1
@@ -129,7 +145,12 @@ class Conditions(Value, frozen=True):
 
 class Timing(Value, frozen=True):
     """How long one launch goes on: iterations until `min_time_ns` have passed, at least
-    `min_iterations` and at most `max_iterations`; warm-up likewise, kept and not used."""
+    `min_iterations` and at most `max_iterations`; warm-up likewise, kept and not used.
+
+    With `cadence_ns` an iteration begins every so often, as in an app, and not at once after the
+    last; with `sustained_ns` the only launch goes on that long and is told minute by minute. The
+    first launch may also observe what each operator takes (`profile`) and whether its answers are
+    the host's (`parity`)."""
 
     min_time_ns: int = 500_000_000
     min_iterations: int = 5
@@ -137,6 +158,10 @@ class Timing(Value, frozen=True):
     warmup_time_ns: int = 100_000_000
     min_warmup: int = 1
     max_warmup: int = 50
+    cadence_ns: int | None = None
+    sustained_ns: int | None = None
+    profile: bool = False
+    parity: bool = False
 
 
 class Plan(Value, frozen=True):
@@ -194,6 +219,16 @@ class OpTime(Value, frozen=True):
     share: float
 
 
+class Minute(Value, frozen=True):
+    """A stretch of a sustained launch, as a rule a minute, and the device's state at its end."""
+
+    iterations: int
+    median_ns: int
+    mean_ns: int
+    temperature_c: float | None = None
+    thermal_status: int | None = None
+
+
 class Launch(Value, frozen=True):
     """Raw observations of one fresh process. `index` is the round (0, 1, ...) within its case,
     `order` the place in the order of measurement on its device. `instructions` are those of each
@@ -214,6 +249,7 @@ class Launch(Value, frozen=True):
     warmup_summary: LatencySummary | None = None
     latency_summary: LatencySummary | None = None
     op_times: tuple[OpTime, ...] = ()
+    minutes: tuple[Minute, ...] = ()
     rss_before_load_bytes: int | None = None
     rss_after_load_bytes: int | None = None
     rss_warm_bytes: int | None = None  # after warm-up, before the first timed iteration
@@ -292,7 +328,8 @@ class MetricSpec(Value, frozen=True):
     """What a metric is: its unit ("ns", "bytes", "1", "count") and which way is better.
     An `exact` metric has no sampling error and needs no interval. Only `gated` metrics are
     compared with a baseline: each one more makes the correction for many comparisons stricter.
-    `max_regression` is a threshold of an exact metric's own."""
+    `max_regression` is a threshold of an exact metric's own. An
+    `optional` one is left out of a report where it is absent: not every device has it."""
 
     name: str
     unit: str
@@ -300,6 +337,7 @@ class MetricSpec(Value, frozen=True):
     title: str
     exact: bool = False
     gated: bool = True
+    optional: bool = False
     max_regression: float | None = None
 
 
@@ -315,6 +353,8 @@ class Evidence(Value, frozen=True):
     metrics: dict[str, Measurement] = {}
     failure: Failure | None = None
     peers: tuple[Evidence, ...] = ()
+    evaluation: Evaluation | None = None
+    parent_evaluation: Evaluation | None = None
 
 
 # --- report ----------------------------------------------------------------------------------
@@ -376,5 +416,6 @@ class Report(Value, frozen=True):
     artifacts: tuple[Artifact, ...] = ()
     cases: tuple[CaseReport, ...] = ()
     findings: tuple[Finding, ...] = ()
-    verdict: dict[str, object] | None = None
+    evaluations: tuple[Evaluation, ...] = ()
+    verdict: Verdict | None = None
     comparison: Comparison | None = None

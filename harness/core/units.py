@@ -64,6 +64,21 @@ def percent(share: float | None) -> str:
     return ABSENT if share is None else f"{significant(share * 100, 2)} %"
 
 
+def p_value(p: float) -> str:
+    """0.0321 -> '= 0.032'; '< 0.001' below that."""
+    return "< 0.001" if p < 0.001 else f"= {p:.2g}"
+
+
+def interval(name: str, m: Measurement) -> str:
+    """'49.1 ms (47.0 ms to 51.2 ms)', '0.962 (0.951-0.971)'; without an interval only the point."""
+    point = metric(name, m.point, m.unit)
+    estimate = m.estimate
+    if estimate is None:
+        return point
+    low, high = (metric(name, v, m.unit) for v in (estimate.ci_low, estimate.ci_high))
+    return f"{point} ({low}-{high})" if m.unit == "1" else f"{point} ({low} to {high})"
+
+
 def times(ratio: float | None) -> str:
     """74.3 -> '74x'; below 10 with one decimal."""
     if ratio is None:
@@ -108,6 +123,29 @@ class Scale(NamedTuple):
 _FILE_SCALES = (Scale(1e6, "MB"), Scale(1e3, "kB"), Scale(1, "B"))
 _MEMORY_SCALES = (Scale(2**20, "MiB"), Scale(2**10, "KiB"), Scale(1, "B"))
 _TIME_SCALES = tuple(Scale(divisor, label) for divisor, label in _DURATIONS)
+
+
+def limit(name: str, value: float, unit: str, *, up: bool) -> str:
+    """A limit that `value` keeps, as `--budget` reads it: rounded up (or down) in the third digit,
+    without blanks; 11_503_000 bytes -> '11.6MB'."""
+    from math import floor, log10
+
+    scales: tuple[Scale, ...] = (Scale(1, ""),)
+    if unit == "ns":
+        scales = tuple(Scale(s.divisor, s.label.replace("µ", "u")) for s in _TIME_SCALES)
+    elif unit == "bytes":
+        scales = _FILE_SCALES if name in _FILE_METRICS else _MEMORY_SCALES
+    scale = next((s for s in scales if abs(value) >= s.divisor), scales[-1])
+    number = value / scale.divisor
+    digits = 2 - floor(log10(abs(number))) if number else 0
+    # The nearest first, so that 11.5 does not become 11.6 for the sake of its last bit.
+    nearest = round(number * 10.0**digits)
+    for whole in (nearest, nearest + (1 if up else -1)):
+        text = f"{whole / 10.0**digits:.{max(0, digits)}f}"
+        kept = float(text) * scale.divisor
+        if kept == value or (kept > value) == up:
+            break
+    return (text.rstrip("0").rstrip(".") if "." in text else text) + scale.label
 
 
 def column_scale(name: str, unit: str, values: Iterable[float]) -> Scale:

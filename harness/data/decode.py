@@ -95,8 +95,11 @@ def _one_channel(image: Image) -> Image:
         # Pillow would cut 16 bits off at 255.
         import numpy as np
 
-        deep = np.asarray(image).astype(np.int64)
-        return Image.fromarray(((deep * 255 + 32767) // 65535).astype(np.uint8))
+        deep = np.asarray(image).astype(np.uint32)
+        deep *= 255
+        deep += 32767
+        deep //= 65535
+        return Image.fromarray(deep.astype(np.uint8))
     if image.has_transparency_data:
         layers = image if image.mode == "LA" else image.convert("RGBA")
         white = Image.new("L", image.size, 255)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,24 +31,28 @@ class DemoSet:
     name = "demo images"
     classes = demo.CLASSES
 
-    def __init__(self, cache: Path, seed: int = 0) -> None:
+    def __init__(self, cache: Path, seed: int = 0, sizes: Mapping[Split, int] = SIZES) -> None:
         if seed < 0:
             raise UsageError(f"no demo images for seed {seed}", "seeds start at 0")
+        if any(size < 2 or size % 2 for size in sizes.values()):
+            raise ValueError("pictures come in pairs")
         self._cache = cache / "demo"
         self._seed = seed
+        self._sizes = sizes
 
     @property
     def summary(self) -> DataSummary:
         """What it holds."""
+        half = {split: self._sizes[split] // 2 for split in SPLITS}
         return DataSummary(
             name=self.name,
-            counts={name: {split: SIZES[split] // 2 for split in SPLITS} for name in self.classes},
+            counts=dict.fromkeys(self.classes, half),
             split_by=f"made so (seed {self._seed})",
         )
 
     def fingerprint(self, split: Split) -> str:
         """Follows from how the images are made, so it is known without making them."""
-        start, end = _range(split)
+        start, end = self._range(split)
         what = f"{demo.DEFAULT_DIFFICULTY}-{demo.DEFAULT_SIZE}"
         return f"demo-v{demo.VERSION}-seed{self._seed}-{what}-{start}-{end}"
 
@@ -55,6 +60,11 @@ class DemoSet:
         """Pictures (n, 256, 256) and labels (n,)."""
         cached = self._read(split)
         return self._make()[split] if cached is None else cached
+
+    def _range(self, split: Split) -> tuple[int, int]:
+        """Index of a split's first picture, and the one after its last."""
+        start = sum(self._sizes[before] for before in SPLITS[: SPLITS.index(split)])
+        return start, start + self._sizes[split]
 
     def _path(self, split: Split) -> Path:
         return self._cache / f"{self.fingerprint(split)}.npz"
@@ -64,7 +74,8 @@ class DemoSet:
         import numpy as np
 
         try:
-            with np.load(self._path(split), allow_pickle=False) as archive:
+            stored = io.BytesIO(self._path(split).read_bytes())
+            with np.load(stored, allow_pickle=False) as archive:
                 return archive["images"], archive["labels"]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
@@ -72,10 +83,10 @@ class DemoSet:
     def _make(self) -> dict[Split, Arrays]:
         import numpy as np
 
-        images, labels = demo.generate(sum(SIZES.values()), seed=self._seed)
+        images, labels = demo.generate(sum(self._sizes.values()), seed=self._seed)
         made: dict[Split, Arrays] = {}
         for split in SPLITS:
-            part = slice(*_range(split))
+            part = slice(*self._range(split))
             made[split] = images[part], labels[part].astype(np.int64)
             buffer = io.BytesIO()
             np.savez(buffer, images=made[split][0], labels=made[split][1])
@@ -85,9 +96,3 @@ class DemoSet:
             except OSError as error:
                 raise unwritable(self._cache, error) from None
         return made
-
-
-def _range(split: Split) -> tuple[int, int]:
-    """First index of a split's pictures, and the one after the last."""
-    start = sum(SIZES[s] for s in SPLITS[: SPLITS.index(split)])
-    return start, start + SIZES[split]

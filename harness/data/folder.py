@@ -109,7 +109,7 @@ def open_folder(
     counts = {
         c: {s: sum(i.file.label == c for i in splits[s]) for s in SPLITS} for c in tree.classes
     }
-    _check(name, counts)
+    _check(name, counts, doubles.conflicts)
     summary = DataSummary(
         name=name,
         counts=counts,
@@ -173,6 +173,8 @@ def _distinct(read: list[_Image]) -> tuple[list[_Image], _Doubles]:
         if len({image.file.split for image in copies}) > 1:
             doubles.straddling.append(names)
         kept.append(max(copies, key=lambda image: SPLITS.index(image.file.split or "train")))
+    doubles.conflicts.sort()
+    doubles.straddling.sort()
     return kept, doubles
 
 
@@ -216,12 +218,13 @@ def _split_by(tree: Tree, seed: int) -> str:
     return f"the folder's own ({own}); {rest} taken from {tree.splits['train']}/ {by_content}"
 
 
-def _check(name: str, counts: dict[str, dict[Split, int]]) -> None:
+def _check(name: str, counts: dict[str, dict[Split, int]], conflicts: list[str]) -> None:
     """Raises DataError unless there is something to learn and something to tell apart."""
     for label, of_class in counts.items():
         if not any(of_class.values()):
+            why = f", since {len(conflicts):,} are in another class too: {first_few(conflicts)}"
             raise DataError(
-                f"class {label} of {name} has no image that can be used",
+                f"class {label} of {name} has no image that can be used{why if conflicts else ''}",
                 "add images, or take its folder away",
             )
         if not of_class["train"]:
@@ -231,13 +234,14 @@ def _check(name: str, counts: dict[str, dict[Split, int]]) -> None:
     for split in SPLITS:
         held = [label for label, of_class in counts.items() if of_class[split]]
         if len(held) < 2:
-            least = min(counts, key=lambda label: sum(counts[label].values()))
-            images = sum(counts[least].values())
+            sizes = {label: sum(of_class.values()) for label, of_class in counts.items()}
+            least = min(sizes, key=lambda label: sizes[label])
+            images = "1 distinct image" if sizes[least] == 1 else f"{sizes[least]} distinct images"
+            why = f": class {least} has {images} in all" if sizes[least] < len(SPLITS) else ""
             raise DataError(
-                f"{name} is too small: its {split} split holds "
-                f"{f'only class {held[0]}' if held else 'no image'}, and class {least} has "
-                f"{images} distinct {'image' if images == 1 else 'images'} in all",
-                "add images: each split needs two classes at least",
+                f"the {split} split of {name} holds "
+                f"{f'only class {held[0]}' if held else 'no image'}{why}",
+                "add images: each split needs at least two classes",
             )
 
 

@@ -57,7 +57,7 @@ def inputs_for(
     """
     if images is not None and fingerprint is None:
         raise ValueError("images need a fingerprint, or the cache cannot tell them apart")
-    pictures = [_takes_pictures(tensor) for tensor in artifact.inputs]
+    pictures = [takes_pictures(tensor) for tensor in artifact.inputs]
     if not any(pictures):
         source, fingerprint = SEEDED_RANDOM, None
     key = msgspec.json.encode(
@@ -89,7 +89,7 @@ def inputs_for(
     return path
 
 
-def _takes_pictures(tensor: TensorInfo) -> bool:
+def takes_pictures(tensor: TensorInfo) -> bool:
     """(1, height, width, 1 or 3), of a type in which grey values can be told."""
     return (
         len(tensor.shape) == 4
@@ -105,17 +105,24 @@ def _pictures(tensor: TensorInfo, images: NDArray[np.uint8], count: int) -> Arra
 
     if not len(images):
         raise ValueError("an input set needs at least one image")
-    chosen = images[np.arange(count) % len(images)]
-    _, height, width, channels = tensor.shape
-    grey = _resized(_resized(chosen, height, 1), width, 2)
+    shaped = grey(tensor, images[np.arange(count) % len(images)])[:, np.newaxis, :, :, np.newaxis]
+    return np.repeat(shaped, tensor.shape[3], axis=4)
+
+
+def grey(tensor: TensorInfo, images: NDArray[np.uint8]) -> Array:
+    """Images (n, height, width) as `tensor`, which takes pictures, wants them: resized, and in its
+    own type and scale; (n, its height, its width), the same for each of its channels."""
+    import numpy as np
+
+    _, height, width, _ = tensor.shape
+    pixels = _resized(_resized(images, height, 1), width, 2)
     if tensor.scale is not None and tensor.dtype in _QUANTIZED:
         limits = np.iinfo(tensor.dtype)
-        steps = np.rint(grey / tensor.scale + (tensor.zero_point or 0))
+        steps = np.rint(pixels / tensor.scale + (tensor.zero_point or 0))
         values = np.clip(steps, limits.min, limits.max)
     else:
-        values = np.rint(grey) if tensor.dtype == "uint8" else grey
-    shaped = values.astype(tensor.dtype)[:, np.newaxis, :, :, np.newaxis]
-    return np.repeat(shaped, channels, axis=4)
+        values = np.rint(pixels) if tensor.dtype == "uint8" else pixels
+    return np.asarray(values.astype(tensor.dtype))
 
 
 def _resized(images: Array, size: int, axis: int) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from harness.core import units
 from harness.core.errors import DataError
 from harness.data.decode import KINDS
-from harness.data.split import Split
+from harness.data.split import SPLITS, Split
 from harness.data.summary import Left, first_few
 
 _SPLIT_NAMES: dict[str, Split] = {
@@ -81,7 +81,7 @@ def _add_classes(tree: Tree, root: Path, folders: list[Path], split: Split | Non
     for folder in folders:
         if not folder.name.isprintable():
             raise DataError(
-                f"the class folder {units.name(folder.name)!r} has unprintable characters",
+                f"the class folder '{units.name(folder.name)}' has unprintable characters",
                 "rename it",
             )
         for path in _walk(tree, root, folder):
@@ -217,6 +217,7 @@ def _own_splits(root: Path, folders: list[Path]) -> dict[Split, str]:
             )
         else:
             found[split] = folder.name
+    found = {split: found[split] for split in SPLITS if split in found}
     if not found or (others and ("train" not in found or len(found) == 1)):
         return {}
     if others:
@@ -227,7 +228,7 @@ def _own_splits(root: Path, folders: list[Path]) -> dict[Split, str]:
         )
     if "train" not in found:
         raise DataError(
-            f"{units.name(str(root))} has {' and '.join(found.values())}, but no train",
+            f"{units.name(str(root))} has {' and '.join(found)} folders, but none for training",
             "add a folder train, with one folder of images per class",
         )
     return found

@@ -137,11 +137,23 @@ class Model:
             raise Failed(f"Failed to load model {flags['graph']}") from None
         self.init_us = (time.perf_counter_ns() - start) // 1000
         files = value_files(flags.get("input_layer_value_files", ""))
+        layers = [name for name in flags.get("input_layer", "").split(",") if name]
+        for name in files:
+            if name not in layers:
+                say(f"Cannot find the corresponding input_layer name({name}) in --input_layer as "
+                    f"{flags['input_layer']}", "FATAL")  # fmt: skip
+                abort()
         rng = np.random.default_rng(0)
-        for detail in self._interpreter.get_input_details():
+        for number, detail in enumerate(self._interpreter.get_input_details()):
             shape, dtype = detail["shape"], detail["dtype"]
-            if detail["name"] in files:
-                values = read_values(files[detail["name"]], shape, dtype)
+            called = layers[number] if number < len(layers) else detail["name"]
+            if called != detail["name"]:
+                say(
+                    f"Tensor # {number} is named {detail['name']} but flags call it {called}",
+                    "WARN",
+                )
+            if called in files:
+                values = read_values(files[called], shape, dtype)
             elif np.issubdtype(dtype, np.floating):
                 values = rng.uniform(-0.5, 0.5, shape).astype(dtype)
             else:
@@ -149,12 +161,41 @@ class Model:
                 values = rng.integers(info.min, info.max, shape, dtype, endpoint=True)
             self._interpreter.set_tensor(detail["index"], values)
 
+        self._invoke = self._interpreter.invoke
+        if flags["signature_to_run_for"]:
+            self._use_signature(flags["signature_to_run_for"])
+
+    def _use_signature(self, key: str) -> None:
+        if key not in self._interpreter.get_signature_list():
+            say(f"Failed to find signature {key}", "ERROR")
+            raise Failed("Failed to initialize the interpreter")
+        runner = self._interpreter.get_signature_runner(key)
+        wrapper, subgraph = runner._interpreter_wrapper, runner._subgraph_index
+        wrapper.AllocateTensors(subgraph)
+        self._invoke = lambda: wrapper.Invoke(subgraph)
+
     def invoke(self) -> None:
         """One inference."""
         if self._interpreter is None:
             time.sleep(self._fixed_s * random.uniform(0.99, 1.01))
         else:
-            self._interpreter.invoke()
+            self._invoke()
+
+    def ops(self) -> list[tuple[str, str, int]]:
+        """(kind, name, bytes that it touches) of each operator."""
+        if self._interpreter is None:
+            return [("SLEEP", "[sleep]:0", 1)]
+        tensors = {d["index"]: d for d in self._interpreter.get_tensor_details()}
+        found = []
+        for op in self._interpreter._get_ops_details():
+            if op["op_name"] == "DELEGATE":
+                continue  # it stands for operators that are listed too
+            touched = [tensors[i] for i in (*op["inputs"], *op["outputs"]) if i in tensors]
+            size = sum(max(1, int(t["shape"].prod())) for t in touched)
+            last = tensors.get(op["outputs"][-1]) if len(op["outputs"]) else None
+            name = f"[{last['name'] if last else ''}]:{op['index']}"
+            found.append((op["op_name"], name, size))
+        return found
 
     def write_outputs(self, path: str) -> None:
         """All outputs, one after the other, as they are in memory."""
@@ -326,6 +367,8 @@ def run(flags: Flags, dialect: str) -> None:
     times = loop(model, flags["num_runs"], flags["min_secs"], flags["max_secs"], flags)
     report = report_a if dialect == "A" else report_b
     report(flags, init, warmup, times)
+    if flags.get("enable_op_profiling"):
+        print_profile(model, init, times)
     if flags.get("output_filepath"):
         model.write_outputs(flags["output_filepath"])
     if flags["result_file_path"]:
@@ -352,6 +395,52 @@ def report_a(flags: Flags, init: int, warmup: list[int], times: list[int]) -> No
     say("Memory footprint delta from the start of the tool (MB): init=0 overall=0")
     if flags["report_peak_memory_footprint"]:
         say(f"Overall peak memory footprint (MB) via periodic monitoring: {peak_mb():g}")
+
+
+COLUMNS = ("[node type]", "[first]", "[avg ms]", "[%]", "[cdf%]", "[mem KB]", "[times called]")
+
+
+def banner(title: str) -> str:
+    """The head of a section of the profile."""
+    return f"{'=' * 30} {title} {'=' * 30}\n"
+
+
+def table(rows: list[tuple[str, str, float]], total: float) -> str:
+    """Operators (kind, name, ms) in the columns of StatSummarizer."""
+    widths = (40, 9, 9, 8, 8, 10, 9)
+    head = "\t".join(f"{c:>{w}}" for c, w in zip(COLUMNS, widths, strict=True))
+    lines, seen = [f"\t{head}\t[Name]\n"], 0.0
+    for kind, name, ms in rows:
+        seen += ms
+        share, so_far = 100 * ms / total, 100 * seen / total
+        lines.append(
+            f"\t{kind:>40}\t{ms:9.3f}\t{ms:9.3f}\t{share:7.3f}%\t{so_far:7.3f}%\t{0.0:10.3f}"
+            f"\t{1:9d}\t{name}\n"
+        )
+    return "".join(lines) + "\n"
+
+
+def print_profile(model: Model, init: int, times: list[int]) -> None:
+    """Dialect A's op-level profile. What single operators take cannot be seen from Python: the
+    measured time is shared out by the size of the tensors they touch."""
+    mean_ms = moments(times)[0] / 1000
+    ops = model.ops()
+    whole = sum(size for _, _, size in ops) or 1
+    rows = [(kind, name, mean_ms * size / whole) for kind, name, size in ops]
+    sections = (
+        ("Profiling Info for Benchmark Initialization:",
+         [("AllocateTensors", "AllocateTensors/0", init / 1000)], f"count=1 curr={init}"),
+        ("Operator-wise Profiling Info for Regular Benchmark Runs:", rows, describe(times)),
+    )  # fmt: skip
+    for title, shown, timings in sections:
+        say(title)
+        total = sum(ms for _, _, ms in shown) or 1.0
+        top = sorted(shown, key=lambda row: -row[2])[:10]
+        sys.stdout.write(banner("Run Order") + table(shown, total))
+        sys.stdout.write(banner("Top by Computation Time") + table(top, total))
+        sys.stdout.write(f"Number of nodes executed: {len(shown)}\n")
+        sys.stdout.write(f"Timings (microseconds): {timings}\nMemory (bytes): count=0\n")
+        sys.stdout.write(f"{len(shown)} nodes observed\n\n\n")
 
 
 def report_b(flags: Flags, init: int, warmup: list[int], times: list[int]) -> None:

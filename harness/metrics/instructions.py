@@ -12,6 +12,7 @@ spec = MetricSpec(
     title="instructions",
     exact=True,
     max_regression=COUNT_THRESHOLD,
+    optional=True,
 )
 
 

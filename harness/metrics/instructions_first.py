@@ -12,6 +12,7 @@ spec = MetricSpec(
     title="instructions of the first inference",
     exact=True,
     max_regression=COUNT_THRESHOLD,
+    optional=True,
 )
 
 

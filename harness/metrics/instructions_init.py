@@ -12,6 +12,7 @@ spec = MetricSpec(
     title="instructions of init",
     exact=True,
     max_regression=0.01,
+    optional=True,
 )
 
 

@@ -13,6 +13,7 @@ spec = MetricSpec(
     title="instructions per MAC",
     exact=True,
     gated=False,
+    optional=True,
 )
 
 

@@ -14,6 +14,7 @@ spec = MetricSpec(
     direction="higher",
     title="decisions equal to the host's",
     exact=True,
+    optional=True,
 )
 
 

@@ -13,6 +13,7 @@ spec = MetricSpec(
     title="largest difference from the host",
     exact=True,
     gated=False,
+    optional=True,
 )
 
 

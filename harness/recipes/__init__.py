@@ -2,7 +2,9 @@
 
 A recipe module offers `Options`, a struct of what it can be told, and one or both of
 
-- `prepare(model, options)`, which changes the Keras model (pruning does);
+- `prepare(model, options)`, which changes the Keras model (pruning does); it may offer `Change`,
+  a class that does so little by little while the model is trained (`after_batch`, `settled`), for
+  as many epochs and at such a share of the learning rate as `options.epochs` and `.rate` say;
 - `convert(model, representative, options)`, which makes the bytes; with it comes `CALIBRATES`,
   whether it looks at representative data.
 
@@ -70,6 +72,14 @@ class Chain:
     def options(self) -> dict[str, dict[str, object]]:
         """All options with their defaults, by recipe."""
         return {step.name: msgspec.to_builtins(step.options) for step in self.steps}
+
+    @property
+    def trainer(self) -> Step | None:
+        """The recipe that wants to change the model while it is trained, if any."""
+        for step in self.steps:
+            if hasattr(step.module, "Change") and step.options.epochs:
+                return step
+        return None
 
     def prepare(self, model: Any) -> None:
         """Change the Keras model in place as the recipes want it before conversion."""

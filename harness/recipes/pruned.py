@@ -1,13 +1,15 @@
 """The smallest weights are made zero. The file keeps its size, its gzip does not.
 
 Magnitude pruning along a polynomial schedule (Zhu & Gupta 2017, https://arxiv.org/abs/1710.01878),
-per kernel: each convolution and dense layer ends with the same share of zeros, biases are left
-alone. Pruning while training (`callback`) lets the remaining weights make up for the lost ones;
-`prepare` is what makes the result exact, and all there is where nothing is trained.
+over all kernels of the network together, so that large dense layers give more than small
+convolutions, which have little to spare; biases are left alone. Pruning while training (`Change`)
+lets the remaining weights make up for the lost ones; `prepare` is what makes the result exact, and
+all there is where nothing is trained.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -16,9 +18,12 @@ from harness.core.types import Value
 
 
 class Options(Value, frozen=True):
-    """`sparsity` is the share of each kernel's weights that ends as zero."""
+    """`sparsity` is the share of the weights of all kernels that ends as zero. A trained network is
+    trained on for `epochs` at a share `rate` of its learning rate while it is pruned."""
 
     sparsity: Annotated[float, Meta(ge=0, lt=1)] = 0.8
+    epochs: Annotated[int, Meta(ge=0)] = 4
+    rate: Annotated[float, Meta(gt=0, le=1)] = 0.3
 
 
 def prepare(model: Any, options: Options) -> None:
@@ -33,15 +38,18 @@ def schedule(step: int, steps: int, final: float, initial: float = 0.0) -> float
     return final + (initial - final) * (1 - done) ** 3
 
 
-def smallest(kernel: Any, sparsity: float) -> Any:
-    """Boolean array, true for the `round(sparsity * size)` smallest weights of `kernel` by
-    magnitude; of equal ones the first."""
+def smallest(kernels: Sequence[Any], sparsity: float) -> list[Any]:
+    """Boolean arrays, one per kernel, true for the `round(sparsity * size)` smallest weights of
+    all by magnitude, where `size` is how many they are together; of equal ones the first."""
     import numpy as np
 
-    order = np.argsort(np.abs(kernel), axis=None, kind="stable")
-    pruned = np.zeros(kernel.size, bool)
-    pruned[order[: round(sparsity * kernel.size)]] = True
-    return pruned.reshape(kernel.shape)
+    magnitudes = np.concatenate([np.abs(kernel).reshape(-1) for kernel in kernels] or [[]])
+    order = np.argsort(magnitudes, kind="stable")
+    pruned = np.zeros(magnitudes.size, bool)
+    pruned[order[: round(sparsity * magnitudes.size)]] = True
+    ends = np.cumsum([kernel.size for kernel in kernels])[:-1].astype(int)
+    parts = np.split(pruned, ends) if len(kernels) else []
+    return [part.reshape(kernel.shape) for part, kernel in zip(parts, kernels, strict=True)]
 
 
 class Pruner:
@@ -49,39 +57,41 @@ class Pruner:
 
     def __init__(self, model: Any) -> None:
         self._kernels = [w for w in model.weights if w.path.rpartition("/")[2].endswith("kernel")]
-        self._masks: list[Any] = []
+        # What is zero already was pruned before, perhaps by a training that was interrupted.
+        self._masks = [kernel.numpy() == 0 for kernel in self._kernels]
 
     def to(self, sparsity: float) -> None:
         """Choose the weights to prune anew, by their magnitude now, and make them zero."""
-        self._masks = [smallest(kernel.numpy(), sparsity) for kernel in self._kernels]
+        self._masks = smallest([kernel.numpy() for kernel in self._kernels], sparsity)
         self.hold()
 
     def hold(self) -> None:
         """Make the pruned weights zero again, after an optimizer's step has moved them."""
-        for kernel, mask in zip(self._kernels, self._masks, strict=False):
+        for kernel, mask in zip(self._kernels, self._masks, strict=True):
             values = kernel.numpy()
             values[mask] = 0
             kernel.assign(values)
 
 
-def callback(options: Options, *, steps: int, every: int = 16) -> Any:
-    """A Keras callback that prunes while training: along the schedule for `steps` batches, once
-    in `every`, then holds the sparsity reached to the end."""
-    import keras
+class Change:
+    """Prunes while `model` is trained: along the schedule for the first two thirds of the batches,
+    once in `every`; then the masks stay and what is left goes on learning."""
 
-    class Prune(keras.callbacks.Callback):  # type: ignore[misc]
-        def on_train_begin(self, logs: Any = None) -> None:
-            self.pruner = Pruner(self.model)
-            self.step = 0
+    def __init__(self, model: Any, options: Options, every: int = 8) -> None:
+        self._pruner = Pruner(model)
+        self._sparsity = options.sparsity
+        self._every = every
 
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            self.step += 1
-            if self.step % every == 0 and self.step <= steps + every:
-                self.pruner.to(schedule(self.step, steps, options.sparsity))
-            else:
-                self.pruner.hold()
+    def after_batch(self, step: int, steps: int) -> None:
+        """Batch number `step` (from 1) of `steps` has been learned from."""
+        ramp = max(1, 2 * steps // 3)
+        if step < ramp and step % self._every == 0:
+            self._pruner.to(schedule(step, ramp, self._sparsity))
+        elif step == ramp:
+            self._pruner.to(self._sparsity)
+        else:
+            self._pruner.hold()
 
-        def on_train_end(self, logs: Any = None) -> None:
-            self.pruner.to(options.sparsity)
-
-    return Prune()
+    def settled(self, step: int, steps: int) -> bool:
+        """Whether the network has its final sparsity, so that its weights may be kept."""
+        return step >= max(1, 2 * steps // 3)

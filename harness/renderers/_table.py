@@ -71,6 +71,7 @@ _IMPORTANCE = {
     "peak_rss": 5,
     "accuracy": 6,
     "instructions": 7,
+    "instructions_per_mac": 8,
     "faster": 8,
     "smaller": 9,
     "latency_p90": 10,
@@ -109,6 +110,9 @@ def columns_of(report: Report, rows: list[view.Row], *, wide: bool, words: bool)
         if all(view.point(r.case, metric) is None for r in rows):
             continue
         made.append(_metric(metric, rows, interval=wide or metric in ("latency", "accuracy")))
+        if metric == "instructions" and any(r.artifact and r.artifact.macs for r in rows):
+            cells = [plain(t) for t in _aligned([view.macs_in_millions(r) for r in rows])]
+            made.append(Column("macs", ("MACs", "million"), cells, 8, right=True))
         if metric in ("size", "latency"):
             made.append(_bars(metric, rows))
         if metric == "latency":
@@ -296,9 +300,10 @@ def table(columns: list[Column], width: int) -> Table:
             no_wrap=column.key != "variant",
             overflow="fold" if column.key == "variant" else "ignore",
         )
+    widths = [column.width for column in columns]
     for cells in zip(*(c.cells for c in columns), strict=True):
-        pairs = zip(cells, columns, strict=True)
-        drawn.add_row(*(_padded(cell, column.width, column.right) for cell, column in pairs))
+        pairs = zip(cells, columns, widths, strict=True)
+        drawn.add_row(*(_padded(cell, width, column.right) for cell, column, width in pairs))
     return drawn
 
 

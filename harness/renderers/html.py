@@ -48,6 +48,17 @@ _GROUPS = {
         "the thin one 5 % to 95 % of its iterations. The band is the interval of the case's "
         "latency.",
     ),
+    "confusion": (
+        "Confusion",
+        "panels",
+        "Rows are what an image shows, columns what it was taken for.",
+    ),
+    "sustained": (
+        "Minute by minute",
+        "panels",
+        "The median latency of each minute; a square where the device said that it throttles.",
+    ),
+    "ops": ("Most expensive operators", "panels", "Mean time per inference by the profiler."),
     "layers": ("Largest layers", "panels", ""),
 }
 
@@ -131,7 +142,7 @@ def _context(report: Report) -> dict[str, Any]:
 
 
 def _verdict(report: Report) -> dict[str, Any] | None:
-    verdict = verdicts.verdict_of(report)
+    verdict = verdicts.verdict_of(report, view.labels_of(report))
     if verdict is None:
         return None
     labels = view.labels_of(report)
@@ -144,8 +155,15 @@ def _verdict(report: Report) -> dict[str, Any] | None:
             for outcome in verdicts.OUTCOMES
         }
         groups = [(outcome, view.some(names)) for outcome, names in named.items() if names]
-        budgets.append({"text": units.printable(budget.text), "groups": groups})
+        budgets.append(
+            {
+                "text": units.printable(budget.text),
+                "groups": groups,
+                "unknown": [units.printable(x) for x in verdicts.unknown(budget, labels)],
+            }
+        )
     return {
+        "headline": units.name(verdict.headline),
         "recommended": units.name(verdict.recommended) if verdict.recommended else None,
         "reason": units.printable(verdict.reason),
         "runner_up": units.name(verdict.runner_up) if verdict.runner_up else None,
@@ -216,6 +234,8 @@ def _columns(report: Report, rows: list[view.Row]) -> list[dict[str, Any]]:
             column(metric, view.title(metric), unit, first, number=True, scale=scale,
                    best=view.best(metric, rows))
         )  # fmt: skip
+    if "instructions" in known and any(r.artifact and r.artifact.macs for r in rows):
+        columns.append(column("macs", "MACs", "million", "descending", number=True))
     at = next((i for i, c in enumerate(columns) if c["key"] not in _LEADING), len(columns))
     reference = view.reference_of(report)
     for key in ("faster", "smaller"):
@@ -254,18 +274,26 @@ def _cell(row: view.Row, column: dict[str, Any]) -> dict[str, str]:
     if key == "status":
         order = {"ok": "0", "suspect": "1", "invalid": "2", "failed": "3"}[case.status]
         return {**cell, "value": order, "badge": case.status}
+    if key == "macs":
+        macs = row.artifact.macs if row.artifact else None
+        value = "" if macs is None else str(macs)
+        return {**cell, "value": value, "text": view.macs_in_millions(row), "classes": "number"}
     if key in ("smaller", "faster"):
         ratio = getattr(row, key)
         value = "" if ratio is None else units.exact(ratio)
         return {**cell, "value": value, "text": units.times(ratio), "classes": "number"}
+    return {**cell, **_metric_cell(row, column)}
+
+
+def _metric_cell(row: view.Row, column: dict[str, Any]) -> dict[str, str]:
+    key, case = column["key"], row.case
     m = view.measured(case, key)
     if m is None or m.point is None:
         hint = units.printable(view.why_absent(case, key))
-        return {**cell, "text": units.ABSENT, "hint": hint, "classes": "number absent"}
+        return {"text": units.ABSENT, "hint": hint, "classes": "number absent"}
     hint = _interval(key, m.unit, m.ci_low, m.ci_high)
     level = f" ({m.confidence:.0%}, n = {m.n})" if hint and m.confidence else ""
     return {
-        **cell,
         "value": units.exact(m.point),
         "text": column["scale"].show(m.point),
         "spread": units.spread(m, column["scale"]) if m.estimate or key == "latency" else "",

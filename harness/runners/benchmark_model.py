@@ -77,7 +77,7 @@ def arguments(
     max_secs: float,
     result_path: str | None = None,
     profile: bool = False,
-    frequency_hz: float | None = None,
+    signature: str | None = None,
     inputs: Sequence[Input] = (),
     output_path: str | None = None,
 ) -> list[str]:
@@ -105,8 +105,10 @@ def arguments(
         result.append(f"--result_file_path={result_path}")
     if profile:
         result.append("--enable_op_profiling=true" if dialect == "A" else "--use_profiler=true")
-    if frequency_hz:
-        result.append(f"--run_frequency={frequency_hz:g}")
+    if timing.cadence_ns:
+        result.append(f"--run_frequency={NS_PER_S / timing.cadence_ns:g}")
+    if signature is not None:
+        result.append(f"--signature_to_run_for={signature}")
     if inputs:
         names = [_escaped(i.name) for i in inputs]
         files = ",".join(f"{n}:{_escaped(i.path)}" for n, i in zip(names, inputs, strict=True))

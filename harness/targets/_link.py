@@ -80,6 +80,14 @@ class PhoneLink:
         with self._careful():
             self._transport.push(local, remote, self.progress(local.name))
 
+    def push_bytes(self, data: bytes, remote: str) -> None:
+        """A small file for one launch, which is not pushed again after a reconnection."""
+        with tempfile.TemporaryDirectory() as folder:
+            local = Path(folder) / "bytes"
+            local.write_bytes(data)
+            with self._careful():
+                self._transport.push(local, remote)
+
     def read_file(self, remote: str) -> bytes | None:
         """A small file the runner may have written; None if it did not."""
         with tempfile.TemporaryDirectory() as folder:

@@ -17,13 +17,17 @@ from harness import process
 from harness.core.attendant import Attendant
 from harness.core.errors import UsageError, WorkerError
 from harness.core.specs import HostSpec
-from harness.core.types import Artifact, Case, DeviceFacts, Launch, Timing
+from harness.core.types import Artifact, Case, DeviceFacts, Launch, Outputs, Timing
 from harness.targets import _linux
 from harness.targets.host_worker import RUNTIMES
 
 WORKER = Path(__file__).with_name("host_worker.py")
 PACKAGES = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime"}
 _VERSIONS = "import importlib.metadata as m;print(m.version({!r}));print(m.version('numpy'))"
+
+_ONE_ITERATION = Timing(
+    min_time_ns=0, min_iterations=1, max_iterations=1, warmup_time_ns=0, min_warmup=0, max_warmup=1
+)
 
 
 def open_target(name: str, spec: HostSpec, log_dir: Path, attendant: Attendant) -> HostTarget:
@@ -162,6 +166,31 @@ class HostTarget:
 
     def close(self) -> None:
         """Nothing was changed."""
+
+
+def answers(
+    artifact: Artifact, inputs: Path, *, log: Path, timeout_s: float, attendant: Attendant
+) -> Outputs:
+    """What this machine answers to an input set, for a device to be compared with. Raises
+    WorkerError."""
+    request = {
+        "model": artifact.path,
+        "runtime": "litert",
+        "threads": 1,
+        "inputs": str(inputs),
+        "signature": artifact.signature,
+        "observe_outputs": True,
+        "marker": False,
+        **msgspec.structs.asdict(_ONE_ITERATION),
+    }
+    finished = process.run(
+        [sys.executable, "-I", WORKER],
+        stdin=msgspec.json.encode(request),
+        log=log,
+        timeout_s=timeout_s,
+        attendant=attendant,
+    )
+    return msgspec.convert(parse_answer(finished, log, timeout_s)["outputs"], Outputs)
 
 
 class _Line(msgspec.Struct):

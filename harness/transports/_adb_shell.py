@@ -154,7 +154,8 @@ class AdbShellTransport(AdbTransport):
 
 
 class PacketStream:
-    """One stream of packets: each WRTE is acknowledged before the next."""
+    """One stream of packets: each WRTE is acknowledged before the next, which is waited for when
+    there is a next, so that the phone and we work at the same time."""
 
     def __init__(self, device: AdbDevice, pipe: Pipe, service: str) -> None:
         from adb_shell.hidden_helpers import _AdbTransactionInfo
@@ -164,6 +165,7 @@ class PacketStream:
         self._max_payload = min(device._maxdata, MAX_PAYLOAD)
         self._incoming: list[bytes] = []
         self._ended = False
+        self._unacknowledged = False
         # The pipe has the deadline; adb-shell's own time-outs are longer than any of ours.
         with device._local_id_lock:
             device._local_id = device._local_id % 0xFFFFFFFF + 1
@@ -184,14 +186,15 @@ class PacketStream:
         with translated_errors():
             for start in range(0, len(data), self._max_payload):
                 chunk = data[start : start + self._max_payload]
-                self._send(b"WRTE", self._info.remote_id, chunk)
                 self._await_okay()
+                self._send(b"WRTE", self._info.remote_id, chunk)
+                self._unacknowledged = True
 
     def receive(self) -> bytes:
         """See Stream."""
         with translated_errors():
             while not self._incoming and not self._ended:
-                self._take([b"WRTE", b"CLSE"])
+                self._take()
         return self._incoming.pop(0) if self._incoming else b""
 
     def pending(self) -> bool:
@@ -207,21 +210,22 @@ class PacketStream:
                 self._send(b"CLSE", self._info.remote_id)
 
     def _await_okay(self) -> None:
-        while not self._ended:
-            if self._take([b"OKAY", b"WRTE", b"CLSE"]) == b"OKAY":
-                return
-        raise cut_off()
+        while self._unacknowledged:
+            if self._ended:
+                raise cut_off()
+            self._take()
 
-    def _take(self, commands: list[bytes]) -> bytes:
-        command, _, _, data = self._read(commands)
-        if command == b"WRTE":
+    def _take(self) -> None:
+        command, _, _, data = self._read([b"OKAY", b"WRTE", b"CLSE"])
+        if command == b"OKAY":
+            self._unacknowledged = False
+        elif command == b"WRTE":
             self._send(b"OKAY", self._info.remote_id)
             if data:
                 self._incoming.append(bytes(data))
         elif command == b"CLSE":
             self._ended = True
             self._send(b"CLSE", self._info.remote_id)
-        return command
 
     def _read(self, commands: list[bytes]) -> tuple[bytes, int, int, bytes]:
         self._info.read_timeout_s = self._deadline.left()

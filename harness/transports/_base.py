@@ -10,10 +10,11 @@ import hashlib
 import itertools
 import os
 import posixpath
+import re
 import shlex
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from harness.core.errors import StableDeviceError, TransientDeviceError
 from harness.core.text import clean
@@ -27,6 +28,24 @@ STALL_S = 30.0  # how long a copy may stand still
 HASH_BYTES_PER_S = 5e6  # of the slowest phone
 SPARE_BYTES = 1 << 20
 MAX_PULL_BYTES = 1 << 30
+DAMAGED = 65  # an exit status that no command of ours has
+
+LARGE = 8_000_000
+BLOCK = 1 << 20
+
+# Whole blocks as they come, then the rest; gives up when nothing has come for half a minute.
+_HASH_GROWING = """\
+command -v dd stat sha256sum >/dev/null || exit 9
+i=0; idle=0
+while [ $i -lt {whole} ] && [ $idle -lt 600 ]; do
+  s=$(stat -c %s {part} 2>/dev/null); n=$((${{s:-0}} / {block}))
+  if [ $n -gt $i ]; then
+    dd if={part} bs={block} skip=$i count=$((n - i)) 2>/dev/null; i=$n; idle=0
+  else sleep 0.05; idle=$((idle + 1)); fi
+done | {{ cat; while [ "$(stat -c %s {part})" -lt {size} ] 2>/dev/null; do sleep 0.02; done
+  dd if={part} bs={block} skip={whole} 2>/dev/null; }} | sha256sum"""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class AdbTransport:
@@ -61,33 +80,25 @@ class AdbTransport:
         """See Transport."""
         try:
             size = local.stat().st_size
-            with local.open("rb") as file:
-                wanted = _sha256(file)
+            there, free = self._look(remote, size)
+            # Without a file to compare with, ours is hashed while it is sent.
+            if there is not None and there == _sha256(local):
+                return False
+            self._check_space(posixpath.dirname(remote), size, free)
+            # The name is only given to a whole file: a broken push leaves `.part` behind at worst.
+            part = f"{remote}.part"
+            try:
+                stream = self.open_stream("sync:", STALL_S)
+            except Refused:
+                raise nonsense("no sync service") from None
+            with contextlib.closing(stream), self._hashing(part, size) as hashing:
+                digest = send_file(stream, local, part, STALL_S, progress=progress)
+                got = hashing()
         except OSError as error:
             raise StableDeviceError(
                 "push", f"{clean(str(local))} cannot be read: {error.strerror}"
             ) from None
-        if self._hash(remote, size) == wanted:
-            return False
-        self._check_space(posixpath.dirname(remote), size)
-        # The name is only given to a whole file: a broken push leaves `.part` behind at worst.
-        part = f"{remote}.part"
-        try:
-            stream = self.open_stream("sync:", STALL_S)
-        except Refused:
-            raise nonsense("no sync service") from None
-        with contextlib.closing(stream):
-            send_file(stream, local, part, STALL_S, progress=progress)
-        got = self._hash(part, size)
-        if got != wanted:
-            self.shell(f"rm -f {shlex.quote(part)}", QUICK_S)
-            raise TransientDeviceError(
-                "push",
-                f"{clean(posixpath.basename(remote))} arrived damaged: SHA-256 on the phone is "
-                f"{got or 'unknown'}",
-                "try another cable or port, then run again",
-            )
-        self._move(part, remote)
+        self._accept(part, remote, digest, got, size)
         return True
 
     def pull(self, remote: str, local: Path) -> None:
@@ -105,25 +116,21 @@ class AdbTransport:
             Path(name).unlink(missing_ok=True)
             raise
 
-    def _hash(self, remote: str, size: int) -> str | None:
-        """SHA-256 of a file on the phone; None if there is no such file."""
-        quoted = shlex.quote(remote)
-        command = f"if [ -f {quoted} ]; then sha256sum < {quoted}; else echo none; fi"
+    def _look(self, remote: str, size: int) -> tuple[str | None, int | None]:
+        """(SHA-256 of a file on the phone, None if there is none; free bytes beside it)."""
+        quoted, folder = shlex.quote(remote), shlex.quote(posixpath.dirname(remote))
+        command = (
+            f"if [ -f {quoted} ]; then sha256sum < {quoted}; else echo none; fi; df -k {folder}"
+        )
         result = self.shell(command, QUICK_S + size / HASH_BYTES_PER_S)
-        answer = clean(result.stdout).split()[:1]
-        if result.exit_code or not answer:
-            raise StableDeviceError(
-                "push",
-                "the phone cannot compute SHA-256 (no sha256sum): "
-                f"{clean(result.stderr or result.stdout)}",
-                "phones before Android 7 are not supported",
-            )
-        return None if answer == ["none"] else answer[0]
+        first, _, rest = result.stdout.partition(b"\n")
+        answer = clean(first).split(" ")[0]
+        if answer != "none" and not _SHA256.fullmatch(answer):
+            raise _no_hash(result)
+        return None if answer == "none" else answer, free_bytes(clean_df(rest))
 
-    def _check_space(self, folder: str, size: int) -> None:
+    def _check_space(self, folder: str, size: int, free: int | None) -> None:
         """Before, not after: a large push to a full disk fails late and badly."""
-        result = self.shell(f"df -k {shlex.quote(folder)}", QUICK_S)
-        free = free_bytes(clean_df(result.stdout))
         if free is not None and free < size + SPARE_BYTES:
             raise StableDeviceError(
                 "push",
@@ -132,10 +139,60 @@ class AdbTransport:
                 FREE_SPACE,
             )
 
-    def _move(self, part: str, remote: str) -> None:
-        result = self.shell(f"mv -f {shlex.quote(part)} {shlex.quote(remote)}", QUICK_S)
+    @contextlib.contextmanager
+    def _hashing(self, part: str, size: int) -> Iterator[Callable[[], str | None]]:
+        """Let the phone hash a large file while it arrives, from the file as it grows. Yields what
+        waits for the answer: None if the phone cannot do that, and must hash afterwards."""
+        if size < LARGE:
+            yield lambda: None
+            return
+        command = _HASH_GROWING.format(
+            part=shlex.quote(part), whole=size // BLOCK, block=BLOCK, size=size
+        )
+        try:
+            stream = self.open_stream(framed_service(command), STALL_S)
+        except Refused:
+            yield lambda: None
+            return
+        with contextlib.closing(stream):
+
+            def answer() -> str | None:
+                stream.extend(QUICK_S + size / HASH_BYTES_PER_S)
+                got = clean(read_framed(stream).stdout).split(" ")[0]
+                return got if _SHA256.fullmatch(got) else None
+
+            yield answer
+
+    def _accept(self, part: str, remote: str, wanted: str, got: str | None, size: int) -> None:
+        """Give the file its name if it arrived whole; else remove it. `got` is its SHA-256 there,
+        None if that is still to be found out."""
+        source, target = shlex.quote(part), shlex.quote(remote)
+        result = self.shell(
+            f"set -- {got or f'$(sha256sum < {source})'}; "
+            f'if [ "$1" = {wanted} ]; then mv -f {source} {target}; '
+            f'else rm -f {source}; echo "$1"; exit {DAMAGED}; fi',
+            QUICK_S + size / HASH_BYTES_PER_S,
+        )
+        if result.exit_code == DAMAGED:
+            got = clean(result.stdout, 64)
+            if not _SHA256.fullmatch(got):
+                raise _no_hash(result)
+            raise TransientDeviceError(
+                "push",
+                f"{clean(posixpath.basename(remote))} arrived damaged: SHA-256 on the phone is "
+                f"{got}, here {wanted}",
+                "try another cable or port, then run again",
+            )
         if result.exit_code:
             raise refusal("push", clean(result.stderr or result.stdout))
+
+
+def _no_hash(result: ShellResult) -> StableDeviceError:
+    return StableDeviceError(
+        "push",
+        f"the phone cannot compute SHA-256: {clean(result.stderr or result.stdout)}",
+        "it needs sha256sum, which phones before Android 7 lack",
+    )
 
 
 def clean_df(output: bytes) -> str:
@@ -153,8 +210,9 @@ def free_bytes(line: str) -> int | None:
     return None
 
 
-def _sha256(file: BinaryIO) -> str:
+def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
-    while data := file.read(1 << 20):
-        digest.update(data)
+    with path.open("rb") as file:
+        while data := file.read(1 << 20):
+            digest.update(data)
     return digest.hexdigest()

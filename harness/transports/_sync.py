@@ -5,6 +5,7 @@ Source: packages/modules/adb, SYNC.TXT of the Android Open Source Project.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from harness.transports._streams import Stream, nonsense, read_exactly
 
 _HEAD = struct.Struct("<4sI")
 _CHUNK = 64 * 1024
-_CHUNKS_PER_SEND = 15  # with their heads just under 1 MiB, the largest payload of ADB
+_CHUNKS_PER_SEND = 7  # of the 15 that fit into a packet: the phone writes one while another comes
 _MAX_PATH = 1024
 
 FREE_SPACE = "free some space on the phone, then run again"
@@ -31,25 +32,26 @@ def send_file(
     stall_s: float,
     *,
     progress: Progress | None = None,
-) -> None:
-    """Copy `local` to `remote`, mode 755, on a fresh `sync:` stream. The stream may stall for
-    `stall_s` seconds at a time. An early refusal by the phone, which adbd sends long before it
-    has thrown away the rest, is read at once.
+) -> str:
+    """Copy `local` to `remote`, mode 755, on a fresh `sync:` stream, and tell the SHA-256 of what
+    was sent. The stream may stall for `stall_s` seconds at a time. An early refusal by the phone,
+    which adbd sends long before it has thrown away the rest, is read at once.
     """
     name = remote.encode()
     if len(name) > _MAX_PATH - 8:
         raise StableDeviceError("push", "the path on the phone is too long", OTHER_FOLDER)
-    total, done = local.stat().st_size, 0
+    total, done, digest = local.stat().st_size, 0, hashlib.sha256()
     stream.extend(stall_s)
     request = name + b",33261"  # a regular file, 0755: the runner is one to execute
     stream.send(_HEAD.pack(b"SEND", len(request)) + request)
     with local.open("rb", buffering=0) as file:
-        for block, size in _blocks(file):
+        for block, data in _blocks(file):
             stream.extend(stall_s)
             stream.send(block)
+            digest.update(data)  # while the phone is busy with the block
             if stream.pending():
                 break
-            done += size
+            done += len(data)
             if progress:
                 progress(done, total)
         else:
@@ -60,16 +62,18 @@ def send_file(
         raise refusal("push", _message(stream, buffer, length))
     if kind != b"OKAY":
         raise nonsense(f"answer {kind!r} to SEND")
+    return digest.hexdigest()
 
 
-def _blocks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+def _blocks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """(what goes over the line, the bytes of the file in it)"""
     while data := file.read(_CHUNK * _CHUNKS_PER_SEND):
         view = memoryview(data)
         parts: list[bytes | memoryview] = []
         for start in range(0, len(data), _CHUNK):
             chunk = view[start : start + _CHUNK]
             parts += [_HEAD.pack(b"DATA", len(chunk)), chunk]
-        yield b"".join(parts), len(data)
+        yield b"".join(parts), data
 
 
 def receive_file(

@@ -232,6 +232,36 @@ def test_an_interpreter_without_the_runtime_is_told_before_measuring(tmp_path: P
     assert "runtime litert is not installed in ./bare-python" in done.stderr
 
 
+@pytest.mark.needs("unshare")
+def test_a_disk_that_fills_up_loses_nothing_saved_and_resume_finishes(tmp_path: Path) -> None:
+    # A disk of 160 KiB of its own, in a mount namespace that ends with the command.
+    script = (
+        "mkdir out && mount -t tmpfs -o size=160k none out && "
+        '"$0" -m harness bench "$1" --launches 40 --quick --out out; echo "status $?"; '
+        "cp -r out/. kept"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "--map-root-user", "sh", "-c", script, sys.executable, TINY],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "status 2" in done.stdout, done.stderr
+    (line,) = [x for x in done.stderr.splitlines() if x.startswith("error: ")]
+    assert "No space left on device; free some space, then" in line
+    assert "Traceback" not in done.stderr
+    (run,) = (tmp_path / "kept").iterdir()
+    saved = store.read_journal(run / store.JOURNAL).launches
+    assert 0 < len(saved) < 40
+    resumed = harness("bench", "--resume", run, cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    launches = store.read_report(run).cases[0].launches
+    assert launches[: len(saved)] == saved
+    assert len(launches) == 40
+
+
 def test_ctrl_c_writes_the_report_exits_130_and_resume_finishes(tmp_path: Path) -> None:
     running = subprocess.Popen(
         [sys.executable, "-m", "harness", "bench", TINY, TINY_INT8, "--launches", "6"],

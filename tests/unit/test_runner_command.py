@@ -73,11 +73,11 @@ def test_every_flag_we_use_is_known_to_the_real_tool() -> None:
         "A",
         "m",
         CASE,
-        Timing(),
+        Timing(cadence_ns=10**9),
         max_secs=1,
         result_path="r",
         profile=True,
-        frequency_hz=1,
+        signature="s",
         inputs=[runner.Input("x", (1,), "p")],
         output_path="o",
     )

@@ -10,14 +10,15 @@ from harness.core import units
 from harness.core.types import Artifact, Report
 from harness.renderers._charts.shared import (
     MOST_CASES,
-    PANEL,
+    Bar,
     Chart,
     axis_label,
+    draw_bars,
     rows_axes,
     short,
     square_key,
 )
-from harness.renderers._svg import Drawing, Theme, axes
+from harness.renderers._svg import Drawing, Theme
 
 if TYPE_CHECKING:
     pass
@@ -97,27 +98,10 @@ def _largest(artifact: Artifact, most: int) -> list[Any]:
 def _draw_layers(artifact: Artifact, most: int, theme: Theme) -> Drawing:
     largest = _largest(artifact, most)
     rest = sum(x.size_bytes for x in artifact.layers) - sum(x.size_bytes for x in largest)
-    bars = [(x.name, x.size_bytes, f"{x.name} ({x.op}): {x.parameters:,} parameters, ")
-            for x in largest]  # fmt: skip
+    bars = [
+        Bar(x.name, x.size_bytes, f"{x.name} ({x.op}): {x.parameters:,} parameters, ")
+        for x in largest
+    ]
     if rest > 0:
-        bars.append((f"{len(artifact.layers) - len(largest)} others", rest, ""))
-    scale = units.column_scale("size", "bytes", (size for _, size, _ in bars))
-    figure, ax = axes(theme, (PANEL[0], 30 + 22 * len(bars)), (132, 52, 6, 10))
-    tips: dict[str, str | Sequence[str]] = {}
-    for i, (_, size, said) in enumerate(bars):
-        (bar,) = ax.barh([i], [size / scale.divisor], height=0.66, color=theme.series[0])
-        bar.set_gid(f"layer-{i}")
-        tips[f"layer-{i}"] = units.printable(f"{said}{units.file_size(size)}")
-        shown = f"{scale.show(size)} {scale.label}"
-        ax.annotate(shown, (size / scale.divisor, i), (5, 0), textcoords="offset points",
-                    va="center", color=theme.ink, fontsize=10)  # fmt: skip
-    ax.set_yticks(range(len(bars)), [_tail(n) for n, _, _ in bars], fontsize=10)
-    ax.set_ylim(len(bars) - 0.4, -0.6)
-    ax.set_xticks([])
-    ax.spines["bottom"].set_visible(False)
-    return Drawing(figure, tips)
-
-
-def _tail(name: str) -> str:
-    name = units.printable(name)
-    return name if len(name) <= 20 else f"…{name[-19:]}"
+        bars.append(Bar(f"{len(artifact.layers) - len(largest)} others", rest, ""))
+    return draw_bars(bars, units.file_size, theme)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.core import units
-from harness.core.types import CaseReport, Launch, Report
+from harness.core.types import CaseReport, Launch, OpTime, Report
 from harness.renderers import _view as view
 from harness.renderers._charts.shared import (
     MOST_CASES,
     MOST_LINES,
     PANEL,
     WIDE,
+    Bar,
     Chart,
+    draw_bars,
     first,
     marker_key,
 )
@@ -83,8 +86,9 @@ def _five(launch: Launch) -> tuple[float, float, float, float, float]:
         last = len(ordered) - 1
         a, b, d, e = (ordered[round(last * share)] for share in (0.05, 0.25, 0.75, 0.95))
         return a, b, _median(launch), d, e
-    summary: Any = getattr(launch, "latency_summary", None)
-    middle = _median(launch)
+    middle, summary = _median(launch), launch.latency_summary
+    if summary is None:
+        return middle, middle, middle, middle, middle
     low = summary.p5_ns or summary.min_ns or middle
     high = summary.p95_ns or summary.max_ns or middle
     return low, middle, middle, middle, high
@@ -102,6 +106,89 @@ def _whole_ticks(ax: Axes, xs: Sequence[int]) -> None:
     step = max(1, -(-len(xs) // 10))
     ax.set_xticks(list(xs)[::step])
     ax.set_xlim(min(xs) - 0.7, max(xs) + 0.7)
+
+
+# --- minute by minute ------------------------------------------------------------------------
+
+
+def minutes(report: Report, rows: list[view.Row]) -> list[Chart]:
+    """A panel per sustained case: how latency grew as the device got warm."""
+    labels = view.labels_of(report)
+    long = [(r, x) for r in rows if (x := next((x for x in r.case.launches if x.minutes), None))]
+    return [
+        Chart(
+            key=f"sustained-{i + 1:02d}",
+            group="sustained",
+            title=labels[row.case.case.id],
+            caption="",
+            alt=f"Latency of {labels[row.case.case.id]} minute by minute: "
+            f"{units.duration(launch.minutes[0].median_ns)} at the start, "
+            f"{units.duration(launch.minutes[-1].median_ns)} at the end.",
+            draw=functools.partial(_draw_minutes, launch),
+        )
+        for i, (row, launch) in enumerate(long[:MOST_CASES])
+    ]
+
+
+def _draw_minutes(launch: Launch, theme: Theme) -> Drawing:
+    figure, ax = axes(theme, PANEL, (46, 10, 14, 36))
+    medians = [m.median_ns for m in launch.minutes]
+    scale = units.column_scale("latency", "ns", medians)
+    xs = range(1, len(medians) + 1)
+    ys = [v / scale.divisor for v in medians]
+    ax.plot(xs, ys, color=theme.muted, lw=1)
+    tips: dict[str, str | Sequence[str]] = {}
+    for x, y, m in zip(xs, ys, launch.minutes, strict=True):
+        colour, marker = (theme.bad, "s") if m.thermal_status else (theme.series[0], "o")
+        ax.plot([x], [y], marker, color=colour, ms=6, gid=f"minute-{x}")
+        heat = "" if m.temperature_c is None else f", {m.temperature_c:.0f} °C"
+        heat += f", thermal status {m.thermal_status}" if m.thermal_status else ""
+        shown = units.duration(m.median_ns)
+        tips[f"minute-{x}"] = f"minute {x}: median {shown}, {m.iterations} iterations{heat}"
+    ax.set_ylim(0, max(ys) * 1.15)
+    ax.set_xlabel("minute", color=theme.muted)
+    ax.set_ylabel(scale.label, color=theme.muted)
+    _whole_ticks(ax, list(xs))
+    ax.grid(axis="y", color=theme.grid, lw=0.8)
+    return Drawing(figure, tips)
+
+
+# --- where the time goes ----------------------------------------------------------------------
+
+
+def profiles(report: Report, rows: list[view.Row], most: int = 10) -> list[Chart]:
+    """A panel per case with the profiler's most expensive operators."""
+    labels = view.labels_of(report)
+    profiled = [(r, ops) for r in rows if (ops := _profile(r.case))][:MOST_CASES]
+    return [
+        Chart(
+            key=f"ops-{i + 1:02d}",
+            group="ops",
+            title=labels[row.case.case.id],
+            caption="",
+            alt=f"Most expensive operators of {labels[row.case.case.id]}: "
+            + ", ".join(f"{units.printable(o.op)} {units.duration(o.mean_ns)}" for o in ops[:3]),
+            draw=functools.partial(_draw_profile, ops, most),
+        )
+        for i, (row, ops) in enumerate(profiled)
+    ]
+
+
+def _profile(case: CaseReport) -> list[OpTime]:
+    """Of the first launch that was profiled, the most expensive first."""
+    found = next((x.op_times for x in case.launches if x.op_times), ())
+    return sorted(found, key=lambda op: -op.mean_ns)
+
+
+def _draw_profile(ops: list[OpTime], most: int, theme: Theme) -> Drawing:
+    bars = [
+        Bar(op.op, op.mean_ns, f"{op.name} ({op.op}): {units.percent(op.share)} of the time, ")
+        for op in ops[:most]
+    ]
+    rest = sum(op.mean_ns for op in ops[most:])
+    if rest:
+        bars.append(Bar(f"{len(ops) - most} others", rest, ""))
+    return draw_bars(bars, units.duration, theme)
 
 
 # --- the order of measurement ----------------------------------------------------------------

@@ -105,3 +105,33 @@ def _dot(x: float, y: float, marker: str, colour: str) -> Any:
     from matplotlib.lines import Line2D
 
     return Line2D([x], [y], marker=marker, color=colour, ms=7, ls="")
+
+
+class Bar(NamedTuple):
+    """A bar's name, its value, and what its tooltip says before the value."""
+
+    name: str
+    value: float
+    about: str
+
+
+def draw_bars(bars: Sequence[Bar], show: Callable[[float], str], theme: Theme) -> Drawing:
+    """A small chart of bars with their values at the end; the names' ends tell them apart."""
+    figure, ax = axes(theme, (PANEL[0], 30 + 22 * len(bars)), (132, 58, 6, 10))
+    tips: dict[str, str | Sequence[str]] = {}
+    for i, bar in enumerate(bars):
+        (drawn,) = ax.barh([i], [bar.value], height=0.66, color=theme.series[0])
+        drawn.set_gid(f"bar-{i}")
+        tips[f"bar-{i}"] = units.printable(f"{bar.about}{show(bar.value)}")
+        ax.annotate(show(bar.value), (bar.value, i), (5, 0), textcoords="offset points",
+                    va="center", color=theme.ink, fontsize=10)  # fmt: skip
+    ax.set_yticks(range(len(bars)), [_tail(bar.name) for bar in bars], fontsize=10)
+    ax.set_ylim(len(bars) - 0.4, -0.6)
+    ax.set_xticks([])
+    ax.spines["bottom"].set_visible(False)
+    return Drawing(figure, tips)
+
+
+def _tail(name: str) -> str:
+    name = units.printable(name)
+    return name if len(name) <= 20 else f"…{name[-19:]}"

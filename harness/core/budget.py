@@ -1,0 +1,194 @@
+"""What the user can afford: `size<=10MB,latency_p95<=50ms,peak_rss<=100MiB,accuracy>=0.95`."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Mapping
+
+from harness.core import units
+from harness.core.errors import UsageError
+from harness.core.types import BudgetOutcome, Measurement, MetricSpec, Value
+
+EXAMPLE = "size<=10MB,latency_p95<=50ms,peak_rss<=100MiB,accuracy>=0.95"
+
+# Names that people use -> the report's.
+ALIASES = {"gzip": "gzip_size"}
+
+_FILES = ("size", "gzip_size")
+_TIME = {"ns": 1, "us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9}
+_FILE_SIZE = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}
+_MEMORY = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_SHARE = {"": 1, "%": 0.01}
+_COUNT = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
+_ALL_UNITS = {*_TIME, *_FILE_SIZE, *_MEMORY, *_SHARE, *_COUNT}
+
+# The overdraft, as a logarithm, of a share whose interval begins at 0.
+_BEYOND_ALL = 100.0
+
+_ITEM = re.compile(r"([A-Za-z]\w*)\s*(<=|>=|==|<|>|=|≤|≥)\s*(\S.*)")
+_NUMBER = re.compile(r"(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)\s*(\D*)")
+_SIGN = {"lower": "<=", "higher": ">="}
+
+
+class Budget(Value, frozen=True):
+    """At most, or for a metric that is better when higher at least, `limit` in the metric's unit.
+    `text` is what the user wrote."""
+
+    text: str
+    spec: MetricSpec
+    limit: float
+
+    def relaxed(self, value: float) -> str:
+        """The budget that `value` would keep, as `--budget` reads it."""
+        up = self.spec.direction == "lower"
+        limit = units.limit(self.spec.name, value, self.spec.unit, up=up)
+        return f"{self.spec.name}{_SIGN[self.spec.direction]}{limit}"
+
+
+def parse_budget(text: str, specs: Mapping[str, MetricSpec]) -> tuple[Budget, ...]:
+    """The budgets in `text`, which are separated by commas; raises UsageError for anything that
+    is not one, with what was probably meant. `specs` are the metrics of the report, by name."""
+    budgets: dict[str, Budget] = {}
+    for item in text.split(","):
+        budget = _one(item.strip(), specs)
+        if budget.spec.name in budgets:
+            raise UsageError(f"--budget names {budget.spec.name} twice", "keep one of them")
+        budgets[budget.spec.name] = budget
+    return tuple(budgets.values())
+
+
+def _one(item: str, specs: Mapping[str, MetricSpec]) -> Budget:
+    if not item:
+        raise UsageError("--budget has an empty item", f"write it like {EXAMPLE}")
+    found = _ITEM.fullmatch(item)
+    if found is None:
+        raise UsageError(f"{item!r} is no budget", f"write it like {EXAMPLE}")
+    name, sign, value = found.groups()
+    spec = specs.get(ALIASES.get(name, name))
+    if spec is None:
+        raise UsageError(f"--budget knows no {name!r}", _nearest(name, [*specs, *ALIASES]))
+    wanted = _SIGN[spec.direction]
+    if sign not in (wanted, {"<=": "≤", ">=": "≥"}[wanted]):
+        raise UsageError(
+            f"{item!r} limits {spec.name} from the wrong side"
+            if sign[0] in "<>≤≥" and sign[0] not in (wanted[0], {"<": "≤", ">": "≥"}[wanted[0]])
+            else f"{item!r} has {sign!r} for a sign",
+            f"write {name}{wanted}{value}",
+        )
+    return Budget(text=item, spec=spec, limit=_limit(item, value, spec))
+
+
+def _limit(item: str, value: str, spec: MetricSpec) -> float:
+    kind, scales = _units_of(spec)
+    found = _NUMBER.fullmatch(value)
+    if found is None:
+        raise UsageError(f"{value!r} in {item!r} is no number with a unit", _example(spec))
+    number, unit = float(found[1]), found[2].strip()
+    if unit not in scales:
+        known = ", ".join(u for u in scales if u and u != "µs")
+        what = f"the unit {unit!r}" if unit else "a number without a unit"
+        raise UsageError(
+            f"{item!r} has {what}, but {spec.name} is {kind}",
+            _meant(number, unit, scales) or f"give {known}" + (" or a number" * ("" in scales)),
+        )
+    limit = number / 100 if unit == "%" else number * scales[unit]
+    if not 0 < limit < math.inf:
+        raise UsageError(f"{item!r} has a limit that is no finite number above 0", _example(spec))
+    if spec.unit == "1" and spec.direction == "higher" and limit > 1:
+        raise UsageError(
+            f"{item!r}: {spec.name} is a share and at most 1",
+            f"write {spec.name}>={number:g}%" if unit == "" and number <= 100 else _example(spec),
+        )
+    return limit
+
+
+def _units_of(spec: MetricSpec) -> tuple[str, Mapping[str, float]]:
+    if spec.unit == "ns":
+        return "a time", _TIME
+    if spec.unit == "bytes":
+        return ("the size of a file", _FILE_SIZE) if spec.name in _FILES else ("memory", _MEMORY)
+    return ("a share", _SHARE) if spec.unit == "1" else ("a count", _COUNT)
+
+
+def _meant(number: float, unit: str, scales: Mapping[str, float]) -> str:
+    """The unit that differs only by its spelling or by 1000 against 1024; '' if none does."""
+    if not unit:
+        return ""
+    plain = unit.lower().replace("i", "")
+    for known in scales:
+        if known and known.lower().replace("i", "") in (plain, plain + "b"):
+            return f"write {number:g}{known}"
+    return ""
+
+
+def _example(spec: MetricSpec) -> str:
+    value = {"ns": "50ms", "1": "0.95", "count": "100M"}.get(
+        spec.unit, "10MB" if spec.name in _FILES else "100MiB"
+    )
+    return f"write it like {spec.name}{_SIGN[spec.direction]}{value}"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    near += [k for k in known if name in k and k not in near][: 3 - len(near)]
+    if near:
+        return f"did you mean {' or '.join(repr(n) for n in near)}?"
+    return f"there is {', '.join(known)}"
+
+
+# --- judging ---------------------------------------------------------------------------------
+
+
+def outcome(budget: Budget, measurement: Measurement | None) -> BudgetOutcome:
+    """Met or missed only if the whole interval is, and if there is no sampling error the point;
+    undecided otherwise, also where nothing was measured."""
+    if measurement is None or measurement.point is None:
+        return "undecided"
+    if budget.spec.exact:
+        low = high = measurement.point
+    elif measurement.ci_low is None or measurement.ci_high is None:
+        return "undecided"
+    else:
+        low, high = measurement.ci_low, measurement.ci_high
+    best, worst = (low, high) if budget.spec.direction == "lower" else (high, low)
+    if _keeps(budget, worst):
+        return "met"
+    return "undecided" if _keeps(budget, best) else "missed"
+
+
+def unknown(budget: Budget, measurement: Measurement | None) -> str:
+    """Why nothing is known of the budgeted metric; '' if something is."""
+    if measurement is None:
+        return "not measured"
+    return (measurement.absent_because or "not measured") if measurement.point is None else ""
+
+
+def worst_of(budget: Budget, measurement: Measurement) -> float:
+    """The end of the interval that has to keep the budget; the point if there is no interval."""
+    end = measurement.ci_high if budget.spec.direction == "lower" else measurement.ci_low
+    if end is None or budget.spec.exact:
+        end = measurement.point
+    return end or 0.0
+
+
+def excess(budget: Budget, measurement: Measurement | None) -> float:
+    """By which factor the budget is overdrawn, as a logarithm: 0 if it is kept, infinite if
+    nothing is known."""
+    if measurement is None or measurement.point is None:
+        return math.inf
+    if outcome(budget, measurement) == "met":
+        return 0.0
+    worst = worst_of(budget, measurement)
+    if worst <= 0:
+        return _BEYOND_ALL
+    ratio = math.log(worst / budget.limit)
+    return max(0.0, ratio if budget.spec.direction == "lower" else -ratio)
+
+
+def _keeps(budget: Budget, value: float) -> bool:
+    if budget.spec.direction == "lower":
+        return value <= budget.limit
+    return value >= budget.limit

@@ -1,0 +1,14 @@
+"""Share of the test images that the artifact decides as labelled."""
+
+from __future__ import annotations
+
+from harness.core import accuracy
+from harness.core.types import Evidence, Measurement, MetricSpec
+from harness.metrics import _labelled
+
+spec = MetricSpec(name="accuracy", unit="1", direction="higher", title="accuracy")
+
+
+def extract(evidence: Evidence) -> Measurement:
+    """With Wilson's interval over images."""
+    return _labelled.measured(evidence, spec, lambda e: accuracy.accuracy(e.right))

@@ -1,0 +1,15 @@
+"""Mean time per iteration, warm-up left out."""
+
+from __future__ import annotations
+
+from harness.core.types import Evidence, Measurement, MetricSpec
+from harness.metrics import _tail
+
+spec = MetricSpec(
+    name="latency_mean", unit="ns", direction="lower", title="latency, mean", gated=False
+)
+
+
+def extract(evidence: Evidence) -> Measurement:
+    """Interval by hierarchical bootstrap."""
+    return _tail.measured(evidence, spec, "mean")

@@ -1,0 +1,15 @@
+"""The time that 95 of 100 iterations stay within."""
+
+from __future__ import annotations
+
+from harness.core.types import Evidence, Measurement, MetricSpec
+from harness.metrics import _tail
+
+spec = MetricSpec(
+    name="latency_p95", unit="ns", direction="lower", title="latency, p95", gated=False
+)
+
+
+def extract(evidence: Evidence) -> Measurement:
+    """Interval by hierarchical bootstrap."""
+    return _tail.measured(evidence, spec, "p95")

@@ -1,0 +1,20 @@
+"""Latency in the first minute of a sustained launch."""
+
+from __future__ import annotations
+
+from harness.core.types import Evidence, Measurement, MetricSpec
+from harness.metrics._sustained import of_minute
+
+spec = MetricSpec(
+    name="latency_start",
+    unit="ns",
+    direction="lower",
+    title="latency at the start",
+    gated=False,
+    optional=True,
+)
+
+
+def extract(evidence: Evidence) -> Measurement:
+    """The median of that minute, over the launches that were sustained."""
+    return of_minute(evidence, 0, spec)

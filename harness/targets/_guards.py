@@ -1,0 +1,76 @@
+"""When a phone is fit to measure on, and what is said when it is not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from harness.core.attendant import Attendant
+from harness.core.errors import StableDeviceError
+from harness.core.specs import Guards
+from harness.core.types import Conditions, Finding
+
+POLL_S = 2.0
+
+
+def too_hot(guards: Guards, now: Conditions) -> bool:
+    """Whether the phone slows itself down. One that tells no thermal status counts as cool."""
+    return (now.thermal_status or 0) > guards.max_thermal_status
+
+
+def await_fit(
+    guards: Guards, conditions: Callable[[], Conditions], attendant: Attendant
+) -> Conditions:
+    """Wait until the phone is cool; raises StableDeviceError if it does not become so, or if its
+    battery is low."""
+    end = time.monotonic() + guards.cooldown_s
+    while True:
+        now = conditions()
+        level = now.battery_percent
+        if level is not None and level < guards.min_battery_percent:
+            raise StableDeviceError(
+                "guard",
+                f"the battery is at {level} %, less than {guards.min_battery_percent} %",
+                "charge the phone, or lower guards.min_battery_percent in devices.yaml",
+            )
+        if not too_hot(guards, now):
+            return now
+        left = end - time.monotonic()
+        if left <= 0:
+            raise StableDeviceError(
+                "guard",
+                f"the phone stayed hot (thermal status {now.thermal_status}) for "
+                f"{guards.cooldown_s:g} s",
+                "let it cool off the charger, or raise guards.cooldown_s in devices.yaml",
+            )
+        attendant.show(f"hot (thermal status {now.thermal_status}), cooling, {left:.0f} s left")
+        attendant.wait(min(POLL_S, left))
+
+
+def repeated(after: Conditions) -> Finding:
+    """A launch was thrown away for heat, and measured again."""
+    return Finding(
+        level="info",
+        code="repeated_hot",
+        message=f"one launch was repeated: the phone became hot (status {after.thermal_status})",
+    )
+
+
+def throttled(after: Conditions) -> Finding:
+    """Heat came back in the repetition."""
+    return Finding(
+        level="invalid",
+        code="throttled",
+        message=f"the phone throttled twice during a launch (status {after.thermal_status})",
+        mend="cool it, take it off the charger and out of its case; or measure with --sustained",
+    )
+
+
+def no_thermal_status() -> Finding:
+    """The guard is blind."""
+    return Finding(
+        level="warning",
+        code="no_thermal_status",
+        message="the phone tells no thermal status (before Android 10): throttling goes unseen",
+        mend="compare only launches that follow a pause",
+    )

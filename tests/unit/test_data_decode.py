@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image, features
+
+from harness.data.decode import KINDS, SIZE, Refused, grey
+
+FORMATS = sorted(set(KINDS.values()))
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def decoded(data: bytes, kind: str) -> NDArray[np.uint8]:
+    return np.frombuffer(grey(data, kind), np.uint8).reshape(SIZE, SIZE)
+
+
+def noise(*shape: int, seed: int = 0) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def test_grey_of_the_right_size_arrives_as_it_is() -> None:
+    pixels = noise(256, 256)
+    for kind in ("PNG", "BMP"):
+        np.testing.assert_array_equal(decoded(encoded(Image.fromarray(pixels), kind), kind), pixels)
+
+
+def test_the_same_pixels_are_the_same_however_they_are_encoded() -> None:
+    colour = Image.fromarray(noise(90, 60, 3))
+    opaque = colour.convert("RGBA")
+    expected = grey(encoded(colour, "PNG"), "PNG")
+    assert grey(encoded(colour, "PNG", compress_level=0), "PNG") == expected
+    assert grey(encoded(colour, "BMP"), "BMP") == expected
+    assert grey(encoded(opaque, "PNG"), "PNG") == expected
+    assert grey(encoded(colour, "WEBP", lossless=True), "WEBP") == expected
+    # A photograph and a lossless copy of what it shows.
+    photograph = encoded(colour, "JPEG")
+    copy = encoded(Image.open(io.BytesIO(photograph)), "PNG")
+    assert grey(photograph, "JPEG") == grey(copy, "PNG")
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("size", [(1, 1), (31, 7), (256, 256), (1000, 400)])
+def test_any_size_and_format_keeps_its_light(kind: str, size: tuple[int, int]) -> None:
+    picture = decoded(encoded(Image.new("RGB", size, (120, 120, 120)), kind), kind)
+    assert picture == pytest.approx(120, abs=1)
+
+
+def test_sides_are_stretched_not_cropped() -> None:
+    pixels = np.zeros((40, 1000), np.uint8)
+    pixels[:, :500] = 200
+    picture = decoded(encoded(Image.fromarray(pixels), "PNG"), "PNG")
+    assert picture[:, :120].min() == 200
+    assert picture[:, 136:].max() == 0
+
+
+@settings(deadline=None)
+@given(st.integers(0, 65535))
+def test_sixteen_bits_are_scaled_not_cut(value: int) -> None:
+    deep = Image.fromarray(np.full((3, 3), value, np.uint16))
+    assert decoded(encoded(deep, "PNG"), "PNG")[0, 0] == round(value * 255 / 65535)
+
+
+def test_palette_bilevel_and_cmyk() -> None:
+    red = Image.new("RGB", (9, 9), (255, 0, 0))
+    expected = decoded(encoded(red, "PNG"), "PNG")
+    assert (expected == 76).all()  # 0.299 * 255, ITU-R 601
+    np.testing.assert_array_equal(decoded(encoded(red.convert("P"), "PNG"), "PNG"), expected)
+    assert decoded(encoded(red.convert("CMYK"), "JPEG"), "JPEG") == pytest.approx(76, abs=2)
+    assert (decoded(encoded(Image.new("1", (9, 9), 1), "PNG"), "PNG") == 255).all()
+
+
+def test_what_is_transparent_is_white() -> None:
+    for mode, clear, half in (("RGBA", (9, 9, 9, 0), (0, 0, 0, 128)), ("LA", (9, 0), (0, 128))):
+        assert (decoded(encoded(Image.new(mode, (5, 5), clear), "PNG"), "PNG") == 255).all()
+        assert (decoded(encoded(Image.new(mode, (5, 5), half), "PNG"), "PNG") == 127).all()
+    palette = Image.new("L", (5, 5), 3).convert("P")
+    assert (decoded(encoded(palette, "PNG", transparency=3), "PNG") == 255).all()
+    assert (decoded(encoded(Image.new("L", (5, 5), 7), "PNG", transparency=7), "PNG") == 255).all()
+
+
+def test_the_camera_says_which_side_is_up() -> None:
+    upright = np.zeros((64, 64), np.uint8)
+    upright[:16] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera lay on its side: turn by 90 degrees to see it upright
+    lying = Image.fromarray(np.rot90(upright).copy())
+    picture = decoded(encoded(lying, "PNG", exif=exif), "PNG")
+    np.testing.assert_array_equal(picture, decoded(encoded(Image.fromarray(upright), "PNG"), "PNG"))
+
+
+def test_several_pictures_in_one_jpeg_as_phones_write_them() -> None:
+    first = Image.new("L", (9, 9), 50)
+    data = encoded(first, "MPO", save_all=True, append_images=[Image.new("L", (9, 9), 200)])
+    assert decoded(data, "JPEG") == pytest.approx(50, abs=1)
+
+
+# --- what is refused --------------------------------------------------------------------------
+
+
+def refusal(data: bytes, kind: str) -> str:
+    with pytest.raises(Refused) as caught:
+        grey(data, kind)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("inside", FORMATS)
+@pytest.mark.parametrize("promised", FORMATS)
+def test_a_name_that_promises_another_format(promised: str, inside: str) -> None:
+    data = encoded(Image.new("RGB", (9, 9)), inside)
+    if promised == inside:
+        grey(data, promised)
+    else:
+        assert f"is a {inside.lower()} image, in spite of its name" in refusal(data, promised)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_truncated(kind: str) -> None:
+    data = encoded(Image.fromarray(noise(200, 200, 3)), kind)
+    assert refusal(data[: len(data) // 2], kind)
+
+
+def test_no_image_at_all() -> None:
+    gif = encoded(Image.new("L", (9, 9)), "GIF")
+    for data in (b"hello", b"\x00" * 5000, gif, b"%PDF-1.4", b"\x89PNG\r\n\x1a\n"):
+        assert "is not a png, jpeg, bmp or webp image" in refusal(data, "PNG")
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A small file that claims to be large; what is compressed in it is all zero."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    body = zlib.compress(bytes(1_000_000), 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("side", [9_500, 30_000, 1_000_000])
+def test_decompression_bombs(side: int) -> None:
+    assert "more than 89,478,485 pixels" in refusal(png_of(side, side), "PNG")
+
+
+@settings(deadline=None)
+@given(st.sampled_from(FORMATS), st.integers(0, 2**32), st.integers(1, 12))
+def test_damage_anywhere_is_refused_or_decoded_never_a_trace(
+    kind: str, seed: int, count: int
+) -> None:
+    data = bytearray(encoded(Image.fromarray(noise(40, 40, 3)), kind))
+    rng = np.random.default_rng(seed)
+    for place in rng.integers(0, len(data), count):
+        data[place] = rng.integers(0, 256)
+    try:
+        assert len(grey(bytes(data), kind)) == SIZE * SIZE
+    except Refused as refused:
+        assert "\n" not in str(refused)
+
+
+def test_this_pillow_reads_webp() -> None:
+    assert features.check("webp")

@@ -1,0 +1,199 @@
+"""Metrics of latency's tail and of labelled images: what they say, and why they do not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness import assemble, gate, plugins
+from harness.checks import evaluation_failed, quantization_broke
+from harness.core.accuracy import agreement
+from harness.core.types import Evidence, Launch, Measurement
+from tests import strategies
+from tests.answers import broken, child, evaluation
+
+LABELLED = ("accuracy", "balanced_accuracy", "auc", "log_loss", "calibration_error")
+TAILS = ("latency_mean", "latency_p90", "latency_p95", "latency_p99")
+
+
+def extract(name: str, evidence: Evidence) -> Measurement:
+    measurement: Measurement = plugins.load("metrics", name).extract(evidence)
+    return measurement
+
+
+# --- the tail of latency ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", TAILS)
+def test_the_tail_is_that_of_latency_with_an_interval(name: str) -> None:
+    evidence = strategies.evidence(strategies.steady_launches(9))
+    found, whole = extract(name, evidence), extract("latency", evidence)
+    assert found.point == getattr(whole, name.removeprefix("latency_"))
+    assert found.point is not None
+    assert found.ci_low is not None
+    assert found.ci_high is not None
+    assert found.ci_low <= found.point <= found.ci_high
+    assert (found.unit, found.n, found.confidence) == ("ns", 9, 0.95)
+
+
+def test_few_iterations_have_no_tail() -> None:
+    launches = tuple(strategies.launch(i, [5e6, 6e6]) for i in range(5))
+    found = extract("latency_p99", strategies.evidence(launches))
+    assert found.point is None
+    assert found.absent_because == "10 independent values cannot bound it; 299 can"
+    assert extract("latency_mean", strategies.evidence(launches)).point == 5.5e6
+
+
+def test_few_launches_have_a_mean_without_interval() -> None:
+    found = extract("latency_mean", strategies.evidence(strategies.steady_launches(3)))
+    assert found.point is not None
+    assert found.ci_low is None
+    assert found.absent == {"ci": "3 launches give no interval; 5 do"}
+
+
+@pytest.mark.parametrize("name", TAILS)
+def test_without_launches_it_is_absent(name: str) -> None:
+    nothing: tuple[Launch, ...] = ()
+    assert extract(name, strategies.evidence(nothing)).absent_because == "no launch observed it"
+
+
+# --- labelled images -------------------------------------------------------------------------
+
+SCORES = [0.1, 0.2, 0.8, 0.4, 0.9] * 6
+LABELS = [0, 0, 1, 1, 1] * 6
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_every_metric_of_an_evaluation_is_measured(name: str) -> None:
+    evidence = strategies.evidence((), evaluation=evaluation(SCORES, LABELS))
+    found = extract(name, evidence)
+    assert found.absent_because is None
+    assert found.n == 30
+    assert (found.ci_low is None) == (name == "calibration_error")
+
+
+def test_their_points() -> None:
+    found = evaluation(SCORES, LABELS)
+    assert found.confusion == ((12, 0), (6, 12))
+    evidence = strategies.evidence((), evaluation=found)
+    assert extract("accuracy", evidence).point == pytest.approx(24 / 30)
+    assert extract("balanced_accuracy", evidence).point == pytest.approx((1 + 12 / 18) / 2)
+    assert extract("auc", evidence).point == 1
+
+
+def test_three_classes_have_an_area_without_interval() -> None:
+    rows = [0.7, 0.2, 0.1, 0.1, 0.8, 0.1, 0.2, 0.2, 0.6]
+    found = extract("auc", strategies.evidence((), evaluation=evaluation(rows, [0, 1, 2])))
+    assert found.point == 1
+    assert "ci" in found.absent
+
+
+def test_logits_rank_but_are_no_probabilities() -> None:
+    logits = evaluation([3.0, -1.0, 0.5, -2.0, 1.0, 4.0] * 10, [0, 2] * 10)
+    evidence = strategies.evidence((), evaluation=logits)
+    assert extract("accuracy", evidence).point == 1
+    assert extract("log_loss", evidence).absent_because == "its scores are no probabilities"
+    assert extract("calibration_error", evidence).absent_because is not None
+
+
+@pytest.mark.parametrize("name", (*LABELLED, "agreement"))
+@pytest.mark.parametrize(
+    ("known", "because"),
+    [
+        ({"trained": False, "model": "scratch"}, "untrained: its answers mean nothing"),
+        ({"trained": True, "model": "scratch"}, "no labelled images; --data DIR gives them"),
+        (
+            {"trained": None, "model": None},
+            "no labelled images for a file you brought; --data DIR gives them",
+        ),
+    ],
+)
+def test_what_is_absent_says_why(name: str, known: dict[str, Any], because: str) -> None:
+    artifact = strategies.artifact(float_parent="parent", **known)
+    found = extract(name, strategies.evidence((), artifact=artifact))
+    assert (found.point, found.absent_because) == (None, because)
+
+
+def test_a_failed_evaluation_is_a_finding_and_a_reason() -> None:
+    evidence = broken()
+    assert extract("accuracy", evidence).absent_because == "it could not be evaluated: it crashed"
+    (finding,) = evaluation_failed.findings(evidence)
+    assert (finding.level, finding.mend) == ("warning", "look")
+
+
+# --- against the float parent ----------------------------------------------------------------
+
+
+def test_agreement_is_a_share_with_an_interval() -> None:
+    found = extract("agreement", child(190))
+    assert found.point == 0.95
+    assert found.ci_low is not None
+
+
+def test_no_parent_no_agreement() -> None:
+    evidence = strategies.evidence((), evaluation=evaluation([0.1, 0.9], [0, 1]))
+    assert extract("agreement", evidence).absent_because == "it has no float parent"
+    orphan = msgspec.structs.replace(evidence, artifact=strategies.artifact(float_parent="p"))
+    because = extract("agreement", orphan).absent_because
+    assert because == "its float parent p was not evaluated"
+
+
+@pytest.mark.parametrize(
+    ("evidence", "codes"),
+    [
+        (child(200), []),
+        (child(198), []),  # two of 200: not proven
+        (child(196), []),  # exactly 98 %
+        (child(150), ["quantization-broke-it"]),
+        (child(150, recipe="pruned"), ["pruning-broke-it"]),
+        (child(150, recipe="pruned+int8"), ["quantization-broke-it"]),
+        (child(18, n=20), []),  # a tenth differs, but of 20 images only
+    ],
+)
+def test_what_breaks_a_model_is_found_and_nothing_else(
+    evidence: Evidence, codes: list[str]
+) -> None:
+    found = quantization_broke.findings(evidence)
+    assert [f.code for f in found] == codes
+    assert all(f.level == "serious" and f.mend for f in found)
+
+
+def test_other_decisions_are_a_finding_even_if_as_many_are_right() -> None:
+    labels = [i % 2 for i in range(200)]
+    parent = evaluation([0.9 if x and i >= 30 else 0.1 for i, x in enumerate(labels)], labels)
+    own = evaluation([0.9 if x and i < 170 else 0.1 for i, x in enumerate(labels)], labels)
+    own = msgspec.structs.replace(own, agreement=agreement(own, parent))
+    artifact = strategies.artifact(recipe="int8", float_parent="m")
+    evidence = strategies.evidence((), artifact=artifact, evaluation=own, parent_evaluation=parent)
+    (found,) = quantization_broke.findings(evidence)
+    assert found.message == (
+        "int8: it answers unlike its float parent m: 15 % of its decisions differ, scores by up "
+        "to 0.80 and 0.12 on average"
+    )
+    trained_on = strategies.artifact(recipe="pruned", float_parent="m")
+    pruned = msgspec.structs.replace(evidence, artifact=trained_on)
+    assert quantization_broke.findings(pruned) == []
+
+
+# --- what a baseline looks at ----------------------------------------------------------------
+
+
+def test_a_baseline_compares_what_is_measured_once() -> None:
+    compared = {name for name, spec in assemble.specs().items() if spec.gated}
+    assert {"latency", "init", "peak_rss", "size", "accuracy"} <= compared
+    assert not compared & {*TAILS, "calibration_error", "agreement"}
+    launches = strategies.steady_launches(9)
+    case = strategies.case_report(launches)
+    tails = {name: extract(name, strategies.evidence(launches)) for name in TAILS}
+    case = msgspec.structs.replace(case, metrics={**case.metrics, **tails})
+    first, second = strategies.report("a", case), strategies.report("b", case)
+    comparison = gate.compared(second, first, 0.05).comparison
+    assert comparison is not None
+    assert {m.metric for m in comparison.cases[0].metrics} == {
+        "latency",
+        "init",
+        "peak_rss",
+        "size",
+    }
