@@ -45,6 +45,7 @@ from harness.core.types import (
     Tool,
 )
 from harness.progress import Narrator
+from harness.request import Request, resolve
 from harness.targets import Target
 from harness.targets.arm64 import Arm64Target, ready
 from harness.targets.host import HostTarget
@@ -209,7 +210,7 @@ def main() -> int:
         Narrator() as narrator,
     ):
         folder = Path(scratch)
-        job = session.resolve(session.Request(what=tuple(args.what), out=folder))
+        job = resolve(Request(what=tuple(args.what), out=folder))
         artifacts, _ = session.build_artifacts(job, narrator)
         inputs = session.input_sets(artifacts, seed=0)
         proof = job._replace(

@@ -54,8 +54,9 @@ def run(args: argparse.Namespace) -> int:
     from harness import session
     from harness.core.errors import EXIT_INTERRUPTED, EXIT_MEASUREMENT, EXIT_OK, EXIT_UNDECIDED
     from harness.progress import Narrator
+    from harness.request import Request
 
-    request = session.Request(
+    request = Request(
         what=(args.a, args.b),
         devices=(args.device,),
         threads=None if args.threads is None else (args.threads,),

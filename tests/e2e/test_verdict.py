@@ -12,6 +12,7 @@ import pytest
 from harness import session, store
 from harness.core.types import Report
 from harness.progress import Narrator
+from harness.request import Request, resolve
 from tests.answers import Pictures
 from tests.e2e.test_bench_cli import TINY, TINY_INT8, harness, only_run
 
@@ -73,12 +74,10 @@ def test_undecided_fails_only_when_asked_to_be_strict(tmp_path: Path) -> None:
 
 def test_labelled_images_give_accuracy_and_a_recommendation(tmp_path: Path) -> None:
     """Everything but the training: real files, real workers, a real report."""
-    request = session.Request(
+    request = Request(
         what=(str(TINY), str(TINY_INT8)), launches=5, iterations=20, out=tmp_path / "reports"
     )
-    job = session.resolve(request._replace(data="demo"))._replace(
-        dataset=cast(Any, Pictures(LABELS))
-    )
+    job = resolve(request._replace(data="demo"))._replace(dataset=cast(Any, Pictures(LABELS)))
     with Narrator() as narrator:
         folder, inputs = session.start(job, narrator)
         report = session.finish(folder, job.devices, inputs, narrator)
