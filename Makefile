@@ -14,7 +14,7 @@ bench: $(STAMP)
 test: lint types unit
 
 unit: $(STAMP)
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(STAMP)
 	$(PY) -m ruff check .

@@ -11,6 +11,7 @@ from harness import session
 from harness.core.specs import HostSpec
 from harness.core.types import Artifact, Case, Timing
 from harness.progress import Narrator
+from harness.request import Request, resolve
 from harness.targets.host import WORKER, HostTarget
 
 SHORT = session.QUICK_TIMING
@@ -42,7 +43,7 @@ class Pair:
     """One artifact as case A and, with `delay` added to every inference, as case B."""
 
     def __init__(self, what: str, folder: Path, narrator: Narrator, delay: float = 0.0) -> None:
-        job = session.resolve(session.Request(what=(what,), out=folder))
+        job = resolve(Request(what=(what,), out=folder))
         artifacts, _ = session.build_artifacts(job, narrator)
         ((name, self.artifact),) = artifacts.items()
         inputs = session.input_sets(artifacts, 0)[name]

@@ -22,14 +22,15 @@ from harness import gate, session
 from harness.core.compare import compare
 from harness.core.types import Comparison, Report
 from harness.progress import Narrator
+from harness.request import Request, resolve
 
 
 def run(a: Path, b: Path, launches: int, seed: int, narrator: Narrator) -> Report:
     """One bench of the two names."""
-    request = session.Request(
+    request = Request(
         what=(str(a), str(b)), launches=launches, quick=True, seed=seed, out=a.parent / "reports"
     )
-    job = session.resolve(request)
+    job = resolve(request)
     folder, inputs = session.start(job, narrator)
     return session.finish(folder, job.devices, inputs, narrator)
 
@@ -56,7 +57,7 @@ def main() -> int:
     specs = gate.specs()
     with tempfile.TemporaryDirectory() as scratch, Narrator() as narrator:
         folder = Path(scratch)
-        job = session.resolve(session.Request(what=(args.what,), out=folder))
+        job = resolve(Request(what=(args.what,), out=folder))
         artifacts, _ = session.build_artifacts(job, narrator)
         a, b = folder / "a.tflite", folder / "b.tflite"
         for name in (a, b):

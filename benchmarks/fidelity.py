@@ -24,6 +24,7 @@ from harness.core.attendant import Attendant
 from harness.core.ratio import paired
 from harness.core.types import Artifact, Case, Timing
 from harness.progress import Narrator
+from harness.request import Request, resolve
 from harness.targets import Target
 
 ITERATIONS, WARMUP = 100, 5
@@ -66,7 +67,7 @@ def main() -> int:
     off = 0
     with tempfile.TemporaryDirectory() as scratch, Narrator() as narrator:
         folder = Path(scratch)
-        job = session.resolve(session.Request(what=tuple(args.what), out=folder))
+        job = resolve(Request(what=tuple(args.what), out=folder))
         artifacts, _ = session.build_artifacts(job, narrator)
         inputs = session.input_sets(artifacts, args.seed)
         target = bench.open_target("host", job.devices["host"], folder, Attendant())

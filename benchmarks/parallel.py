@@ -44,7 +44,7 @@ def project(folder: Path, phones: int) -> None:
 
 
 def seconds(devices: str, folder: Path) -> float:
-    command = [sys.executable, "-m", "harness", "bench", MODEL, "--device", devices]
+    command = [sys.executable, "-m", "harness", "bench", str(MODEL), "--device", devices]
     began = time.perf_counter()
     subprocess.run(
         [*command, "--launches", "5", "--iterations", "100"],

@@ -20,6 +20,7 @@ from harness.core.compare import compare as _compare
 from harness.core.errors import BuildError
 from harness.core.types import Artifact, Comparison, Report
 from harness.progress import Narrator
+from harness.request import Request, resolve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +66,7 @@ def bench(
     out: Path = Path("reports"),
 ) -> LoadedReport:
     """Build what is missing, measure, save a run folder in `out`. Progress goes to stderr."""
-    request = session.Request(
+    request = Request(
         what=what,
         devices=tuple(devices),
         threads=None if threads is None else tuple(threads),
@@ -75,7 +76,7 @@ def bench(
         project=project,
         out=out,
     )
-    job = session.resolve(request)
+    job = resolve(request)
     with Narrator() as narrator:
         folder, inputs = session.start(job, narrator)
         return _framed(session.finish(folder, job.devices, inputs, narrator))

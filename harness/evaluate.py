@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
@@ -40,6 +40,11 @@ _LEAST_TIMEOUT_S, _TIMEOUT_PER_EXAMPLE_S = 300.0, 5.0
 _CHUNK = 64
 
 
+# Nothing else is ever asked for: accuracy on images that training saw would be flattery.
+Split = Literal["test"]
+TEST: Split = "test"
+
+
 class Dataset(Protocol):
     """Labelled images in splits. Labels are indices into `classes`; a split's fingerprint changes
     whenever an image or a label of it does."""
@@ -52,10 +57,10 @@ class Dataset(Protocol):
     def classes(self) -> tuple[str, ...]:
         """At least two."""
 
-    def arrays(self, split: str) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+    def arrays(self, split: Split) -> tuple[NDArray[np.uint8], NDArray[Any]]:
         """(images uint8 (n, 256, 256), labels (n,)), always in the same order."""
 
-    def fingerprint(self, split: str) -> str:
+    def fingerprint(self, split: Split) -> str:
         """Known without reading the images."""
 
 
@@ -72,31 +77,36 @@ def evaluate(
     dataset: Dataset,
     *,
     cache: Path,
-    split: str = "test",
+    brought: bool = True,
     progress: Callable[[str, int, int], None] = lambda variant, done, total: None,
     worker: Path = WORKER,
 ) -> tuple[Evaluation, ...]:
     """An Evaluation per artifact, in their order; one that failed says so in it. Untrained
-    artifacts are left out: nothing is to be learned from their answers. Agreement is with the
+    artifacts are left out, since nothing is to be learned from their answers, and unless `brought`
+    so are files that the user brought, whose classes may be others. Agreement is with the
     float parent where that is among `artifacts`. `progress` hears (variant, done, total).
 
     Raises UsageError if the cache cannot be written to.
     """
-    chosen = {name: a for name, a in artifacts.items() if a.trained is not False}
+    chosen = {
+        name: a
+        for name, a in artifacts.items()
+        if a.trained is not False and (brought or a.model is not None)
+    }
     runtime = f"{RUNTIME} {runtime_version(RUNTIME, HostSpec())}"
     found: dict[str, Evaluation] = {}
     try:
         folder = cache / "evaluations"
         (folder / "logs").mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".images-") as scratch:
-            images = _Images(dataset, split, Path(scratch))
+            images = _Images(dataset, Path(scratch))
             for done, (name, artifact) in enumerate(chosen.items()):
                 empty = Evaluation(
                     variant=name,
                     sha256=artifact.sha256,
                     dataset=dataset.name,
-                    split=split,
-                    fingerprint=dataset.fingerprint(split),
+                    split=TEST,
+                    fingerprint=dataset.fingerprint(TEST),
                     runtime=runtime,
                     classes=dataset.classes,
                 )
@@ -145,14 +155,14 @@ def _cached(path: Path) -> Evaluation | None:
 class _Images:
     """The images, read when the first artifact needs them, and written once per kind of input."""
 
-    def __init__(self, dataset: Dataset, split: str, scratch: Path) -> None:
-        self.dataset, self.split, self.scratch = dataset, split, scratch
+    def __init__(self, dataset: Dataset, scratch: Path) -> None:
+        self.dataset, self.scratch = dataset, scratch
         self._arrays: tuple[NDArray[np.uint8], NDArray[Any]] | None = None
         self._written: dict[str, Path] = {}
 
     def arrays(self) -> tuple[NDArray[np.uint8], NDArray[Any]]:
         if self._arrays is None:
-            self._arrays = self.dataset.arrays(self.split)
+            self._arrays = self.dataset.arrays(TEST)
         return self._arrays
 
     def written(self, artifact: Artifact) -> Path:
@@ -193,7 +203,7 @@ def _evaluated(
             raise MeasurementError("model", f"it has {counts}, not one of each")
         _, labels = images.arrays()
         if not len(labels):
-            raise MeasurementError("images", f"the {images.split} split is empty", "add images")
+            raise MeasurementError("images", "the test split is empty", "add images")
         log = logs / f"{artifact.sha256[:12]}.log"
         answers = _ask(artifact, images.written(artifact), len(labels), log, worker)
         return _filled(empty, answers, [int(label) for label in labels])

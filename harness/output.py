@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         group.add_argument(
             f"--{name.replace('_', '-')}", metavar="FILE", help=f"write the report as {name}"
         )
+    group.add_argument("--plots", metavar="DIR", help="write every chart as an SVG file")
     group.add_argument("--wide", action="store_true", help="every column, whatever the width")
     group.add_argument("--sort", metavar="COLUMN", help="sort the table by this column")
     group.add_argument("--columns", metavar="LIST", help="show these columns, in this order")
@@ -41,25 +42,37 @@ def asked(args: argparse.Namespace) -> dict[str, str]:
     for target in wanted.values():
         if target != "-" and (Path(target).is_dir() or not Path(target).parent.is_dir()):
             raise UsageError(f"cannot write {target}", "name a file in a folder that exists")
+    if args.plots is not None and Path(args.plots).exists() and not Path(args.plots).is_dir():
+        raise UsageError(f"{args.plots} is no folder", "name another with --plots")
     return wanted
 
 
 def emit(report: Report, args: argparse.Namespace, wanted: dict[str, str]) -> None:
     """Write every format asked for, and the table unless standard output is taken."""
-    from harness.files import write_atomic
-
     for name, target in wanted.items():
         data = plugins.load("renderers", name).render(report)
         if target == "-":
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
-            continue
-        try:
-            write_atomic(Path(target), data)
-        except OSError as error:
-            raise UsageError(f"cannot write {target}: {error.strerror}", "name another") from None
+        else:
+            _write(Path(target), data)
+    if args.plots is not None:
+        from harness.renderers._plots import plots
+
+        for name, data in plots(report).items():
+            _write(Path(args.plots) / name, data)
     if "-" not in wanted.values():
         table(report, args)
+
+
+def _write(path: Path, data: bytes) -> None:
+    from harness.files import write_atomic
+
+    try:
+        path.parent.mkdir(exist_ok=True)
+        write_atomic(path, data)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}", "name another") from None
 
 
 def table(report: Report, args: argparse.Namespace) -> None:

@@ -10,6 +10,7 @@ import re
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,11 @@ class Narrator:
                 self._bar.console.print(text, markup=False, highlight=False)
             else:
                 print(text, file=sys.stderr, flush=True)
+
+    def tell(self, lines: Iterable[str]) -> None:
+        """Several lines that stay."""
+        for line in lines:
+            self.say(line)
 
     def expect(self, launches: dict[str, int]) -> None:
         """How many launches each device will make at least."""

@@ -1,7 +1,4 @@
-"""From a request to a report: resolve, build, measure, assemble.
-
-Everything that can be wrong with a request is found before anything is built or written.
-"""
+"""From a checked request to a report: build, evaluate, measure, assemble."""
 
 from __future__ import annotations
 
@@ -9,15 +6,13 @@ import platform
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from harness import __version__, assemble, bench, config, evaluate, files, plan, store
-from harness.core.budget import parse_budget
 from harness.core.errors import BuildError, UsageError
 from harness.core.sequential import Decision, decide, rounds_at
-from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec, HostSpec, VariantSpec
+from harness.core.specs import ArmSpec, DeviceSpec
 from harness.core.stats import launch_medians
 from harness.core.types import (
     SCHEMA_VERSION,
@@ -33,227 +28,10 @@ from harness.core.types import (
     Tool,
 )
 from harness.progress import Narrator
-from harness.runners import PHASES
-
-if TYPE_CHECKING:
-    from harness.data.dataset import Dataset
+from harness.request import DEMO, Job, Request, resolve
 
 QUICK_TIMING = Timing(min_time_ns=100_000_000, warmup_time_ns=30_000_000)
 DEFAULT_LAUNCHES, LEAST_LAUNCHES = 7, 5
-TFLITE, KERAS = ".tflite", ".keras"
-DEMO = "demo"
-
-
-class Request(NamedTuple):
-    """What the user asked for; None means that it is left to the defaults or to devices.yaml."""
-
-    what: tuple[str, ...] = ()
-    devices: tuple[str, ...] = ("host",)
-    runtimes: tuple[str, ...] | None = None
-    delegates: tuple[str, ...] | None = None
-    threads: tuple[int, ...] | None = None
-    launches: int | None = None
-    iterations: int | None = None
-    target_ci: float = 0.03
-    time_budget_s: float | None = None
-    quick: bool = False
-    cadence_s: float | None = None
-    sustained_s: float | None = None
-    profile: bool = False
-    parity: bool = False
-    seed: int = 0
-    data: str | None = None
-    untrained: bool = False
-    signature: str | None = None
-    budget: str | None = None
-    project: Path | None = None
-    out: Path = Path("reports")
-    command: tuple[str, ...] = ()
-
-
-class Job(NamedTuple):
-    """A request that has been checked against the project and this machine."""
-
-    request: Request
-    project: config.Project
-    devices: dict[str, DeviceSpec]
-    variants: dict[str, VariantSpec]
-    tflite: dict[str, Artifact]
-    keras_files: dict[str, Path]
-    settings: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]]
-    dataset: Dataset | None = None
-
-
-def resolve(request: Request) -> Job:
-    """Check everything that can be checked without building; raises UsageError, writes nothing."""
-    project = config.load_project(request.project)
-    names = request.devices
-    if names == ("all",):
-        names = tuple(project.devices)
-    devices = {name: project.device(name) for name in names}
-    tflite, keras, patterns = _sort(request.what)
-    variants = project.select(patterns) if patterns or not request.what else {}
-    _refuse_clashes(variants, tflite, keras)
-    settings = {name: _settings(request, name, spec) for name, spec in devices.items()}
-    from harness.build.inspect import inspect_cached
-
-    inspected = {
-        name: inspect_cached(path, files.cache_dir(), variant=name, signature=request.signature)
-        for name, path in tflite.items()
-    }
-    for path in keras.values():
-        if not path.is_file():
-            raise UsageError(f"there is no file {path}", "give a file that Keras saved")
-    store.check_writable(request.out)
-    _refuse_if_no_device_answers(devices)
-    dataset = _dataset(request, building=bool(variants or keras))
-    job = Job(request, project, devices, variants, inspected, keras, settings, dataset)
-    _check_budget(job)
-    return job
-
-
-def _dataset(request: Request, *, building: bool) -> Dataset | None:
-    """The labelled images: those asked for, else the demo images where something is trained on
-    them. None if nothing needs any."""
-    if request.untrained:
-        if request.data is not None:
-            raise UsageError("--data trains and --untrained does not", "give one of the two")
-        return None
-    if request.data is None and not building:
-        return None
-    from harness.data.dataset import open_dataset
-
-    return open_dataset(request.data or DEMO, files.cache_dir(), seed=request.seed)
-
-
-# Metrics that only labelled images give.
-_LABELLED = frozenset(
-    {"accuracy", "balanced_accuracy", "auc", "log_loss", "calibration_error", "agreement"}
-)
-
-
-def _check_budget(job: Job) -> None:
-    """Raise UsageError for a budget that cannot be read, or that nothing will be measured for."""
-    if job.request.budget is None:
-        return
-    for budget in parse_budget(job.request.budget, assemble.specs()):
-        if budget.spec.name in _LABELLED and job.dataset is None:
-            raise UsageError(
-                f"{budget.text} needs labelled images", "give them with --data, or leave it out"
-            )
-
-
-def _refuse_if_no_device_answers(devices: Mapping[str, DeviceSpec]) -> None:
-    """Before anything is built for nobody; if one answers, the report tells of the others."""
-    if all(isinstance(spec, AndroidSpec) for spec in devices.values()):
-        from harness.devices import unreachable
-
-        errors = {name: unreachable(spec) for name, spec in devices.items()}
-        if all(errors.values()):
-            name, error = next(iter(errors.items()))
-            assert error is not None
-            error.message = f"{name}: {error.message}"
-            raise error
-
-
-def _sort(what: tuple[str, ...]) -> tuple[dict[str, Path], dict[str, Path], list[str]]:
-    """(.tflite files, .keras files, variant patterns); a file's row is named by its stem, or by
-    its path where two files share one."""
-    tflite: dict[str, Path] = {}
-    keras: dict[str, Path] = {}
-    patterns: list[str] = []
-    for text in what:
-        suffix = Path(text).suffix.lower()
-        if suffix not in (TFLITE, KERAS):
-            patterns.append(text)
-            continue
-        found = tflite if suffix == TFLITE else keras
-        path = Path(text)
-        if path in (*tflite.values(), *keras.values()):
-            continue
-        taken = path.stem in tflite or path.stem in keras
-        found[text if taken else path.stem] = path
-    return tflite, keras, patterns
-
-
-def _refuse_clashes(*named: Mapping[str, object]) -> None:
-    seen: set[str] = set()
-    for names in named:
-        if clash := seen & set(names):
-            raise UsageError(
-                f"two rows would be named {min(clash)!r}", "rename the file, or give it alone"
-            )
-        seen |= set(names)
-
-
-def _settings(
-    request: Request, name: str, spec: DeviceSpec
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]:
-    """(runtimes, delegates, threads) of one device; refuses what the device cannot do."""
-    if isinstance(spec, HostSpec):
-        from harness.targets.host import runtime_version
-
-        runtimes = request.runtimes or (spec.runtime,)
-        for runtime in runtimes:
-            runtime_version(runtime, spec)
-        if set(request.delegates or ("cpu",)) != {"cpu"}:
-            raise UsageError(
-                f"device {name} runs on the CPU only", "--delegate is for phones; leave it out"
-            )
-        _refuse_what_only_phones_do(request, name)
-        return runtimes, ("cpu",), request.threads or spec.threads
-    if request.runtimes is not None:
-        raise UsageError(
-            f"--runtime does not apply to device {name}",
-            "a phone's runtime is its runner's; leave --runtime out",
-        )
-    if isinstance(spec, AndroidSpec):
-        _refuse_what_takes_too_long(request, name, spec)
-        return (
-            (spec.runner.tool,),
-            request.delegates or spec.delegate,
-            request.threads or spec.threads,
-        )
-    return _settings_of_core(request, name, spec)
-
-
-def _settings_of_core(
-    request: Request, name: str, spec: ArmSpec
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]:
-    from harness.targets.arm64 import ready
-
-    _refuse_what_only_phones_do(request, name)
-    if set(request.delegates or ("cpu",)) != {"cpu"} or set(request.threads or (1,)) != {1}:
-        raise UsageError(
-            f"device {name} is a single core without accelerators",
-            "leave --threads and --delegate out",
-        )
-    ready(spec)
-    return ("litert",), ("cpu",), (1,)
-
-
-def _refuse_what_only_phones_do(request: Request, name: str) -> None:
-    options = {
-        "--sustained": request.sustained_s,
-        "--cadence": request.cadence_s,
-        "--profile": request.profile or None,
-        "--parity": (request.parity and set(request.devices) == {name}) or None,
-    }
-    for option, asked in options.items():
-        if asked is not None:
-            raise UsageError(f"device {name} cannot do {option}", f"{option} is for phones")
-
-
-def _refuse_what_takes_too_long(request: Request, name: str, spec: AndroidSpec) -> None:
-    if request.cadence_s is None:
-        return
-    least = request.iterations or Timing().min_iterations
-    if request.cadence_s * least > spec.launch_timeout_s / PHASES:
-        raise UsageError(
-            f"{least} iterations at one per {request.cadence_s:g} s take longer than a launch on "
-            f"{name} may",
-            "raise launch_timeout_s in devices.yaml, or lower --iterations",
-        )
 
 
 def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
@@ -299,6 +77,8 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
 def start(job: Job, narrator: Narrator) -> tuple[store.RunFolder, dict[str, Path]]:
     """Build what is missing, let it answer the labelled images, prepare inputs, and open a run
     folder."""
+    if job.dataset is not None:
+        narrator.tell(job.dataset.summary.lines())
     artifacts, unbuilt = build_artifacts(job, narrator)
     evaluations = evaluated(job, artifacts, narrator)
     inputs = input_sets(artifacts, job.request.seed)
@@ -452,12 +232,11 @@ def evaluated(
     labelled images. The demo images say nothing of a file that the user brought."""
     if job.dataset is None:
         return ()
-    asked = job.request.data is not None
-    known = {name: a for name, a in artifacts.items() if asked or a.model is not None}
     return evaluate.evaluate(
-        {**known, **_float_parents(job, known, narrator)},
+        {**artifacts, **_float_parents(job, artifacts, narrator)},
         job.dataset,
         cache=files.cache_dir(),
+        brought=job.request.data is not None,
         progress=narrator.evaluating,
     )
 

@@ -1,7 +1,7 @@
 """Artifacts and trained networks by the digest of all that they are made from.
 
 CACHE/artifacts/KEY/model.tflite, artifact.json    whole or not there
-CACHE/trained/KEY/network.weights.h5, ...          likewise
+CACHE/trained/KEY/network.npz, training.*          likewise
 CACHE/*/.partial-KEY-*/                            being built, or left by a killed build
 CACHE/checkpoints/KEY/                             how far training has come
 CACHE/locks/KEY                                    held while KEY is built
@@ -28,7 +28,7 @@ from harness.core.types import Artifact
 
 MODEL = "model.tflite"
 DESCRIPTION = "artifact.json"
-NETWORK = "network.weights.h5"
+NETWORK = "network.npz"
 TRAINING = "training.json"
 CURVE = "training.csv"
 _PARTIAL = ".partial-"

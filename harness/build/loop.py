@@ -4,6 +4,7 @@ stopping, and a checkpoint after each epoch from which a killed training goes on
 from __future__ import annotations
 
 import math
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,15 +150,19 @@ class _State:
         import numpy as np
 
         state = cls(model, path)
-        if path.is_file():
+        try:
             with np.load(path) as saved:
-                for place, variable in enumerate(state._variables):
-                    variable.assign(saved[f"variable_{place}"])
-                state._best = [saved[f"best_{place}"] for place in range(len(state._best))]
-                state._best_loss = float(saved["best_loss"])
-                state.since_best = int(saved["since_best"])
-                curve = saved["curve"].tobytes()
-            state.curve = msgspec.json.decode(curve, type=tuple[Epoch, ...])
+                arrays = dict(saved)
+        except FileNotFoundError:
+            return state
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile):
+            return state  # cut short by a power failure
+        for place, variable in enumerate(state._variables):
+            variable.assign(arrays[f"variable_{place}"])
+        state._best = [arrays[f"best_{place}"] for place in range(len(state._best))]
+        state._best_loss = float(arrays["best_loss"])
+        state.since_best = int(arrays["since_best"])
+        state.curve = msgspec.json.decode(arrays["curve"].tobytes(), type=tuple[Epoch, ...])
         return state
 
     def add(self, epoch: Epoch, *, keep: bool) -> None:

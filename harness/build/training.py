@@ -42,7 +42,7 @@ def train(request: TrainRequest, folder: Path, tell: Tell) -> None:
     except Exception as error:
         raise BuildError(f"training failed: {networks.line(error)}") from error
     with writing(folder):
-        model.save_weights(folder / NETWORK)
+        networks.save(model, folder / NETWORK)
         (folder / CURVE).write_text(_csv(curve), encoding="utf-8")
         noted = Trained(
             sha256=sha256_file(folder / NETWORK),
@@ -75,8 +75,6 @@ class _Training:
         names = [layer.name for layer in self._model.layers]
         if self._request.features and FEATURES in names:
             return self._head() + self._fine_tuning()
-        for layer in self._model.layers:
-            layer.trainable = True
         return self._phase("network", 1, settings.epochs, settings.learning_rate)
 
     def _changing(self) -> tuple[Epoch, ...]:

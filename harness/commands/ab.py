@@ -2,7 +2,8 @@
 
 Both are launched once per round, in random order, so that a drifting machine hits both alike. The
 answer is looked for after 7, 10, 15, 22 ... rounds; each look spends its share of an error rate of
-5 % (alpha spending), so looking often does not make a wrong answer more likely.
+5 % (alpha spending), so looking often does not make a wrong answer more likely. Nothing is
+trained for it: latency does not depend on what the weights are.
 """
 
 from __future__ import annotations
@@ -53,13 +54,15 @@ def run(args: argparse.Namespace) -> int:
     from harness import session
     from harness.core.errors import EXIT_INTERRUPTED, EXIT_MEASUREMENT, EXIT_OK, EXIT_UNDECIDED
     from harness.progress import Narrator
+    from harness.request import Request
 
-    request = session.Request(
+    request = Request(
         what=(args.a, args.b),
         devices=(args.device,),
         threads=None if args.threads is None else (args.threads,),
         runtimes=None if args.runtime is None else (args.runtime,),
         quick=args.quick,
+        untrained=True,
         time_budget_s=args.time_budget,
         seed=args.seed,
         project=args.project,

@@ -22,7 +22,7 @@ from harness.core.errors import (
 
 if TYPE_CHECKING:
     from harness.core.types import Report
-    from harness.session import Request
+    from harness.request import Request
 
 HELP = "build, measure and report: the main job"
 EXAMPLE = "python -m harness bench 'mobilenet*' my_model.tflite --threads 1,2 --json report.json"
@@ -121,6 +121,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure, save, print; the exit status tells whether every case has a number."""
     from harness import gate, session, store
     from harness.progress import Narrator
+    from harness.request import resolve
 
     wanted = output.asked(args)
     baseline = None
@@ -139,7 +140,7 @@ def run(args: argparse.Namespace) -> int:
             folder = store.find(args.resume, args.out)
             report = session.resume(folder, args.project, narrator)
         else:
-            job = session.resolve(_request(args))
+            job = resolve(_request(args))
             opened, inputs = session.start(job, narrator)
             folder = opened.path
             report = session.finish(opened, job.devices, inputs, narrator)
@@ -182,7 +183,7 @@ def _refuse_with_resume(args: argparse.Namespace) -> None:
 
 
 def _request(args: argparse.Namespace) -> Request:
-    from harness.session import Request
+    from harness.request import Request
 
     return Request(
         what=tuple(args.what),

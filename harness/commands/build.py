@@ -35,15 +35,16 @@ def run(args: argparse.Namespace) -> int:
     project = config.load_project(args.project)
     chosen = project.select(args.what or ["*"])
     cache = files.cache_dir()
+    data = None if args.untrained else open_dataset(args.data or "demo", cache, seed=args.seed)
     with Narrator() as narrator:
+        if data is not None:
+            narrator.tell(data.summary.lines())
         built = builder.build(
             chosen,
             project.variants,
             models_dir=project.models_dir,
             cache_dir=cache,
-            data=None
-            if args.untrained
-            else open_dataset(args.data or "demo", cache, seed=args.seed),
+            data=data,
             seed=args.seed,
             progress=narrator.building,
         )

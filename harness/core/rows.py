@@ -155,6 +155,7 @@ def _observed(launch: Launch) -> tuple[list[str], list[int], list[int], list[str
         add(name, "count", [count])
     add("warmup", "ns", launch.warmup_ns)
     add("latency", "ns", launch.latency_ns)
+    add("minute_median", "ns", (m.median_ns for m in launch.minutes))
     add("instructions", "count", launch.instructions)
     return quantities, iterations, values, units
 

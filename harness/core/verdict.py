@@ -226,18 +226,18 @@ class _Device:
 
     def _nearest(self) -> str:
         """Nothing feasible: who comes nearest, and what to relax."""
+        nearest = self._least(self.budgets)
         for b in self.budgets:
-            nearest = self._least([b])
-            m = nearest.metric(b.spec.name)
+            own = self._least([b])
+            m = own.metric(b.spec.name)
             if m is None:
                 why = {budget.unknown(b, c.case.metrics.get(b.spec.name)) for c in self.usable}
                 self.notes.append(f"{b.text} cannot be judged: {listed(why)}")
-            elif budget.outcome(b, m) != "met":
+            elif own is not nearest and budget.outcome(b, m) != "met":
                 self.notes.append(
-                    f"{b.text} is kept by none; nearest is {nearest.label} with "
+                    f"{b.text} is kept by none; nearest is {own.label} with "
                     f"{units.interval(b.spec.name, m)}"
                 )
-        nearest = self._least(self.budgets)
         if math.isinf(_distance(nearest, self.budgets)[0]):
             return "no variant keeps every budget: one of them cannot be judged"
         short = [

@@ -2,71 +2,72 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgspec
-
+from harness.core.conclusions import BudgetLine, BudgetOutcome
 from harness.core.types import CaseReport, Report
 
-OUTCOMES = ("met", "missed", "undecided")
-
-
-class BudgetLine(NamedTuple):
-    """One budget and how each case stands to it: case id -> "met", "missed", "undecided"."""
-
-    text: str
-    metric: str
-    limit: float | None
-    outcomes: dict[str, str]
+OUTCOMES: tuple[BudgetOutcome, ...] = ("met", "undecided", "missed")
 
 
 class VerdictView(NamedTuple):
-    """The verdict as renderers show it. Variants are named as in the table."""
+    """`recommended` and `runner_up` are named as rows are; a reason need not repeat its name.
+    `headline` stands where the recommended one would."""
 
+    headline: str
     recommended: str | None
     reason: str
     runner_up: str | None
     runner_up_reason: str
-    pareto: tuple[str, ...]
+    outcome: BudgetOutcome | None
     budgets: tuple[BudgetLine, ...]
     notes: tuple[str, ...]
 
 
-def verdict_of(report: Report) -> VerdictView | None:
-    """The one place that knows the verdict's shape."""
-    if report.verdict is None:
+def verdict_of(report: Report, labels: dict[str, str]) -> VerdictView | None:
+    """The verdict with case ids replaced by their `labels`; None if there is none."""
+    verdict = report.verdict
+    if verdict is None:
         return None
-    raw: dict[str, Any] = msgspec.to_builtins(report.verdict)
 
-    def text(key: str) -> str | None:
-        value = raw.get(key)
-        return None if value in (None, "") else str(value)
+    def named(name: str | None) -> str | None:
+        return None if name is None else labels.get(name, name)
 
-    budgets = tuple(
-        BudgetLine(
-            text=str(b.get("text", b.get("metric", "?"))),
-            metric=str(b.get("metric", "")),
-            limit=b.get("limit"),
-            outcomes={str(k): str(v) for k, v in dict(b.get("outcomes", {})).items()},
-        )
-        for b in raw.get("budgets") or ()
-    )
+    nothing = "No variant fits" if verdict.outcome == "missed" else "No recommendation"
     return VerdictView(
-        recommended=text("recommended"),
-        reason=_without(text("recommended"), text("reason") or ""),
-        runner_up=text("runner_up"),
-        runner_up_reason=_without(text("runner_up"), text("runner_up_reason") or ""),
-        pareto=tuple(map(str, raw.get("pareto") or ())),
-        budgets=budgets,
-        notes=tuple(map(str, raw.get("notes") or ())),
+        headline=named(verdict.recommended) or nothing,
+        recommended=named(verdict.recommended),
+        reason=_without(verdict.recommended, verdict.reason),
+        runner_up=named(verdict.runner_up),
+        runner_up_reason=_without(verdict.runner_up, verdict.runner_up_reason),
+        outcome=verdict.outcome,
+        budgets=verdict.budgets,
+        notes=verdict.notes,
     )
+
+
+def unknown(budget: BudgetLine, labels: dict[str, str]) -> list[str]:
+    """Why it is not known of some cases: `pruned: it failed`."""
+    return [f"{labels.get(i, i)}: {why}" for i, why in budget.unknown.items()]
+
+
+def mark(report: Report, case: CaseReport) -> str:
+    """What the verdict says of a case: recommended (on its device), runner-up, pareto, or ""."""
+    verdict = report.verdict
+    if verdict is None:
+        return ""
+    names = (case.variant, case.case.id)
+    own = next((d for d in verdict.devices if d.device == case.device), None)
+    if own is not None and own.recommended_case is not None:
+        recommended = own.recommended_case == case.case.id
+    else:
+        recommended = (own or verdict).recommended in names
+    if recommended:
+        return "recommended"
+    if (own or verdict).runner_up in names:
+        return "runner-up"
+    return "pareto" if case.case.id in (own or verdict).pareto else ""
 
 
 def _without(name: str | None, reason: str) -> str:
-    """A reason is shown behind its name and need not repeat it."""
     return reason.removeprefix(f"{name}: ") if name else reason
-
-
-def names_case(name: str | None, case: CaseReport) -> bool:
-    """Whether a verdict that says `name`, a variant or a case id, means this case."""
-    return name is not None and name in (case.variant, case.case.id)

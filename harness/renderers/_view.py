@@ -36,6 +36,8 @@ TITLES = {
     "latency_p90": "p90",
     "latency_p95": "p95",
     "latency_p99": "p99",
+    "latency_start": "first minute",
+    "latency_end": "last minute",
     "peak_rss": "peak RSS",
     "rss_anon": "anonymous",
     "rss_file": "file-backed",
@@ -162,7 +164,6 @@ def reference_of(report: Report) -> str | None:
 def rows_of(report: Report, sort: str | None = None) -> list[Row]:
     """The table's rows, the verdict's first, then by status and latency; or by the metric or
     field `sort`, best first, with what was not measured last. Unknown names are a UsageError."""
-    verdict = verdicts.verdict_of(report)
     artifacts = {a.variant: a for a in report.artifacts}
     devices = {d.name: d for d in report.devices}
     varying = _varying(report.cases)
@@ -177,7 +178,7 @@ def rows_of(report: Report, sort: str | None = None) -> list[Row]:
             artifact=artifacts.get(case.variant),
             device=device,
             place=_place(case, varying),
-            mark=_mark(verdict, case),
+            mark=verdicts.mark(report, case),
             smaller=_ratio(base, case, "size"),
             faster=_ratio(base, case, "latency"),
         )
@@ -220,18 +221,6 @@ def setting_in_common(report: Report) -> str:
         "threads": "1 thread" if case.threads == 1 else f"{case.threads} threads",
     }
     return ", ".join(text for field, text in parts.items() if field not in varying)
-
-
-def _mark(verdict: verdicts.VerdictView | None, case: CaseReport) -> str:
-    if verdict is None:
-        return ""
-    if verdicts.names_case(verdict.recommended, case):
-        return "recommended"
-    if verdicts.names_case(verdict.runner_up, case):
-        return "runner-up"
-    if any(verdicts.names_case(name, case) for name in verdict.pareto):
-        return "pareto"
-    return ""
 
 
 _MARKS = {"recommended": 0, "runner-up": 1, "pareto": 2, "": 3}
@@ -381,8 +370,12 @@ def never_measured(report: Report) -> dict[str, str]:
     """Metric -> reason, of the metrics that no case has. The tails of a latency that is itself
     absent go without saying."""
     absent = [m for m in metrics_of(report) if all(point(c, m) is None for c in report.cases)]
+    told = {
+        name for case in report.cases if (m := case.metrics.get("latency")) for name in m.absent
+    }
     if "latency" in absent:
-        absent = [m for m in absent if m not in _TAILS]
+        told = set()
+    absent = [m for m in absent if m not in _TAILS or _TAILS[m] in told]
     return {
         metric: why_absent(next(c for c in report.cases if _names(c, metric)), metric)
         for metric in absent

@@ -48,6 +48,16 @@ _GROUPS = {
         "the thin one 5 % to 95 % of its iterations. The band is the interval of the case's "
         "latency.",
     ),
+    "confusion": (
+        "Confusion",
+        "panels",
+        "Rows are what an image shows, columns what it was taken for.",
+    ),
+    "sustained": (
+        "Minute by minute",
+        "panels",
+        "The median latency of each minute; a square where the device said that it throttles.",
+    ),
     "ops": ("Most expensive operators", "panels", "Mean time per inference by the profiler."),
     "layers": ("Largest layers", "panels", ""),
 }
@@ -132,7 +142,7 @@ def _context(report: Report) -> dict[str, Any]:
 
 
 def _verdict(report: Report) -> dict[str, Any] | None:
-    verdict = verdicts.verdict_of(report)
+    verdict = verdicts.verdict_of(report, view.labels_of(report))
     if verdict is None:
         return None
     labels = view.labels_of(report)
@@ -145,8 +155,15 @@ def _verdict(report: Report) -> dict[str, Any] | None:
             for outcome in verdicts.OUTCOMES
         }
         groups = [(outcome, view.some(names)) for outcome, names in named.items() if names]
-        budgets.append({"text": units.printable(budget.text), "groups": groups})
+        budgets.append(
+            {
+                "text": units.printable(budget.text),
+                "groups": groups,
+                "unknown": [units.printable(x) for x in verdicts.unknown(budget, labels)],
+            }
+        )
     return {
+        "headline": units.name(verdict.headline),
         "recommended": units.name(verdict.recommended) if verdict.recommended else None,
         "reason": units.printable(verdict.reason),
         "runner_up": units.name(verdict.runner_up) if verdict.runner_up else None,

@@ -11,6 +11,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 
 from harness.core import units
+from harness.core.conclusions import BudgetLine
 from harness.core.types import CaseReport, Report
 from harness.renderers import _comparison as against
 from harness.renderers import _verdict as verdicts
@@ -27,12 +28,17 @@ def render(report: Report) -> bytes:
         for case in (c for c in report.cases if c.device == device):
             _case(suite, case, labels[case.case.id])
         _count(suite)
-    verdict = verdicts.verdict_of(report)
+    verdict = verdicts.verdict_of(report, view.labels_of(report))
     if verdict is not None and verdict.budgets:
         suite = ET.SubElement(root, "testsuite", name="verdict")
         test = ET.SubElement(suite, "testcase", name="budgets", classname="verdict")
-        if verdict.recommended is None:
-            _say(test, "failure", verdict.reason, [_line(b) for b in verdict.budgets])
+        lines = [_line(b) for b in verdict.budgets]
+        if verdict.outcome == "missed":
+            _say(test, "failure", verdict.reason, lines)
+        elif verdict.outcome == "undecided":
+            ET.SubElement(test, "skipped", message=units.printable(verdict.reason))
+        else:
+            ET.SubElement(test, "system-out").text = units.printable_lines(lines)
         _count(suite)
     if report.comparison is not None:
         _compared(ET.SubElement(root, "testsuite", name="baseline"), report)
@@ -98,7 +104,7 @@ def _properties(parent: ET.Element, named: dict[str, str]) -> None:
         ET.SubElement(holder, "property", name=units.printable(name), value=units.printable(value))
 
 
-def _line(budget: verdicts.BudgetLine) -> str:
+def _line(budget: BudgetLine) -> str:
     counts = {o: list(budget.outcomes.values()).count(o) for o in verdicts.OUTCOMES}
     return f"{budget.text}: {', '.join(f'{n} {o}' for o, n in counts.items() if n)}"
 

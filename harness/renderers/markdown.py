@@ -51,7 +51,7 @@ def prose(text: str) -> str:
 
 
 def _verdict(report: Report) -> list[str]:
-    verdict = verdicts.verdict_of(report)
+    verdict = verdicts.verdict_of(report, view.labels_of(report))
     if verdict is None:
         return []
     lines = []
@@ -65,7 +65,7 @@ def _verdict(report: Report) -> list[str]:
     for budget in verdict.budgets:
         said = [
             f"{outcome} by {view.some([code(labels.get(i, i)) for i in ids])}"
-            for outcome in ("met", "undecided", "missed")
+            for outcome in verdicts.OUTCOMES
             if (ids := [i for i, o in budget.outcomes.items() if o == outcome])
         ]
         lines.append(f"- {code(budget.text)} {', '.join(said)}")

@@ -19,9 +19,11 @@ def render(report: Report) -> bytes:
     launches left out, so that metrics, findings and the verdict travel with the file."""
     pyarrow: Any = require("pyarrow")
     parquet: Any = require("pyarrow.parquet")
-    texts = {"run_id", "variant", "device", "runtime", "delegate", "quantity", "unit"}
+    # Said and not guessed, so that a file without rows has the same columns.
+    whole = ("threads", "launch", "order", "iteration", "value")
+    kinds = {"emulated": pyarrow.bool_(), **dict.fromkeys(whole, pyarrow.int64())}
     columns = {
-        name: pyarrow.array(values, pyarrow.string() if name in texts else pyarrow.int64())
+        name: pyarrow.array(values, kinds.get(name, pyarrow.string()))
         for name, values in rows.observations(report).items()
     }
     table = pyarrow.table(columns).replace_schema_metadata({METADATA_KEY: _summary(report)})

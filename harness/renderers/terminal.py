@@ -310,7 +310,7 @@ def _changes(lines: list[against.Line], *, words: bool) -> Table:
 
 def _verdict(report: Report) -> list[RenderableType]:
     """The panel at the very end, where the eye is when the command returns."""
-    verdict = verdicts.verdict_of(report)
+    verdict = verdicts.verdict_of(report, view.labels_of(report))
     if verdict is None:
         return []
     lines: list[RenderableType] = []
@@ -319,7 +319,7 @@ def _verdict(report: Report) -> list[RenderableType]:
         ("☆", verdict.runner_up, verdict.runner_up_reason),
     ):
         if name is None:
-            lines += [plain(said)] if said else []
+            lines += [plain(said)] if said and mark == "★" else []
             continue
         text = Text.assemble((f"{mark} ", GOOD), (units.name(name), "bold"))
         lines.append(text.append(f": {units.printable(said)}" if said else ""))

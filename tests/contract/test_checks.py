@@ -25,6 +25,7 @@ from harness.core.types import (
     Plan,
     TensorInfo,
 )
+from tests import answers
 from tests.strategies import MS, artifact, case, device, evidence, launch, steady_launches
 
 QUIET = Conditions(load_average=0.2, other_cpu_share=0.02, governor="performance")
@@ -154,6 +155,11 @@ FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
         ),
         ("no-op-profile", "warning", lambda: profiled(why="it prints none")),
     ],
+    "quantization_broke": [
+        ("quantization-broke-it", "serious", lambda: answers.child(150)),
+        ("pruning-broke-it", "serious", lambda: answers.child(150, recipe="pruned")),
+    ],
+    "evaluation_failed": [("not-evaluated", "warning", answers.broken)],
     "too_few_launches": [
         ("too-few-launches", "serious", lambda: evidence(steady_launches(4))),
         ("too-few-launches", "serious", lambda: evidence(steady_launches(1))),

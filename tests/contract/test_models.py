@@ -79,6 +79,7 @@ def test_grey_pixels_in_probability_out(name: str, images: Any) -> None:
     [
         ("scratch", {}, 2_873_691),
         ("vgg16", {"head": "gap"}, 14_715_201),
+        ("vgg16", {"head": "gap", "width": 0.0625}, 57_665),
         ("mobilenet", {}, 2_259_265),
         ("mobilenet", {"gray": True}, 2_259_265 - 2 * 9 * 32),
     ],
@@ -87,15 +88,34 @@ def test_parameters(name: str, options: dict[str, object], parameters: int) -> N
     assert load(name).build(**options).count_params() == parameters
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_more_classes_are_a_softmax(name: str, images: Any) -> None:
+    answer = load(name).build(input_size=64, classes=4)(images).numpy()
+    assert answer.shape == (4, 4)
+    np.testing.assert_allclose(answer.sum(axis=1), 1, rtol=1e-5)
+
+
 def test_vgg16_trains_as_the_baseline_did() -> None:
     model = load("vgg16").build(input_size=64)
-    frozen = [layer.name for layer in model.layers if not layer.trainable]
-    assert frozen[0] == "block1_conv1" and frozen[-1] == "block3_conv3" and len(frozen) == 9
     assert float(model.optimizer.learning_rate) == pytest.approx(1e-4)
     assert model.optimizer.momentum == 0.9
-    assert [layer.name for layer in model.layers if layer.name == "features"]
     with pytest.raises(ValueError, match="'flatten' or 'gap'"):
         load("vgg16").build(head="gpa", input_size=64)
+
+
+def test_transfer_models_say_where_the_trunk_ends_and_fine_tuning_begins() -> None:
+    for name in PROJECT.imagenet:
+        layers = [layer.name for layer in load(name).build(input_size=64).layers]
+        settings = PROJECT.training[name]
+        assert layers.index(settings.fine_tune_from or "") < layers.index("features")
+    # The baseline's author left VGG16's first ten layers alone, the input being the first.
+    vgg16 = [layer.name for layer in load("vgg16").build(input_size=64).layers]
+    blocks = [name for name in vgg16 if name.startswith("block")]
+    assert blocks[9:11] == ["block3_pool", PROJECT.training["vgg16"].fine_tune_from]
+
+
+def test_student_is_well_under_a_megabyte() -> None:
+    assert load("student").build().count_params() < 100_000
 
 
 def liven(model: Any) -> None:
@@ -175,6 +195,7 @@ def test_variant_can_be_built(name: str) -> None:
 def test_defaults_are_the_named_ones() -> None:
     default = [name for name, spec in PROJECT.variants.items() if spec.default]
     named = {"scratch", "vgg16", "mobilenet-int8", "pruned", "mobilenet-gray-int8"}
+    named |= {"student-int8"}
     assert set(default) == named
 
 
@@ -191,7 +212,19 @@ def test_float_parents() -> None:
         "mobilenet": None,
         "mobilenet-int8": "mobilenet",
         "mobilenet-gray-int8": "mobilenet",
+        "student": None,
+        "student-int8": "student",
+        "vgg16-slim": None,
     }
+
+
+def test_trainings_name_what_is_there() -> None:
+    own = {name: spec.training for name, spec in PROJECT.variants.items() if spec.training}
+    assert set(PROJECT.training) <= {spec.model for spec in PROJECT.variants.values()}
+    for settings in (*PROJECT.training.values(), *own.values()):
+        assert {settings.teacher, settings.inherit} <= {None, *PROJECT.variants}
+    for name, settings in PROJECT.training.items():
+        read_model(MODELS, name).options(settings.grow_from or {})
 
 
 def test_imagenet_urls_are_those_of_keras() -> None:

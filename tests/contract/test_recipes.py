@@ -195,8 +195,11 @@ def test_schedule_is_cubic_and_monotone() -> None:
 
 def test_options_go_to_the_recipe_that_knows_them() -> None:
     chain = recipes.parse("pruned+int8", {"sparsity": 0.5})
-    assert chain.options == {"pruned": {"sparsity": 0.5}, "int8": {}}
+    assert chain.options["pruned"]["sparsity"] == 0.5
+    assert chain.options["int8"] == {}
     assert chain.calibrates
+    assert chain.trainer is chain.steps[0]
+    assert recipes.parse("pruned", {"epochs": 0}).trainer is None
     assert [step.name for step in recipes.parse("pruned", {}).steps] == ["pruned", "float32"]
 
 

@@ -9,6 +9,7 @@ import io
 import json
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,7 +23,13 @@ from harness.core.types import CaseReport, Report
 from tests import reports
 
 FORMATS = plugins.names("renderers")
+# Formats whose bytes are ours alone; HTML and Parquet change with matplotlib and pyarrow.
+GOLDEN = ["terminal", "markdown", "junit", "csv_wide"]
 TEXTS = [name for name in FORMATS if name != "parquet"]
+
+
+def golden(name: str) -> Path:
+    return reports.ROOT / f"tests/data/reports/{name}.txt"
 
 
 def render(name: str, report: Report) -> bytes:
@@ -244,11 +251,27 @@ def test_junit_counts_what_it_holds() -> None:
 def test_unmet_budgets_fail_in_junit() -> None:
     met = made("with_verdict")
     assert met.verdict is not None
-    unmet = replace(met, verdict=replace(met.verdict, recommended=None, reason="nothing fits"))
-    for report, failures in ((met, "0"), (unmet, "1")):
-        root = ET.fromstring(render("junit", report))
+    for outcome, expected in (("met", "00"), ("missed", "10"), ("undecided", "01")):
+        verdict = replace(met.verdict, outcome=outcome)
+        root = ET.fromstring(render("junit", replace(met, verdict=verdict)))
         (suite,) = root.findall("testsuite[@name='verdict']")
-        assert suite.get("failures") == failures
+        assert f"{suite.get('failures')}{suite.get('skipped')}" == expected
+
+
+def test_each_device_has_its_own_recommendation() -> None:
+    lines = render("terminal", made("evaluated")).decode().splitlines()
+    starred = [line for line in lines if line.startswith("★ ") and "ok" in line]
+    assert sorted(line.split()[2] for line in starred) == ["host", "pixel"]
+
+
+# --- golden files ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_golden_file_is_what_is_written(name: str) -> None:
+    """After a change that is meant: python -m tests.contract.test_renderers, then look at the
+    difference."""
+    assert render(name, made("fixed")).decode() == golden(name).read_bytes().decode()
 
 
 # --- missing packages ------------------------------------------------------------------------
@@ -276,3 +299,9 @@ def test_a_missing_package_is_named_with_its_extra(
     monkeypatch.setattr(importlib, "import_module", import_module)
     with pytest.raises(UsageError, match=rf"{package}.*mobile-bench-harness\[report\]"):
         module.render(made("one_case"))
+
+
+if __name__ == "__main__":
+    for changed in GOLDEN:
+        golden(changed).parent.mkdir(parents=True, exist_ok=True)
+        golden(changed).write_bytes(render(changed, made("fixed")))

@@ -67,7 +67,9 @@ def launches(
 @pytest.fixture
 def busy() -> Iterator[None]:
     """A machine with every core taken."""
-    spin = [sys.executable, "-c", "while True: pass"]
+    # They end with their parent, however that ends.
+    loop = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"
+    spin = [sys.executable, "-c", loop]
     load = [subprocess.Popen(spin) for _ in range(os.cpu_count() or 1)]
     yield
     for process in load:

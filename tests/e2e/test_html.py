@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.renderers import html
+from harness.core import trend
+from harness.core.trend import Point, Skipped, Trend
+from harness.renderers import _history, html
 from tests import reports
 from tests.browser import Page, browser
 
@@ -28,7 +30,35 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name in PAGES:
         files[name] = folder / f"{name}.html"
         files[name].write_bytes(html.render(reports.REPORTS[name]()))
+    files["history"] = folder / "history.html"
+    files["history"].write_bytes(history_page())
     return files
+
+
+def history_page() -> bytes:
+    """Twelve runs, slower from the ninth on."""
+    points = tuple(
+        Point(
+            run_id=f"run-{i:02d}",
+            started_at=f"2026-11-{i + 1:02d}T10:15:00Z",
+            value=5_000_000.0 + 1_000 * i + (900_000 if i >= 8 else 0),
+            ci_low=4_900_000.0,
+            ci_high=6_100_000.0,
+        )
+        for i in range(12)
+    )
+    found = Trend(
+        variant="<script>alert(1)</script>",
+        device="host",
+        identity="",
+        setting="litert, cpu, 1 thread",
+        metric="latency",
+        unit="ns",
+        points=points,
+        changes=trend.changes([p.value for p in points]),
+    )
+    skipped = Skipped(path="reports/<b>x</b>", reason="truncated")
+    return _history.page([], [found], [skipped], "mobile-bench-harness")
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +92,7 @@ def press_head(page: Page, title: str) -> None:
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1400])
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [*PAGES, "history"])
 def test_it_fits_asks_for_nothing_and_complains_of_nothing(
     page: Page, pages: dict[str, Path], name: str, width: int, dark: bool
 ) -> None:
@@ -183,7 +213,7 @@ def test_it_prints(page: Page, pages: dict[str, Path]) -> None:
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("name", ["with_verdict", "compared", "hostile", "all_failed"])
+@pytest.mark.parametrize("name", ["with_verdict", "compared", "hostile", "all_failed", "history"])
 def test_no_serious_accessibility_fault(
     page: Page, pages: dict[str, Path], name: str, dark: bool
 ) -> None:

@@ -5,37 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.core import accuracy
-from harness.core.evaluation import packed_labels, packed_scores
-from harness.core.types import Evaluation
+from tests.answers import evaluation
 
 counts = st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 marks = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
 scored = st.lists(st.tuples(st.integers(0, 20), st.booleans()), min_size=2, max_size=60)
-
-
-def evaluation(scores: list[float], labels: list[int], **known: Any) -> Evaluation:
-    width = len(scores) // len(labels) if labels else 1
-    fields: dict[str, Any] = {
-        "variant": "m",
-        "sha256": "a" * 64,
-        "dataset": "d",
-        "split": "test",
-        "fingerprint": "f",
-        "runtime": "litert 2.3.0",
-        "classes": ("intact", "cracked") if width == 1 else tuple("abcdef"[:width]),
-        "n": len(labels),
-        "width": width,
-        "scores": packed_scores(scores),
-        "labels": packed_labels(labels),
-    }
-    return Evaluation(**{**fields, **known})
 
 
 # --- shares ----------------------------------------------------------------------------------

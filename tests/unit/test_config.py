@@ -26,9 +26,14 @@ def project(root: Path, devices: str = "", variants: str = VARIANTS) -> Path:
 def test_the_shipped_files_are_valid() -> None:
     shipped = config.load_project(config.SHIPPED)
     assert isinstance(shipped.device("host"), HostSpec)
-    assert {"scratch", "vgg16", "mobilenet-int8", "pruned", "mobilenet-gray-int8"} == set(
-        shipped.select([])
-    )
+    assert {
+        "scratch",
+        "vgg16",
+        "mobilenet-int8",
+        "pruned",
+        "mobilenet-gray-int8",
+        "student-int8",
+    } == set(shipped.select([]))
 
 
 def test_names_and_globs_select_in_the_order_asked_for_each_once(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 from harness import assemble, gate, plugins
 from harness.checks import evaluation_failed, quantization_broke
 from harness.core.accuracy import agreement
-from harness.core.types import Evidence, Failure, Launch, Measurement
+from harness.core.types import Evidence, Launch, Measurement
 from tests import strategies
-from tests.unit.test_accuracy import evaluation
+from tests.answers import broken, child, evaluation
 
 LABELLED = ("accuracy", "balanced_accuracy", "auc", "log_loss", "calibration_error")
 TAILS = ("latency_mean", "latency_p90", "latency_p95", "latency_p99")
@@ -75,8 +75,9 @@ def test_every_metric_of_an_evaluation_is_measured(name: str) -> None:
 
 
 def test_their_points() -> None:
-    matrix = ((12, 0), (6, 12))
-    evidence = strategies.evidence((), evaluation=evaluation(SCORES, LABELS, confusion=matrix))
+    found = evaluation(SCORES, LABELS)
+    assert found.confusion == ((12, 0), (6, 12))
+    evidence = strategies.evidence((), evaluation=found)
     assert extract("accuracy", evidence).point == pytest.approx(24 / 30)
     assert extract("balanced_accuracy", evidence).point == pytest.approx((1 + 12 / 18) / 2)
     assert extract("auc", evidence).point == 1
@@ -95,9 +96,6 @@ def test_logits_rank_but_are_no_probabilities() -> None:
     assert extract("accuracy", evidence).point == 1
     assert extract("log_loss", evidence).absent_because == "its scores are no probabilities"
     assert extract("calibration_error", evidence).absent_because is not None
-
-
-FAILED = Failure(stage="answers", transient=False, message="it crashed", mend="look")
 
 
 @pytest.mark.parametrize("name", (*LABELLED, "agreement"))
@@ -119,8 +117,7 @@ def test_what_is_absent_says_why(name: str, known: dict[str, Any], because: str)
 
 
 def test_a_failed_evaluation_is_a_finding_and_a_reason() -> None:
-    broken = evaluation([], [], failure=FAILED)
-    evidence = strategies.evidence((), evaluation=broken)
+    evidence = broken()
     assert extract("accuracy", evidence).absent_because == "it could not be evaluated: it crashed"
     (finding,) = evaluation_failed.findings(evidence)
     assert (finding.level, finding.mend) == ("warning", "look")
@@ -129,22 +126,8 @@ def test_a_failed_evaluation_is_a_finding_and_a_reason() -> None:
 # --- against the float parent ----------------------------------------------------------------
 
 
-def child(right: int, same: int, n: int = 200, recipe: str = "int8") -> Evidence:
-    """An artifact that is right on the first `right` examples, and a parent that is right on all
-    and from whose decisions it differs on the last n - `same`."""
-    labels = [i % 2 for i in range(n)]
-    parent = evaluation([0.9 if x else 0.1 for x in labels], labels, variant="parent")
-    truth = [x if i < right else 1 - x for i, x in enumerate(labels)]
-    wrong_too = [x if i < same else 1 - x for i, x in enumerate(truth)]
-    scores = [0.8 if x else 0.2 for x in wrong_too]
-    own = evaluation(scores, labels)
-    own = msgspec.structs.replace(own, agreement=agreement(own, parent))
-    artifact = strategies.artifact(recipe=recipe, float_parent="parent")
-    return strategies.evidence((), artifact=artifact, evaluation=own, parent_evaluation=parent)
-
-
 def test_agreement_is_a_share_with_an_interval() -> None:
-    found = extract("agreement", child(200, 190))
+    found = extract("agreement", child(190))
     assert found.point == 0.95
     assert found.ci_low is not None
 
@@ -160,13 +143,13 @@ def test_no_parent_no_agreement() -> None:
 @pytest.mark.parametrize(
     ("evidence", "codes"),
     [
-        (child(200, 200), []),
-        (child(198, 200), []),  # two of 200: not proven
-        (child(196, 200), []),  # exactly 98 %
-        (child(150, 200), ["quantization-broke-it"]),
-        (child(150, 200, recipe="pruned"), ["pruning-broke-it"]),
-        (child(150, 200, recipe="pruned+int8"), ["quantization-broke-it"]),
-        (child(18, 20, n=20), []),  # a tenth differs, but of 20 images only
+        (child(200), []),
+        (child(198), []),  # two of 200: not proven
+        (child(196), []),  # exactly 98 %
+        (child(150), ["quantization-broke-it"]),
+        (child(150, recipe="pruned"), ["pruning-broke-it"]),
+        (child(150, recipe="pruned+int8"), ["quantization-broke-it"]),
+        (child(18, n=20), []),  # a tenth differs, but of 20 images only
     ],
 )
 def test_what_breaks_a_model_is_found_and_nothing_else(

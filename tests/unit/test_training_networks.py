@@ -122,11 +122,11 @@ def test_channels_before_a_flatten_are_not_pruned() -> None:
 
 
 def test_trained_mobilenet_folds_exactly(tmp_path: Path, images: Any) -> None:
-    options = {"alpha": 0.35, "input_size": 64}
+    options: dict[str, Any] = {"alpha": 0.35, "input_size": 64}
     three = model_file("mobilenet").build(**options)
     stir(three, images)
-    path = tmp_path / "network.weights.h5"
-    three.save_weights(path)
+    path = tmp_path / "network.npz"
+    networks.save(three, path)
     trained = Network(model_file=str(MODELS / "mobilenet.py"), options=options, trained=str(path))
     gray = networks.make(
         Network(model_file=trained.model_file, options={**options, "gray": True}, parent=trained)

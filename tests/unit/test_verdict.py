@@ -213,7 +213,12 @@ def test_nothing_feasible_names_the_nearest_and_what_to_relax() -> None:
         "no variant keeps every budget; nearest is gray-int8, which does not keep size<=1MB with "
         "2.60 MB: relax to size<=2.6MB"
     )
-    assert found.notes == ("size<=1MB is kept by none; nearest is gray-int8 with 2.60 MB",)
+    assert found.notes == ()
+    each = verdict(budget="size<=2.5MB,accuracy>=0.99")
+    assert each.reason.startswith("no variant keeps every budget; nearest is gray-int8, which")
+    assert each.notes == (
+        "accuracy>=0.99 is kept by none; nearest is vgg16 with 0.970 (0.948-0.983)",
+    )
     assert verdict(budget="size<=2.6MB,latency<=6ms,accuracy>=0.9").outcome == "met"
 
 

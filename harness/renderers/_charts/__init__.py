@@ -23,8 +23,10 @@ def charts_of(report: Report) -> list[Chart]:
         *bars.memory(report, rows),
         *bars.accuracy(report, rows),
         *files.weights(report),
+        *bars.confusions(report),
         *launches.timelines(report, rows),
         *launches.distributions(report, rows),
+        *launches.minutes(report, rows),
         *launches.profiles(report, rows),
         *files.layers(report),
     ]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.core import units
-from harness.core.types import Report
+from harness.core.types import Evaluation, Report
 from harness.renderers import _comparison as against
-from harness.renderers import _verdict as verdicts
 from harness.renderers import _view as view
 from harness.renderers._charts.shared import (
     MOST_CASES,
+    PANEL,
     Chart,
     axis_label,
     first,
@@ -21,7 +22,7 @@ from harness.renderers._charts.shared import (
     square_key,
     tip,
 )
-from harness.renderers._svg import Drawing, Theme
+from harness.renderers._svg import Drawing, Theme, axes
 
 if TYPE_CHECKING:
     pass
@@ -110,10 +111,63 @@ def _draw_accuracy(report: Report, rows: list[view.Row], theme: Theme) -> Drawin
         ax.annotate(f"{m.point:.3f}", (1, i), (6, 0), xycoords=("axes fraction", "data"),
                     va="center", textcoords="offset points", color=theme.ink)  # fmt: skip
         tips[f"accuracy-{i}"] = tip(labels[row.case.case.id], row.case, ("accuracy", "auc"))
-    for budget in verdict.budgets if (verdict := verdicts.verdict_of(report)) else ():
-        if budget.metric == "accuracy" and budget.limit is not None:
+    for budget in report.verdict.budgets if report.verdict else ():
+        if budget.metric == "accuracy":
             ax.axvline(budget.limit, color=theme.bad, lw=1.2, ls=(0, (5, 3)))
     ax.set_xlabel("accuracy", color=theme.muted)
+    return Drawing(figure, tips)
+
+
+MOST_CLASSES = 12  # whose confusion can still be read
+
+
+def confusions(report: Report) -> list[Chart]:
+    """A panel per artifact: which class was taken for which."""
+    usable = [e for e in report.evaluations if e.confusion and len(e.classes) <= MOST_CLASSES]
+    return [
+        Chart(
+            key=f"confusion-{i + 1:02d}",
+            group="confusion",
+            title=units.name(e.variant),
+            caption=f"{units.printable(e.split)} split, {e.n} examples",
+            alt=f"Confusion matrix of {units.name(e.variant)}: "
+            + "; ".join(
+                f"{units.name(label)} as {', '.join(map(str, row))}"
+                for label, row in zip(e.classes, e.confusion, strict=True)
+            ),
+            draw=functools.partial(_draw_confusion, e),
+        )
+        for i, e in enumerate(usable[:MOST_CASES])
+    ]
+
+
+def _draw_confusion(e: Evaluation, theme: Theme) -> Drawing:
+    from matplotlib.patches import Rectangle
+
+    n = len(e.classes)
+    names = [f"{c[:11]}…" if len(c) > 12 else c for c in map(units.name, e.classes)]
+    side = min(60, 220 // n)
+    figure, ax = axes(theme, (PANEL[0], n * side + 56), (96, PANEL[0] - 96 - n * side - 8, 30, 26))
+    tips: dict[str, str | Sequence[str]] = {}
+    for i, row in enumerate(e.confusion):
+        for j, count in enumerate(row):
+            share = count / sum(row) if sum(row) else 0.0
+            colour = theme.series[0] if i == j else theme.series[1]
+            box = Rectangle((j, i), 0.96, 0.96, color=colour, alpha=0.08 + 0.5 * share, lw=0)
+            box.set_gid(f"cell-{i}-{j}")
+            ax.add_patch(box)
+            ax.text(j + 0.48, i + 0.48, str(count), ha="center", va="center", color=theme.ink)
+            tips[f"cell-{i}-{j}"] = (
+                f"{units.name(e.classes[i])} taken for {units.name(e.classes[j])}: {count} "
+                f"({units.percent(share)})"
+            )
+    ax.set(xlim=(0, n), ylim=(n, 0))
+    middles = [k + 0.48 for k in range(n)]
+    ax.set_yticks(middles, names, fontsize=10)
+    ax.set_xticks(middles, names if side >= 50 else [n[:2] for n in names], fontsize=10)
+    ax.xaxis.tick_top()
+    ax.spines["bottom"].set_visible(False)
+    ax.set_xlabel("columns: decided", color=theme.muted, fontsize=10)
     return Drawing(figure, tips)
 
 

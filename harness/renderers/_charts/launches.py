@@ -108,6 +108,51 @@ def _whole_ticks(ax: Axes, xs: Sequence[int]) -> None:
     ax.set_xlim(min(xs) - 0.7, max(xs) + 0.7)
 
 
+# --- minute by minute ------------------------------------------------------------------------
+
+
+def minutes(report: Report, rows: list[view.Row]) -> list[Chart]:
+    """A panel per sustained case: how latency grew as the device got warm."""
+    labels = view.labels_of(report)
+    long = [(r, x) for r in rows if (x := next((x for x in r.case.launches if x.minutes), None))]
+    return [
+        Chart(
+            key=f"sustained-{i + 1:02d}",
+            group="sustained",
+            title=labels[row.case.case.id],
+            caption="",
+            alt=f"Latency of {labels[row.case.case.id]} minute by minute: "
+            f"{units.duration(launch.minutes[0].median_ns)} at the start, "
+            f"{units.duration(launch.minutes[-1].median_ns)} at the end.",
+            draw=functools.partial(_draw_minutes, launch),
+        )
+        for i, (row, launch) in enumerate(long[:MOST_CASES])
+    ]
+
+
+def _draw_minutes(launch: Launch, theme: Theme) -> Drawing:
+    figure, ax = axes(theme, PANEL, (46, 10, 14, 36))
+    medians = [m.median_ns for m in launch.minutes]
+    scale = units.column_scale("latency", "ns", medians)
+    xs = range(1, len(medians) + 1)
+    ys = [v / scale.divisor for v in medians]
+    ax.plot(xs, ys, color=theme.muted, lw=1)
+    tips: dict[str, str | Sequence[str]] = {}
+    for x, y, m in zip(xs, ys, launch.minutes, strict=True):
+        colour, marker = (theme.bad, "s") if m.thermal_status else (theme.series[0], "o")
+        ax.plot([x], [y], marker, color=colour, ms=6, gid=f"minute-{x}")
+        heat = "" if m.temperature_c is None else f", {m.temperature_c:.0f} °C"
+        heat += f", thermal status {m.thermal_status}" if m.thermal_status else ""
+        shown = units.duration(m.median_ns)
+        tips[f"minute-{x}"] = f"minute {x}: median {shown}, {m.iterations} iterations{heat}"
+    ax.set_ylim(0, max(ys) * 1.15)
+    ax.set_xlabel("minute", color=theme.muted)
+    ax.set_ylabel(scale.label, color=theme.muted)
+    _whole_ticks(ax, list(xs))
+    ax.grid(axis="y", color=theme.grid, lw=0.8)
+    return Drawing(figure, tips)
+
+
 # --- where the time goes ----------------------------------------------------------------------
 
 

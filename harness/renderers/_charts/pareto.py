@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core import units
 from harness.core.types import CaseReport, Report
-from harness.renderers import _verdict as verdicts
 from harness.renderers import _view as view
 from harness.renderers._charts.shared import (
     WIDE,
@@ -98,10 +97,7 @@ def _log(ax: Axes, xs: Sequence[float], ys: Sequence[float], theme: Theme) -> No
 
 
 def _budgets(report: Report, ax: Axes, scales: dict[str, units.Scale], theme: Theme) -> None:
-    verdict = verdicts.verdict_of(report)
-    for budget in verdict.budgets if verdict else ():
-        if budget.limit is None:
-            continue
+    for budget in report.verdict.budgets if report.verdict else ():
         across = budget.metric == "size"
         name = "latency" if budget.metric.startswith("latency") else budget.metric
         if name not in scales:
