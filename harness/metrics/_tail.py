@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from harness.core.bootstrap import bootstrap
-from harness.core.stats import MIN_LAUNCHES, Summary, summary_of_iterations
+from harness.core.stats import MIN_LAUNCHES, Summary, measure_summaries, summary_of_iterations
 from harness.core.types import Estimate, Evidence, Measurement, MetricSpec
 
 _Groups = tuple[tuple[int, ...], ...]
@@ -17,7 +17,7 @@ def measured(evidence: Evidence, spec: MetricSpec, which: str) -> Measurement:
     percentile it is absent, without enough launches its interval is."""
     groups = tuple(x.latency_ns for x in evidence.launches if x.latency_ns)
     if not groups:
-        return Measurement(unit=spec.unit, point=None, absent_because="no launch observed it")
+        return _of_summaries(evidence, spec, which)
     summary, estimates = _statistics(groups)
     point = getattr(summary, which)
     if point is None:
@@ -39,6 +39,20 @@ def measured(evidence: Evidence, spec: MetricSpec, which: str) -> Measurement:
         confidence=estimate.confidence,
         n=estimate.n,
     )
+
+
+def _of_summaries(evidence: Evidence, spec: MetricSpec, which: str) -> Measurement:
+    """The same where the runner tells no single iterations: what follows from its summaries."""
+    summaries = [x.latency_summary for x in evidence.launches if x.latency_summary is not None]
+    if not summaries:
+        return Measurement(unit=spec.unit, point=None, absent_because="no launch observed it")
+    latency = measure_summaries(summaries, spec.unit)
+    why = latency.absent.get(which, "the runner tells no mean")
+    point: float | None = getattr(latency, which)
+    if point is None:
+        return Measurement(unit=spec.unit, point=None, absent_because=why)
+    absent = {"ci": "the runner tells no single iterations"}
+    return Measurement(unit=spec.unit, point=point, n=len(summaries), absent=absent)
 
 
 @lru_cache(maxsize=4)  # four metrics ask for the same launches in turn

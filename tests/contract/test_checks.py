@@ -19,6 +19,8 @@ from harness.core.types import (
     Finding,
     Launch,
     Measurement,
+    Minute,
+    OpTime,
     Outputs,
     Plan,
     TensorInfo,
@@ -118,6 +120,22 @@ def beside_the_host(ours: float | None, theirs: float, scale: float | None = Non
     )
 
 
+def sustained(*means_ms: float) -> Evidence:
+    """A launch whose minutes have these mean latencies."""
+    minutes = tuple(
+        Minute(iterations=100, median_ns=round(m * MS), mean_ns=round(m * MS), temperature_c=30 + i)
+        for i, m in enumerate(means_ms)
+    )
+    return evidence(with_fields(steady_launches(1), minutes=minutes))
+
+
+def profiled(*ops: OpTime, why: str = "") -> Evidence:
+    absent = {"op_times": why} if why else {}
+    about = evidence(with_fields(steady_launches(7), op_times=ops, absent=absent))
+    timing = msgspec.structs.replace(about.plan.timing, profile=True)
+    return msgspec.structs.replace(about, plan=msgspec.structs.replace(about.plan, timing=timing))
+
+
 def conditions(**fields: Any) -> Evidence:
     state = msgspec.structs.replace(QUIET, **fields)
     return evidence(with_fields(steady_launches(7), before=state, after=state))
@@ -125,6 +143,18 @@ def conditions(**fields: Any) -> Evidence:
 
 # check -> (code, level, evidence): every line is a doubt that must be raised.
 FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
+    "sustained": [
+        ("sustained", "info", lambda: sustained(5, 5)),
+        ("sustained-slowdown", "warning", lambda: sustained(5, 6, 8)),
+    ],
+    "op_profile": [
+        (
+            "op-profile",
+            "info",
+            lambda: profiled(OpTime(name="x", op="CONV_2D", mean_ns=1000, share=1.0)),
+        ),
+        ("no-op-profile", "warning", lambda: profiled(why="it prints none")),
+    ],
     "quantization_broke": [
         ("quantization-broke-it", "serious", lambda: answers.child(150)),
         ("pruning-broke-it", "serious", lambda: answers.child(150, recipe="pruned")),
@@ -202,6 +232,11 @@ FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
         ("answers-differ-from-host", "serious", lambda: beside_the_host(0.53, 0.45)),
         ("answers-differ-from-host", "serious", lambda: beside_the_host(0.53, 0.45, 1 / 256)),
         ("answers-differ-from-host", "serious", lambda: beside_the_host(None, 0.45)),
+        (
+            "not-compared-with-host",
+            "warning",
+            lambda: evidence(with_fields(steady_launches(7), absent={"reference": "it cannot"})),
+        ),
     ],
     "clock_resolution": [
         (

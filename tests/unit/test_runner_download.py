@@ -14,7 +14,7 @@ import pytest
 
 from harness.core.errors import ConfigError, HarnessError, StableDeviceError, UsageError
 from harness.core.specs import RunnerSpec
-from harness.runners._download import locate
+from harness.runners._download import cache_folder, locate, lock_file
 
 CONTENT = b"\x7fELF" + bytes(range(256)) * 1000
 ABI = "arm64-v8a"
@@ -144,3 +144,13 @@ def test_executables_come_over_https(tmp_path: Path) -> None:
         locate(
             RunnerSpec(url="http://example.org/{version}"), ABI, cache=tmp_path, lock=tmp_path / "l"
         )
+
+
+def test_the_lock_is_beside_devices_yaml_or_else_in_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run in any folder must not leave a file there."""
+    monkeypatch.chdir(tmp_path)
+    assert lock_file() == cache_folder() / "runners.lock"
+    (tmp_path / "devices.yaml").touch()
+    assert lock_file() == tmp_path / "runners.lock"

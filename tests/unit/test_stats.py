@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from statistics import median
+from statistics import fmean, median, pstdev
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from harness.core.stats import (
     launch_medians,
     measure,
     measure_iterations,
+    measure_summaries,
     median_interval,
     needed_for,
     observed,
@@ -25,7 +27,7 @@ from harness.core.stats import (
     summary,
     summary_of_iterations,
 )
-from harness.core.types import Estimate
+from harness.core.types import Estimate, LatencySummary, MetricSpec
 from tests.strategies import SPECS, factors, groups, launch, medians
 
 MEDIANS_OF_TWENTY = [float(v) for v in range(20)]
@@ -308,3 +310,49 @@ def test_effective_n() -> None:
     assert 20 < effective_n(walk) < 120  # theory: 1000 * 0.1 / 1.9 = 53
     assert effective_n([5.0] * 50) == 50
     assert effective_n([1.0, 2.0]) == 2
+
+
+def told(latencies: list[int]) -> LatencySummary:
+    """As a runner tells a launch: the population's deviation, integers."""
+    return LatencySummary(
+        count=len(latencies),
+        median_ns=int(median(latencies)),
+        mean_ns=round(fmean(latencies)),
+        min_ns=min(latencies),
+        max_ns=max(latencies),
+        std_ns=round(pstdev(latencies)),
+    )
+
+
+@given(
+    st.integers(2, 12).flatmap(
+        lambda n: st.lists(
+            st.lists(st.integers(10**6, 10**7), min_size=n, max_size=n), min_size=1, max_size=9
+        )
+    )
+)
+def test_summaries_of_launches_tell_what_their_iterations_would(
+    observed_ns: list[list[int]],
+) -> None:
+    """Point, interval, least, mean and spread agree but for rounding to ns; tails are absent."""
+    whole = measure_iterations(observed_ns, "ns")
+    told_only = measure_summaries([told(g) for g in observed_ns], "ns")
+    for field in ("point", "ci_low", "ci_high", "min", "mean", "std"):
+        expected, got = getattr(whole, field), getattr(told_only, field)
+        assert (expected is None) == (got is None), field
+        if expected is not None:
+            assert got == pytest.approx(expected, abs=2), field
+    assert told_only.n == whole.n
+    for tail in ("p50", "p90", "p95", "p99"):
+        assert getattr(told_only, tail) is None
+        assert told_only.absent[tail]
+
+
+def test_a_launch_counts_by_its_summary_where_it_has_no_iterations() -> None:
+    summary = told([10**6, 2 * 10**6, 3 * 10**6])
+    one = msgspec.structs.replace(launch(0, [1]), latency_ns=(), latency_summary=summary)
+    none = msgspec.structs.replace(launch(1, [1]), latency_ns=())
+    assert launch_medians([one, none]) == [2e6]
+    spec = MetricSpec(name="latency", unit="ns", direction="lower", title="latency")
+    assert observed(one, spec) == 2e6
+    assert observed(none, spec) is None
