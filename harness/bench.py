@@ -1,7 +1,8 @@
 """Runs the plan: launch, save, decide whether to go on.
 
-Launches of all cases on a device are interleaved, round by round; devices run side by side, each
-in its own order. Whatever ends the run, what was saved is in the run folder.
+Launches of all cases on a device are interleaved, round by round; phones run side by side, each
+in its own order, and what runs on this machine's own processors takes turns. Whatever ends the
+run, what was saved is in the run folder.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import msgspec
 from harness import plan as planning
 from harness.core.attendant import Attendant
 from harness.core.errors import HarnessError, MeasurementError, TransientDeviceError
-from harness.core.specs import DeviceSpec, kind_of
+from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec, HostSpec, kind_of
 from harness.core.stats import launch_medians, median_interval
 from harness.core.types import (
     Artifact,
@@ -78,8 +79,8 @@ def measure(
     after every round and may end it. Ctrl-C ends measuring after killing the launch under
     way, and is told by the result's reason.
     """
-    runs = [
-        _DeviceRun(
+    runs = {
+        name: _DeviceRun(
             folder,
             name,
             spec,
@@ -89,18 +90,16 @@ def measure(
             enough=enough,
         )
         for name, spec in devices.items()
-    ]
-    if len(runs) == 1:
-        try:
-            runs[0].run()
-        except KeyboardInterrupt:
-            runs[0].reason = "interrupted"
+    }
+    in_lanes = [[runs[name] for name in lane] for lane in lanes(devices)]
+    if len(in_lanes) == 1:
+        _take_turns(in_lanes[0])
     else:
-        _side_by_side(runs)
-    widths = [w for run in runs for w in run.half_widths.values()]
+        _side_by_side(in_lanes)
+    widths = [w for run in runs.values() for w in run.half_widths.values()]
     known = [w for w in widths if w is not None]
     return Stopped(
-        reason=min((run.reason for run in runs), key=_PRECEDENCE.index),
+        reason=min((run.reason for run in runs.values()), key=_PRECEDENCE.index),
         worst_half_width=max(known) if known and len(known) == len(widths) else None,
     )
 
@@ -118,15 +117,44 @@ _PRECEDENCE: list[StopReason] = [
 ]
 
 
-def _side_by_side(runs: list[_DeviceRun]) -> None:
-    """One thread per device; Ctrl-C ends the launches under way."""
-    with ThreadPoolExecutor(len(runs)) as pool:
-        futures = [pool.submit(run.run) for run in runs]
+def lanes(devices: Mapping[str, DeviceSpec]) -> list[list[str]]:
+    """Devices of different lanes are measured at the same time, those of one lane in turn.
+
+    What runs on this machine's own processors takes turns, since one would slow the other's
+    launches. Emulated phones among themselves run side by side, as the phones they stand for.
+    """
+    here = [n for n, spec in devices.items() if isinstance(spec, HostSpec | ArmSpec)]
+    emulated = [
+        n
+        for n, spec in devices.items()
+        if isinstance(spec, AndroidSpec) and spec.transport == "emulated"
+    ]
+    in_turn = [*here, *emulated] if here else []
+    alone = [[name] for name in devices if name not in in_turn]
+    return [in_turn, *alone] if in_turn else alone
+
+
+def _take_turns(runs: list[_DeviceRun]) -> None:
+    """One device after the other; once interrupted, none is begun."""
+    for run in runs:
+        if run.attendant.stopping.is_set():
+            run.reason = "interrupted"
+            continue
+        run.run()
+        if run.reason == "interrupted":
+            for other in runs:
+                other.attendant.stopping.set()
+
+
+def _side_by_side(in_lanes: list[list[_DeviceRun]]) -> None:
+    """One thread per lane; Ctrl-C ends the launches under way."""
+    with ThreadPoolExecutor(len(in_lanes)) as pool:
+        futures = [pool.submit(_take_turns, lane) for lane in in_lanes]
         try:
             for future in futures:
                 future.result()
         except KeyboardInterrupt:
-            for run in runs:
+            for run in (run for lane in in_lanes for run in lane):
                 run.attendant.stopping.set()
 
 

@@ -99,7 +99,8 @@ def metric(name: str, value: float | None, unit: str) -> str:
     if unit == "bytes":
         return file_size(value) if name in _FILE_METRICS else memory(value)
     if unit == "1":
-        return f"{value:.3f}"
+        # A difference of 2e-5 is not 0.000.
+        return f"{value:.3f}" if value == 0 or abs(value) >= 0.0005 else f"{value:.1g}"
     return f"{value:,.0f}"
 
 

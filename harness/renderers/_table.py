@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -175,8 +174,9 @@ def _bar(value: float | None, most: float, width: int) -> str:
 
 
 def _distribution(rows: list[view.Row]) -> Column:
-    medians = [[statistics.median(x.latency_ns) for x in r.case.launches if x.latency_ns]
-               for r in rows]  # fmt: skip
+    medians = [
+        [m for x in r.case.launches if (m := view.launch_median(x)) is not None] for r in rows
+    ]
     cells = [Text(_histogram(m)) for m in medians]
     importance = _IMPORTANCE["launches"] if any(len(m) > 1 for m in medians) else NEVER
     return Column("launches", ("launches", ""), cells, importance)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core import units
-from harness.core.types import Artifact, DeviceFacts, Report, Value
+from harness.core.types import Artifact, DeviceFacts, Launch, Report, Value
 from harness.renderers import _charts as charts
 from harness.renderers import _comparison as against
 from harness.renderers import _svg as svg
@@ -401,6 +401,12 @@ def _groups(report: Report, rows: list[view.Row]) -> list[dict[str, Any]]:
     return groups
 
 
+def _iterations(launch: Launch) -> str:
+    if launch.latency_ns:
+        return str(len(launch.latency_ns))
+    return units.ABSENT if launch.latency_summary is None else str(launch.latency_summary.count)
+
+
 def _launches(report: Report, rows: list[view.Row]) -> dict[str, Any]:
     """The same as a table, for who does not see the charts."""
     labels = view.labels_of(report)
@@ -410,7 +416,7 @@ def _launches(report: Report, rows: list[view.Row]) -> dict[str, Any]:
             str(launch.index + 1),
             str(launch.order + 1),
             units.duration(view.launch_median(launch)),
-            str(len(launch.latency_ns)) if launch.latency_ns else units.ABSENT,
+            _iterations(launch),
             units.duration(launch.init_ns),
             units.memory(launch.peak_rss_bytes),
         )

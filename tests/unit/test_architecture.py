@@ -21,6 +21,8 @@ ALLOWED = {
     "runners": {"core", "runners", "plugins", "files"},
     "recipes": {"core", "recipes", "plugins"},
     "plan": {"core"},
+    "arm64": {"core", "arm64", "plugins", "process"},
+    "data": {"core", "data", "files"},
     "store": {"core", "files"},
     "bench": {"core", "plan", "store", "targets"},
 }

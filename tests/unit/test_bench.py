@@ -8,7 +8,7 @@ import pytest
 from harness import bench, store
 from harness.assemble import assemble
 from harness.core.attendant import Attendant
-from harness.core.specs import HostSpec
+from harness.core.specs import AndroidSpec, ArmSpec, HostSpec
 from harness.core.types import Case, DeviceFacts, Failure, Launch, Plan, Report, Stopped
 from tests.fakes import CRASH, Crash, FakeTarget, case, header
 
@@ -154,6 +154,29 @@ def test_devices_run_side_by_side_each_in_its_own_order(tmp_path: Path) -> None:
         orders = [x.order for c in report.cases if c.device == device for x in c.launches]
         assert sorted(orders) == list(range(10))
     assert fake.closed == 2
+
+
+def test_what_runs_on_this_machine_takes_turns_and_phones_do_not() -> None:
+    host, arm = HostSpec(), ArmSpec()
+    usb, emulated = AndroidSpec(), AndroidSpec(transport="emulated")
+    assert bench.lanes({"h": host}) == [["h"]]
+    assert bench.lanes({"a": usb, "b": usb}) == [["a"], ["b"]]
+    assert bench.lanes({"e": emulated, "f": emulated}) == [["e"], ["f"]]
+    assert bench.lanes({"e": emulated, "p": usb, "h": host, "m": arm}) == [["h", "m", "e"], ["p"]]
+
+
+def test_ctrl_c_on_one_device_begins_no_other_in_its_lane(tmp_path: Path) -> None:
+    fake = FakeTarget("any", steady)
+
+    def times(case: Case, index: int) -> list[int]:
+        raise KeyboardInterrupt
+
+    fake.times = times
+    plan = Plan(cases=(A, case("a", "second")), launches=5)
+    stopped, report = run(tmp_path, plan, fake, ("host", "second"))
+    assert stopped.reason == "interrupted"
+    assert fake.launched == [(A.id, 0)]
+    assert all(not c.launches for c in report.cases)
 
 
 def test_a_device_that_cannot_be_opened_fails_its_cases_only(tmp_path: Path) -> None:
