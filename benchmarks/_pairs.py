@@ -43,7 +43,7 @@ class Pair:
     """One artifact as case A and, with `delay` added to every inference, as case B."""
 
     def __init__(self, what: str, folder: Path, narrator: Narrator, delay: float = 0.0) -> None:
-        job = resolve(Request(what=(what,), out=folder))
+        job = resolve(Request(what=(what,), out=folder, untrained=True))
         artifacts, _ = session.build_artifacts(job, narrator)
         ((name, self.artifact),) = artifacts.items()
         inputs = session.input_sets(artifacts, 0)[name]

@@ -28,7 +28,12 @@ from harness.request import Request, resolve
 def run(a: Path, b: Path, launches: int, seed: int, narrator: Narrator) -> Report:
     """One bench of the two names."""
     request = Request(
-        what=(str(a), str(b)), launches=launches, quick=True, seed=seed, out=a.parent / "reports"
+        what=(str(a), str(b)),
+        launches=launches,
+        quick=True,
+        seed=seed,
+        untrained=True,
+        out=a.parent / "reports",
     )
     job = resolve(request)
     folder, inputs = session.start(job, narrator)
@@ -57,7 +62,7 @@ def main() -> int:
     specs = gate.specs()
     with tempfile.TemporaryDirectory() as scratch, Narrator() as narrator:
         folder = Path(scratch)
-        job = resolve(Request(what=(args.what,), out=folder))
+        job = resolve(Request(what=(args.what,), out=folder, untrained=True))
         artifacts, _ = session.build_artifacts(job, narrator)
         a, b = folder / "a.tflite", folder / "b.tflite"
         for name in (a, b):

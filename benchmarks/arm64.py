@@ -210,7 +210,7 @@ def main() -> int:
         Narrator() as narrator,
     ):
         folder = Path(scratch)
-        job = resolve(Request(what=tuple(args.what), out=folder))
+        job = resolve(Request(what=tuple(args.what), out=folder, untrained=True))
         artifacts, _ = session.build_artifacts(job, narrator)
         inputs = session.input_sets(artifacts, seed=0)
         proof = job._replace(

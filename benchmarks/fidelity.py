@@ -67,7 +67,7 @@ def main() -> int:
     off = 0
     with tempfile.TemporaryDirectory() as scratch, Narrator() as narrator:
         folder = Path(scratch)
-        job = resolve(Request(what=tuple(args.what), out=folder))
+        job = resolve(Request(what=tuple(args.what), out=folder, untrained=True))
         artifacts, _ = session.build_artifacts(job, narrator)
         inputs = session.input_sets(artifacts, args.seed)
         target = bench.open_target("host", job.devices["host"], folder, Attendant())

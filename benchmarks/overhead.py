@@ -25,6 +25,7 @@ from harness import store
 from harness.core.ratio import paired
 
 PYTHON = [sys.executable, "-m", "harness"]
+DEFAULTS = ["scratch", "vgg16", "mobilenet-int8", "pruned", "mobilenet-gray-int8"]
 
 
 def peak_rss_bytes(process: subprocess.Popen[bytes]) -> int:
@@ -47,7 +48,7 @@ def bench(what: list[str]) -> tuple[float, float, float, int]:
     with tempfile.TemporaryDirectory() as out:
         began_at, began = time.time(), time.monotonic()
         process = subprocess.Popen(
-            [*PYTHON, "bench", *what, "--launches", "7", "--out", out],
+            [*PYTHON, "bench", *what, "--launches", "7", "--untrained", "--out", out],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -74,10 +75,12 @@ def seconds(command: list[str]) -> float:
 def main() -> int:
     """Print the figures; exit status 1 if a bound is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*")
+    parser.add_argument("what", nargs="*", default=DEFAULTS)
     parser.add_argument("--repeat", type=int, default=5)
     args = parser.parse_args()
-    subprocess.run([*PYTHON, "build", *args.what], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [*PYTHON, "build", "--untrained", *args.what], check=True, stdout=subprocess.DEVNULL
+    )
     runs = [bench(args.what) for _ in range(args.repeat)]
     overhead = median(wall / inside for wall, inside, _, _ in runs)
     first = median(first for _, _, first, _ in runs)
