@@ -32,7 +32,6 @@ def test_the_shipped_files_are_valid() -> None:
         "mobilenet-int8",
         "pruned",
         "mobilenet-gray-int8",
-        "student-int8",
     } == set(shipped.select([]))
 
 
