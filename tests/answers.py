@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from harness.core import accuracy
 from harness.core.evaluation import packed_labels, packed_scores
 from harness.core.types import Evaluation, Evidence, Failure
+from harness.data.summary import DataSummary
 from harness.evaluate import Split
 from tests import strategies
 
@@ -55,6 +56,18 @@ class Pictures:
         self.labels = np.array(labels)
         self.name, self.classes, self.key = "pictures", classes, f"{seed} {list(labels)} {size}"
         self.read = 0
+        self.summary = DataSummary(
+            name=self.name,
+            counts={
+                name: {
+                    "train": 0,
+                    "validation": 0,
+                    "test": int((self.labels == label).sum()),
+                }
+                for label, name in enumerate(classes)
+            },
+            split_by="the test that made them",
+        )
 
     def arrays(self, split: Split) -> tuple[NDArray[np.uint8], NDArray[Any]]:
         self.read += 1

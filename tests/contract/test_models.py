@@ -195,7 +195,6 @@ def test_variant_can_be_built(name: str) -> None:
 def test_defaults_are_the_named_ones() -> None:
     default = [name for name, spec in PROJECT.variants.items() if spec.default]
     named = {"scratch", "vgg16", "mobilenet-int8", "pruned", "mobilenet-gray-int8"}
-    named |= {"student-int8"}
     assert set(default) == named
 
 
