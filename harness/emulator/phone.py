@@ -48,7 +48,7 @@ class Core(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one model of phone says of itself. `dialect` is of its benchmark_model: A is the
     classic Interpreter's, B LiteRT's; `fixed_latency_us` makes that tool not run the model but
-    sleep. `shell_v2` off plays a phone from before Android 7, `adb_version` 0x01000000
+    sleep. `shell_v2` off plays a phone from before Android 7, `adb_version` 0x01000000 plays
     an older one, which wants the sum of every packet."""
 
     props: dict[str, str]
