@@ -26,12 +26,13 @@ from harness.emulator.packets import (
     OKAY,
     OPEN,
     VERSION_MIN,
-    VERSION_SKIP_CHECKSUM,
     WRTE,
     Packet,
     ProtocolError,
 )
 from harness.emulator.phone import Phone
+
+LARGE = 4096  # bytes that are not worth copying
 
 
 class StreamClosed(Exception):
@@ -77,9 +78,10 @@ class Stream:
         rest, self._pending = bytes(self._pending), memoryview(b"")
         return rest
 
-    def read_exactly(self, size: int) -> bytes:
-        """`size` bytes; raises StreamClosed if there are fewer."""
-        parts = []
+    def read_exactly(self, size: int) -> bytes | memoryview:
+        """`size` bytes; raises StreamClosed if there are fewer. What came in one piece is not
+        copied."""
+        parts: list[memoryview] = []
         missing = size
         while missing:
             if not self._pending:
@@ -89,7 +91,7 @@ class Stream:
             parts.append(self._pending[:missing])
             self._pending = self._pending[missing:]
             missing -= len(parts[-1])
-        return b"".join(parts)
+        return parts[0] if size >= LARGE and len(parts) == 1 else b"".join(parts)
 
     def close(self) -> None:
         """Tell the client that the service has ended."""
@@ -133,8 +135,8 @@ class Connection:
         self._socket = sock
         self._phone = phone
         self._unplug = unplug
-        self._version = VERSION_SKIP_CHECKSUM
-        self._negotiated = False
+        # Until the client tells its own, which an old one does with a sum and a new one without.
+        self._version = phone.profile.adb_version
         self._authorised = False
         self._token = b""
         self._streams: dict[int, Stream] = {}
@@ -155,9 +157,7 @@ class Connection:
         }
         try:
             while True:
-                # Before the versions are agreed on, a sum may or may not be there: not checked.
-                version = self._version if self._negotiated else VERSION_SKIP_CHECKSUM
-                packet = packets.decode(self._read, version)
+                packet = packets.decode(self._read, self._version)
                 if packet.command in handlers:
                     handlers[packet.command](packet)
         except (OSError, EOFError, ProtocolError):
@@ -180,8 +180,8 @@ class Connection:
         header, data = packets.encode(packet, self._version)
         with self._send_lock:
             self._phone.link.pass_on(len(data))
-            self._socket.sendall(header + data if len(data) < 4096 else header)
-            if len(data) >= 4096:
+            self._socket.sendall(header + data if len(data) < LARGE else header)
+            if len(data) >= LARGE:
                 self._socket.sendall(data)
 
     def forget(self, local_id: int) -> None:
@@ -205,8 +205,7 @@ class Connection:
     # --- packets ---
 
     def _on_connect(self, packet: Packet) -> None:
-        self._version = max(VERSION_MIN, min(packet.arg0, VERSION_SKIP_CHECKSUM))
-        self._negotiated = True
+        self._version = max(VERSION_MIN, min(packet.arg0, self._phone.profile.adb_version))
         self.max_payload = min(packet.arg1, MAX_PAYLOAD) or MAX_PAYLOAD
         if self._phone.requires_auth:
             self._challenge()
@@ -219,7 +218,8 @@ class Connection:
 
     def _welcome(self) -> None:
         self._authorised = True
-        self.send(Packet(CNXN, VERSION_SKIP_CHECKSUM, MAX_PAYLOAD, self._phone.banner()))
+        version = self._phone.profile.adb_version
+        self.send(Packet(CNXN, version, MAX_PAYLOAD, self._phone.banner()))
 
     def _on_auth(self, packet: Packet) -> None:
         if packet.arg0 == AUTH_SIGNATURE:

@@ -25,6 +25,7 @@ import msgspec
 from harness.core.errors import ConfigError
 from harness.emulator import auth
 from harness.emulator.faults import Faults, Link
+from harness.emulator.packets import VERSION_SKIP_CHECKSUM
 from harness.plugins import unknown
 
 HERE = Path(__file__).parent
@@ -47,7 +48,8 @@ class Core(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one model of phone says of itself. `dialect` is of its benchmark_model: A is the
     classic Interpreter's, B LiteRT's; `fixed_latency_us` makes that tool not run the model but
-    sleep. `shell_v2` off plays a phone from before Android 7."""
+    sleep. `shell_v2` off plays a phone from before Android 7, `adb_version` 0x01000000 plays
+    an older one, which wants the sum of every packet."""
 
     props: dict[str, str]
     cores: tuple[Core, ...]
@@ -59,6 +61,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     governor: str = "schedutil"
     dialect: str = "A"
     fixed_latency_us: int | None = None
+    adb_version: int = VERSION_SKIP_CHECKSUM
     features: tuple[str, ...] = ("shell_v2", "cmd", "stat_v2", "ls_v2", "fixed_push_mkdir")
 
 

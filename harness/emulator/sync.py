@@ -55,7 +55,7 @@ class _Session:
         if length > MAX_PATH:
             self._fail("path too long")
             return False
-        argument = self._stream.read_exactly(length)
+        argument = bytes(self._stream.read_exactly(length))
         handlers = {
             b"STAT": self._stat_v1,
             b"LSTA": self._stat_v1,
@@ -174,7 +174,7 @@ class _Session:
 
     _mtime = 0
 
-    def _data(self) -> bytes:
+    def _data(self) -> bytes | memoryview:
         """The next chunk; empty at DONE, whose argument is the time of modification."""
         name, length = HEAD.unpack(self._stream.read_exactly(HEAD.size))
         if name == b"DONE":

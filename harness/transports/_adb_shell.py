@@ -1,8 +1,9 @@
 """Streams over the package adb-shell, for the transports that talk to the phone directly.
 
-Of adb-shell we use the handshake and the packet layer (`_AdbIOManager`, one level below its
-public calls, which give no exit status and do not read an early refusal). The bytes go through
-pipes of ours, because its own TCP transport loses data on real networks: it ignores short sends.
+Of adb-shell we use the handshake and the sorting of packets (`_AdbIOManager`, one level below its
+public calls, which give no exit status and do not read an early refusal). The packets themselves
+are ours (`_packets`), and so are the pipes they go through, because its own TCP transport loses
+data on real networks: it ignores short sends.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Pipe(Protocol):
     def bulk_read(self, numbytes: int, transport_timeout_s: float | None) -> bytes:
         """At least one byte."""
 
-    def bulk_write(self, data: bytes, transport_timeout_s: float | None) -> int:
+    def bulk_write(self, data: bytes | memoryview, transport_timeout_s: float | None) -> int:
         """All of it."""
 
     def close(self) -> None:
@@ -100,6 +101,8 @@ class AdbShellTransport(AdbTransport):
         """See Transport."""
         from adb_shell.adb_device import AdbDevice
 
+        from harness.transports._packets import PacketLayer
+
         self._disconnect()
         signer = _keys.load_signer()
         asked = False
@@ -114,6 +117,7 @@ class AdbShellTransport(AdbTransport):
         pipe = self._pipe = self._make_pipe()
         pipe.deadline.extend(timeout)
         device = AdbDevice(pipe, banner="mobile-bench")
+        device._io_manager = PacketLayer(pipe)
         try:
             with translated_errors():
                 device.connect(
@@ -181,7 +185,7 @@ class PacketStream:
         """See Stream."""
         self._deadline.extend(seconds)
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes | memoryview) -> None:
         """See Stream."""
         with translated_errors():
             for start in range(0, len(data), self._max_payload):
@@ -232,25 +236,10 @@ class PacketStream:
         packet: tuple[bytes, int, int, bytes] = self._io.read(commands, self._info)
         return packet
 
-    def _send(self, command: bytes, remote_id: int, data: bytes = b"") -> None:
-        self._io.send(_message(command, self._info.local_id, remote_id, data), self._info)
+    def _send(self, command: bytes, remote_id: int, data: bytes | memoryview = b"") -> None:
+        from adb_shell.adb_message import AdbMessage
 
-
-def _message(command: bytes, local_id: int, remote_id: int, data: bytes) -> Any:
-    """adb-shell's message; for large ones its checksum (a Python loop) is computed by numpy."""
-    from adb_shell.adb_message import AdbMessage
-
-    if len(data) < 4096:
-        return AdbMessage(command, local_id, remote_id, data)
-
-    class LargeMessage(AdbMessage):  # type: ignore[misc]
-        @property
-        def checksum(self) -> int:
-            import numpy as np
-
-            return int(np.frombuffer(self.data, np.uint8).sum(dtype=np.uint32))
-
-    return LargeMessage(command, local_id, remote_id, data)
+        self._io.send(AdbMessage(command, self._info.local_id, remote_id, data), self._info)
 
 
 @contextlib.contextmanager

@@ -36,14 +36,15 @@ BLOCK = 1 << 20
 # Whole blocks as they come, then the rest; gives up when nothing has come for half a minute.
 _HASH_GROWING = """\
 command -v dd stat sha256sum >/dev/null || exit 9
-i=0; idle=0
+{{ i=0; idle=0
 while [ $i -lt {whole} ] && [ $idle -lt 600 ]; do
   s=$(stat -c %s {part} 2>/dev/null); n=$((${{s:-0}} / {block}))
   if [ $n -gt $i ]; then
     dd if={part} bs={block} skip=$i count=$((n - i)) 2>/dev/null; i=$n; idle=0
   else sleep 0.05; idle=$((idle + 1)); fi
-done | {{ cat; while [ "$(stat -c %s {part})" -lt {size} ] 2>/dev/null; do sleep 0.02; done
-  dd if={part} bs={block} skip={whole} 2>/dev/null; }} | sha256sum"""
+done
+while [ "$(stat -c %s {part})" -lt {size} ] 2>/dev/null; do sleep 0.02; done
+dd if={part} bs={block} skip={whole} 2>/dev/null; }} | sha256sum"""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

@@ -23,7 +23,7 @@ class Stream(Protocol):
     def extend(self, seconds: float) -> None:
         """Set the deadline so many seconds from now."""
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes | memoryview) -> None:
         """Send all of `data`."""
 
     def receive(self) -> bytes:

@@ -45,13 +45,14 @@ def send_file(
     request = name + b",33261"  # a regular file, 0755: the runner is one to execute
     stream.send(_HEAD.pack(b"SEND", len(request)) + request)
     with local.open("rb", buffering=0) as file:
-        for block, data in _blocks(file):
+        for block, parts in _blocks(file):
             stream.extend(stall_s)
             stream.send(block)
-            digest.update(data)  # while the phone is busy with the block
+            for part in parts:
+                digest.update(part)  # while the phone is busy with the block
             if stream.pending():
                 break
-            done += len(data)
+            done += sum(map(len, parts))
             if progress:
                 progress(done, total)
         else:
@@ -65,15 +66,26 @@ def send_file(
     return digest.hexdigest()
 
 
-def _blocks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """(what goes over the line, the bytes of the file in it)"""
-    while data := file.read(_CHUNK * _CHUNKS_PER_SEND):
-        view = memoryview(data)
-        parts: list[bytes | memoryview] = []
-        for start in range(0, len(data), _CHUNK):
-            chunk = view[start : start + _CHUNK]
-            parts += [_HEAD.pack(b"DATA", len(chunk)), chunk]
-        yield b"".join(parts), data
+def _blocks(file: BinaryIO) -> Iterator[tuple[memoryview, list[memoryview]]]:
+    """(what goes over the line, the parts of the file in it), read straight into one buffer that
+    the next block overwrites."""
+    stride = _HEAD.size + _CHUNK
+    buffer = memoryview(bytearray(_CHUNKS_PER_SEND * stride))
+    count = _CHUNK
+    while count:
+        end, parts = 0, []
+        for start in range(0, len(buffer), stride):
+            body = start + _HEAD.size
+            count = file.readinto(buffer[body : start + stride])  # type: ignore[attr-defined]
+            if not count:
+                break
+            end = body + count
+            _HEAD.pack_into(buffer, start, b"DATA", count)
+            parts.append(buffer[body:end])
+            if count < _CHUNK:
+                break
+        if parts:
+            yield buffer[:end], parts
 
 
 def receive_file(

@@ -39,7 +39,7 @@ class ServerStream:
         """See Stream."""
         self._deadline.extend(seconds)
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes | memoryview) -> None:
         """See Stream. In pieces: the server passes on what it can, and each piece is progress."""
         view = memoryview(data)
         while view:

@@ -63,7 +63,7 @@ class TcpPipe(BaseTransport):  # type: ignore[misc]
         self._allowance.spend(len(data))
         return data
 
-    def bulk_write(self, data: bytes, transport_timeout_s: float | None) -> int:
+    def bulk_write(self, data: bytes | memoryview, transport_timeout_s: float | None) -> int:
         """All of `data`."""
         if self._socket is None:
             raise cut_off()

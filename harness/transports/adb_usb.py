@@ -75,7 +75,7 @@ class UsbPipe(BaseTransport):  # type: ignore[misc]
         """Between packets one may look up now and then; inside of one nothing may be cut."""
         return self.deadline.slice() if numbytes == HEADER_BYTES else self.deadline.left()
 
-    def bulk_write(self, data: bytes, transport_timeout_s: float | None) -> int:
+    def bulk_write(self, data: bytes | memoryview, transport_timeout_s: float | None) -> int:
         """All of `data`."""
         self._allowance.renew()
         view = memoryview(data)
