@@ -14,13 +14,13 @@ from harness.core.budget import parse_budget
 from harness.core.errors import UsageError
 from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec, HostSpec, VariantSpec
 from harness.core.types import Artifact, Timing
+from harness.data.dataset import DEMO
 from harness.runners import PHASES
 
 if TYPE_CHECKING:
     from harness.data.dataset import Dataset
 
 TFLITE, KERAS = ".tflite", ".keras"
-DEMO = "demo"
 
 
 class Request(NamedTuple):

@@ -27,8 +27,9 @@ from harness.core.types import (
     Timing,
     Tool,
 )
+from harness.data.dataset import DEMO
 from harness.progress import Narrator
-from harness.request import DEMO, Job, Request, resolve
+from harness.request import Job, Request, resolve
 
 QUICK_TIMING = Timing(min_time_ns=100_000_000, warmup_time_ns=30_000_000)
 DEFAULT_LAUNCHES, LEAST_LAUNCHES = 7, 5

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.build.cache import writing
+from harness.files import write_atomic
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,13 +39,9 @@ class Representative:
             images = self.images()
             with writing(path.parent):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                handle, partial = tempfile.mkstemp(dir=path.parent)
-                try:
-                    with os.fdopen(handle, "wb") as file:
-                        np.save(file, images)
-                    Path(partial).replace(path)
-                finally:
-                    Path(partial).unlink(missing_ok=True)
+                data = io.BytesIO()
+                np.save(data, images)
+                write_atomic(path, data.getvalue())
         return path
 
 

@@ -29,13 +29,13 @@ def run(args: argparse.Namespace) -> int:
     from harness import config, files
     from harness.build import builder
     from harness.core import units
-    from harness.data.dataset import open_dataset
+    from harness.data.dataset import DEMO, open_dataset
     from harness.progress import Narrator
 
     project = config.load_project(args.project)
     chosen = project.select(args.what or ["*"])
     cache = files.cache_dir()
-    data = None if args.untrained else open_dataset(args.data or "demo", cache, seed=args.seed)
+    data = None if args.untrained else open_dataset(args.data or DEMO, cache, seed=args.seed)
     with Narrator() as narrator:
         if data is not None:
             narrator.tell(data.summary.lines())
