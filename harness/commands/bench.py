@@ -129,6 +129,8 @@ def run(args: argparse.Namespace) -> int:
         baseline = store.read_report(store.find(args.baseline, args.out))
     elif args.strict and args.budget is None and args.resume is None:
         raise UsageError("--strict is about a gate", "give one with --baseline or --budget")
+    if args.exact and baseline is None:
+        raise UsageError("--exact is about a baseline", "give one with --baseline")
     if args.sustained is not None and (args.launches or args.iterations or args.quick):
         raise UsageError(
             "--sustained decides by itself how much is measured",
@@ -151,7 +153,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"saved in {folder}; again: python -m harness report {folder}", file=sys.stderr)
     return (
         exit_code(report, folder)
-        or gate.exit_code(report, strict=args.strict)
+        or gate.exit_code(report, strict=args.strict, renew=commands.renewing(args, folder))
         or gate.budget_exit_code(report, strict=args.strict)
     )
 

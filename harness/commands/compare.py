@@ -33,4 +33,4 @@ def run(args: argparse.Namespace) -> int:
     candidate = store.read_report(store.find(args.candidate, args.out))
     report = gate.compared(candidate, baseline, args.max_regression)
     output.emit(report, args, wanted)
-    return gate.exit_code(report, strict=args.strict)
+    return gate.exit_code(report, strict=args.strict, renew=commands.renewing(args, args.candidate))
