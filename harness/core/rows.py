@@ -105,14 +105,6 @@ def launches(report: Report) -> Columns:
     return columns
 
 
-def _median(launch: Launch) -> float | None:
-    from statistics import median
-
-    if launch.latency_ns:
-        return median(launch.latency_ns)
-    return launch.latency_summary.median_ns if launch.latency_summary else None
-
-
 def observations(report: Report) -> Columns:
     """One row per observed value: which case, which launch, what (`quantity`), which one of
     several (`iteration`, from 0), and `value` in `unit`. What was not observed has no row."""

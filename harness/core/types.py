@@ -329,7 +329,10 @@ class MetricSpec(Value, frozen=True):
     An `exact` metric has no sampling error and needs no interval. Only `gated` metrics are
     compared with a baseline: each one more makes the correction for many comparisons stricter.
     `max_regression` is a threshold of an exact metric's own. An
-    `optional` one is left out of a report where it is absent: not every device has it."""
+    `optional` one is left out of a report where it is absent: not every device has it.
+
+    Of its column, `head` is the name where the title is too long for it, `place` where it stands
+    in reading order, and `importance` when it gives way where not all fit: the highest first."""
 
     name: str
     unit: str
@@ -339,6 +342,9 @@ class MetricSpec(Value, frozen=True):
     gated: bool = True
     optional: bool = False
     max_regression: float | None = None
+    head: str = ""
+    place: int = 1000
+    importance: int = 100
 
 
 class Evidence(Value, frozen=True):

@@ -6,7 +6,15 @@ from harness.core import accuracy
 from harness.core.types import Estimate, Evaluation, Evidence, Measurement, MetricSpec
 from harness.metrics import _labelled
 
-spec = MetricSpec(name="auc", unit="1", direction="higher", title="ROC AUC", gated=False)
+spec = MetricSpec(
+    name="auc",
+    unit="1",
+    direction="higher",
+    title="ROC AUC",
+    gated=False,
+    place=170,
+    importance=21,
+)
 
 
 def extract(evidence: Evidence) -> Measurement:
