@@ -6,7 +6,9 @@ from harness.core import accuracy
 from harness.core.types import Estimate, Evaluation, Evidence, Measurement, MetricSpec
 from harness.metrics import _labelled
 
-spec = MetricSpec(name="auc", unit="1", direction="higher", title="ROC AUC", gated=False)
+spec = MetricSpec(
+    name="auc", unit="1", direction="higher", title="ROC AUC", gated=False, labelled=True
+)
 
 
 def extract(evidence: Evidence) -> Measurement:

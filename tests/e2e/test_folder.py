@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import random
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
 
+from harness import api
 from tests.e2e.test_bench_cli import harness, only_run
 
-MODEL = '''
+MODEL = """
 def build(*, seed=0, classes=2):
     import keras
     from keras import layers
@@ -27,7 +29,7 @@ def build(*, seed=0, classes=2):
     answer = layers.Dense(
         1 if classes == 2 else classes, activation="sigmoid" if classes == 2 else "softmax")(x)
     return keras.Model(image, answer)
-'''
+"""
 
 VARIANTS = """
 variants:
@@ -53,7 +55,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def picture(kind: str, number: int, mode: str = "L") -> Image.Image:
     """Lines that lie, stand or cross, each picture with others; in colour of another size each."""
-    pick = random.Random(f"{kind} {number}")  # noqa: S311
+    pick = random.Random(f"{kind} {number}")
     size = (64, 64) if mode == "L" else (pick.randrange(40, 200), pick.randrange(40, 200))
     low = tuple(pick.randrange(20, 80) for _ in mode)
     high = tuple(pick.randrange(170, 250) for _ in mode)
@@ -113,9 +115,35 @@ def test_three_classes_in_colour_end_in_a_verdict(tmp_path: Path, project: Path)
         confusion = evaluation["confusion"]
         assert [len(row) for row in confusion] == [3, 3, 3]
         assert sum(map(sum, confusion)) == evaluation["n"] > 10
+        assert evaluation["dataset"] == "lines"
+    data = report["data"]
+    assert data["refused"] == [
+        {"path": "both/torn.jpg", "reason": "cannot be decoded: Truncated File Read"}
+    ]
+    assert {name: sum(splits.values()) for name, splits in data["counts"].items()} == {
+        "both": 40,
+        "lying": 40,
+        "standing": 40,
+    }
+    assert (data["imbalance"], data["colour"], data["copies"]) == (1.0, 120, 0)
+    # Timed on the user's own images, and saved so with every launch.
+    sources = {
+        launch["outputs"]["input_source"]
+        for case in report["cases"]
+        for launch in case["launches"]
+        if launch["outputs"]
+    }
+    assert sources == {"lines"}
+    assert "images lines: 120 images in 3 classes (" in flat(done.stdout)
+    assert "120 turned grey, 1 refused" in flat(done.stdout)
     assert report["verdict"]["outcome"] == "met"
     assert report["verdict"]["recommended"] in by_name
     assert report["verdict"]["reason"].split(":")[0] in flat(done.stdout)
+    # A run goes on with the images it began with, whatever has become of the folder.
+    shutil.rmtree(images)
+    again = harness("bench", "--resume", "latest", "--project", project, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert saved(tmp_path)["verdict"] == report["verdict"]
 
 
 def test_thirty_images_that_keep_no_budget_end_in_the_nearest_miss(
@@ -151,6 +179,8 @@ def test_a_class_of_one_image_is_learned_and_never_tested(tmp_path: Path, projec
     curve = Path(path).with_name("training.csv").read_text().splitlines()
     assert curve[0] == "phase,epoch,train_loss,validation_loss,validation_accuracy"
     assert len(curve) > 1
+    # From Python the same.
+    assert api.build("tiny", data=images, project=project)["tiny"].path == path
 
 
 def test_two_classes_of_which_one_has_one_image_are_refused_in_a_line(
