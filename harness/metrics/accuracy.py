@@ -13,6 +13,7 @@ spec = MetricSpec(
     title="accuracy",
     place=150,
     importance=6,
+    labelled=True,
 )
 
 

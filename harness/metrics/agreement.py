@@ -14,6 +14,7 @@ spec = MetricSpec(
     gated=False,
     place=200,
     importance=22,
+    labelled=True,
 )
 
 

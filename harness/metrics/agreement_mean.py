@@ -13,6 +13,7 @@ spec = MetricSpec(
     exact=True,
     gated=False,
     optional=True,
+    labelled=True,
     head="mean off",
     place=202,
 )

@@ -15,6 +15,7 @@ spec = MetricSpec(
     gated=False,
     head="balanced acc.",
     place=160,
+    labelled=True,
 )
 
 

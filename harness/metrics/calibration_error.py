@@ -13,6 +13,7 @@ spec = MetricSpec(
     title="calibration",
     gated=False,
     place=190,
+    labelled=True,
 )
 
 

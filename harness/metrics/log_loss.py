@@ -13,6 +13,7 @@ spec = MetricSpec(
     title="log loss",
     gated=False,
     place=180,
+    labelled=True,
 )
 
 
