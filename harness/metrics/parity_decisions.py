@@ -16,6 +16,8 @@ spec = MetricSpec(
     exact=True,
     gated=False,  # of a few examples, one that is on the edge is more than any threshold
     optional=True,
+    head="as host",
+    place=250,
 )
 
 

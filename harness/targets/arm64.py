@@ -36,6 +36,7 @@ MOST_EXAMPLES = 8
 # So many multiply-accumulates are emulated in some ten seconds: the larger the model, the fewer
 # examples it answers.
 _MACS_FOR_OUTPUTS = 1_600_000_000
+WRITTEN = "out"
 _OURS, _THEIRS = "answers.npy", "answers-of-host.npy"
 _ABSENT = {
     **dict.fromkeys(("init_ns", "first_inference_ns", "warmup_ns", "latency_ns"), NOT_TIME),
@@ -116,11 +117,13 @@ class Arm64Target:
         )
 
     def prepare(self, artifact: Artifact, inputs: Path) -> None:
-        """Lay out a folder to run in. The names in it are always the same, since the length of a
-        path is enough to change how many instructions loading takes."""
-        folder = Path(self._work.name, artifact.sha256)
+        """Lay out a folder to run in. What is in it and its names are always the same, since
+        Python lists it and the length of a path is enough to change how many instructions loading
+        takes; what launches write goes beside it."""
+        folder = Path(self._work.name, artifact.sha256, "run")
         if not folder.exists():
-            folder.mkdir()
+            folder.mkdir(parents=True)
+            _written(folder).mkdir()
             (folder / "model.tflite").symlink_to(Path(artifact.path).resolve())
             # A copy: of a link, Python would take the folder it points to for one of modules.
             shutil.copyfile(WORKER, folder / "worker.py")
@@ -177,7 +180,7 @@ class Arm64Target:
     ) -> tuple[Any, ...]:
         """(the worker's result, instructions of init, of the first inference, of each iteration)"""
         # Cases of one artifact may be counted at the same time.
-        handle, name = tempfile.mkstemp(prefix="counts-", dir=folder)
+        handle, name = tempfile.mkstemp(prefix="counts-", dir=_written(folder))
         os.close(handle)
         counts = Path(name)
         request = _request(artifact, iterations, marker=True, outputs=outputs)
@@ -186,7 +189,7 @@ class Arm64Target:
             stdin=msgspec.json.encode(
                 request
                 | {"model": "model.tflite", "inputs": "inputs.npz"}
-                | {"answers": _OURS if outputs else None}
+                | {"answers": f"../{WRITTEN}/{_OURS}"}
             ),
             log=log,
             timeout_s=self.spec.launch_timeout_s,
@@ -208,7 +211,7 @@ class Arm64Target:
     def _answers_of_host(self, artifact: Artifact, folder: Path, log: Path) -> object:
         """What the host answers to the same inputs; raises WorkerError."""
         paths = {"model": artifact.path, "inputs": str(folder / "inputs.npz")}
-        paths["answers"] = str(folder / _THEIRS)
+        paths["answers"] = str(_written(folder) / _THEIRS)
         finished = process.run(
             [sys.executable, "-I", WORKER],
             stdin=msgspec.json.encode(_request(artifact, 1, marker=False, outputs=True) | paths),
@@ -241,13 +244,19 @@ def _request(
     }
 
 
+def _written(folder: Path) -> Path:
+    """Where the launches of a folder write."""
+    return folder.with_name(WRITTEN)
+
+
 def _compared(folder: Path) -> Parity | None:
     """Both sides' whole answers; None where one did not keep them, as of changing length."""
     import numpy
 
-    if not all((folder / name).exists() for name in (_OURS, _THEIRS)):
+    files = [_written(folder) / name for name in (_OURS, _THEIRS)]
+    if not all(file.exists() for file in files):
         return None
-    ours, theirs = (numpy.load(folder / name, allow_pickle=False) for name in (_OURS, _THEIRS))
+    ours, theirs = (numpy.load(file, allow_pickle=False) for file in files)
     return _parity.compared(ours, theirs)
 
 

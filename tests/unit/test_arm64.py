@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness import assemble, gate, plugins
+from harness import assemble, config, gate, plugins, store
 from harness.arm64.environment import Arm64Env, Lock
 from harness.arm64.qemu import Qemu
 from harness.core.errors import GateError, UndecidedError, UsageError, WorkerError
@@ -441,3 +442,25 @@ def test_instructions_per_mac_and_parity_are_not_judged() -> None:
     changed = outcomes(answering(0.1001), answering(0.102))
     assert changed["instructions"] == "regression"
     assert not {"instructions_per_mac", "parity_difference"} & set(changed)
+
+
+# A launch of these takes minutes under emulation; they are counted on request.
+OVER_A_MINUTE = {"vgg16", "vgg16-gap"}
+
+
+def test_what_ci_counts_is_every_variant_that_takes_under_a_minute() -> None:
+    makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    listed = re.findall(r"^COUNTED := (.+)$", makefile, re.M)[0].split()
+    baseline = store.read_report(ROOT / "reports/baselines/arm64.json")
+    variants = config.load_project(ROOT).variants.variants
+    assert len(listed) == len(set(listed))
+    assert set(listed) == {case.variant for case in baseline.cases}
+    assert set(listed) == set(variants) - OVER_A_MINUTE
+    assert all(case.metrics["instructions"].point for case in baseline.cases)
+    assert re.search(r"^make arm64$", (ROOT / ".ci/run").read_text(), re.M)
+
+
+def test_the_committed_baseline_says_nothing_of_where_it_was_made() -> None:
+    baseline = store.read_report(ROOT / "reports/baselines/arm64.json")
+    assert (baseline.host, baseline.command) == ({}, ())
+    assert not any("/" in a.path for a in baseline.artifacts)
