@@ -27,6 +27,7 @@ from harness.core.conclusions import (
     Outcome,
     Verdict,
 )
+from harness.core.data import DataSummary
 from harness.core.evaluation import Agreement, Evaluation
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Case",
     "CaseComparison",
     "Comparison",
+    "DataSummary",
     "DeviceVerdict",
     "Direction",
     "Evaluation",
@@ -329,7 +331,11 @@ class MetricSpec(Value, frozen=True):
     An `exact` metric has no sampling error and needs no interval. Only `gated` metrics are
     compared with a baseline: each one more makes the correction for many comparisons stricter.
     `max_regression` is a threshold of an exact metric's own. An
-    `optional` one is left out of a report where it is absent: not every device has it."""
+    `optional` one is left out of a report where it is absent: not every device has it. Only
+    labelled images give a `labelled` one.
+
+    Of its column, `head` is the name where the title is too long for it, `place` where it stands
+    in reading order, and `importance` when it gives way where not all fit: the highest first."""
 
     name: str
     unit: str
@@ -338,7 +344,11 @@ class MetricSpec(Value, frozen=True):
     exact: bool = False
     gated: bool = True
     optional: bool = False
+    labelled: bool = False
     max_regression: float | None = None
+    head: str = ""
+    place: int = 1000
+    importance: int = 100
 
 
 class Evidence(Value, frozen=True):
@@ -416,6 +426,7 @@ class Report(Value, frozen=True):
     artifacts: tuple[Artifact, ...] = ()
     cases: tuple[CaseReport, ...] = ()
     findings: tuple[Finding, ...] = ()
+    data: DataSummary | None = None
     evaluations: tuple[Evaluation, ...] = ()
     verdict: Verdict | None = None
     comparison: Comparison | None = None

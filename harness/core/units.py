@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from harness.core.types import Estimate, Measurement
+if TYPE_CHECKING:
+    from harness.core.types import Estimate, Measurement
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
@@ -62,6 +63,16 @@ def exact(value: float) -> str:
 def percent(share: float | None) -> str:
     """0.031 -> '3.1 %'."""
     return ABSENT if share is None else f"{significant(share * 100, 2)} %"
+
+
+def round_up(share: float) -> float:
+    """To the next of 1, 2, 5, 10 ... %, as the end of a scale: 0.037 -> 0.05."""
+    from math import floor, log10
+
+    if share <= 0:
+        return 0.0
+    power = 10.0 ** floor(log10(share))
+    return next(n * power for n in (1, 2, 5, 10) if share <= n * power * (1 + 1e-9))
 
 
 def p_value(p: float) -> str:
