@@ -46,7 +46,7 @@ class LoadedReport(Report, frozen=True):
         return frames.launches(self)
 
     def observations(self) -> pd.DataFrame:
-        """One row per observed value: `quantity`, `iteration`, `value` in `unit`."""
+        """One row per iteration: `launch`, `iteration`, `latency_ns` or `warmup_ns`."""
         from harness import frames
 
         return frames.observations(self)

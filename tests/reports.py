@@ -456,6 +456,7 @@ def with_verdict() -> Report:
     met = {i: "met" if v in small else "missed" for v, i in ids.items()}
     fast = {i: "missed" if v == "vgg16" else "met" for v, i in ids.items()}
     exact = {i: "met" if v in (*small, "vgg16") else "undecided" for v, i in ids.items()}
+    front = [ids["mobilenet-gray-int8"], ids["vgg16"], ids["pruned"]]
     verdict = convert(
         {
             "recommended": "mobilenet-gray-int8",
@@ -464,8 +465,20 @@ def with_verdict() -> Report:
             "runner_up": "mobilenet-int8",
             "runner_up_reason": "mobilenet-int8: 8 % slower; accuracy 0.961 against 0.962 "
             "(McNemar p = 1)",
-            "pareto": [ids["mobilenet-gray-int8"], ids["vgg16"], ids["pruned"]],
+            "pareto": front,
             "outcome": "met",
+            "devices": [
+                {
+                    "device": "host",
+                    "reason": "mobilenet-gray-int8: 74x smaller",
+                    "recommended": "mobilenet-gray-int8",
+                    "recommended_case": ids["mobilenet-gray-int8"],
+                    "runner_up": "mobilenet-int8",
+                    "pareto": front,
+                    "pareto_on": ["size", "latency", "peak_rss", "accuracy"],
+                    "outcome": "met",
+                }
+            ],
             "budgets": [
                 {"text": "size<=10MB", "metric": "size", "limit": 10_000_000, "outcomes": met},
                 {

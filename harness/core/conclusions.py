@@ -98,8 +98,8 @@ class BudgetLine(Value, frozen=True):
 class DeviceVerdict(Value, frozen=True):
     """The verdict on one device. `recommended` and `runner_up` are variants, or case ids where a
     variant ran in several settings; None if there is nothing to recommend, and `reason` says why.
-    `pareto` and `feasible` are case ids. `outcome` is that of all budgets together, None without
-    any."""
+    `pareto` and `feasible` are case ids; nothing beats the former on the metrics `pareto_on`.
+    `outcome` is that of all budgets together, None without any."""
 
     device: str
     reason: str
@@ -108,6 +108,7 @@ class DeviceVerdict(Value, frozen=True):
     runner_up: str | None = None
     runner_up_reason: str = ""
     pareto: tuple[str, ...] = ()
+    pareto_on: tuple[str, ...] = ()
     feasible: tuple[str, ...] = ()
     outcome: BudgetOutcome | None = None
     notes: tuple[str, ...] = ()

@@ -65,6 +65,16 @@ def percent(share: float | None) -> str:
     return ABSENT if share is None else f"{significant(share * 100, 2)} %"
 
 
+def round_up(share: float) -> float:
+    """To the next of 1, 2, 5, 10 ... %, as the end of a scale: 0.037 -> 0.05."""
+    from math import floor, log10
+
+    if share <= 0:
+        return 0.0
+    power = 10.0 ** floor(log10(share))
+    return next(n * power for n in (1, 2, 5, 10) if share <= n * power * (1 + 1e-9))
+
+
 def p_value(p: float) -> str:
     """0.0321 -> '= 0.032'; '< 0.001' below that."""
     return "< 0.001" if p < 0.001 else f"= {p:.2g}"

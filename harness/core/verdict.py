@@ -33,7 +33,6 @@ from harness.core.candidates import (
     paired,
     peers_of,
     reference_of,
-    title,
     variants_of,
 )
 from harness.core.types import (
@@ -92,7 +91,7 @@ class _Device:
         pareto = self._front()
         self._tell_who_is_missing()
         pool = feasible or maybe
-        recommended, reason, second, second_reason = self._choice(pool, pareto)
+        recommended, reason, second, second_reason = self._choice(pool)
         return DeviceVerdict(
             device=self.name,
             reason=reason,
@@ -101,6 +100,7 @@ class _Device:
             runner_up=second.name if second else None,
             runner_up_reason=second_reason,
             pareto=tuple(c.id for c in pareto),
+            pareto_on=self._counts(),
             feasible=tuple(c.id for c in feasible),
             outcome=outcome if self.budgets else None,
             notes=tuple(self.notes),
@@ -112,7 +112,7 @@ class _Device:
         return next((o for o in _WORST_FIRST if o in found), "met")
 
     def _choice(
-        self, pool: Sequence[Candidate], pareto: Sequence[Candidate]
+        self, pool: Sequence[Candidate]
     ) -> tuple[Candidate | None, str, Candidate | None, str]:
         """(recommended, why, runner-up, what it would cost)."""
         if not self.usable:
@@ -121,7 +121,7 @@ class _Device:
             return None, self._nearest(), None, ""
         judged = [c for c in pool if c.right is not None]
         if not judged:
-            return None, self._without_accuracy(pool, pareto), None, ""
+            return None, self._without_accuracy(pool), None, ""
         chosen = self._cheapest(peers_of(judged))
         self._tell_doubts(chosen)
         others = [c for c in judged if c.case.variant != chosen.case.variant]
@@ -139,6 +139,10 @@ class _Device:
             return sum(math.log(c.point(m) or 1) for m in known), -c.score, c.name
 
         return min(among, key=cost)
+
+    def _counts(self) -> tuple[str, ...]:
+        """The metrics that the front is about: accuracy where it is known of any."""
+        return (*self.costs, "accuracy") if self.judged else self.costs
 
     def _front(self) -> list[Candidate]:
         """Those that nothing beats on every count that this device and these artifacts have. Who
@@ -207,12 +211,9 @@ class _Device:
             f"(McNemar p {units.p_value(found.p)})"
         )
 
-    def _without_accuracy(self, pool: Sequence[Candidate], pareto: Sequence[Candidate]) -> str:
+    def _without_accuracy(self, pool: Sequence[Candidate]) -> str:
         why = listed({c.why_not for c in pool})
         keeps = f"{names(pool)} keep every budget, but " if self.budgets else ""
-        if pareto:
-            counts = listed([title(m) for m in self.costs])
-            self.notes.append(f"on {counts} nothing beats {names(pareto)}")
         return (
             f"no recommendation: {keeps}nothing is known of the accuracy of what was measured "
             f"({why})"

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from harness.core.conclusions import BudgetLine, BudgetOutcome
+from harness.core.candidates import listed, title
+from harness.core.conclusions import BudgetLine, BudgetOutcome, DeviceVerdict
 from harness.core.types import CaseReport, Report
 
 OUTCOMES: tuple[BudgetOutcome, ...] = ("met", "undecided", "missed")
 
+# What the signs beside names mean.
+MEANING = {"recommended": "recommended", "runner-up": "runner-up", "pareto": "beaten by none"}
+
 
 class VerdictView(NamedTuple):
     """`recommended` and `runner_up` are named as rows are; a reason need not repeat its name.
-    `headline` stands where the recommended one would."""
+    `headline` stands where the recommended one would; `front` has a sentence per device."""
 
     headline: str
     recommended: str | None
@@ -22,6 +26,7 @@ class VerdictView(NamedTuple):
     outcome: BudgetOutcome | None
     budgets: tuple[BudgetLine, ...]
     notes: tuple[str, ...]
+    front: tuple[str, ...]
 
 
 def verdict_of(report: Report, labels: dict[str, str]) -> VerdictView | None:
@@ -43,7 +48,30 @@ def verdict_of(report: Report, labels: dict[str, str]) -> VerdictView | None:
         outcome=verdict.outcome,
         budgets=verdict.budgets,
         notes=verdict.notes,
+        front=tuple(front_of(report, labels)),
     )
+
+
+def front_of(report: Report, labels: dict[str, str]) -> list[str]:
+    """Who is on the Pareto front, a sentence per device: `nothing beats a and b on size, latency,
+    peak RSS and accuracy`."""
+    verdict = report.verdict
+    if verdict is None:
+        return []
+    devices = verdict.devices or (DeviceVerdict(device="", reason="", pareto=verdict.pareto),)
+    said = []
+    for own in devices:
+        if not own.pareto:
+            continue
+        names = [labels.get(i, i) for i in own.pareto]
+        counts = listed([title(metric) for metric in own.pareto_on] or ["every count together"])
+        where = f"on {own.device}: " if len(devices) > 1 else ""
+        said.append(f"{where}nothing beats {listed(_some(names))} on {counts}")
+    return said
+
+
+def _some(names: list[str], most: int = 6) -> list[str]:
+    return names if len(names) <= most else [*names[:most], f"{len(names) - most} more"]
 
 
 def unknown(budget: BudgetLine, labels: dict[str, str]) -> list[str]:
@@ -67,6 +95,12 @@ def mark(report: Report, case: CaseReport) -> str:
     if (own or verdict).runner_up in names:
         return "runner-up"
     return "pareto" if case.case.id in (own or verdict).pareto else ""
+
+
+def misses(report: Report, case: CaseReport) -> bool:
+    """Whether it surely does not keep some budget."""
+    budgets = report.verdict.budgets if report.verdict else ()
+    return any(budget.outcomes.get(case.case.id) == "missed" for budget in budgets)
 
 
 def _without(name: str | None, reason: str) -> str:

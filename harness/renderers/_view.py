@@ -4,10 +4,10 @@ stand, what they are compared with, how doubts are grouped. Values stay whole he
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from harness.catalog import specs
 from harness.core import units
 from harness.core.candidates import largest
 from harness.core.errors import UsageError
@@ -16,8 +16,8 @@ from harness.core.types import (
     CaseReport,
     DeviceFacts,
     Direction,
+    Failure,
     Finding,
-    Launch,
     Level,
     Measurement,
     Report,
@@ -26,38 +26,6 @@ from harness.renderers import _verdict as verdicts
 
 # --- metrics ---------------------------------------------------------------------------------
 
-# In the order in which a reader wants them. A metric that is not listed comes last, under its name.
-TITLES = {
-    "size": "size",
-    "gzip_size": "gzip",
-    "init": "init",
-    "first_inference": "first inference",
-    "latency": "latency",
-    "latency_mean": "mean",
-    "latency_p90": "p90",
-    "latency_p95": "p95",
-    "latency_p99": "p99",
-    "latency_start": "first minute",
-    "latency_end": "last minute",
-    "peak_rss": "peak RSS",
-    "rss_anon": "anonymous",
-    "rss_file": "file-backed",
-    "pss": "PSS",
-    "arena": "arena",
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced acc.",
-    "auc": "ROC AUC",
-    "log_loss": "log loss",
-    "calibration_error": "calibration",
-    "agreement": "agreement",
-    "instructions": "instructions",
-    "instructions_per_mac": "instr./MAC",
-    "instructions_init": "instr. init",
-    "instructions_first": "instr. first",
-    "parity_decisions": "as host",
-    "parity_difference": "off host",
-}
-
 _TAILS = {
     "latency_mean": "mean",
     "latency_p90": "p90",
@@ -65,19 +33,26 @@ _TAILS = {
     "latency_p99": "p99",
 }
 
-_HIGHER_IS_BETTER = frozenset(
-    {"accuracy", "balanced_accuracy", "auc", "agreement", "throughput", "parity_decisions"}
-)
-
 
 def title(metric: str) -> str:
     """The head of the metric's column."""
-    return TITLES.get(metric, metric.replace("_", " "))
+    spec = specs().get(metric)
+    return metric.replace("_", " ") if spec is None else spec.head or spec.title
 
 
 def direction(metric: str) -> Direction:
-    """Which way is better."""
-    return "higher" if metric in _HIGHER_IS_BETTER else "lower"
+    """Which way is better; of a metric that is none of ours, lower."""
+    spec = specs().get(metric)
+    return "lower" if spec is None else spec.direction
+
+
+UNIMPORTANT = 100
+
+
+def importance(metric: str) -> int:
+    """The higher, the sooner its column gives way where not all fit."""
+    spec = specs().get(metric)
+    return UNIMPORTANT if spec is None else spec.importance
 
 
 def metrics_of(report: Report) -> list[str]:
@@ -85,7 +60,8 @@ def metrics_of(report: Report) -> list[str]:
     named = {name for case in report.cases for name in case.metrics}
     if "latency" in named:
         named |= _TAILS.keys()
-    return [m for m in TITLES if m in named] + sorted(named - TITLES.keys())
+    known = specs()
+    return [m for m in known if m in named] + sorted(named - known.keys())
 
 
 def measured(case: CaseReport, metric: str) -> Measurement | None:
@@ -114,14 +90,6 @@ def why_absent(case: CaseReport, metric: str) -> str:
     return case.failure.message if case.failure else "not measured"
 
 
-def launch_median(launch: Launch) -> float | None:
-    """The launch's latency in ns, from its iterations or, where only those are known, from the
-    summary its runner gave."""
-    if launch.latency_ns:
-        return statistics.median(launch.latency_ns)
-    return None if launch.latency_summary is None else float(launch.latency_summary.median_ns)
-
-
 # --- rows ------------------------------------------------------------------------------------
 
 _STATUS_ORDER = {"ok": 0, "suspect": 1, "invalid": 2, "failed": 3}
@@ -129,7 +97,8 @@ _STATUS_ORDER = {"ok": 0, "suspect": 1, "invalid": 2, "failed": 3}
 
 class Row(NamedTuple):
     """A case beside all that is known of its artifact and device. `smaller` and `faster` are
-    ratios to the reference on the same device; None for the reference itself or if unknown."""
+    ratios to the reference on the same device; None for the reference itself or if unknown.
+    `misses` tells that it does not keep some budget."""
 
     case: CaseReport
     artifact: Artifact | None
@@ -138,6 +107,7 @@ class Row(NamedTuple):
     mark: str
     smaller: float | None
     faster: float | None
+    misses: bool = False
 
     @property
     def untrained(self) -> bool:
@@ -160,8 +130,9 @@ def reference_of(report: Report) -> str | None:
 
 
 def rows_of(report: Report, sort: str | None = None) -> list[Row]:
-    """The table's rows, the verdict's first, then by status and latency; or by the metric or
-    field `sort`, best first, with what was not measured last. Unknown names are a UsageError."""
+    """The table's rows, by what matters: what the verdict recommends, what keeps every budget,
+    what is on the front, then by status and latency; or by the metric or field `sort`, best first,
+    with what was not measured last. Unknown names are a UsageError."""
     artifacts = {a.variant: a for a in report.artifacts}
     devices = {d.name: d for d in report.devices}
     varying = _varying(report.cases)
@@ -179,6 +150,7 @@ def rows_of(report: Report, sort: str | None = None) -> list[Row]:
             mark=verdicts.mark(report, case),
             smaller=_ratio(base, case, "size"),
             faster=_ratio(base, case, "latency"),
+            misses=verdicts.misses(report, case),
         )
 
     rows = [row(case) for case in report.cases]
@@ -221,7 +193,7 @@ def setting_in_common(report: Report) -> str:
     return ", ".join(text for field, text in parts.items() if field not in varying)
 
 
-_MARKS = {"recommended": 0, "runner-up": 1, "pareto": 2, "": 3}
+_MARKS = {"recommended": 0, "runner-up": 1}
 
 
 def _ratio(base: CaseReport | None, case: CaseReport, metric: str) -> float | None:
@@ -231,12 +203,16 @@ def _ratio(base: CaseReport | None, case: CaseReport, metric: str) -> float | No
     return theirs / mine if mine and theirs else None
 
 
-def _by_merit(row: Row) -> tuple[int, int, float, float, str, str]:
+def _by_merit(row: Row) -> tuple[object, ...]:
     inf = float("inf")
     latency, size = point(row.case, "latency"), point(row.case, "size")
+    status = _STATUS_ORDER[row.case.status]
     return (
-        _MARKS[row.mark],
-        _STATUS_ORDER[row.case.status],
+        _MARKS.get(row.mark, 2),
+        row.case.status in ("invalid", "failed"),
+        row.misses,
+        row.mark != "pareto",
+        status,
         inf if latency is None else latency,
         inf if size is None else size,
         row.case.variant,
@@ -333,16 +309,27 @@ def findings_of(report: Report) -> list[Doubts]:
 
 def grouped(found: Iterable[tuple[str, Finding]]) -> list[Doubts]:
     """Findings with whom they are about (empty: everything), worst first, alike ones together."""
-    groups: dict[tuple[Level, str], dict[tuple[str, str], list[str]]] = {}
+    # The innermost is an ordered set: hundreds of cases may share a doubt.
+    groups: dict[tuple[Level, str], dict[tuple[str, str], dict[str, None]]] = {}
     for about, finding in found:
         group = groups.setdefault((finding.level, finding.code), {})
-        names = group.setdefault((finding.message, finding.mend), [])
-        if about and about not in names:
-            names.append(about)
+        names = group.setdefault((finding.message, finding.mend), {})
+        if about:
+            names[about] = None
     return [
         Doubts(level, code, tuple(Doubt(m, d, tuple(names)) for (m, d), names in group.items()))
         for (level, code), group in sorted(groups.items(), key=lambda item: _LEVELS[item[0][0]])
     ]
+
+
+def failures_of(report: Report) -> list[tuple[Failure, list[str]]]:
+    """Each way in which cases failed, with their labels, in the order of the cases."""
+    labels = labels_of(report)
+    alike: dict[Failure, list[str]] = {}
+    for case in report.cases:
+        if case.failure is not None:
+            alike.setdefault(case.failure, []).append(labels[case.case.id])
+    return list(alike.items())
 
 
 def label(case: CaseReport, varying: set[str]) -> str:
@@ -424,7 +411,22 @@ def how_measured(report: Report) -> list[str]:
 
 
 def command_line(report: Report) -> str:
-    """The exact command to repeat it, quoted for a shell."""
+    """The exact command to repeat it, quoted for a shell and printable."""
+    return " ".join(map(_quoted, report.command))
+
+
+def _quoted(argument: str) -> str:
     import shlex
 
-    return shlex.join(report.command)
+    if argument.isprintable():
+        return shlex.quote(argument)
+    # What cannot be printed needs the quotes that take escapes (bash, zsh, ksh).
+    return f"$'{''.join(map(_escaped, argument))}'"
+
+
+def _escaped(c: str) -> str:
+    if c in "\\'":
+        return f"\\{c}"
+    if c.isprintable():
+        return c
+    return "".join(f"\\x{byte:02x}" for byte in c.encode("utf-8", "surrogateescape"))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core import units
+from harness.core.stats import launch_median
 from harness.core.types import Artifact, DeviceFacts, Launch, Report, Value
 from harness.renderers import _charts as charts
 from harness.renderers import _comparison as against
@@ -327,20 +328,14 @@ def _compared(report: Report) -> dict[str, Any] | None:
 
 
 def _failures(report: Report) -> list[dict[str, str]]:
-    labels = view.labels_of(report)
-    alike: dict[tuple[str, str, str], list[str]] = {}
-    for case in report.cases:
-        if case.failure is not None:
-            key = (case.failure.stage, case.failure.message, case.failure.mend)
-            alike.setdefault(key, []).append(labels[case.case.id])
     return [
         {
             "names": view.some(names),
-            "stage": units.printable(stage),
-            "message": units.printable(message),
-            "mend": units.printable(mend),
+            "stage": units.printable(failure.stage),
+            "message": units.printable(failure.message),
+            "mend": units.printable(failure.mend),
         }
-        for (stage, message, mend), names in alike.items()
+        for failure, names in view.failures_of(report)
     ]
 
 
@@ -415,14 +410,14 @@ def _launches(report: Report, rows: list[view.Row]) -> dict[str, Any]:
             labels[row.case.case.id],
             str(launch.index + 1),
             str(launch.order + 1),
-            units.duration(view.launch_median(launch)),
+            units.duration(launch_median(launch)),
             _iterations(launch),
             units.duration(launch.init_ns),
             units.memory(launch.peak_rss_bytes),
         )
         for row in rows[: charts.MOST_CASES]
         for launch in row.case.launches
-        if view.launch_median(launch)
+        if launch_median(launch)
     ]
     heads = ("case", "launch", "order", "median", "iterations", "init", "peak RSS")
     return {"heads": heads, "lines": lines}

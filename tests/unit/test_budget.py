@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import assemble
+from harness import catalog
 from harness.core import budget
 from harness.core.budget import parse_budget
 from harness.core.errors import UsageError
 from harness.core.types import Measurement
 
-SPECS = assemble.specs()
+SPECS = catalog.specs()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import assemble, gate
+from harness import catalog, gate
 from harness.core.candidates import dominates, front
 from harness.core.evaluation import packed_labels, packed_scores
 from harness.core.types import (
@@ -28,7 +28,7 @@ from harness.core.verdict import judge
 from harness.metrics import accuracy
 from tests import strategies
 
-SPECS = assemble.specs()
+SPECS = catalog.specs()
 MS, MB, MIB = 1e6, 1e6, 2**20
 
 vectors = st.lists(st.lists(st.integers(0, 3), min_size=3, max_size=3), min_size=1, max_size=8)
@@ -241,8 +241,8 @@ def test_untrained_artifacts_get_a_front_and_no_recommendation() -> None:
     assert found.reason == (
         "no recommendation: nothing is known of the accuracy of what was measured (untrained)"
     )
-    assert found.notes == ("on size, latency and peak RSS nothing beats gray-int8",)
-    assert "accuracy" not in found.notes[0]
+    assert found.devices[0].pareto_on == ("size", "latency", "peak_rss")
+    assert found.pareto == (GRAY.case.id,)
 
 
 def test_answers_of_an_untrained_artifact_do_not_count() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from harness.core import units
 from harness.core.types import Evaluation, Report
@@ -23,9 +22,6 @@ from harness.renderers._charts.shared import (
     tip,
 )
 from harness.renderers._svg import Drawing, Theme, axes
-
-if TYPE_CHECKING:
-    pass
 
 
 def memory(report: Report, rows: list[view.Row]) -> list[Chart]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.core import units
 from harness.core.types import Artifact, Report
@@ -19,9 +19,6 @@ from harness.renderers._charts.shared import (
     square_key,
 )
 from harness.renderers._svg import Drawing, Theme
-
-if TYPE_CHECKING:
-    pass
 
 
 def weights(report: Report) -> list[Chart]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.core import units
+from harness.core.stats import launch_median
 from harness.core.types import CaseReport, Launch, OpTime, Report
 from harness.renderers import _view as view
 from harness.renderers._charts.shared import (
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 def distributions(report: Report, rows: list[view.Row]) -> list[Chart]:
     """A panel per case: every launch's iterations, the point and its interval."""
-    usable = [r for r in rows if any(map(view.launch_median, r.case.launches))]
+    usable = [r for r in rows if any(map(launch_median, r.case.launches))]
     shown, note = first(usable)
     labels = view.labels_of(report)
 
@@ -50,7 +51,7 @@ def distributions(report: Report, rows: list[view.Row]) -> list[Chart]:
 
 def _draw_distribution(case: CaseReport, theme: Theme) -> Drawing:
     figure, ax = axes(theme, PANEL, (46, 10, 14, 36))
-    launches = [x for x in case.launches if view.launch_median(x)]
+    launches = [x for x in case.launches if launch_median(x)]
     scale = units.column_scale("latency", "ns", map(_median, launches))
     xs = [x.index + 1 for x in launches]
     spreads = [[v / scale.divisor for v in _five(x)] for x in launches]
@@ -75,7 +76,7 @@ def _draw_distribution(case: CaseReport, theme: Theme) -> Drawing:
 
 
 def _median(launch: Launch) -> float:
-    return view.launch_median(launch) or 0.0
+    return launch_median(launch) or 0.0
 
 
 def _five(launch: Launch) -> tuple[float, float, float, float, float]:
@@ -200,7 +201,7 @@ def timelines(report: Report, rows: list[view.Row]) -> list[Chart]:
     made = []
     for number, device in enumerate(dict.fromkeys(r.case.device for r in rows)):
         cases = [r.case for r in rows if r.case.device == device]
-        cases = [c for c in cases if sum(map(bool, map(view.launch_median, c.launches))) > 1]
+        cases = [c for c in cases if sum(map(bool, map(launch_median, c.launches))) > 1]
         if cases:
             made.append(_timeline(report, number, device, cases))
     return made
@@ -229,7 +230,7 @@ def _draw_timeline(report: Report, cases: list[CaseReport], theme: Theme) -> Dra
     tips: dict[str, str | Sequence[str]] = {}
     key = []
     for i, case in enumerate(cases):
-        launches = sorted(filter(view.launch_median, case.launches), key=lambda x: x.order)
+        launches = sorted(filter(launch_median, case.launches), key=lambda x: x.order)
         medians = [_median(x) for x in launches]
         whole = statistics.median(medians)
         many = i >= MOST_LINES
