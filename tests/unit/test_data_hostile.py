@@ -86,22 +86,19 @@ def test_a_linked_folder_is_not_followed(root: Path, opened: Opened, tmp_path: P
     # Passing over a class would train a model that does not know it.
     (root / "c").symlink_to(tmp_path / "outside")
     said = refusal(root, tmp_path / "cache")
-    assert "c in x is a link to a folder; put the folder itself there" in said.replace(
-        str(root), "x"
-    )
+    assert f"c in {root} is a link to a folder; put the folder itself there" in said
 
 
 def test_links_that_lead_nowhere_are_refused_whatever_they_are_called(
     root: Path, opened: Opened
 ) -> None:
-    _link(root / "round", "round")
     _link(root / "a" / "round", "round")
     _link(root / "b" / "notes.txt", "gone.txt")
     lines = told(opened())
-    for named in ("a/round is a link in a loop", "b/notes.txt is a link to nothing", "; round is"):
-        assert named in lines
-    assert "refused (3)" in lines
+    assert "refused (2): a/round is a link in a loop; b/notes.txt is a link to nothing" in lines
     assert "skipped" not in lines
+    (root / "a" / "round").rename(root / "round")
+    assert "; round is a link in a loop" in told(opened())
 
 
 @contextmanager
