@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from harness.catalog import specs
 from harness.core import units
+from harness.core.candidates import largest
 from harness.core.errors import UsageError
 from harness.core.types import (
     Artifact,
@@ -91,9 +92,6 @@ def why_absent(case: CaseReport, metric: str) -> str:
 
 # --- rows ------------------------------------------------------------------------------------
 
-# The variant that others are compared with when the report has it: the well-known big one.
-REFERENCE = "vgg16"
-
 _STATUS_ORDER = {"ok": 0, "suspect": 1, "invalid": 2, "failed": 3}
 
 
@@ -123,12 +121,12 @@ class Row(NamedTuple):
 
 
 def reference_of(report: Report) -> str | None:
-    """The variant that "times smaller, times faster" refer to: vgg16, else the largest file;
-    None if there is nothing to compare."""
+    """The variant that "times smaller, times faster" refer to; None if there is nothing to
+    compare."""
     sizes = {c.variant: size for c in report.cases if (size := point(c, "size")) is not None}
     if len({c.variant for c in report.cases}) < 2 or not sizes:
         return None
-    return REFERENCE if REFERENCE in sizes else max(sizes, key=lambda v: sizes[v])
+    return largest(sizes)
 
 
 def rows_of(report: Report, sort: str | None = None) -> list[Row]:
