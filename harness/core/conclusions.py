@@ -107,7 +107,7 @@ class Comparison(Value, frozen=True):
 
 class BudgetLine(Value, frozen=True):
     """One budget as the user wrote it, its limit in the metric's unit, and how each case (by its
-    id) stands to it. What is not known of a case is undecided, and `unknown` says why."""
+    id) stands to it. What was not measured of a case is missed, and `unknown` says why."""
 
     text: str
     metric: str
@@ -137,7 +137,8 @@ class DeviceVerdict(Value, frozen=True):
 
 class Verdict(Value, frozen=True):
     """The verdict on a run. That of the only device; of several the first one's with the others'
-    in `notes`, and `recommended` is the variant they agree on, else the first one's case id.
+    and every runner-up in `notes`, and `recommended` is the variant they agree on, else the first
+    one's case id.
     `devices` has each device's own, `outcome` is the worst of them."""
 
     reason: str

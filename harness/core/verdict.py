@@ -107,12 +107,9 @@ class _Device:
         )
 
     def _state(self, c: Candidate) -> BudgetOutcome:
-        """All budgets together. What is not known cannot turn out to be met."""
+        """All budgets together."""
         found = {budget.outcome(b, c.metric(b.spec.name)) for b in self.budgets}
-        unknown = any(c.metric(b.spec.name) is None for b in self.budgets)
-        if "missed" in found or unknown:
-            return "missed"
-        return "undecided" if "undecided" in found else "met"
+        return next((o for o in _WORST_FIRST if o in found), "met")
 
     def _choice(
         self, pool: Sequence[Candidate]
@@ -300,6 +297,11 @@ def _line(b: Budget, cases: Sequence[CaseReport]) -> BudgetLine:
     )
 
 
+def _runner_up(d: DeviceVerdict) -> list[str]:
+    """The second choice and what it would cost, as a note; none if there is none."""
+    return [f"runner-up {d.runner_up_reason}"] if d.runner_up else []
+
+
 def _together(devices: Sequence[DeviceVerdict], lines: tuple[BudgetLine, ...]) -> Verdict:
     """One device's verdict is the run's. Of several, all must agree on a variant for it to be
     recommended; else the first that has a recommendation speaks, and the others in notes."""
@@ -318,6 +320,7 @@ def _together(devices: Sequence[DeviceVerdict], lines: tuple[BudgetLine, ...]) -
             devices=(lead,),
         )
     agreed = len({d.recommended for d in devices}) == 1
+    second = {d.device: _runner_up(d) for d in devices}
     own = lead.reason.removeprefix(f"{lead.recommended}: ")
     others = [d for d in devices if d is not lead]
     return Verdict(
@@ -327,7 +330,12 @@ def _together(devices: Sequence[DeviceVerdict], lines: tuple[BudgetLine, ...]) -
         outcome=worst,
         budgets=lines,
         notes=(
-            *(f"on {d.device}: {said}" for d in others for said in (d.reason, *d.notes)),
+            *(f"on {lead.device}: {said}" for said in second[lead.device]),
+            *(
+                f"on {d.device}: {said}"
+                for d in others
+                for said in (d.reason, *second[d.device], *d.notes)
+            ),
             *(f"on {lead.device}: {said}" for said in lead.notes),
         ),
         devices=tuple(devices),

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from harness.catalog import specs
 from harness.core import units
+from harness.core.candidates import largest
 from harness.core.errors import UsageError
 from harness.core.types import (
     Artifact,
@@ -91,9 +92,6 @@ def why_absent(case: CaseReport, metric: str) -> str:
 
 # --- rows ------------------------------------------------------------------------------------
 
-# The variant that others are compared with when the report has it: the well-known big one.
-REFERENCE = "vgg16"
-
 _STATUS_ORDER = {"ok": 0, "suspect": 1, "invalid": 2, "failed": 3}
 
 
@@ -123,12 +121,12 @@ class Row(NamedTuple):
 
 
 def reference_of(report: Report) -> str | None:
-    """The variant that "times smaller, times faster" refer to: vgg16, else the largest file;
-    None if there is nothing to compare."""
+    """The variant that "times smaller, times faster" refer to; None if there is nothing to
+    compare."""
     sizes = {c.variant: size for c in report.cases if (size := point(c, "size")) is not None}
     if len({c.variant for c in report.cases}) < 2 or not sizes:
         return None
-    return REFERENCE if REFERENCE in sizes else max(sizes, key=lambda v: sizes[v])
+    return largest(sizes)
 
 
 def rows_of(report: Report, sort: str | None = None) -> list[Row]:
@@ -231,13 +229,9 @@ def _sort_key(report: Report, sort: str) -> Any:
     ratios = {"smaller": lambda r: r.smaller, "faster": lambda r: r.faster}
     if sort in texts:
         return texts[sort]
-    known = metrics_of(report)
-    if sort in ratios:
-        sign = -1
-    elif sort in known:
-        sign = -1 if direction(sort) == "higher" else 1
-    else:
-        raise unknown_column(sort, [*texts, *ratios, *known])
+    if sort not in sortable(report):
+        raise unknown_column(sort, sortable(report))
+    sign = -1 if sort in ratios or direction(sort) == "higher" else 1
 
     def key(row: Row) -> tuple[bool, float]:
         value = ratios[sort](row) if sort in ratios else point(row.case, sort)
@@ -259,6 +253,22 @@ def best(metric: str, rows: Sequence[Row]) -> float | None:
     if len(points) < 2:
         return None
     return max(points) if direction(metric) == "higher" else min(points)
+
+
+_RATIOS = ("smaller", "faster")
+_FIELDS = ("variant", "device", "status")
+
+
+def sortable(report: Report | None = None) -> list[str]:
+    """What a table can be sorted by: fields, ratios, every metric there is, also those that only
+    this report knows."""
+    own = metrics_of(report) if report is not None else []
+    return list(dict.fromkeys([*_FIELDS, *specs(), *own, *_RATIOS]))
+
+
+def columns_known(report: Report | None = None) -> list[str]:
+    """What a table can show: the same, and what nothing is sorted by."""
+    return [*sortable(report), "launches", "latency_bar", "size_bar", "macs"]
 
 
 def unknown_column(name: str, known: Iterable[str]) -> UsageError:

@@ -108,8 +108,8 @@ ABSENT = Measurement(unit="1", point=None, absent_because="untrained")
         ("accuracy>=0.9", measured("1", 0.95, 0.9, 0.97), "met"),
         ("accuracy>=0.9", measured("1", 0.95, 0.89, 0.97), "undecided"),
         ("accuracy>=0.9", measured("1", 0.8, 0.7, 0.89), "missed"),
-        ("accuracy>=0.9", ABSENT, "undecided"),
-        ("accuracy>=0.9", None, "undecided"),
+        ("accuracy>=0.9", ABSENT, "missed"),
+        ("accuracy>=0.9", None, "missed"),
     ],
 )
 def test_the_whole_interval_decides(text: str, m: Measurement | None, outcome: str) -> None:

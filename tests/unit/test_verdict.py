@@ -228,6 +228,8 @@ def test_a_budget_on_something_that_was_not_measured_is_not_met() -> None:
     assert found.reason == "no variant keeps every budget: one of them cannot be judged"
     assert found.notes == ("latency_p99<=1s cannot be judged: not measured",)
     assert set(found.budgets[1].unknown.values()) == {"not measured"}
+    # Case by case it says what the whole says.
+    assert set(found.budgets[1].outcomes.values()) == {"missed"}
 
 
 # --- what is not known -----------------------------------------------------------------------
@@ -269,6 +271,12 @@ def test_answers_to_other_images_are_not_compared() -> None:
     other = msgspec.structs.replace(ANSWERS[2], fingerprint="g")
     found = verdict(evaluations=(ANSWERS[0], ANSWERS[1], other, ANSWERS[3]))
     assert found.recommended == "small-int8"
+
+
+def test_without_vgg16_the_largest_file_is_what_others_are_compared_with() -> None:
+    big = msgspec.structs.replace(VGG, variant="resnet")
+    found = verdict((big, GRAY, SCRATCH), (answers("resnet", range(12)), *ANSWERS[2:]))
+    assert "76x smaller and 50x faster than resnet" in found.reason
 
 
 @pytest.mark.parametrize("status", ["failed", "invalid"])
@@ -332,7 +340,11 @@ def test_devices_that_agree_give_one_recommendation() -> None:
     found = verdict((*CASES, *phone))
     assert found.recommended == "gray-int8"
     assert found.reason.startswith("on host: 76x smaller")
-    assert found.notes[0].startswith("on phone: gray-int8: 76x smaller")
+    assert [note.partition("; ")[0] for note in found.notes[:3]] == [
+        "on host: runner-up small-int8: 12 % slower",
+        "on phone: gray-int8: 76x smaller and 50x faster than vgg16",
+        "on phone: runner-up small-int8: 12 % slower",
+    ]
     assert [d.recommended for d in found.devices] == ["gray-int8", "gray-int8"]
 
 
