@@ -12,7 +12,9 @@ from typing import Any, Protocol
 
 import msgspec
 
+from harness import files
 from harness.build.batches import Examples, class_weights, shuffled
+from harness.build.cache import writing
 from harness.build.objective import judge, objective
 from harness.build.request import Epoch
 from harness.core.errors import BuildError
@@ -187,11 +189,10 @@ class _State:
         arrays["best_loss"] = np.float64(self._best_loss)
         arrays["since_best"] = np.int64(self.since_best)
         arrays["curve"] = np.frombuffer(msgspec.json.encode(self.curve), np.uint8)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_suffix(".partial")
-        with partial.open("wb") as file:
-            np.savez(file, **arrays)
-        partial.replace(self._path)
+        with writing(self._path.parent):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with files.replacing(self._path) as file:
+                np.savez(file, **arrays)
 
     def restore_best(self) -> None:
         """The network as it was when it did best."""
