@@ -141,9 +141,7 @@ def paired(a: Candidate, b: Candidate) -> accuracy.Paired:
 
 def accuracy_of(c: Candidate) -> str:
     """`0.962 (0.951-0.971)`."""
-    found = accuracy.accuracy(c.right or ())
-    low, high = (units.metric("accuracy", v, "1") for v in (found.ci_low, found.ci_high))
-    return f"{units.metric('accuracy', found.point, '1')} ({low}-{high})"
+    return units.share(accuracy.accuracy(c.right or ()))
 
 
 # --- ratios ----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from harness.core.types import Measurement
+    from harness.core.types import Estimate, Measurement
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
@@ -88,6 +88,12 @@ def interval(name: str, m: Measurement) -> str:
         return point
     low, high = (metric(name, v, m.unit) for v in (estimate.ci_low, estimate.ci_high))
     return f"{point} ({low}-{high})" if m.unit == "1" else f"{point} ({low} to {high})"
+
+
+def share(e: Estimate) -> str:
+    """A share with its interval: '0.962 (0.951-0.971)'."""
+    point, low, high = (metric("", v, "1") for v in (e.point, e.ci_low, e.ci_high))
+    return f"{point} ({low}-{high})"
 
 
 def times(ratio: float | None) -> str:
