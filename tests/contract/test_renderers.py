@@ -147,6 +147,7 @@ READABLE: dict[str, Callable[[Report], str]] = {
     "markdown": _markdown,
     "html": _html,
     "json": lambda report: " ".join(_strings(json.loads(render("json", report)))),
+    "as_baseline": lambda report: " ".join(_strings(json.loads(render("as_baseline", report)))),
     "junit": _junit,
     "csv": _csv("csv"),
     "csv_wide": _csv("csv_wide"),
@@ -154,7 +155,13 @@ READABLE: dict[str, Callable[[Report], str]] = {
 }
 
 
-DATA = ("json", "csv", "csv_wide", "parquet")  # names as they are, not as a person needs them
+DATA = (
+    "json",
+    "as_baseline",
+    "csv",
+    "csv_wide",
+    "parquet",
+)  # names as they are, not as a person needs them
 
 
 def test_every_format_can_be_read() -> None:
