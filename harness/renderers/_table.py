@@ -264,15 +264,15 @@ def fitting(every: list[Column], width: int) -> tuple[list[Column], list[Column]
 
 
 def asked(every: list[Column], keys: Sequence[str], report: Report) -> list[Column]:
+    """The columns of these names, after the variant; one that nothing has is left out, and the
+    note under the table says so."""
     by_key = {c.key: c for c in every}
-    absent = set(view.metrics_of(report)) - by_key.keys()
+    known = view.columns_known(report)
     shown = [by_key["variant"]]
     for key in keys:
-        if key in absent:  # named, but nowhere measured: the note under the table says why
-            continue
-        if key not in by_key:
-            raise view.unknown_column(key, [*by_key, *sorted(absent)])
-        if by_key[key] not in shown:
+        if key not in by_key and key not in known:
+            raise view.unknown_column(key, known)
+        if key in by_key and by_key[key] not in shown:
             shown.append(by_key[key])
     return shown
 

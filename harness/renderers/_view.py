@@ -229,13 +229,9 @@ def _sort_key(report: Report, sort: str) -> Any:
     ratios = {"smaller": lambda r: r.smaller, "faster": lambda r: r.faster}
     if sort in texts:
         return texts[sort]
-    known = metrics_of(report)
-    if sort in ratios:
-        sign = -1
-    elif sort in known:
-        sign = -1 if direction(sort) == "higher" else 1
-    else:
-        raise unknown_column(sort, [*texts, *ratios, *known])
+    if sort not in sortable(report):
+        raise unknown_column(sort, sortable(report))
+    sign = -1 if sort in ratios or direction(sort) == "higher" else 1
 
     def key(row: Row) -> tuple[bool, float]:
         value = ratios[sort](row) if sort in ratios else point(row.case, sort)
@@ -257,6 +253,22 @@ def best(metric: str, rows: Sequence[Row]) -> float | None:
     if len(points) < 2:
         return None
     return max(points) if direction(metric) == "higher" else min(points)
+
+
+_RATIOS = ("smaller", "faster")
+_FIELDS = ("variant", "device", "status")
+
+
+def sortable(report: Report | None = None) -> list[str]:
+    """What a table can be sorted by: fields, ratios, every metric there is, also those that only
+    this report knows."""
+    own = metrics_of(report) if report is not None else []
+    return list(dict.fromkeys([*_FIELDS, *specs(), *own, *_RATIOS]))
+
+
+def columns_known(report: Report | None = None) -> list[str]:
+    """What a table can show: the same, and what nothing is sorted by."""
+    return [*sortable(report), "launches", "latency_bar", "size_bar", "macs"]
 
 
 def unknown_column(name: str, known: Iterable[str]) -> UsageError:

@@ -23,6 +23,7 @@ from harness.renderers import _verdict as verdicts
 from harness.renderers import _view as view
 from harness.renderers._optional import require
 
+NEEDS = ("jinja2", "markupsafe", "matplotlib")  # of the extra `report`
 _FILES = Path(__file__).parent / "_html"
 
 _DARK = """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from typing import IO
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -51,16 +52,21 @@ _ASCII = str.maketrans(
 def render(report: Report) -> bytes:
     """Plain text of 120 columns, the same whatever the environment says."""
     out = io.StringIO()
-    console = Console(
-        file=out,
+    render_to(report, plain_console(out))
+    return out.getvalue().encode("utf-8", "replace")
+
+
+def plain_console(file: IO[str]) -> Console:
+    """What is no terminal: text of 120 columns, the same whatever the environment says."""
+    return Console(
+        file=file,
         width=PLAIN_WIDTH,
         force_terminal=False,
         color_system=None,
         legacy_windows=False,
+        highlight=False,
         _environ={},
     )
-    render_to(report, console)
-    return out.getvalue().encode("utf-8", "replace")
 
 
 def render_to(
@@ -93,7 +99,7 @@ def render_to(
     parts: list[RenderableType] = [_headline(report)]
     if rows:
         parts.append(grid.table(shown, console.width))
-    parts += _legend(report, rows, shown, hidden)
+    parts += _legend(report, rows, shown, hidden, _nowhere(report, every, sort, columns))
     parts += _failures(report)
     parts += _findings(report)
     parts += _how(report)
@@ -107,6 +113,15 @@ def render_to(
             _print(parts, console, width)
         lines = (line.rstrip() for line in captured.get().splitlines())
         console.out("\n".join(lines), highlight=False)
+
+
+def _nowhere(
+    report: Report, every: list[grid.Column], sort: str | None, columns: Sequence[str] | None
+) -> list[str]:
+    """What the user asked for and nothing has, unless there is a reason to be told anyway."""
+    there = {c.key for c in every} | view.never_measured(report).keys()
+    named = dict.fromkeys([*(columns or ()), *([sort] if sort else ())])
+    return [name for name in named if name not in there]
 
 
 def _print(parts: list[RenderableType], console: Console, width: int) -> None:
@@ -148,7 +163,11 @@ def _headline(report: Report) -> Text:
 
 
 def _legend(
-    report: Report, rows: list[view.Row], shown: list[grid.Column], hidden: list[grid.Column]
+    report: Report,
+    rows: list[view.Row],
+    shown: list[grid.Column],
+    hidden: list[grid.Column],
+    nowhere: Sequence[str],
 ) -> list[RenderableType]:
     keys = {c.key for c in shown}
     marks = {r.mark for r in rows}
@@ -185,6 +204,8 @@ def _legend(
         names = [grid.name(c) for c in hidden if not c.key.endswith("_bar")]
         if names and rows:
             lines.append(Text(f"more with --wide: {', '.join(names)}", style=QUIET))
+    for name in nowhere:
+        lines.append(Text(f"{view.title(name)}: no case of this report has it", style=QUIET))
     for metric, reason in view.never_measured(report).items():
         lines.append(Text.assemble(f"{view.title(metric)}: absent, ", plain(reason), style=QUIET))
     if not rows:
