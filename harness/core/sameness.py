@@ -16,6 +16,7 @@ _SIDE_BY_SIDE = "measure both sides on one machine, best in one run"
 def between_reports(baseline: Report, candidate: Report) -> list[Finding]:
     """What concerns all cases: schema, host, time spent per launch."""
     found = []
+    counted = _only_exact(baseline) and _only_exact(candidate)
     if baseline.schema_version != candidate.schema_version:
         found.append(
             _differs(
@@ -30,9 +31,9 @@ def between_reports(baseline: Report, candidate: Report) -> list[Finding]:
         (key, baseline.host.get(key), candidate.host.get(key))
         for key in sorted(baseline.host.keys() | candidate.host.keys())
     )
-    if hosts:
+    if hosts and not counted:  # counts are the same on every host
         found.append(_several("warning", "host", hosts, _SIDE_BY_SIDE))
-    if baseline.plan.timing != candidate.plan.timing:
+    if baseline.plan.timing != candidate.plan.timing and not counted:
         fields = baseline.plan.timing.__struct_fields__
         changes = _changes(
             (f, getattr(baseline.plan.timing, f), getattr(candidate.plan.timing, f)) for f in fields
@@ -51,6 +52,10 @@ def _test_images(report: Report) -> str | None:
         if e.failure is None:
             return f"{e.n} of {e.dataset} ({e.fingerprint[-8:]})"
     return None
+
+
+def _only_exact(report: Report) -> bool:
+    return {case.device for case in report.plan.cases} <= set(report.plan.exact_devices)
 
 
 def between_cases(
@@ -89,14 +94,16 @@ def of_metrics(before: CaseReport, after: CaseReport, names: Iterable[str]) -> l
     found = []
     for name in names:
         old, new = before.metrics.get(name), after.metrics.get(name)
-        if old is None or new is None or (old.point is None) == (new.point is None):
+        has_old, has_new = (m is not None and m.point is not None for m in (old, new))
+        if has_old == has_new:
             continue
-        side, lacking = ("candidate", new) if new.point is None else ("baseline", old)
+        side, lacking = ("candidate", new) if has_old else ("baseline", old)
+        why = "it was not observed" if lacking is None else lacking.absent_because
         found.append(
             Finding(
                 level="warning",
                 code="metric-absent",
-                message=f"{name} was not compared: the {side} has none: {lacking.absent_because}",
+                message=f"{name} was not compared: the {side} has none: {why}",
                 mend=f"measure the {side} again",
             )
         )
