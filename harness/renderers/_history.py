@@ -174,12 +174,13 @@ def page(
     runs: Sequence[RunLine], trends: Sequence[Trend], skipped: Sequence[Skipped], tool: str
 ) -> bytes:
     """The same as one self-contained HTML file."""
-    from harness.renderers import html
+    from harness.renderers import _html as pages
+    from harness.renderers._html import figures
 
-    drawn = html.draw([trend_charts.trend(found, i) for i, found in enumerate(trends)])
+    drawn = figures.draw([trend_charts.trend(found, i) for i, found in enumerate(trends)])
     sections = [("trends", "Trends")] if trends else []
     sections += [("runs", "Runs")] + ([("skipped", "Skipped")] if skipped else [])
-    return html.page(
+    return pages.page(
         "history.html",
         {
             "tool": tool,

@@ -14,6 +14,8 @@ def plots(report: Report, kind: Literal["svg", "png"] = "svg") -> dict[str, byte
     with the chart's title in it. Needs the extra `report` (matplotlib)."""
     with svg.drawing():
         return {
-            f"{chart.key}.{kind}": svg.to_file(chart.draw(svg.PAPER), kind, title=chart.title)
+            f"{chart.key}.{kind}": svg.to_file(
+                chart.draw(svg.PAPER, charts.width_of(chart)), kind, title=chart.title
+            )
             for chart in charts.charts_of(report)
         }

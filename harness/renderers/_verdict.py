@@ -51,6 +51,59 @@ def unknown(budget: BudgetLine, labels: dict[str, str]) -> list[str]:
     return [f"{labels.get(i, i)}: {why}" for i, why in budget.unknown.items()]
 
 
+class Front(NamedTuple):
+    """What one device's verdict says of its cases, by their labels: those that nothing `beats`,
+    and those that keep every budget (None without budgets)."""
+
+    device: str
+    beats: tuple[str, ...]
+    feasible: tuple[str, ...] | None
+
+
+def fronts(report: Report, labels: dict[str, str]) -> list[Front]:
+    """Per device of the verdict; of an older report without devices, the run's own."""
+    verdict = report.verdict
+    if verdict is None:
+        return []
+
+    def named(ids: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(labels.get(i, i) for i in ids)
+
+    if not verdict.devices:
+        return [Front("", named(verdict.pareto), None)] if verdict.pareto else []
+    return [
+        Front(d.device, named(d.pareto), named(d.feasible) if verdict.budgets else None)
+        for d in verdict.devices
+    ]
+
+
+def front_of(report: Report, device: str) -> tuple[str, ...]:
+    """The ids of the cases on the device that nothing beats."""
+    verdict = report.verdict
+    if verdict is None:
+        return ()
+    own = next((d.pareto for d in verdict.devices if d.device == device), verdict.pareto)
+    there = {c.case.id for c in report.cases if c.device == device}
+    return tuple(i for i in own if i in there)
+
+
+def counts_of(report: Report) -> list[str]:
+    """The metrics that the front weighs, as far as any case has them."""
+    known = {name for c in report.cases for name, m in c.metrics.items() if m.point is not None}
+    cost = "latency" if "latency" in known else "instructions"
+    return [m for m in ("size", cost, "peak_rss", "accuracy") if m in known]
+
+
+def budgets_by_case(report: Report) -> dict[str, BudgetOutcome]:
+    """Case id -> all its budgets together; empty without budgets."""
+    found: dict[str, BudgetOutcome] = {}
+    worst_last: tuple[BudgetOutcome, ...] = ("met", "undecided", "missed")
+    for budget in report.verdict.budgets if report.verdict else ():
+        for case, outcome in budget.outcomes.items():
+            found[case] = max(found.get(case, "met"), outcome, key=worst_last.index)
+    return found
+
+
 def mark(report: Report, case: CaseReport) -> str:
     """What the verdict says of a case: recommended (on its device), runner-up, pareto, or ""."""
     verdict = report.verdict

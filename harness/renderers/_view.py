@@ -426,7 +426,17 @@ def how_measured(report: Report) -> list[str]:
 
 
 def command_line(report: Report) -> str:
-    """The exact command to repeat it, quoted for a shell."""
+    """The exact command to repeat it, quoted for a shell; what a reader could not see stands as an
+    escape that the shell turns back (`$'\\x0a'`; bash, zsh and ksh know it)."""
+    return " ".join(map(_quoted, report.command))
+
+
+def _quoted(word: str) -> str:
+    import os
     import shlex
 
-    return shlex.join(report.command)
+    if units.printable(word) == word:
+        return shlex.quote(word)
+    plain = set(range(32, 127)) - set(b"\\'")
+    written = (chr(b) if b in plain else f"\\x{b:02x}" for b in os.fsencode(word))
+    return f"$'{''.join(written)}'"

@@ -178,7 +178,7 @@ def test_the_page_has_a_chart_per_trend(out: Path, tmp_path: Path) -> None:
     page = tmp_path / "history.html"
     assert main("history", "--out", out, "--html", page) == 0
     text = page.read_text("utf-8")
-    assert text.count("<svg") == 5
+    assert text.count("<svg") == 2 * 5  # for a wide screen and for a phone
     assert "scratch on host" in text
     assert "1 change." in text
 
