@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -20,10 +20,12 @@ from harness.core.compare import compare as _compare
 from harness.core.errors import BuildError
 from harness.core.types import Artifact, Comparison, Report
 from harness.progress import Narrator
-from harness.request import Request, resolve
+from harness.request import Request, labelled, resolve
 
 if TYPE_CHECKING:
     import pandas as pd
+
+T = TypeVar("T")
 
 __all__ = ["LoadedReport", "Report", "bench", "build", "compare", "load"]
 
@@ -58,44 +60,84 @@ def load(run: str | Path, out: Path = Path("reports")) -> LoadedReport:
 def bench(
     *what: str,
     devices: Sequence[str] = ("host",),
+    runtimes: Sequence[str] | None = None,
+    delegates: Sequence[str] | None = None,
     threads: Sequence[int] | None = None,
     launches: int | None = None,
+    iterations: int | None = None,
+    target_ci: float = 0.03,
+    time_budget_s: float | None = None,
     quick: bool = False,
+    cadence_s: float | None = None,
+    sustained_s: float | None = None,
+    profile: bool = False,
+    parity: bool = False,
     seed: int = 0,
+    data: str | Path | None = None,
+    untrained: bool = False,
+    signature: str | None = None,
+    budget: str | None = None,
     project: Path | None = None,
     out: Path = Path("reports"),
 ) -> LoadedReport:
-    """Build what is missing, measure, save a run folder in `out`. Progress goes to stderr."""
+    """Build what is missing, measure, save a run folder in `out`. Progress goes to stderr.
+
+    What is left out is as on the command line: variants are trained on the demo images unless
+    `data` names a folder or they stay `untrained`. Whether a `budget` is kept is in the report's
+    `verdict`."""
     request = Request(
         what=what,
         devices=tuple(devices),
-        threads=None if threads is None else tuple(threads),
+        runtimes=_tuple(runtimes),
+        delegates=_tuple(delegates),
+        threads=_tuple(threads),
         launches=launches,
+        iterations=iterations,
+        target_ci=target_ci,
+        time_budget_s=time_budget_s,
         quick=quick,
+        cadence_s=cadence_s,
+        sustained_s=sustained_s,
+        profile=profile,
+        parity=parity,
         seed=seed,
+        data=None if data is None else str(data),
+        untrained=untrained,
+        signature=signature,
+        budget=budget,
         project=project,
         out=out,
     )
-    job = resolve(request)
     with Narrator() as narrator:
+        job = resolve(request, narrator.looking)
         folder, inputs = session.start(job, narrator)
         return _framed(session.finish(folder, job.devices, inputs, narrator))
 
 
-def build(*names: str, seed: int = 0, project: Path | None = None) -> dict[str, Artifact]:
-    """The artifacts of variants by name or glob, from the cache or built; raises BuildError for
-    the first that cannot be."""
-    from harness.build import builder, representative
+def build(
+    *names: str,
+    data: str | Path | None = None,
+    untrained: bool = False,
+    seed: int = 0,
+    project: Path | None = None,
+) -> dict[str, Artifact]:
+    """The artifacts of variants by name or glob, from the cache or built, trained on the demo
+    images unless `data` names a folder or they stay `untrained`. Raises BuildError for the first
+    that cannot be built."""
+    from harness.build import builder
 
     opened = config.load_project(project)
-    built = builder.build(
-        opened.select(names or ["*"]),
-        opened.variants,
-        models_dir=opened.models_dir,
-        cache_dir=files.cache_dir(),
-        representative=representative.demo(seed=seed),
-        seed=seed,
-    )
+    with Narrator() as narrator:
+        chosen = None if data is None else str(data)
+        built = builder.build(
+            opened.select(names or ["*"]),
+            opened.variants,
+            models_dir=opened.models_dir,
+            cache_dir=files.cache_dir(),
+            data=labelled(chosen, untrained=untrained, seed=seed, looking=narrator.looking),
+            seed=seed,
+            progress=narrator.building,
+        )
     for name, failure in built.failures.items():
         raise BuildError(f"{name}: {failure.message}", failure.mend)
     return built.artifacts
@@ -108,3 +150,7 @@ def compare(baseline: Report, candidate: Report, *, max_regression: float = 0.05
 
 def _framed(report: Report) -> LoadedReport:
     return LoadedReport(**{name: getattr(report, name) for name in msgspec.structs.asdict(report)})
+
+
+def _tuple(values: Sequence[T] | None) -> tuple[T, ...] | None:
+    return None if values is None else tuple(values)

@@ -7,7 +7,9 @@ import hashlib
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 
 def cache_dir() -> Path:
@@ -23,14 +25,24 @@ def cache_dir() -> Path:
     return base / "mobile-bench-harness"
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write `path` so that a reader sees the old file or the whole new one, even after a crash."""
+def write_atomic(path: Path, data: bytes, *, flush: bool = True) -> None:
+    """Write `path` so that a reader sees the old file or the whole new one, even after a crash;
+    without `flush` a power cut may leave it torn, which its reader must notice."""
+    with replacing(path, flush=flush) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, flush: bool = True) -> Iterator[BinaryIO]:
+    """A file to write to that becomes `path` when all went well, and else leaves no trace; for
+    what is too large to be in memory twice. See `write_atomic`."""
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
-            os.fsync(file.fileno())
+            if flush:
+                os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:

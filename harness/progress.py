@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from harness.build.builder import Progress as Built
 
-_PLAIN_EVERY_S = 10.0
+_PLAIN_EVERY_S, _PLAIN_AFTER_S = 10.0, 2.0
 
 
 class Narrator:
@@ -35,6 +35,7 @@ class Narrator:
         self._done: dict[str, int] = {}
         self._expected: dict[str, int] = {}
         self._last_plain = 0.0
+        self._looking_since = 0.0
         self._last_shown: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -77,6 +78,16 @@ class Narrator:
     def expect(self, launches: dict[str, int]) -> None:
         """How many launches each device will make at least."""
         self._expected = launches
+
+    # --- what harness.data tells ---
+
+    def looking(self, done: int, total: int) -> None:
+        """An image of a folder has been looked at. In a log, only of what takes a while."""
+        if done == 1:
+            self._looking_since = time.monotonic()
+        if self._bar is None and time.monotonic() - self._looking_since < _PLAIN_AFTER_S:
+            return
+        self._show("look", f"look through the images: {done:,} of {total:,}", done, total)
 
     # --- what harness.build tells ---
 

@@ -18,7 +18,7 @@ from harness.data.dataset import DEMO
 from harness.runners import PHASES
 
 if TYPE_CHECKING:
-    from harness.data.dataset import Dataset
+    from harness.data.dataset import Dataset, Progress
 
 TFLITE, KERAS = ".tflite", ".keras"
 
@@ -63,8 +63,16 @@ class Job(NamedTuple):
     dataset: Dataset | None = None
 
 
-def resolve(request: Request) -> Job:
-    """Check everything that can be checked without building; raises UsageError, writes nothing."""
+def resolve(request: Request, looking: Progress | None = None) -> Job:
+    """Check everything that can be checked without building; raises UsageError, writes nothing.
+    `looking` hears how far a folder of images has been looked through."""
+    if request.sustained_s is not None and (
+        request.launches or request.iterations or request.quick
+    ):
+        raise UsageError(
+            "--sustained decides by itself how much is measured",
+            "leave out --launches, --iterations and --quick",
+        )
     project = config.load_project(request.project)
     names = request.devices
     if names == ("all",):
@@ -85,30 +93,30 @@ def resolve(request: Request) -> Job:
             raise UsageError(f"there is no file {path}", "give a file that Keras saved")
     store.check_writable(request.out)
     _refuse_if_no_device_answers(devices)
-    dataset = _dataset(request, building=bool(variants or keras))
+    dataset = None
+    if variants or keras or request.data is not None:
+        dataset = labelled(
+            request.data, untrained=request.untrained, seed=request.seed, looking=looking
+        )
     job = Job(request, project, devices, variants, inspected, keras, settings, dataset)
     _check_budget(job)
     return job
 
 
-def _dataset(request: Request, *, building: bool) -> Dataset | None:
-    """The labelled images: those asked for, else the demo images where something is trained on
-    them. None if nothing needs any."""
-    if request.untrained:
-        if request.data is not None:
-            raise UsageError("--data trains and --untrained does not", "give one of the two")
-        return None
-    if request.data is None and not building:
+def labelled(
+    data: str | None, *, untrained: bool, seed: int, looking: Progress | None = None
+) -> Dataset | None:
+    """The labelled images: those asked for, else the demo images; None if nothing is trained.
+
+    Raises UsageError if both were asked for, and what `open_dataset` raises.
+    """
+    if untrained and data is not None:
+        raise UsageError("--data trains and --untrained does not", "give one of the two")
+    if untrained:
         return None
     from harness.data.dataset import open_dataset
 
-    return open_dataset(request.data or DEMO, files.cache_dir(), seed=request.seed)
-
-
-# Metrics that only labelled images give.
-_LABELLED = frozenset(
-    {"accuracy", "balanced_accuracy", "auc", "log_loss", "calibration_error", "agreement"}
-)
+    return open_dataset(data or DEMO, files.cache_dir(), seed=seed, progress=looking)
 
 
 def _check_budget(job: Job) -> None:
@@ -116,7 +124,7 @@ def _check_budget(job: Job) -> None:
     if job.request.budget is None:
         return
     for budget in parse_budget(job.request.budget, assemble.specs()):
-        if budget.spec.name in _LABELLED and job.dataset is None:
+        if budget.spec.labelled and job.dataset is None:
             raise UsageError(
                 f"{budget.text} needs labelled images", "give them with --data, or leave it out"
             )

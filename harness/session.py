@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -30,6 +31,12 @@ from harness.core.types import (
 from harness.data.dataset import DEMO
 from harness.progress import Narrator
 from harness.request import Job, Request, resolve
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.data.dataset import Dataset
 
 QUICK_TIMING = Timing(min_time_ns=100_000_000, warmup_time_ns=30_000_000)
 DEFAULT_LAUNCHES, LEAST_LAUNCHES = 7, 5
@@ -82,7 +89,8 @@ def start(job: Job, narrator: Narrator) -> tuple[store.RunFolder, dict[str, Path
         narrator.tell(job.dataset.summary.lines())
     artifacts, unbuilt = build_artifacts(job, narrator)
     evaluations = evaluated(job, artifacts, narrator)
-    inputs = input_sets(artifacts, job.request.seed)
+    planned = make_plan(job, artifacts)
+    inputs = input_sets(artifacts, planned.seed, _shown(planned, job.dataset))
     header = Report(
         schema_version=SCHEMA_VERSION,
         tool=Tool(name="mobile-bench-harness", version=__version__),
@@ -93,9 +101,10 @@ def start(job: Job, narrator: Narrator) -> tuple[store.RunFolder, dict[str, Path
             "python": platform.python_version(),
             "machine": platform.machine(),
         },
-        plan=make_plan(job, artifacts),
+        plan=planned,
         command=job.request.command,
         artifacts=tuple(artifacts.values()),
+        data=None if job.dataset is None else job.dataset.summary,
         evaluations=evaluations,
         findings=unbuilt,
     )
@@ -122,7 +131,7 @@ def ab(
 ) -> tuple[str, str, Report, Decision | None]:
     """(name of A, name of B, report, the last look): rounds until the question is decided or the
     time is up."""
-    job = resolve(request)
+    job = resolve(request, narrator.looking)
     folder, inputs = start(job, narrator)
     plan_of_two = msgspec.structs.replace(folder.header.plan, launches=None, target_ci=0.0)
     a, b = _two_cases(plan_of_two)
@@ -165,7 +174,8 @@ def resume(path: Path, project_dir: Path | None, narrator: Narrator) -> Report:
                 f"{artifact.path} is no longer the file that the run measured",
                 "start a new run",
             )
-    return finish(folder, devices, input_sets(artifacts, planned.seed), narrator)
+    inputs = input_sets(artifacts, planned.seed, _shown_before(folder.header))
+    return finish(folder, devices, inputs, narrator)
 
 
 def conclude(folder: store.RunFolder, stopped: Stopped) -> Report:
@@ -260,11 +270,45 @@ def _float_parents(
     return parents
 
 
-def input_sets(artifacts: Mapping[str, Artifact], seed: int) -> dict[str, Path]:
-    """The input set of each artifact, made once and kept in the cache."""
+class Shown(NamedTuple):
+    """The images of the user's that models are timed on: the first of the test split. `images`
+    reads them; the cache knows them by `fingerprint`."""
+
+    source: str
+    fingerprint: str
+    images: Callable[[], NDArray[np.uint8]]
+
+
+def input_sets(
+    artifacts: Mapping[str, Artifact], seed: int, shown: Shown | None = None
+) -> dict[str, Path]:
+    """The input set of each artifact, made once and kept in the cache: of the images `shown`, else
+    of demo images."""
     from harness.data.inputs import inputs_for
 
-    return {name: inputs_for(a, files.cache_dir(), seed=seed) for name, a in artifacts.items()}
+    known = {} if shown is None else shown._asdict()
+    cache = files.cache_dir()
+    return {name: inputs_for(a, cache, seed=seed, **known) for name, a in artifacts.items()}
+
+
+def _shown(planned: Plan, dataset: Dataset | None) -> Shown | None:
+    if dataset is None or planned.data in (None, DEMO):
+        return None
+    return Shown(dataset.name, dataset.fingerprint("test"), lambda: dataset.arrays("test")[0])
+
+
+def _shown_before(header: Report) -> Shown | None:
+    """What the run to go on with was timed on; the folder may have changed since, so that only
+    the cache has it."""
+    if header.data is None or header.plan.data in (None, DEMO):
+        return None
+
+    def gone() -> NDArray[np.uint8]:
+        raise UsageError(
+            "the images that the run was timed on are no longer in the cache", "start a new run"
+        )
+
+    return Shown(header.data.name, header.data.fingerprints["test"], gone)
 
 
 def _ns(seconds: float | None) -> int | None:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.core import accuracy
+from harness.core.data import DataSummary
 from harness.core.evaluation import packed_labels, packed_scores
 from harness.core.types import Evaluation, Evidence, Failure
-from harness.data.summary import DataSummary
 from harness.evaluate import Split
 from tests import strategies
 

@@ -99,7 +99,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--parity", action="store_true", help="compare a phone's answers with this machine's"
     )
     how_much.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of the order and the inputs"
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of order, inputs, demo images, first weights, training and the split of a folder",
     )
     commands.add_data(parser)
     gate = parser.add_argument_group("gate")
@@ -129,18 +133,13 @@ def run(args: argparse.Namespace) -> int:
         baseline = store.read_report(store.find(args.baseline, args.out))
     elif args.strict and args.budget is None and args.resume is None:
         raise UsageError("--strict is about a gate", "give one with --baseline or --budget")
-    if args.sustained is not None and (args.launches or args.iterations or args.quick):
-        raise UsageError(
-            "--sustained decides by itself how much is measured",
-            "leave out --launches, --iterations and --quick",
-        )
     with Narrator() as narrator:
         if args.resume is not None:
             _refuse_with_resume(args)
             folder = store.find(args.resume, args.out)
             report = session.resume(folder, args.project, narrator)
         else:
-            job = resolve(_request(args))
+            job = resolve(_request(args), narrator.looking)
             opened, inputs = session.start(job, narrator)
             folder = opened.path
             report = session.finish(opened, job.devices, inputs, narrator)

@@ -17,7 +17,13 @@ EXAMPLE = "python -m harness build 'mobilenet*'"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which variants."""
     parser.add_argument("what", nargs="*", metavar="VARIANT", help="default: every variant")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and data")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of demo images, first weights, training and the split of a folder",
+    )
     commands.add_data(parser)
     commands.add_project(parser)
 
@@ -29,21 +35,22 @@ def run(args: argparse.Namespace) -> int:
     from harness import config, files
     from harness.build import builder
     from harness.core import units
-    from harness.data.dataset import DEMO, open_dataset
     from harness.progress import Narrator
+    from harness.request import labelled
 
     project = config.load_project(args.project)
     chosen = project.select(args.what or ["*"])
-    cache = files.cache_dir()
-    data = None if args.untrained else open_dataset(args.data or DEMO, cache, seed=args.seed)
     with Narrator() as narrator:
+        data = labelled(
+            args.data, untrained=args.untrained, seed=args.seed, looking=narrator.looking
+        )
         if data is not None:
             narrator.tell(data.summary.lines())
         built = builder.build(
             chosen,
             project.variants,
             models_dir=project.models_dir,
-            cache_dir=cache,
+            cache_dir=files.cache_dir(),
             data=data,
             seed=args.seed,
             progress=narrator.building,

@@ -144,13 +144,6 @@ def _boundary(outside: Callable[[float], bool], far: float, near: float) -> floa
     return far
 
 
-def mean_auc(rows: Rows, truth: Sequence[int], classes: int) -> float | None:
-    """Mean over the classes of the area of each against the rest; None if one has no example."""
-    areas = [auc([row[k] for row in rows], [t == k for t in truth]) for k in range(classes)]
-    known = [area.point for area in areas if area is not None]
-    return fmean(known) if len(known) == classes and known else None
-
-
 # --- probabilities ---------------------------------------------------------------------------
 
 

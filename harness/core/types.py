@@ -27,6 +27,7 @@ from harness.core.conclusions import (
     Outcome,
     Verdict,
 )
+from harness.core.data import DataSummary
 from harness.core.evaluation import Agreement, Evaluation
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Case",
     "CaseComparison",
     "Comparison",
+    "DataSummary",
     "DeviceVerdict",
     "Direction",
     "Evaluation",
@@ -329,7 +331,8 @@ class MetricSpec(Value, frozen=True):
     An `exact` metric has no sampling error and needs no interval. Only `gated` metrics are
     compared with a baseline: each one more makes the correction for many comparisons stricter.
     `max_regression` is a threshold of an exact metric's own. An
-    `optional` one is left out of a report where it is absent: not every device has it."""
+    `optional` one is left out of a report where it is absent: not every device has it. Only
+    labelled images give a `labelled` one."""
 
     name: str
     unit: str
@@ -338,6 +341,7 @@ class MetricSpec(Value, frozen=True):
     exact: bool = False
     gated: bool = True
     optional: bool = False
+    labelled: bool = False
     max_regression: float | None = None
 
 
@@ -416,6 +420,7 @@ class Report(Value, frozen=True):
     artifacts: tuple[Artifact, ...] = ()
     cases: tuple[CaseReport, ...] = ()
     findings: tuple[Finding, ...] = ()
+    data: DataSummary | None = None
     evaluations: tuple[Evaluation, ...] = ()
     verdict: Verdict | None = None
     comparison: Comparison | None = None

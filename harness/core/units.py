@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from harness.core.types import Measurement
+if TYPE_CHECKING:
+    from harness.core.types import Measurement
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from harness.core.data import SPLITS, DataSummary, Split
 from harness.core.errors import UsageError
-from harness.data.split import SPLITS, Split
-from harness.data.summary import DataSummary
 
 if TYPE_CHECKING:
     import numpy as np

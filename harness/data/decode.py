@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.core.errors import UsageError
 from harness.core.units import printable
@@ -27,8 +27,18 @@ KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".webp":
 MAX_PIXELS = 89_478_485
 MAX_BYTES = 400_000_000
 
-# Raise it whenever the same file gives other pixels.
-VERSION = 1
+# A pixel whose channels are no further apart is grey.
+_TINT = 8
+
+# Raise it whenever the same file gives another Picture.
+VERSION = 2
+
+
+class Picture(NamedTuple):
+    """256 * 256 grey values, row by row, and whether they were colours before."""
+
+    pixels: bytes
+    colour: bool
 
 
 class Refused(Exception):
@@ -50,8 +60,8 @@ def decoder() -> str:
     return f"{VERSION}-pillow-{PIL.__version__}"
 
 
-def grey(data: bytes, kind: str) -> bytes:
-    """The file's bytes -> 256 * 256 grey values, row by row. `kind` is what its name promises.
+def grey(data: bytes, kind: str) -> Picture:
+    """The file's bytes -> what a model is shown. `kind` is what the file's name promises.
 
     Raises Refused, whatever is wrong with the bytes.
     """
@@ -66,7 +76,7 @@ def grey(data: bytes, kind: str) -> bytes:
         raise Refused(f"cannot be decoded: {text}") from None
 
 
-def _grey(data: bytes, kind: str) -> bytes:
+def _grey(data: bytes, kind: str) -> Picture:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
@@ -83,8 +93,20 @@ def _grey(data: bytes, kind: str) -> bytes:
         if image.width * image.height > MAX_PIXELS:
             raise Refused(f"has more than {MAX_PIXELS:,} pixels")
         upright = ImageOps.exif_transpose(image)
-        plain = _one_channel(upright)
-        return plain.resize(SHAPE, Image.Resampling.BICUBIC).tobytes()
+        plain = _one_channel(upright).resize(SHAPE, Image.Resampling.BICUBIC)
+        return Picture(plain.tobytes(), _has_colour(upright))
+
+
+def _has_colour(image: Image) -> bool:
+    """Whether any pixel is visibly not grey; a grey picture may be stored as a colour one, and
+    lossy formats give its three channels back a little apart."""
+    from PIL import ImageChops
+
+    if image.mode.startswith("I") or image.mode in ("1", "L", "LA"):
+        return False
+    red, green, blue = image.convert("RGB").split()
+    apart = (ImageChops.difference(red, other) for other in (green, blue))
+    return any(any(difference.histogram()[_TINT + 1 :]) for difference in apart)
 
 
 def _one_channel(image: Image) -> Image:

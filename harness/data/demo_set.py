@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import files
+from harness.core.data import SPLITS, DataSummary, Split
 from harness.core.errors import UsageError
 from harness.data import demo
 from harness.data.image_cache import unwritable
-from harness.data.split import SPLITS, Split
-from harness.data.summary import DataSummary
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +47,7 @@ class DemoSet:
             name=self.name,
             counts=dict.fromkeys(self.classes, half),
             split_by=f"made so (seed {self._seed})",
+            fingerprints={split: self.fingerprint(split) for split in SPLITS},
         )
 
     def fingerprint(self, split: Split) -> str:

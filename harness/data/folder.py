@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core import units
+from harness.core.data import SPLITS, DataSummary, Left, Split, first_few, imbalance_of
 from harness.core.errors import DataError
 from harness.data import decode
 from harness.data.image_cache import ImageCache, Known
-from harness.data.split import SHARES, SPLITS, Split, assign
-from harness.data.summary import DataSummary, Left, first_few
+from harness.data.split import SHARES, assign
 from harness.data.tree import ImageFile, Tree, look
 
 if TYPE_CHECKING:
@@ -57,11 +57,7 @@ class FolderSet:
 
     def fingerprint(self, split: Split) -> str:
         """Digest of the pixels and labels of a split, in their order, and of the classes."""
-        digest = hashlib.sha256(repr(self.classes).encode())
-        for image in self._images[split]:
-            label = self.classes.index(image.file.label)
-            digest.update(f" {image.known.pixels} {label}".encode())
-        return digest.hexdigest()
+        return self.summary.fingerprints[split]
 
     def arrays(self, split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Pictures (n, 256, 256) and labels (n,).
@@ -114,12 +110,15 @@ def open_folder(
         name=name,
         counts=counts,
         split_by=_split_by(tree, seed),
+        imbalance=imbalance_of(counts),
+        colour=sum(image.known.colour for image in distinct),
         copies=doubles.copies,
         straddling=tuple(doubles.straddling),
         conflicts=tuple(doubles.conflicts),
         refused=tuple(sorted(tree.refused, key=lambda left: left.path)),
         skipped=tuple(sorted(tree.skipped, key=lambda left: left.path)),
         notes=tuple(_notes(counts, moved)),
+        fingerprints={split: _fingerprint(tree.classes, splits[split]) for split in SPLITS},
     )
     return FolderSet(summary, tree.classes, splits, images)
 
@@ -132,6 +131,14 @@ def _read(tree: Tree, cache: ImageCache, progress: Progress | None) -> Iterator[
             tree.refused.append(Left(path=file.name, reason=str(refused)))
         if progress is not None:
             progress(done, len(tree.files))
+
+
+def _fingerprint(classes: tuple[str, ...], images: list[_Image]) -> str:
+    digest = hashlib.sha256(repr(classes).encode())
+    for image in images:
+        label = classes.index(image.file.label)
+        digest.update(f" {image.known.pixels} {label}".encode())
+    return digest.hexdigest()
 
 
 def _refuse_too_many(tree: Tree, usable: int) -> None:

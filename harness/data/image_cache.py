@@ -1,6 +1,6 @@
 """Decoded images, kept so that a second run over the same folder is quick.
 
-CACHE/images/DECODER/AB/ABCD.png    the grey values of the file with that digest, behind their own
+CACHE/images/DECODER/AB/ABCD.png    the picture in the file with that digest, behind its own
 CACHE/folders/KEY.json              what was known of each file of a folder when last seen
 
 A file counts as unchanged if its inode, size, and times of writing and of change are the same (the
@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import tempfile
 import time
 from pathlib import Path
 
@@ -21,14 +20,14 @@ import msgspec
 
 from harness import files
 from harness.core.errors import UsageError
-from harness.data.decode import MAX_BYTES, SIZE, Refused, grey
+from harness.data.decode import MAX_BYTES, SIZE, Picture, Refused, grey
 
 SETTLED_NS = 2_000_000_000
 
 
 class Known(msgspec.Struct, frozen=True, array_like=True):
     """What a file held when it was last read: `content` is its digest and kind, `pixels` the digest
-    of its grey values. Digests are SHA-256, hexadecimal."""
+    of its grey values, `colour` whether they were colours. Digests are SHA-256, hexadecimal."""
 
     inode: int
     size_bytes: int
@@ -36,6 +35,7 @@ class Known(msgspec.Struct, frozen=True, array_like=True):
     changed_ns: int
     content: str
     pixels: str
+    colour: bool
 
     def fits(self, facts: os.stat_result) -> bool:
         """Whether the file is what it was."""
@@ -62,25 +62,26 @@ class ImageCache:
         now = time.time_ns()
         data, facts = _read(path)
         content = _content(data, kind)
-        pixels = self._get(content)
-        if pixels is None:
-            pixels = grey(data, kind)
-            self._put(content, pixels)
-        known = Known(*_state(facts), content, hashlib.sha256(pixels).hexdigest())
+        picture = self._get(content)
+        if picture is None:
+            picture = grey(data, kind)
+            self._put(content, picture)
+        pixels = hashlib.sha256(picture.pixels).hexdigest()
+        known = Known(*_state(facts), content, pixels, picture.colour)
         if now - max(facts.st_mtime_ns, facts.st_ctime_ns) > SETTLED_NS:
             self._seen[key] = known
         return known
 
     def pixels(self, path: Path, kind: str, known: Known) -> bytes:
         """The grey values that `look` saw. Raises Refused if they are gone and `path` changed."""
-        pixels = self._get(known.content)
-        if pixels is None:
+        picture = self._get(known.content)
+        if picture is None:
             data, _ = _read(path)
-            pixels = grey(data, kind)
-            self._put(_content(data, kind), pixels)
-        if hashlib.sha256(pixels).hexdigest() != known.pixels:
+            picture = grey(data, kind)
+            self._put(_content(data, kind), picture)
+        if hashlib.sha256(picture.pixels).hexdigest() != known.pixels:
             raise Refused("has changed since it was looked at")
-        return pixels
+        return picture.pixels
 
     def save(self) -> None:
         """Remember what was seen, for the next run."""
@@ -100,28 +101,23 @@ class ImageCache:
     def _path(self, content: str) -> Path:
         return self._images / content[:2] / content
 
-    def _get(self, content: str) -> bytes | None:
-        """Grey values from the cache, None unless they are there whole."""
+    def _get(self, content: str) -> Picture | None:
+        """From the cache, None unless it is there whole."""
         try:
             stored = self._path(content).read_bytes()
         except OSError:
             return None
-        digest, pixels = stored[:32], stored[32:]
-        whole = len(pixels) == SIZE * SIZE and hashlib.sha256(pixels).digest() == digest
-        return pixels if whole else None
+        digest, packed = stored[:32], stored[32:]
+        whole = len(packed) == SIZE * SIZE + 1 and hashlib.sha256(packed).digest() == digest
+        return Picture(packed[:-1], bool(packed[-1])) if whole else None
 
-    def _put(self, content: str, pixels: bytes) -> None:
+    def _put(self, content: str, picture: Picture) -> None:
         """No flush to the disk, which takes long for thousands: `_get` notices a torn file."""
         path = self._path(content)
+        packed = picture.pixels + bytes([picture.colour])
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, partial = tempfile.mkstemp(dir=path.parent)
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(hashlib.sha256(pixels).digest() + pixels)
-                Path(partial).replace(path)
-            finally:
-                Path(partial).unlink(missing_ok=True)
+            files.write_atomic(path, hashlib.sha256(packed).digest() + packed, flush=False)
         except OSError as error:
             raise unwritable(path.parent, error) from None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ def inputs_for(
     artifact: Artifact,
     cache: Path,
     *,
-    images: NDArray[np.uint8] | None = None,
+    images: Callable[[], NDArray[np.uint8]] | None = None,
     source: str = DEMO_IMAGES,
     fingerprint: str | None = None,
     seed: int = 0,
@@ -48,10 +49,11 @@ def inputs_for(
     """The .npz with `count` examples for `artifact`; made only if `cache` does not have it.
 
     It holds `input_{i}` of shape (count, *shape) in the type of input i, and `source`, a text.
-    Inputs shaped like a picture, (1, height, width, 1 or 3), get `images`, uint8 (n, height,
-    width), or the demo images: floats as grey values 0 to 255, int8 as the model's scale has them.
-    All others get seeded random numbers: floats in [0, 1), integers 0 to 9. `source` is then
-    "seeded random" if no input took pictures. `images` come with a `fingerprint` of their content.
+    Inputs shaped like a picture, (1, height, width, 1 or 3), get the first of `images`, uint8 (n,
+    height, width), or demo images: floats as grey values 0 to 255, int8 as the model's scale has
+    them. All others get seeded random numbers: floats in [0, 1), integers 0 to 9. `source` is then
+    "seeded random" if no input took pictures. `images` come with a `fingerprint` of their content,
+    by which the cache knows them without their being read.
 
     Raises UsageError if the cache cannot be written to.
     """
@@ -77,11 +79,12 @@ def inputs_for(
     path = cache / "inputs" / f"{hashlib.sha256(key).hexdigest()[:32]}.npz"
     if path.is_file():
         return path
-    if any(pictures) and images is None:
-        images, _ = demo.generate(count, seed=seed)
+    shown = None
+    if any(pictures):
+        shown = images() if images else demo.generate(count, seed=seed)[0]
     arrays = {
-        f"input_{place}": _pictures(tensor, images, count)
-        if images is not None and fits
+        f"input_{place}": _pictures(tensor, shown, count)
+        if shown is not None and fits
         else _random(tensor, count, seed, place)
         for place, (tensor, fits) in enumerate(zip(artifact.inputs, pictures, strict=True))
     }

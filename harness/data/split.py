@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Literal
 
-Split = Literal["train", "validation", "test"]
-
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+from harness.core.data import SPLITS, Split
 
 # Per cent of the images, when the folder has no split of its own.
 SHARES: dict[Split, int] = {"train": 70, "validation": 15, "test": 15}

@@ -17,10 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.core import units
+from harness.core.data import SPLITS, Left, Split, first_few
 from harness.core.errors import DataError
 from harness.data.decode import KINDS
-from harness.data.split import SPLITS, Split
-from harness.data.summary import Left, first_few
 
 _SPLIT_NAMES: dict[str, Split] = {
     "train": "train",

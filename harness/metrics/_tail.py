@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
+from statistics import median
 
 from harness.core.bootstrap import bootstrap
-from harness.core.stats import MIN_LAUNCHES, Summary, measure_summaries, summary_of_iterations
-from harness.core.types import Estimate, Evidence, Measurement, MetricSpec
+from harness.core.stats import (
+    MIN_LAUNCHES,
+    Summary,
+    measure_summaries,
+    median_interval,
+    summary_of_iterations,
+)
+from harness.core.types import Estimate, Evidence, LatencySummary, Measurement, MetricSpec
+
+# With fewer iterations a runner's p95, which is one of them, is the slowest and lies below p95.
+LEAST_FOR_P95 = 20
 
 _Groups = tuple[tuple[int, ...], ...]
 
@@ -21,38 +32,58 @@ def measured(evidence: Evidence, spec: MetricSpec, which: str) -> Measurement:
     summary, estimates = _statistics(groups)
     point = getattr(summary, which)
     if point is None:
-        return Measurement(unit=spec.unit, point=None, absent_because=summary.absent[which])
-    estimate = estimates.get(which)
-    if estimate is None:
-        count = f"{len(groups)} launch" + ("es give" if len(groups) > 1 else " gives")
+        return _absent(spec, summary.absent[which])
+    return _with(point, spec, estimates.get(which), len(groups))
+
+
+def _of_summaries(evidence: Evidence, spec: MetricSpec, which: str) -> Measurement:
+    """The same where the runner tells no single iterations. Of its summaries follows the mean, and
+    the p95 of a typical launch: the median of the launches' own, which is not the p95 of all
+    iterations, but nothing else can be known."""
+    summaries = [x.latency_summary for x in evidence.launches if x.latency_summary is not None]
+    if not summaries:
+        return _absent(spec, "no launch observed it")
+    if which == "p95":
+        return _of_their_own(summaries, spec)
+    latency = measure_summaries(summaries, spec.unit)
+    point: float | None = getattr(latency, which)
+    if point is None:
+        return _absent(spec, latency.absent.get(which, "the runner tells no mean"))
+    means = tuple((s.mean_ns,) for s in summaries if s.mean_ns is not None)
+    return _with(point, spec, bootstrap(means).get("mean"), len(summaries))
+
+
+def _of_their_own(summaries: Sequence[LatencySummary], spec: MetricSpec) -> Measurement:
+    own = [float(s.p95_ns) for s in summaries if s.p95_ns is not None]
+    if len(own) < len(summaries):
+        return _absent(spec, "the runner tells no p95")
+    fewest = min(s.count for s in summaries)
+    if fewest < LEAST_FOR_P95:
+        return _absent(spec, f"a launch of {fewest} iterations has no p95; {LEAST_FOR_P95} have")
+    return _with(float(median(own)), spec, median_interval(own), len(own))
+
+
+def _with(point: float, spec: MetricSpec, interval: Estimate | None, launches: int) -> Measurement:
+    if interval is None:
+        count = f"{launches} launch" + ("es give" if launches > 1 else " gives")
         return Measurement(
             unit=spec.unit,
             point=point,
-            n=len(groups),
+            n=launches,
             absent={"ci": f"{count} no interval; {MIN_LAUNCHES} do"},
         )
     return Measurement(
         unit=spec.unit,
         point=point,
-        ci_low=estimate.ci_low,
-        ci_high=estimate.ci_high,
-        confidence=estimate.confidence,
-        n=estimate.n,
+        ci_low=interval.ci_low,
+        ci_high=interval.ci_high,
+        confidence=interval.confidence,
+        n=interval.n,
     )
 
 
-def _of_summaries(evidence: Evidence, spec: MetricSpec, which: str) -> Measurement:
-    """The same where the runner tells no single iterations: what follows from its summaries."""
-    summaries = [x.latency_summary for x in evidence.launches if x.latency_summary is not None]
-    if not summaries:
-        return Measurement(unit=spec.unit, point=None, absent_because="no launch observed it")
-    latency = measure_summaries(summaries, spec.unit)
-    why = latency.absent.get(which, "the runner tells no mean")
-    point: float | None = getattr(latency, which)
-    if point is None:
-        return Measurement(unit=spec.unit, point=None, absent_because=why)
-    absent = {"ci": "the runner tells no single iterations"}
-    return Measurement(unit=spec.unit, point=point, n=len(summaries), absent=absent)
+def _absent(spec: MetricSpec, because: str) -> Measurement:
+    return Measurement(unit=spec.unit, point=None, absent_because=because)
 
 
 @lru_cache(maxsize=4)  # four metrics ask for the same launches in turn

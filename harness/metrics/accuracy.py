@@ -6,7 +6,7 @@ from harness.core import accuracy
 from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import _labelled
 
-spec = MetricSpec(name="accuracy", unit="1", direction="higher", title="accuracy")
+spec = MetricSpec(name="accuracy", unit="1", direction="higher", title="accuracy", labelled=True)
 
 
 def extract(evidence: Evidence) -> Measurement:

@@ -6,7 +6,9 @@ from harness.core import accuracy
 from harness.core.types import Estimate, Evaluation, Evidence, Measurement, MetricSpec
 from harness.metrics import _labelled
 
-spec = MetricSpec(name="agreement", unit="1", direction="higher", title="agreement", gated=False)
+spec = MetricSpec(
+    name="agreement", unit="1", direction="higher", title="agreement", gated=False, labelled=True
+)
 
 
 def extract(evidence: Evidence) -> Measurement:

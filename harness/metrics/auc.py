@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from harness.core import accuracy
+from harness.core.mean_auc import mean_auc
 from harness.core.types import Estimate, Evaluation, Evidence, Measurement, MetricSpec
 from harness.metrics import _labelled
 
-spec = MetricSpec(name="auc", unit="1", direction="higher", title="ROC AUC", gated=False)
+spec = MetricSpec(
+    name="auc", unit="1", direction="higher", title="ROC AUC", gated=False, labelled=True
+)
 
 
 def extract(evidence: Evidence) -> Measurement:
-    """Of two classes with its interval; of more the mean of each against the rest, without one."""
+    """Of two classes, or of more the mean of each against the rest; with its interval."""
     return _labelled.measured(evidence, spec, _area)
 
 
-def _area(evaluation: Evaluation) -> Estimate | float | str:
-    area: Estimate | float | None
+def _area(evaluation: Evaluation) -> Estimate | str:
     if len(evaluation.classes) == 2:
         positive = [label == 1 for label in evaluation.truth]
         area = accuracy.auc([row[1] for row in evaluation.rows], positive)
     else:
-        area = accuracy.mean_auc(evaluation.rows, evaluation.truth, len(evaluation.classes))
+        area = mean_auc(evaluation.rows, evaluation.truth, len(evaluation.classes))
     return "the test split has no image of one of the classes" if area is None else area

@@ -13,6 +13,7 @@ spec = MetricSpec(
     direction="higher",
     title="balanced accuracy",
     gated=False,
+    labelled=True,
 )
 
 

@@ -7,7 +7,12 @@ from harness.core.types import Evaluation, Evidence, Measurement, MetricSpec
 from harness.metrics import _labelled
 
 spec = MetricSpec(
-    name="calibration_error", unit="1", direction="lower", title="calibration", gated=False
+    name="calibration_error",
+    unit="1",
+    direction="lower",
+    title="calibration",
+    gated=False,
+    labelled=True,
 )
 
 

@@ -405,7 +405,7 @@ def stopped_text(report: Report) -> str:
 def how_measured(report: Report) -> list[str]:
     """On what, how often, why it ended: one sentence each, not yet made printable."""
     counts = [len(c.launches) for c in report.cases]
-    sentences: list[str] = []
+    sentences: list[str] = [f"images {report.data.brief()}"] if report.data else []
     for device in report.devices:
         parts = [device.model or device.name, device.os or "", f"{device.cores} cores"]
         known = [p for p in parts if p and p != "None cores"]

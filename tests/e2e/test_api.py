@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 import harness
 from harness import api
 from harness.core.errors import UsageError
+from harness.request import Request
 
 MODELS = Path(__file__).parents[1] / "data/models"
 TINY, TINY_INT8 = str(MODELS / "tiny_float32.tflite"), str(MODELS / "tiny_int8.tflite")
@@ -35,6 +37,13 @@ def test_bench_load_and_frames(tmp_path: Path) -> None:
     comparison = harness.compare(loaded, loaded)
     sizes = [m for c in comparison.cases for m in c.metrics if m.metric == "size"]
     assert [m.outcome for m in sizes] == ["no change", "no change"]
+
+
+def test_bench_takes_what_the_command_line_takes() -> None:
+    options = set(inspect.signature(api.bench).parameters)
+    assert options == set(Request._fields) - {"command"}
+    built = set(inspect.signature(api.build).parameters)
+    assert built == {"names", "data", "untrained", "seed", "project"}
 
 
 def test_errors_are_the_same_as_on_the_command_line(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_the_emulated_device_of_the_shipped_file(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "harness", "bench", TINY, OTHER, "--device", "emulated", "--quick",
          "--json", "r.json", "--html", "r.html", "--markdown", "r.md", "--csv", "r.csv",
-         "--csv-wide", "wide.csv", "--junit", "r.xml"],
+         "--csv-wide", "wide.csv", "--junit", "r.xml", "--budget", "latency_p95<=10s"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "150"},
         capture_output=True,
@@ -137,9 +137,12 @@ def test_the_emulated_device_of_the_shipped_file(tmp_path: Path) -> None:
         assert latency["std"] is not None
         assert latency["p95"] is None
         assert "no single iterations" in latency["absent"]["p95"]
+        tail = case["metrics"]["latency_p95"]
+        assert latency["point"] * 0.5 < tail["ci_low"] <= tail["point"] <= tail["ci_high"]
         assert case["metrics"]["peak_rss"]["point"] > 1e6
         assert case["launches"][0]["latency_summary"]["count"] >= 5
         assert "emulated-device" in [f["code"] for f in case["findings"]]
+    assert report["verdict"]["outcome"] == "met"
     assert "emulated device, not a phone's numbers" in done.stdout
     for name in ("r.html", "r.md", "r.csv", "wide.csv", "r.xml"):
         assert "emulated" in (tmp_path / name).read_text(), name

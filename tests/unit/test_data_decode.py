@@ -24,7 +24,7 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def decoded(data: bytes, kind: str) -> NDArray[np.uint8]:
-    return np.frombuffer(grey(data, kind), np.uint8).reshape(SIZE, SIZE)
+    return np.frombuffer(grey(data, kind).pixels, np.uint8).reshape(SIZE, SIZE)
 
 
 def noise(*shape: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -49,6 +49,18 @@ def test_the_same_pixels_are_the_same_however_they_are_encoded() -> None:
     photograph = encoded(colour, "JPEG")
     copy = encoded(Image.open(io.BytesIO(photograph)), "PNG")
     assert grey(photograph, "JPEG") == grey(copy, "PNG")
+
+
+def test_a_grey_picture_stored_in_colour_counts_as_grey() -> None:
+    gray = Image.fromarray(noise(40, 40))
+    tinted = Image.new("RGB", (40, 40), (90, 90, 90))
+    tinted.putpixel((3, 30), (90, 90, 120))
+    for kind in FORMATS:
+        assert not grey(encoded(gray.convert("RGB"), kind), kind).colour
+    for kind in ("PNG", "BMP"):
+        assert grey(encoded(tinted, kind), kind).colour
+    assert not grey(encoded(gray, "PNG"), "PNG").colour
+    assert grey(encoded(Image.new("CMYK", (9, 9), (200, 0, 0, 0)), "JPEG"), "JPEG").colour
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -167,7 +179,7 @@ def test_damage_anywhere_is_refused_or_decoded_never_a_trace(
     for place in rng.integers(0, len(data), count):
         data[place] = rng.integers(0, 256)
     try:
-        assert len(grey(bytes(data), kind)) == SIZE * SIZE
+        assert len(grey(bytes(data), kind).pixels) == SIZE * SIZE
     except Refused as refused:
         assert "\n" not in str(refused)
 

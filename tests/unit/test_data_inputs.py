@@ -58,7 +58,7 @@ def test_a_quantized_input_is_rounded_and_clipped(tmp_path: Path) -> None:
     grey = np.array([0, 1, 100, 255], np.uint8)
     images = np.broadcast_to(grey[:, None, None], (4, 256, 256))
     path = inputs_for(
-        taking(tensor(IMAGE, "int8", 1.5, -40)), tmp_path, images=images, fingerprint="a"
+        taking(tensor(IMAGE, "int8", 1.5, -40)), tmp_path, images=lambda: images, fingerprint="a"
     )
     _, (array,) = read(path)
     assert array[:, 0, 0, 0, 0].tolist() == [-40, -39, 27, 127]
@@ -114,17 +114,20 @@ def test_the_users_images_and_their_name(tmp_path: Path) -> None:
     images = np.full((3, 256, 256), 7, np.uint8)
     images[1] = 9
     artifact = taking(tensor(IMAGE, "uint8"))
-    path = inputs_for(artifact, tmp_path, images=images, source="folder bricks", fingerprint="f")
+    path = inputs_for(
+        artifact, tmp_path, images=lambda: images, source="folder bricks", fingerprint="f"
+    )
     source, (array,) = read(path)
     assert source == "folder bricks"
     assert array[:, 0, 0, 0, 0].tolist() == [7, 9, 7, 7]  # too few begin again
     with pytest.raises(ValueError, match="fingerprint"):
-        inputs_for(artifact, tmp_path, images=images)
+        inputs_for(artifact, tmp_path, images=lambda: images)
 
 
 def test_bytes_follow_from_the_arguments(tmp_path: Path) -> None:
     artifact = taking(tensor(IMAGE, "float32"))
     first, second = (inputs_for(artifact, tmp_path / name) for name in ("a", "b"))
+    one = np.ones((1, 256, 256), np.uint8)
     assert first.name == second.name
     assert first.read_bytes() == second.read_bytes()
     others = [
@@ -133,8 +136,8 @@ def test_bytes_follow_from_the_arguments(tmp_path: Path) -> None:
         inputs_for(taking(tensor(IMAGE, "uint8")), tmp_path),
         inputs_for(taking(tensor(IMAGE, "int8", 1.0, -128)), tmp_path),
         inputs_for(taking(tensor(IMAGE, "int8", 1.0, -127)), tmp_path),
-        inputs_for(artifact, tmp_path, images=np.ones((1, 256, 256), np.uint8), fingerprint="1"),
-        inputs_for(artifact, tmp_path, images=np.ones((1, 256, 256), np.uint8), fingerprint="2"),
+        inputs_for(artifact, tmp_path, images=lambda: one, fingerprint="1"),
+        inputs_for(artifact, tmp_path, images=lambda: one, fingerprint="2"),
     ]
     assert len({first.name, *(path.name for path in others)}) == len(others) + 1
 

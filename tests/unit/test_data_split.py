@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.data.split import SHARES, SPLITS, Split, assign, place
+from harness.core.data import SPLITS, Split
+from harness.data.split import SHARES, assign, place
 
 digests = st.sets(st.integers(0, 10**9).map(lambda i: hashlib.sha256(b"%d" % i).hexdigest()))
 shares = st.sampled_from(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from harness import assemble, gate, plugins
 from harness.checks import evaluation_failed, quantization_broke
 from harness.core.accuracy import agreement
-from harness.core.types import Evidence, Launch, Measurement
+from harness.core.types import Evidence, LatencySummary, Launch, Measurement
 from tests import strategies
 from tests.answers import broken, child, evaluation
 
@@ -53,6 +54,62 @@ def test_few_launches_have_a_mean_without_interval() -> None:
     assert found.absent == {"ci": "3 launches give no interval; 5 do"}
 
 
+def told(p95s_ns: list[int], count: int = 60) -> Evidence:
+    """Launches of a runner that tells summaries."""
+    launches = strategies.steady_launches(len(p95s_ns))
+    summaries = [
+        LatencySummary(count=count, median_ns=5_000_000, mean_ns=p95 - 500_000, p95_ns=p95)
+        for p95 in p95s_ns
+    ]
+    return strategies.evidence(
+        tuple(
+            msgspec.structs.replace(x, latency_ns=(), latency_summary=s)
+            for x, s in zip(launches, summaries, strict=True)
+        )
+    )
+
+
+def test_a_runner_of_summaries_gives_the_p95_of_a_typical_launch() -> None:
+    """So that a budget for it can be met, and missed, on a phone."""
+    evidence = told([6_000_000, 6_100_000, 6_050_000, 9_000_000, 6_020_000, 6_080_000, 6_040_000])
+    found = extract("latency_p95", evidence)
+    assert found.point == 6_050_000
+    assert found.ci_low is not None
+    assert found.ci_high is not None
+    assert 6_000_000 <= found.ci_low < found.point < found.ci_high <= 9_000_000
+    assert (found.n, found.confidence) == (7, 0.95)
+    mean = extract("latency_mean", evidence)
+    assert mean.ci_low is not None
+    assert mean.ci_high is not None
+    assert mean.ci_low < (mean.point or 0) < mean.ci_high
+    assert extract("latency_p90", evidence).point is None
+
+
+def test_too_few_iterations_in_a_launch_or_launches_say_so() -> None:
+    few = extract("latency_p95", told([6_000_000] * 7, count=19))
+    assert few.absent_because == "a launch of 19 iterations has no p95; 20 have"
+    two = extract("latency_p95", told([6_000_000, 7_000_000]))
+    assert two.point == 6_500_000
+    assert two.absent == {"ci": "2 launches give no interval; 5 do"}
+
+
+def test_the_interval_of_launches_p95s_holds_as_often_as_it_says() -> None:
+    """Launches differ by 10 %, iterations have spikes; the truth is the median launch's p95."""
+    rng = np.random.default_rng(3)
+
+    def p95s(launches: int) -> list[int]:
+        level = np.exp(rng.normal(0, 0.1, (launches, 1)))
+        spikes = 1 + 2 * (rng.random((launches, 60)) < 0.06)
+        ordered = np.sort(5e6 * level * spikes * np.exp(rng.normal(0, 0.02, (launches, 60))))
+        return [int(x) for x in ordered[:, 57]]
+
+    truth, covered = float(np.median(p95s(20_000))), 0
+    for _ in range(300):
+        found = extract("latency_p95", told(p95s(7)))
+        covered += (found.ci_low or 0) <= truth <= (found.ci_high or 0)
+    assert 0.92 <= covered / 300 <= 0.98
+
+
 @pytest.mark.parametrize("name", TAILS)
 def test_without_launches_it_is_absent(name: str) -> None:
     nothing: tuple[Launch, ...] = ()
@@ -83,11 +140,13 @@ def test_their_points() -> None:
     assert extract("auc", evidence).point == 1
 
 
-def test_three_classes_have_an_area_without_interval() -> None:
+def test_three_classes_have_a_mean_area_with_its_interval() -> None:
     rows = [0.7, 0.2, 0.1, 0.1, 0.8, 0.1, 0.2, 0.2, 0.6]
     found = extract("auc", strategies.evidence((), evaluation=evaluation(rows, [0, 1, 2])))
     assert found.point == 1
-    assert "ci" in found.absent
+    assert found.ci_high == 1
+    assert found.ci_low is not None
+    assert found.ci_low < 0.5  # three images
 
 
 def test_logits_rank_but_are_no_probabilities() -> None:

@@ -15,10 +15,9 @@ import numpy as np
 import pytest
 
 from harness.build.builder import Built, Progress, build
+from harness.core.data import DataSummary, Split
 from harness.core.errors import ConfigError, UsageError
 from harness.core.specs import TrainingSpec, VariantsFile, VariantSpec, WeightsSource
-from harness.data.split import Split
-from harness.data.summary import DataSummary
 
 ROOT = Path(__file__).parents[2]
 

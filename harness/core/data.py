@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from harness.core.types import Value
+from typing import Literal
+
+from harness.core.base import Value
 from harness.core.units import ABSENT, printable, times
-from harness.data.split import SPLITS, Split
+
+Split = Literal["train", "validation", "test"]
+
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 _NAMED = 5
 
@@ -21,18 +26,24 @@ class DataSummary(Value, frozen=True):
 
     `copies` counts files with the pixels of another one, which is used in their place;
     `straddling` names the images that the folder's own split has on two sides, `conflicts` those
-    that it has in two classes. `refused` are broken or hostile images, `skipped` other files.
+    that it has in two classes. `refused` are broken or hostile images, `skipped` other files;
+    both are whole lists. `colour` counts the used images that were turned grey, `imbalance` is the
+    size of the largest class over that of the smallest. `fingerprints` change with the images of
+    a split and their labels.
     """
 
     name: str
     counts: dict[str, dict[Split, int]]
     split_by: str
+    imbalance: float = 1.0
+    colour: int = 0
     copies: int = 0
     straddling: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
     refused: tuple[Left, ...] = ()
     skipped: tuple[Left, ...] = ()
     notes: tuple[str, ...] = ()
+    fingerprints: dict[Split, str] = {}
 
     @property
     def total(self) -> int:
@@ -43,11 +54,18 @@ class DataSummary(Value, frozen=True):
         """Distinct images of one split."""
         return sum(of_class[split] for of_class in self.counts.values())
 
-    @property
-    def imbalance(self) -> float:
-        """Images of the largest class over those of the smallest; 1 is balanced."""
-        sizes = [sum(of_class.values()) for of_class in self.counts.values()]
-        return max(sizes) / min(sizes)
+    def brief(self) -> str:
+        """One sentence: what was used, and how many were not and could have been missed."""
+        splits = ", ".join(f"{self.count(split):,} {split}" for split in SPLITS)
+        said = [f"{self.name}: {self.total:,} images in {len(self.counts)} classes ({splits})"]
+        counts = {
+            "turned grey": self.colour,
+            "duplicates": self.copies,
+            "in two classes": len(self.conflicts),
+            "refused": len(self.refused),
+        }
+        said += [f"{count:,} {what}" for what, count in counts.items() if count]
+        return ", ".join(said)
 
     def lines(self) -> list[str]:
         """For a terminal, plain text."""
@@ -56,6 +74,8 @@ class DataSummary(Value, frozen=True):
         lines.append(f"split: {self.split_by}")
         if self.imbalance >= 1.5:
             lines.append(f"imbalance: the largest class has {times(self.imbalance)} the smallest")
+        if self.colour:
+            lines.append(f"colour: {self.colour:,} of {self.total:,} images, turned grey")
         if self.copies:
             lines.append(f"duplicates: {self.copies:,} files have the pixels of another, left out")
         lines += _named("on two sides of the split, used on the later", self.straddling)
@@ -77,6 +97,12 @@ class DataSummary(Value, frozen=True):
             "  " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
             for row in [head, *rows]
         ]
+
+
+def imbalance_of(counts: dict[str, dict[Split, int]]) -> float:
+    """Images of the largest class over those of the smallest, neither empty; 1 is balanced."""
+    sizes = [sum(of_class.values()) for of_class in counts.values()]
+    return max(sizes) / min(sizes)
 
 
 def _named(what: str, names: list[str] | tuple[str, ...]) -> list[str]:
