@@ -215,8 +215,8 @@ def _own_ids(root: ET.Element, key: str) -> None:
         for attribute, value in element.attrib.items():
             if attribute == _HREF:
                 element.set(attribute, f"#{key}-{value[1:]}")
-            elif value.startswith("url(#"):
-                element.set(attribute, f"url(#{key}-{value[5:]}")
+            elif "url(#" in value:
+                element.set(attribute, value.replace("url(#", f"url(#{key}-"))
 
 
 def _shorter(text: str) -> str:

@@ -52,7 +52,7 @@ def unknown(budget: BudgetLine, labels: dict[str, str]) -> list[str]:
 
 
 class Front(NamedTuple):
-    """What one device's verdict says of its cases, by their labels: those that nothing `beats`,
+    """What one device's verdict says of its cases, by their ids: those that nothing `beats`,
     and those that keep every budget (None without budgets)."""
 
     device: str
@@ -60,20 +60,13 @@ class Front(NamedTuple):
     feasible: tuple[str, ...] | None
 
 
-def fronts(report: Report, labels: dict[str, str]) -> list[Front]:
-    """Per device of the verdict; of an older report without devices, the run's own."""
+def fronts(report: Report) -> list[Front]:
+    """Per device of the verdict."""
     verdict = report.verdict
     if verdict is None:
         return []
-
-    def named(ids: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(labels.get(i, i) for i in ids)
-
-    if not verdict.devices:
-        return [Front("", named(verdict.pareto), None)] if verdict.pareto else []
     return [
-        Front(d.device, named(d.pareto), named(d.feasible) if verdict.budgets else None)
-        for d in verdict.devices
+        Front(d.device, d.pareto, d.feasible if verdict.budgets else None) for d in verdict.devices
     ]
 
 

@@ -30,8 +30,8 @@ def _context(report: Report) -> dict[str, Any]:
         ("cases", "Cases"),
         ("failures", "Failures") if failures else None,
         ("findings", "Findings") if findings else None,
-        *((g["key"], g["title"]) for g in groups),
-        ("how", "How measured"),
+        *((g["key"], g["name"]) for g in groups),
+        ("how", "Method"),
     ]
     columns = cases.columns_of(report, rows)
     return {
@@ -53,6 +53,7 @@ def _context(report: Report) -> dict[str, Any]:
         "groups": groups,
         "how": [units.printable(s) for s in view.how_measured(report)],
         "command": units.printable(view.command_line(report)) if report.command else "",
+        "data": facts.data(report),
         "devices": [{"name": units.name(d.name), "facts": facts.device(d)} for d in report.devices],
         "artifacts": [
             {"name": units.name(a.variant), "facts": facts.artifact(a)} for a in report.artifacts

@@ -103,8 +103,8 @@ def _draw_memory(report: Report, rows: list[view.Row], theme: Theme, width: int)
         ax.plot([peak, peak], [i - 0.63 * tall, i + 0.63 * tall], color=theme.ink, lw=2)
         if pss := view.point(case, "pss"):
             ax.plot([pss / scale.divisor], [i], "d", color=theme.ink, ms=8)
-        ax.annotate(scale.show(peaks[i]), (max(peak, start), i), (7, 0), va="center",
-                    textcoords="offset points", color=theme.ink)  # fmt: skip
+        ax.annotate(scale.show(peaks[i]), (1, i), (7, 0), xycoords=("axes fraction", "data"),
+                    va="center", textcoords="offset points", color=theme.ink)  # fmt: skip
     # A budget beyond the bars is shown as far as it does not dwarf them.
     near = [v for _, v in limits(report, "peak_rss") if v < 2 * max(peaks)]
     ax.set_xlim(0, max([*peaks, *near]) / scale.divisor * 1.05)

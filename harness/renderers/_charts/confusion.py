@@ -88,7 +88,7 @@ def _draw_matrix(e: Evaluation, theme: Theme, width: int) -> Drawing:
     n = len(e.classes)
     names = [f"{c[:11]}…" if len(c) > 12 else c for c in map(units.name, e.classes)]
     left = 20 + int(7.2 * max(map(len, names)))
-    side = min(80, (width - left - 8) // n)
+    side = min(112, (width - left - 8) // n)
     size = (width, n * min(side, 60) + 54)
     figure, ax = axes(theme, size, (left, width - left - n * side, 46, 8))
     tips: dict[str, str | Sequence[str]] = {}

@@ -43,7 +43,7 @@ def weights(report: Report, rows: list[view.Row]) -> list[Chart]:
             caption=sentences(
                 "Weights by type, in shares of the file, whose size is behind; the rest is the "
                 "graph and its metadata.",
-                not_shown(len(known), MOST_CASES, "under How measured are all"),
+                not_shown(len(known), MOST_CASES, "all are under How it was measured"),
             ),
             alt="Bars of files by type of weights: "
             + "; ".join(

@@ -24,7 +24,6 @@ from harness.renderers._charts.shared import (
     draw_key,
     key_lines,
     limits,
-    names_on,
     not_shown,
     rows_pixels,
     sentences,
@@ -73,7 +72,7 @@ def pareto(report: Report, rows: list[view.Row]) -> list[Chart]:
         cost = "latency" if any(view.point(r.case, "latency") for r in own) else "instructions"
         shown = [r for r in own if view.point(r.case, "size") and view.point(r.case, cost)]
         if shown:
-            scenes.append(Scene(report, device, shown, cost, names_on(report, device)))
+            scenes.append(Scene(report, device, shown, cost, view.names_on(report, device)))
     note = not_shown(len(scenes), MOST_DEVICES, "")
     alone = len(scenes) == 1
     return [

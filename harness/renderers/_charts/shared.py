@@ -201,16 +201,6 @@ def limits(report: Report, metric: str) -> list[tuple[str, float]]:
     return [(units.printable(b.text), b.limit) for b in budgets if b.metric == metric]
 
 
-def names_on(report: Report, device: str) -> dict[str, str]:
-    """Labels of the device's cases for a chart that is of this device alone: they need not say
-    which one."""
-    own = [c for c in report.cases if c.device == device]
-    if len({(c.runtime, c.delegate, c.threads) for c in own}) == 1:
-        return {c.case.id: units.name(c.variant) for c in own}
-    labels = view.labels_of(report)
-    return {c.case.id: labels[c.case.id] for c in own}
-
-
 # --- text ------------------------------------------------------------------------------------
 
 

@@ -19,7 +19,6 @@ from harness.renderers._charts.shared import (
     Key,
     draw_key,
     key_lines,
-    names_on,
     not_shown,
     sentences,
 )
@@ -73,7 +72,7 @@ def _timeline(
             f"cases: from {min(offs):+.1f} % to {max(offs):+.1f} %.",
             told,
         ),
-        draw=lambda theme, width: _draw(shown, names_on(report, device), theme, width),
+        draw=lambda theme, width: _draw(shown, view.names_on(report, device), theme, width),
         told=True,
     )
 
@@ -99,7 +98,7 @@ def _draw(cases: list[CaseReport], labels: dict[str, str], theme: Theme, width: 
         Key(labels[c.case.id], theme.series[i], MARKERS[i])
         for i, c in enumerate(cases[:MOST_LINES])
     ]
-    key += [Key("throttled", theme.bad, "/")] if hot else []
+    key += [Key("throttled", theme.bad)] if hot else []
     above, below = 14 + 20 * key_lines(key, width), 46 + (78 if warm else 0)
     figure, ax = axes(theme, (width, 210 + above + below), (62, 14, above, below))
     tips: dict[str, str | Sequence[str]] = {}
@@ -120,8 +119,8 @@ def _draw(cases: list[CaseReport], labels: dict[str, str], theme: Theme, width: 
     ax.set_ylabel("from the case's median, %", color=theme.muted)
     ax.grid(axis="y", color=theme.grid, lw=0.8)
     for order in hot:
-        ax.axvspan(order - 0.5, order + 0.5, facecolor="none", edgecolor=theme.bad, alpha=0.35,
-                   hatch="////", lw=0, zorder=0)  # fmt: skip
+        ax.axvspan(order - 0.5, order + 0.5, color=theme.bad, alpha=0.16, lw=0, zorder=0,
+                   gid="throttled")  # fmt: skip
     draw_key(ax, key, theme)
     last = _temperatures(ax, warm, theme) if warm else ax
     last.set_xlabel("order of measurement", color=theme.muted)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from harness.core import units
+from harness.core.data import SPLITS
 from harness.core.types import Artifact, DeviceFacts, Report, Value
 
 
@@ -28,6 +32,36 @@ def _text(field: str, value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return str(value)
+
+
+def data(report: Report) -> dict[str, Any] | None:
+    """The images: how many of each class and split, and what was left out and why."""
+    found = report.data
+    if found is None:
+        return None
+    facts = [("split by", found.split_by), ("imbalance", units.times(found.imbalance))]
+    counts: dict[str, int | Sequence[str]] = {
+        "turned grey": found.colour,
+        "duplicates, left out": found.copies,
+        "on two sides of the split": found.straddling,
+        "in two classes, left out": found.conflicts,
+        "refused": [f"{x.path} {x.reason}" for x in found.refused],
+        "skipped": [f"{x.path} ({x.reason})" for x in found.skipped],
+        "notes": found.notes,
+        "fingerprints": [f"{split} {value}" for split, value in found.fingerprints.items()],
+    }
+    for name, value in counts.items():
+        if value:
+            facts.append((name, f"{value:,}" if isinstance(value, int) else "; ".join(value)))
+    return {
+        "name": units.name(found.name),
+        "heads": ["class", *SPLITS, "all"],
+        "lines": [
+            [units.name(name), *(f"{c[s]:,}" for s in SPLITS), f"{sum(c.values()):,}"]
+            for name, c in found.counts.items()
+        ],
+        "facts": [(name, units.printable(text)) for name, text in facts],
+    }
 
 
 def device(device: DeviceFacts) -> list[tuple[str, str]]:

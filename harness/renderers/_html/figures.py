@@ -11,23 +11,29 @@ from harness.renderers import _svg as svg
 from harness.renderers import _view as view
 from harness.renderers._optional import require
 
-# Section -> its title and what is said above it.
+# Section -> its name in the bar, its title, and what is said above it.
 _GROUPS = {
-    "baseline": ("Against the baseline", ""),
-    "overview": ("Overview", ""),
+    "baseline": ("Baseline", "Against the baseline", ""),
+    "overview": ("Overview", "Overview", ""),
     "distributions": (
+        "Latency",
         "Latency by launch",
         "Each launch is a fresh process: the dot is its median, the thick line its middle half, "
         "the thin one 5 % to 95 % of its iterations. The band is the interval of the case's "
         "latency.",
     ),
-    "confusion": ("Confusion", "Rows are what an image shows, columns what it was taken for."),
+    "confusion": (
+        "Confusion",
+        "Confusion",
+        "Rows are what an image shows, columns what it was taken for.",
+    ),
     "sustained": (
+        "Minutes",
         "Minute by minute",
         "The median latency of each minute; a square where the device said that it throttles.",
     ),
-    "ops": ("Most expensive operators", "Mean time per inference by the profiler."),
-    "layers": ("Largest layers", "Bytes of the constants that each operator owns."),
+    "ops": ("Operators", "Most expensive operators", "Mean time per inference by the profiler."),
+    "layers": ("Layers", "Largest layers", "Bytes of the constants that each operator owns."),
 }
 
 # Sections of small charts, many in a row.
@@ -81,11 +87,12 @@ def groups_of(report: Report, rows: list[view.Row]) -> list[dict[str, Any]]:
         found.setdefault(chart.group, []).append(chart)
     groups = []
     for key, made in found.items():
-        title, lead = _GROUPS[key]
+        name, title, lead = _GROUPS[key]
         note = next((c.note for c in made if c.note), "")
         groups.append(
             {
                 "key": key,
+                "name": name,
                 "title": title,
                 "layout": "panels" if key in _PANELS else "charts",
                 "lead": " ".join(p for p in (lead, note) if p),

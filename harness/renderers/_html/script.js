@@ -93,7 +93,9 @@
     let at = -1;
     const marks = () => [...area.querySelectorAll("[data-tip]")];
     const leave = () => {
-      area.querySelector(".now")?.classList.remove("now");
+      const now = area.querySelector(".now");
+      if (!now) return; // the tip is the pointer's
+      now.classList.remove("now");
       tip.classList.remove("on");
     };
     const go = (index) => {

@@ -40,28 +40,28 @@ def verdict_of(report: Report) -> dict[str, Any] | None:
         "runner_up": units.name(verdict.runner_up) if verdict.runner_up else None,
         "runner_up_reason": units.printable(verdict.runner_up_reason),
         "notes": [units.printable(n) for n in verdict.notes],
-        "fronts": _fronts(report, labels),
+        "fronts": _fronts(report),
         "counts": listed([view.title(m) for m in verdicts.counts_of(report)]),
         "budgets": budgets,
         "by_case": _budgets_by_case(report, labels),
     }
 
 
-def _fronts(report: Report, labels: dict[str, str]) -> list[dict[str, str]]:
+def _fronts(report: Report) -> list[dict[str, str]]:
     """What nothing beats and what keeps every budget, device by device."""
-    found = verdicts.fronts(report, labels)
-    return [
-        {
-            "place": f" on {units.name(f.device)}" if len(found) > 1 else "",
-            "beats": view.some(f.beats, 12),
-            "feasible": ""
-            if f.feasible is None
-            else f"kept by {view.some(f.feasible, 12)}"
-            if f.feasible
-            else "kept by no case for certain",
-        }
-        for f in found
-    ]
+    found = verdicts.fronts(report)
+    shown = []
+    for front in found:
+        names = view.names_on(report, front.device)
+        beats, feasible = (
+            view.some([names.get(i, units.name(i)) for i in ids or ()], 12)
+            for ids in (front.beats, front.feasible)
+        )
+        if front.feasible is not None:
+            feasible = f"kept by {feasible}" if feasible else "kept by no case for certain"
+        place = f" on {units.name(front.device)}" if len(found) > 1 else ""
+        shown.append({"place": place, "beats": beats, "feasible": feasible})
+    return shown
 
 
 def _budgets_by_case(report: Report, labels: dict[str, str]) -> dict[str, Any] | None:
