@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from harness import config, files, gate, session, store
+from harness import config, files, gate, saved, session
 from harness.core.compare import compare as _compare
 from harness.core.errors import BuildError
 from harness.core.types import Artifact, Comparison, Report
@@ -46,7 +46,7 @@ class LoadedReport(Report, frozen=True):
         return frames.launches(self)
 
     def observations(self) -> pd.DataFrame:
-        """One row per observed value: `quantity`, `iteration`, `value` in `unit`."""
+        """One row per iteration: `launch`, `iteration`, `latency_ns` or `warmup_ns`."""
         from harness import frames
 
         return frames.observations(self)
@@ -54,7 +54,7 @@ class LoadedReport(Report, frozen=True):
 
 def load(run: str | Path, out: Path = Path("reports")) -> LoadedReport:
     """A saved run: a folder, a report file, a run id in `out`, or "latest"."""
-    return _framed(store.read_report(store.find(str(run), out)))
+    return _framed(saved.read(str(run), out))
 
 
 def bench(

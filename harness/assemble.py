@@ -11,13 +11,13 @@ from collections.abc import Iterable
 import msgspec
 
 from harness import plugins
+from harness.catalog import specs
 from harness.core.types import (
     CaseReport,
     DeviceFacts,
     Evidence,
     Finding,
     Measurement,
-    MetricSpec,
     Report,
     Status,
     Stopped,
@@ -39,12 +39,6 @@ def assemble(
         cases=tuple(_case(msgspec.structs.replace(e, peers=_peers(e, found))) for e in found),
     )
     return msgspec.structs.replace(report, verdict=judge(report, specs()))
-
-
-def specs() -> dict[str, MetricSpec]:
-    """What every metric is, by name."""
-    found = (plugins.load("metrics", name).spec for name in plugins.names("metrics"))
-    return {spec.name: spec for spec in found}
 
 
 def evidence_of(header: Report, journal: Journal) -> list[Evidence]:

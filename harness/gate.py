@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from harness import assemble
+from harness import catalog
 from harness.core.compare import compare
 from harness.core.errors import EXIT_GATE, EXIT_OK, EXIT_UNDECIDED, UsageError
 from harness.core.types import MetricSpec, Report
@@ -12,7 +12,7 @@ from harness.core.types import MetricSpec, Report
 
 def specs() -> dict[str, MetricSpec]:
     """What each metric is that a baseline is compared on, by name."""
-    return {name: spec for name, spec in assemble.specs().items() if spec.gated}
+    return {name: spec for name, spec in catalog.specs().items() if spec.gated}
 
 
 def compared(candidate: Report, baseline: Report, max_regression: float) -> Report:

@@ -6,6 +6,7 @@ that ended early.
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -80,18 +81,18 @@ class History(Value, frozen=True):
 
 
 def scan(out: Path) -> History:
-    """Read every run folder of `out`. A missing folder is a UsageError, a broken run is not."""
-    if not out.is_dir():
-        raise UsageError(f"{out} is not a folder", "name the folder of the runs with --out")
+    """Read every run folder of `out`. A folder that cannot be read is a UsageError, a broken run
+    in it is not."""
     decoder = msgspec.json.Decoder(Run)
     runs: list[Run] = []
     skipped: list[Skipped] = []
-    for folder in sorted(p for p in out.iterdir() if (p / store.HEADER).exists()):
+    for folder in _folders(out):
         try:
-            runs.append(_read(folder / store.REPORT, decoder))
-        except FileNotFoundError:
-            mend = f"python -m harness bench --resume {folder.name}"
-            skipped.append(Skipped(path=str(folder), reason="ended early", mend=mend))
+            if (folder / store.REPORT).exists():
+                runs.append(_read(folder / store.REPORT, decoder))
+            elif (folder / store.HEADER).exists():
+                mend = f"python -m harness bench --resume {shlex.quote(str(folder))}"
+                skipped.append(Skipped(path=str(folder), reason="ended early", mend=mend))
         except (OSError, ValueError, msgspec.MsgspecError, HarnessError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             skipped.append(Skipped(path=str(folder), reason=reason))
@@ -99,11 +100,21 @@ def scan(out: Path) -> History:
     return History(runs=tuple(runs), skipped=tuple(skipped))
 
 
+def _folders(out: Path) -> list[Path]:
+    mend = "name the folder of the runs with --out"
+    try:
+        return sorted(p for p in out.iterdir() if p.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(f"{out} is not a folder", mend) from None
+    except OSError as error:
+        raise UsageError(f"{out} cannot be read: {error.strerror}", mend) from None
+
+
 def _read(path: Path, decoder: msgspec.json.Decoder[Run]) -> Run:
     data = path.read_bytes()
     try:
         run = decoder.decode(data)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, RecursionError):
         # Perhaps an old schema: the slow way upgrades it, or says what is wrong.
         run = Run(schema_version=-1, run_id="", started_at="")
     if run.schema_version == SCHEMA_VERSION:

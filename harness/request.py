@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness import assemble, config, files, store
+from harness import catalog, config, files, store
 from harness.core.budget import parse_budget
 from harness.core.errors import UsageError
 from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec, HostSpec, VariantSpec
@@ -123,7 +123,7 @@ def _check_budget(job: Job) -> None:
     """Raise UsageError for a budget that cannot be read, or that nothing will be measured for."""
     if job.request.budget is None:
         return
-    for budget in parse_budget(job.request.budget, assemble.specs()):
+    for budget in parse_budget(job.request.budget, catalog.specs()):
         if budget.spec.labelled and job.dataset is None:
             raise UsageError(
                 f"{budget.text} needs labelled images", "give them with --data, or leave it out"

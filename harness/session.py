@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from harness import __version__, assemble, bench, config, evaluate, files, plan, store
+from harness.core import accuracy, units
 from harness.core.errors import BuildError, UsageError
 from harness.core.sequential import Decision, decide, rounds_at
 from harness.core.specs import ArmSpec, DeviceSpec
@@ -87,7 +88,7 @@ def start(job: Job, narrator: Narrator) -> tuple[store.RunFolder, dict[str, Path
     folder."""
     if job.dataset is not None:
         narrator.tell(job.dataset.summary.lines())
-    artifacts, unbuilt = build_artifacts(job, narrator)
+    artifacts, unbuilt = build_artifacts(job, narrator, ready=_first_words(job, narrator))
     evaluations = evaluated(job, artifacts, narrator)
     planned = make_plan(job, artifacts)
     inputs = input_sets(artifacts, planned.seed, _shown(planned, job.dataset))
@@ -195,9 +196,10 @@ def expected_launches(planned: Plan) -> dict[str, int]:
 
 
 def build_artifacts(
-    job: Job, narrator: Narrator
+    job: Job, narrator: Narrator, ready: Callable[[Artifact], None] | None = None
 ) -> tuple[dict[str, Artifact], tuple[Finding, ...]]:
-    """(artifacts in the order asked for, a finding for each variant that could not be built)."""
+    """(artifacts in the order asked for, a finding for each variant that could not be built).
+    `ready` hears of each as soon as it is there."""
     from harness.build import builder, representative
 
     cache = files.cache_dir()
@@ -210,6 +212,7 @@ def build_artifacts(
         data=data,
         seed=job.request.seed,
         progress=narrator.building,
+        ready=ready,
     )
     images = representative.of_dataset(data) if data else representative.demo(seed=job.request.seed)
     artifacts = {**built.artifacts, **job.tflite}
@@ -222,6 +225,9 @@ def build_artifacts(
             seed=job.request.seed,
             progress=narrator.building,
         )
+    if ready:
+        for name in (*job.tflite, *job.keras_files):
+            ready(artifacts[name])
     unbuilt = tuple(
         Finding(
             level="invalid",
@@ -243,13 +249,40 @@ def evaluated(
     labelled images. The demo images say nothing of a file that the user brought."""
     if job.dataset is None:
         return ()
+    return _evaluate(job, {**artifacts, **_float_parents(job, artifacts, narrator)}, narrator)
+
+
+def _evaluate(
+    job: Job, artifacts: Mapping[str, Artifact], narrator: Narrator
+) -> tuple[Evaluation, ...]:
+    assert job.dataset is not None
     return evaluate.evaluate(
-        {**artifacts, **_float_parents(job, artifacts, narrator)},
+        artifacts,
         job.dataset,
         cache=files.cache_dir(),
         brought=job.request.data is not None,
         progress=narrator.evaluating,
     )
+
+
+def _first_words(job: Job, narrator: Narrator) -> Callable[[Artifact], None]:
+    """Tells the size and accuracy of an artifact once it is there, long before the table: training
+    the others takes minutes. The answers are kept, so nothing is done twice."""
+    names = [*job.variants, *job.tflite, *job.keras_files]
+    width = max((len(units.name(name)) for name in names), default=0)
+
+    def tell(artifact: Artifact) -> None:
+        said = f"{units.name(artifact.variant):{width}}  {units.file_size(artifact.size_bytes):>8}"
+        found = _evaluate(job, {artifact.variant: artifact}, narrator) if job.dataset else ()
+        for evaluation in found:
+            if evaluation.failure:
+                said += f"  no accuracy: {units.printable(evaluation.failure.message)}"
+            else:
+                share = accuracy.accuracy(evaluation.right)
+                said += f"  accuracy {units.share(share)}"
+        narrator.say(said)
+
+    return tell
 
 
 def _float_parents(

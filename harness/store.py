@@ -107,8 +107,8 @@ def new_run_id(now: datetime | None = None) -> str:
     return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def check_writable(out: Path) -> None:
-    """Raise a UsageError unless a run folder can be made in `out`; leaves nothing behind."""
+def check_writable(out: Path, option: str = "--out") -> None:
+    """Raise a UsageError unless files can be made in `out`; leaves nothing behind."""
     made = [p for p in (out, *out.parents) if not p.exists()]
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ def check_writable(out: Path) -> None:
         (out / ".probe").unlink()
     except OSError as error:
         raise UsageError(
-            f"cannot write to {out}: {error.strerror}", "choose another folder with --out"
+            f"cannot write to {out}: {error.strerror}", f"choose another folder with {option}"
         ) from None
     finally:
         for folder in made:
@@ -139,13 +139,18 @@ def create(out: Path, header: Report) -> RunFolder:
 
 def reopen(path: Path) -> RunFolder:
     """A run that ended early, ready to go on: a line cut short is cut off the journal."""
+    return RunFolder(path, read_header(path))
+
+
+def read_header(path: Path) -> Report:
+    """All that was known of a run before its first launch."""
     try:
         data = (path / HEADER).read_bytes()
     except OSError as error:
         raise UsageError(
             f"{path} is not a run folder: {error.strerror}", "python -m harness history lists runs"
         ) from None
-    return RunFolder(path, decode(data, path / HEADER))
+    return decode(data, path / HEADER)
 
 
 def _cut_torn_line(journal: Path) -> None:
@@ -178,7 +183,7 @@ def _entries(path: Path) -> Iterator[Entry]:
     for number, line in enumerate(lines, 1):
         try:
             yield decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise UsageError(
                 f"{path}, line {number}, is damaged", "delete that line to go on without it"
             ) from None
@@ -202,7 +207,8 @@ def find(run: str, out: Path) -> Path:
     one, or `latest`."""
     if Path(run).exists():
         return Path(run)
-    ids = sorted(p.parent.name for p in out.glob(f"*/{HEADER}")) if out.is_dir() else []
+    found = (p for name in (HEADER, REPORT) for p in out.glob(f"*/{name}"))
+    ids = sorted({p.parent.name for p in found}) if out.is_dir() else []
     if run == "latest" and ids:
         return out / ids[-1]
     matching = [i for i in ids if i.startswith(run)]
@@ -244,7 +250,7 @@ def decode(data: bytes, path: Path) -> Report:
         while version in UPGRADES:
             raw = UPGRADES[version](raw)
             version = raw["schema_version"]
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
         raise UsageError(f"{path} is not a report", "give a report.json or a run folder") from None
     if version != SCHEMA_VERSION:
         raise UsageError(
@@ -253,7 +259,7 @@ def decode(data: bytes, path: Path) -> Report:
         )
     try:
         return msgspec.convert(raw, Report)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, RecursionError) as error:
         raise UsageError(f"{path} is not a valid report: {error}", "upgrade the harness") from None
 
 

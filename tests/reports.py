@@ -16,7 +16,7 @@ from msgspec import convert
 from msgspec.structs import replace
 
 from harness import gate
-from harness.assemble import specs
+from harness.catalog import specs
 from harness.core.data import DataSummary, Left
 from harness.core.stats import measure, measure_iterations
 from harness.core.types import (
@@ -461,6 +461,7 @@ def with_verdict() -> Report:
     met = {i: "met" if v in small else "missed" for v, i in ids.items()}
     fast = {i: "missed" if v == "vgg16" else "met" for v, i in ids.items()}
     exact = {i: "met" if v in (*small, "vgg16") else "undecided" for v, i in ids.items()}
+    front = [ids["mobilenet-gray-int8"], ids["vgg16"], ids["pruned"]]
     verdict = convert(
         {
             "recommended": "mobilenet-gray-int8",
@@ -469,16 +470,17 @@ def with_verdict() -> Report:
             "runner_up": "mobilenet-int8",
             "runner_up_reason": "mobilenet-int8: 8 % slower; accuracy 0.961 against 0.962 "
             "(McNemar p = 1)",
-            "pareto": [ids["mobilenet-gray-int8"], ids["vgg16"], ids["pruned"]],
+            "pareto": front,
             "outcome": "met",
             "devices": [
                 {
                     "device": "host",
-                    "reason": "as above",
+                    "reason": "mobilenet-gray-int8: 74x smaller",
                     "recommended": "mobilenet-gray-int8",
                     "recommended_case": ids["mobilenet-gray-int8"],
                     "runner_up": "mobilenet-int8",
-                    "pareto": [ids["mobilenet-gray-int8"], ids["vgg16"], ids["pruned"]],
+                    "pareto": front,
+                    "pareto_on": ["size", "latency", "peak_rss", "accuracy"],
                     "feasible": [ids[v] for v in small],
                     "outcome": "met",
                 }

@@ -45,6 +45,7 @@ class Progress:
 
 
 Listener = Callable[[Progress], None]
+Ready = Callable[[Artifact], None]
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,12 @@ def build(
     data: Dataset | None = None,
     seed: int = 0,
     progress: Listener | None = None,
+    ready: Ready | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> Built:
     """The artifacts of the variants `names` of `project`, from the cache or built; trained on
     `data`, which also calibrates int8 if no `representative` is given, or untrained without it.
+    `ready` hears of each artifact as soon as it is there, the others still to come.
 
     Everything that can be known to be wrong is found before the first child starts and raised:
     UsageError and ConfigError. A variant whose build fails later is in `failures`, and the others
@@ -92,8 +95,8 @@ def build(
             tell(Step(stage="fetching weights", done=done, total=total))
 
         plans.fetching = fetching
-        jobs.append(planner.variant(name, project, plans, trained=data is not None))
-    return builder.run(jobs)
+        jobs.append(planner.variant(name, project, plans))
+    return builder.run(jobs, ready)
 
 
 def build_keras_file(
@@ -139,7 +142,7 @@ class _Builder:
         """Where trained networks are."""
         return TrainedCache(self.cache.root)
 
-    def run(self, jobs: list[Job]) -> Built:
+    def run(self, jobs: list[Job], ready: Ready | None = None) -> Built:
         built = Built()
         for index, job in enumerate(jobs):
             tell = self.teller(job.variant, index, len(jobs))
@@ -152,6 +155,8 @@ class _Builder:
                 )
             else:
                 built.artifacts[job.variant] = artifact
+                if ready:
+                    ready(artifact)
         return built
 
     def _have(self, job: Job, tell: _Tell) -> Artifact:
@@ -218,5 +223,7 @@ class _Builder:
 
 
 def _described(artifact: Artifact, job: Job, *findings: Finding) -> Artifact:
+    """With what is not read off the file. What was found while it was built stays with it."""
     described = msgspec.structs.replace(artifact, **job.claims)
-    return msgspec.structs.replace(described, findings=(*described.findings, *findings))
+    found = (*artifact.findings, *job.findings, *findings)
+    return msgspec.structs.replace(described, findings=found)

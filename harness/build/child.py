@@ -18,9 +18,19 @@ from typing import Any, BinaryIO
 import msgspec
 
 from harness import recipes
-from harness.build.cache import CURVE, DESCRIPTION, MODEL, writing
-from harness.build.request import REFUSAL, REQUEST, WORK, Refusal, Request, Step, TrainRequest
+from harness.build.cache import CURVE, DESCRIPTION, MODEL, TRAINING, writing
+from harness.build.request import (
+    REFUSAL,
+    REQUEST,
+    WORK,
+    Refusal,
+    Request,
+    Step,
+    Trained,
+    TrainRequest,
+)
 from harness.core.errors import BuildError, HarnessError, UsageError
+from harness.core.types import Finding
 
 
 def main(folder: Path) -> int:
@@ -87,13 +97,29 @@ def _build(request: Request, folder: Path, tell: Callable[[str], None]) -> None:
     path = folder / MODEL
     with writing(folder):
         path.write_bytes(data)
-        if request.curve:
-            shutil.copy(request.curve, folder / CURVE)
+        if request.trained:
+            shutil.copy(Path(request.trained) / CURVE, folder / CURVE)
     tell("inspecting")
     from harness.build.inspect import inspect
 
     artifact = inspect(path, variant="")
+    if request.trained:
+        found = _about_training(Path(request.trained))
+        artifact = msgspec.structs.replace(artifact, findings=(*artifact.findings, *found))
     (folder / DESCRIPTION).write_bytes(msgspec.json.encode(artifact))
+
+
+def _about_training(folder: Path) -> tuple[Finding, ...]:
+    """What the report should say of how the network was trained: who taught it."""
+    noted = msgspec.json.decode((folder / TRAINING).read_bytes(), type=Trained)
+    if not noted.taught_by:
+        return ()
+    (best, loss), *others = noted.taught_by
+    than = ", ".join(f"{name} {other:.3f}" for name, other in others)
+    message = f"it learned from the answers of {best}, whose validation loss is {loss:.3f}"
+    return (
+        Finding(level="info", code="distilled", message=f"{message} ({than})" if than else message),
+    )
 
 
 def _representative(request: Request, model: Any) -> list[Any]:

@@ -16,6 +16,7 @@ from harness.build.request import Request
 from harness.build.sources import closure, sha256, sha256_file
 from harness.core.errors import UsageError
 from harness.core.specs import VariantsFile, VariantSpec
+from harness.core.types import Finding
 
 _HERE = Path(__file__).parent
 _CHILD = ("child.py", "networks.py", "widen.py", "batches.py")
@@ -24,8 +25,8 @@ _CHILD = ("child.py", "networks.py", "widen.py", "batches.py")
 @dataclass(frozen=True)
 class Job:
     """One artifact to have: the request that makes it, the key it is cached by, what must be
-    trained before, and `claims`, the fields of Artifact that cannot be read off the file. `label`
-    names its log."""
+    trained before, `claims`, the fields of Artifact that cannot be read off the file, and
+    `findings` about where its weights are from. `label` names its log."""
 
     variant: str
     label: str
@@ -34,6 +35,7 @@ class Job:
     calibrates: bool
     claims: dict[str, object]
     trainings: tuple[Training, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,17 +45,17 @@ class Planner:
     representative: Representative
     seed: int
 
-    def variant(self, name: str, project: VariantsFile, plans: Plans, *, trained: bool) -> Job:
+    def variant(self, name: str, project: VariantsFile, plans: Plans) -> Job:
         """The job of a variant; fetches weights if it must.
 
         Raises UsageError and ConfigError that name the variant.
         """
         try:
-            return self._variant(name, project, plans, trained)
+            return self._variant(name, project, plans)
         except UsageError as error:
             raise type(error)(f"variant {name}: {error.message}", error.mend) from None
 
-    def _variant(self, name: str, project: VariantsFile, plans: Plans, trained: bool) -> Job:
+    def _variant(self, name: str, project: VariantsFile, plans: Plans) -> Job:
         spec = project.variants[name]
         chain = recipes.parse(spec.recipe, spec.recipe_options)
         plan = plans.of(name)
@@ -64,7 +66,7 @@ class Planner:
             recipe_options=spec.recipe_options,
             network=plan.network,
             seed=self.seed,
-            curve=plans.curve(plan),
+            trained=plans.trained(plan),
         )
         trainings = [training for need in plan.needs for training in need.all]
         return Job(
@@ -79,10 +81,10 @@ class Planner:
                 "recipe": spec.recipe,
                 "options": plan.network.options,
                 "weights": plan.weights,
-                "trained": trained,
+                "trained": bool(plan.needs),
                 "float_parent": float_parent(name, project.variants),
-                "findings": plan.findings,
             },
+            findings=plan.findings,
             trainings=tuple(dict.fromkeys(trainings)),
         )
 

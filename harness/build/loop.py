@@ -4,6 +4,7 @@ stopping, and a checkpoint after each epoch from which a killed training goes on
 from __future__ import annotations
 
 import math
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from harness.build.request import Epoch
 from harness.core.errors import BuildError
 
 _JUDGED_AT_ONCE = 16
+# A checkpoint that takes longer than this is written only where training it anew would take
+# `_WORTH` times as long: the head of a large network takes half a gigabyte and learns in seconds.
+_CHEAP_S, _WORTH = 0.1, 10
 
 
 class Change(Protocol):
@@ -59,16 +63,18 @@ def train(
     seed: int,
     checkpoint: Path,
     tell: Tell,
-    change: Change | None = None,
+    changing: Callable[[], Change] | None = None,
 ) -> tuple[Epoch, ...]:
     """Train the Keras model in place, which ends with the weights that did best on `validation`;
-    the curve. A phase that `checkpoint` knows as finished is not trained again."""
+    the curve. A phase that `checkpoint` knows as finished is not trained again. `changing` makes
+    the change once the model is as it was when training was interrupted."""
     import keras
 
     loss = objective(classes, phase.imitation, phase.temperature)
     model.compile(optimizer=keras.optimizers.Adam(phase.learning_rate), loss=loss)
     model.optimizer.build(model.trainable_variables)
     state = _State.resumed(model, checkpoint / f"{phase.number}-{phase.name}.npz")
+    change = changing() if changing else None
     weights = class_weights(examples.labels, classes)
     steps = math.ceil(len(examples) / phase.batch_size)
     while len(state.curve) < phase.epochs and state.since_best < phase.patience:
@@ -100,7 +106,8 @@ def train(
         validation_loss, accuracy = judge(answers(model, validation), validation.labels)
         kept = change is None or change.settled((done + 1) * steps, phase.epochs * steps)
         state.add(Epoch(phase.name, done + 1, train_loss, validation_loss, accuracy), keep=kept)
-        state.save()
+        state.save_if_worth()
+    state.save()
     state.restore_best()
     return state.curve
 
@@ -143,6 +150,8 @@ class _State:
         self._best_loss = math.inf
         self.since_best = 0
         self.curve: tuple[Epoch, ...] = ()
+        self._saved_at, self._saving_took_s = time.monotonic(), 0.0
+        self._unsaved = False
 
     @classmethod
     def resumed(cls, model: Any, path: Path) -> _State:
@@ -168,6 +177,7 @@ class _State:
     def add(self, epoch: Epoch, *, keep: bool) -> None:
         """One more epoch; its weights are kept if they are the best and may be `keep`ed."""
         self.curve += (epoch,)
+        self._unsaved = True
         if not keep:
             return
         if epoch.validation_loss < self._best_loss:
@@ -176,10 +186,19 @@ class _State:
         else:
             self.since_best += 1
 
+    def save_if_worth(self) -> None:
+        """Save, unless writing takes long and little would be lost."""
+        since_s = time.monotonic() - self._saved_at
+        if self._saving_took_s < _CHEAP_S or since_s > _WORTH * self._saving_took_s:
+            self.save()
+
     def save(self) -> None:
-        """Whole or not at all."""
+        """Whole or not at all; nothing if nothing is new."""
         import numpy as np
 
+        if not self._unsaved:
+            return
+        began = time.monotonic()
         arrays: dict[str, Any] = {
             f"variable_{i}": np.asarray(v) for i, v in enumerate(self._variables)
         }
@@ -192,6 +211,8 @@ class _State:
         with partial.open("wb") as file:
             np.savez(file, **arrays)
         partial.replace(self._path)
+        self._unsaved, self._saved_at = False, time.monotonic()
+        self._saving_took_s = self._saved_at - began
 
     def restore_best(self) -> None:
         """The network as it was when it did best."""

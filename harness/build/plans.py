@@ -6,14 +6,15 @@ import importlib.metadata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
 from harness import plugins, recipes
 from harness.build import weights as weight_files
-from harness.build.cache import CURVE, TrainedCache
+from harness.build.cache import TrainedCache
 from harness.build.material import Material
-from harness.build.request import Network, TrainRequest
+from harness.build.request import Network, Teacher, TrainRequest
 from harness.build.sources import Model, closure, read_model, sha256, sha256_file
 from harness.build.weights import Weights
 from harness.core.errors import ConfigError
@@ -96,9 +97,9 @@ class Plans:
         finally:
             self._under_way.pop()
 
-    def curve(self, plan: Plan) -> str | None:
-        """The training curve that goes with the network, if it was trained."""
-        return str(self._cache.folder(plan.needs[-1].key) / CURVE) if plan.needs else None
+    def trained(self, plan: Plan) -> str | None:
+        """The folder of what the network's training left, if it was trained."""
+        return str(self._cache.folder(plan.needs[-1].key)) if plan.needs else None
 
     def _of(self, spec: VariantSpec, settings: TrainingSpec) -> Plan:
         """The network before the recipe."""
@@ -188,7 +189,7 @@ class Plans:
         """`plan`, trained as `settings` say; as it is if that is for no epochs."""
         if not settings.epochs:
             return plan
-        teacher = self._other("teacher", settings.teacher) if settings.teacher else None
+        teachers = {name: self._other("teacher", name) for name in settings.teachers}
         features = None
         if plan.network.weights is not None:
             assert self._material is not None
@@ -198,7 +199,7 @@ class Plans:
             plan,
             model,
             settings,
-            teacher=teacher,
+            teachers=teachers,
             features=features,
         )
 
@@ -209,7 +210,7 @@ class Plans:
         step = chain.trainer
         if step is None:
             return plan
-        settings = msgspec.structs.replace(settings, teacher=None)
+        settings = msgspec.structs.replace(settings, teacher=())
         return self._after(plan, model, settings, step=step)
 
     def _after(
@@ -218,21 +219,21 @@ class Plans:
         model: str,
         settings: TrainingSpec,
         *,
-        teacher: Plan | None = None,
+        teachers: Mapping[str, Plan] = MappingProxyType({}),
         features: str | None = None,
         step: recipes.Step | None = None,
     ) -> Plan:
         """The plan of what one training makes of the network of `plan`."""
         assert self._material is not None
         # Where it starts and who teaches is told by content, not by name.
-        settings = msgspec.structs.replace(settings, inherit=None, grow_from=None, teacher=None)
+        settings = msgspec.structs.replace(settings, inherit=None, grow_from=None, teacher=())
         recipe_options = msgspec.to_builtins(step.options) if step else {}
         key = _digest(
             [
                 plan.made_of,
                 settings,
                 self._material.fingerprint,
-                teacher.made_of if teacher else None,
+                {name: teacher.made_of for name, teacher in teachers.items()},
                 [step.name, recipe_options, closure(Path(step.module.__file__ or ""))]
                 if step
                 else None,
@@ -249,11 +250,11 @@ class Plans:
             seed=self._seed,
             checkpoint=str(self._cache.checkpoint(key)),
             features=features,
-            teacher=_cheapest(teacher.network) if teacher else None,
+            teachers=tuple(Teacher(n, _cheapest(t.network)) for n, t in teachers.items()),
             recipe=step.name if step else None,
             recipe_options=recipe_options,
         )
-        needs = (*plan.needs, *(teacher.needs if teacher else ()))
+        needs = (*plan.needs, *(need for t in teachers.values() for need in t.needs))
         training = Training(key, f"train-{model}", request, needs)
         network = msgspec.structs.replace(
             plan.network, weights=None, parent=None, trained=str(self._cache.weights(key))

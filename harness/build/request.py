@@ -36,8 +36,8 @@ class Images(Value, frozen=True):
 class Request(Value, frozen=True, tag="artifact"):
     """Build one artifact: load or make a Keras model, change it by the recipe, convert, inspect.
 
-    Either `network` or `keras_file` is given. `curve` is a file to put beside the artifact. All
-    paths are absolute.
+    Either `network` or `keras_file` is given. `trained` is the folder of the trained network, whose
+    curve is put beside the artifact. All paths are absolute.
     """
 
     recipe: str
@@ -46,13 +46,21 @@ class Request(Value, frozen=True, tag="artifact"):
     keras_file: str | None = None
     seed: int = 0
     representative: str | None = None
-    curve: str | None = None
+    trained: str | None = None
+
+
+class Teacher(Value, frozen=True):
+    """A trained network that may be asked, and the variant that it is of."""
+
+    variant: str
+    network: Network
 
 
 class TrainRequest(Value, frozen=True, tag="training"):
-    """Train one network. `features` is the file where what its frozen trunk computes is kept,
-    None where all of it is trained. With a `recipe` the network is changed while it is trained.
-    `checkpoint` is a folder that outlives a kill."""
+    """Train one network, taught by the best of `teachers` if there are any. `features` is the file
+    where what its frozen trunk computes is kept, None where all of it is trained. With a `recipe`
+    the network is changed while it is trained. `checkpoint` is a folder that outlives a kill.
+    """
 
     network: Network
     settings: TrainingSpec
@@ -62,7 +70,7 @@ class TrainRequest(Value, frozen=True, tag="training"):
     seed: int
     checkpoint: str
     features: str | None = None
-    teacher: Network | None = None
+    teachers: tuple[Teacher, ...] = ()
     recipe: str | None = None
     recipe_options: dict[str, object] = {}
 
@@ -79,7 +87,8 @@ class Epoch(Value, frozen=True):
 
 class Trained(Value, frozen=True):
     """What is noted beside a trained network; `wall_s` and `peak_rss_bytes` are of the process
-    that finished it."""
+    that finished it. `taught_by` are the teachers to choose from with their losses on the
+    validation split; the first one taught."""
 
     sha256: str
     curve: tuple[Epoch, ...]
@@ -87,6 +96,7 @@ class Trained(Value, frozen=True):
     cpu_s: float
     peak_rss_bytes: int | None
     images: int
+    taught_by: tuple[tuple[str, float], ...] = ()
 
 
 class Step(Value, frozen=True):

@@ -16,6 +16,7 @@ from harness.build import loop, networks
 from harness.build.batches import Examples, read
 from harness.build.cache import CURVE, NETWORK, TRAINING, writing
 from harness.build.loop import Phase
+from harness.build.objective import judge
 from harness.build.request import Epoch, Trained, TrainRequest
 from harness.build.sources import sha256_file
 from harness.core.errors import BuildError, ConfigError, HarnessError
@@ -36,7 +37,8 @@ def train(request: TrainRequest, folder: Path, tell: Tell) -> None:
     model = networks.make(request.network)
     _check_outputs(model, request)
     try:
-        curve = _Training(request, model, tell).run()
+        training = _Training(request, model, tell)
+        curve = training.run()
     except HarnessError:
         raise
     except Exception as error:
@@ -51,6 +53,7 @@ def train(request: TrainRequest, folder: Path, tell: Tell) -> None:
             cpu_s=time.process_time(),
             peak_rss_bytes=_peak_rss_bytes(),
             images=len(read(request.train)),
+            taught_by=training.taught_by,
         )
         (folder / TRAINING).write_bytes(msgspec.json.format(msgspec.json.encode(noted)))
 
@@ -66,6 +69,8 @@ class _Training:
         self._train = read(request.train)
         self._validation = read(request.validation)
         self._checkpoint = Path(request.checkpoint)
+        self._answers: Any = None
+        self.taught_by: tuple[tuple[str, float], ...] = ()
 
     def run(self) -> tuple[Epoch, ...]:
         """Train the model in place; the curve."""
@@ -83,8 +88,13 @@ class _Training:
         step = chain.trainer
         assert step is not None
         rate = self._settings.learning_rate * step.options.rate
-        change = step.module.Change(self._model, step.options)
-        curve = self._phase(step.name, 1, step.options.epochs, rate, change=change)
+        curve = self._phase(
+            step.name,
+            1,
+            step.options.epochs,
+            rate,
+            changing=lambda: step.module.Change(self._model, step.options),
+        )
         step.module.prepare(self._model, step.options)
         return curve
 
@@ -155,7 +165,7 @@ class _Training:
         model: Any = None,
         train: Examples | None = None,
         validation: Examples | None = None,
-        change: loop.Change | None = None,
+        changing: Callable[[], loop.Change] | None = None,
     ) -> tuple[Epoch, ...]:
         settings = self._settings
         model = model or self._model
@@ -183,17 +193,32 @@ class _Training:
             seed=self._request.seed,
             checkpoint=self._checkpoint,
             tell=self._tell,
-            change=change,
+            changing=changing,
         )
 
     def _taught(self, examples: Examples) -> Examples:
         """With the teacher's answers to the training images, as they are and not mirrored."""
-        if self._request.teacher is None:
+        if not self._request.teachers:
             return examples
-        self._tell("asking the teacher")
-        return replace(
-            examples, answers=loop.answers(networks.make(self._request.teacher), self._train)
-        )
+        if self._answers is None:
+            teacher = self._best_teacher()
+            self._tell("asking the teacher")
+            self._answers = loop.answers(teacher, self._train)
+        return replace(examples, answers=self._answers)
+
+    def _best_teacher(self) -> Any:
+        """The Keras model with the lowest loss on the validation split, which is noted."""
+        losses, best = {}, None
+        for teacher in self._request.teachers:
+            self._tell(f"judging the teacher {teacher.variant}")
+            model = networks.make(teacher.network)
+            losses[teacher.variant], _ = judge(
+                loop.answers(model, self._validation), self._validation.labels
+            )
+            if losses[teacher.variant] == min(losses.values()):
+                best = model
+        self.taught_by = tuple(sorted(losses.items(), key=lambda one: one[1]))
+        return best
 
 
 def _check_outputs(model: Any, request: TrainRequest) -> None:

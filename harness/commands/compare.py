@@ -28,9 +28,9 @@ def run(args: argparse.Namespace) -> int:
     """Compare, print, judge."""
     from harness import gate, store
 
-    wanted = output.asked(args)
     baseline = store.read_report(store.find(args.baseline, args.out))
     candidate = store.read_report(store.find(args.candidate, args.out))
+    wanted = output.asked(args, candidate)
     report = gate.compared(candidate, baseline, args.max_regression)
     output.emit(report, args, wanted)
     return gate.exit_code(report, strict=args.strict)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 
+from harness import output
 from harness.commands import add_out
 from harness.core.errors import EXIT_OK
 
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="*", metavar="NAME", help="name or pattern")
     parser.add_argument("--metric", default="latency", metavar="NAME", help="default: latency")
     parser.add_argument("--html", metavar="FILE", help="write a page; - for standard output")
+    output.add_plots(parser)
     add_out(parser)
 
 
@@ -30,37 +32,34 @@ def run(args: argparse.Namespace) -> int:
     import sys
     from pathlib import Path
 
-    from rich.console import Console
-
     from harness import __version__, history
-    from harness.core.errors import UsageError
-    from harness.files import write_atomic
     from harness.renderers import _history as renderer
 
+    if args.html:
+        output.check_file(args.html)
+        output.check_packages("html")
+    output.check_plots(args)
     past = history.scan(args.out)
     lines = [run.line for run in past.runs]
     trends = []
-    if args.variant is not None or args.html:
+    if args.variant is not None or args.html or args.plots:
         chosen = args.variant or "*"
         trends = history.trends(past, metric=args.metric, variant=chosen, device=args.device)
         if not trends and args.variant is not None:
             raise history.nothing(past, args.metric, args.variant, args.device)
+    if args.plots:
+        for kind in output.plot_kinds(args):
+            output.write_all(Path(args.plots), renderer.plots(trends, kind))
     if args.html:
         data = renderer.page(lines, trends, past.skipped, f"mobile-bench-harness {__version__}")
         if args.html == "-":
             sys.stdout.buffer.write(data)
             return EXIT_OK
-        try:
-            write_atomic(Path(args.html), data)
-        except OSError as error:
-            raise UsageError(
-                f"cannot write {args.html}: {error.strerror}", "name another"
-            ) from None
-    console = Console(highlight=False)
+        output.write(Path(args.html), data)
+    console = output.console()
     if args.variant is not None:
         renderer.show_trends(trends, console)
-        renderer.show_skipped(past.skipped, console)
     else:
         renderer.show_runs(lines, console)
-        renderer.show_skipped(past.skipped, console)
+    renderer.show_skipped(past.skipped, console)
     return EXIT_OK

@@ -1,4 +1,7 @@
-"""Render a saved run again, in any format, from what was saved and nothing else."""
+"""Render a saved run again, in any format, from what was saved and nothing else.
+
+Of a run that was cut off (kill -9, a power cut) what it had saved is shown, and that it is not
+finished."""
 
 from __future__ import annotations
 
@@ -21,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, render."""
-    from harness import store
+    from harness import saved
 
-    wanted = output.asked(args)
-    output.emit(store.read_report(store.find(args.saved, args.out)), args, wanted)
+    report = saved.read(args.saved, args.out)
+    output.emit(report, args, output.asked(args, report))
     return EXIT_OK

@@ -144,9 +144,10 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 def outcome(budget: Budget, measurement: Measurement | None) -> BudgetOutcome:
     """Met or missed only if the whole interval is, and if there is no sampling error the point;
-    undecided otherwise, also where nothing was measured."""
+    undecided otherwise. What was not measured is missed: nobody has shown that it is kept, and no
+    more launches or images would (`unknown` says why)."""
     if measurement is None or measurement.point is None:
-        return "undecided"
+        return "missed"
     if budget.spec.exact:
         low = high = measurement.point
     elif measurement.ci_low is None or measurement.ci_high is None:

@@ -15,9 +15,6 @@ _FAILED = "it could not be evaluated"
 # Ratios within this factor are not worth words.
 ALIKE = 1.05
 
-# The variant that others are compared with when the report has it: the well-known big one.
-REFERENCE = "vgg16"
-
 # What is weighed, and how it is said of a ratio to another variant. Where a device tells no time,
 # instructions stand for it.
 COSTS = {
@@ -133,8 +130,8 @@ def peers_of(judged: Sequence[Candidate]) -> list[Candidate]:
 
 
 def best_of(judged: Sequence[Candidate]) -> Candidate:
-    """The most accurate; of several the reference, else the first by name."""
-    return min(judged, key=lambda c: (-c.score, c.case.variant != REFERENCE, c.name))
+    """The most accurate; of several the largest file, else the first by name."""
+    return min(judged, key=lambda c: (-c.score, -(c.point("size") or 0), c.name))
 
 
 def paired(a: Candidate, b: Candidate) -> accuracy.Paired:
@@ -144,9 +141,7 @@ def paired(a: Candidate, b: Candidate) -> accuracy.Paired:
 
 def accuracy_of(c: Candidate) -> str:
     """`0.962 (0.951-0.971)`."""
-    found = accuracy.accuracy(c.right or ())
-    low, high = (units.metric("accuracy", v, "1") for v in (found.ci_low, found.ci_high))
-    return f"{units.metric('accuracy', found.point, '1')} ({low}-{high})"
+    return units.share(accuracy.accuracy(c.right or ()))
 
 
 # --- ratios ----------------------------------------------------------------------------------
@@ -159,13 +154,18 @@ def costs_of(usable: Sequence[Candidate]) -> tuple[str, ...]:
 
 
 def reference_of(usable: Sequence[Candidate], c: Candidate) -> Candidate | None:
-    """The candidate in the same setting that ratios refer to: vgg16, else the largest file; None
-    if there is no other."""
+    """The candidate in the same setting that ratios refer to; None if there is no other."""
     same = [x for x in usable if _setting(x.case) == _setting(c.case)]
     if len(same) < 2:
         return None
-    named = [x for x in same if x.case.variant == REFERENCE]
-    return named[0] if named else max(same, key=lambda x: (x.point("size") or 0, x.name))
+    wanted = largest({x.case.variant: x.point("size") or 0 for x in same})
+    return next(x for x in same if x.case.variant == wanted)
+
+
+def largest(sizes: Mapping[str, float]) -> str:
+    """The variant that others are compared with, wherever ratios are told: the largest file, of
+    equal ones the first by name. `sizes` (not empty) are bytes by variant."""
+    return min(sizes, key=lambda variant: (-sizes[variant], variant))
 
 
 def differences(c: Candidate, other: Candidate, metrics: Iterable[str]) -> list[str]:

@@ -86,7 +86,7 @@ class Comparison(Value, frozen=True):
 
 class BudgetLine(Value, frozen=True):
     """One budget as the user wrote it, its limit in the metric's unit, and how each case (by its
-    id) stands to it. What is not known of a case is undecided, and `unknown` says why."""
+    id) stands to it. What was not measured of a case is missed, and `unknown` says why."""
 
     text: str
     metric: str
@@ -98,8 +98,8 @@ class BudgetLine(Value, frozen=True):
 class DeviceVerdict(Value, frozen=True):
     """The verdict on one device. `recommended` and `runner_up` are variants, or case ids where a
     variant ran in several settings; None if there is nothing to recommend, and `reason` says why.
-    `pareto` and `feasible` are case ids. `outcome` is that of all budgets together, None without
-    any."""
+    `pareto` and `feasible` are case ids; nothing beats the former on the metrics `pareto_on`.
+    `outcome` is that of all budgets together, None without any."""
 
     device: str
     reason: str
@@ -108,6 +108,7 @@ class DeviceVerdict(Value, frozen=True):
     runner_up: str | None = None
     runner_up_reason: str = ""
     pareto: tuple[str, ...] = ()
+    pareto_on: tuple[str, ...] = ()
     feasible: tuple[str, ...] = ()
     outcome: BudgetOutcome | None = None
     notes: tuple[str, ...] = ()
@@ -115,7 +116,8 @@ class DeviceVerdict(Value, frozen=True):
 
 class Verdict(Value, frozen=True):
     """The verdict on a run. That of the only device; of several the first one's with the others'
-    in `notes`, and `recommended` is the variant they agree on, else the first one's case id.
+    and every runner-up in `notes`, and `recommended` is the variant they agree on, else the first
+    one's case id.
     `devices` has each device's own, `outcome` is the worst of them."""
 
     reason: str

@@ -5,12 +5,20 @@ CSV, Parquet and the data frames are all made from these, so their numbers canno
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 from harness.core.types import CaseReport, Launch, Measurement, Report
 
 Columns = dict[str, list[Any]]
+Kind = Literal["text", "truth", "whole", "real"]
+
+_TEXTS = frozenset(
+    {"run_id", "variant", "device", "runtime", "delegate", "status", "model", "recipe", "sha256",
+     "findings", "failure", "started_at"}
+)  # fmt: skip
+_TRUTHS = frozenset({"emulated", "trained"})
+_WHOLE = frozenset({"threads", "launches", "parameters", "macs"})
 
 # How a unit is written at the end of a column's name; pure numbers have no suffix.
 _SUFFIX = {"ns": "_ns", "bytes": "_bytes", "1": "", "count": ""}
@@ -30,7 +38,27 @@ _LAUNCH_SCALARS = (
     "arena_bytes",
     "clock_resolution_ns",
 )
-_CONDITIONS = ("load_average", "other_cpu_share", "temperature_c", "thermal_status")
+_REAL_CONDITIONS = ("load_average", "other_cpu_share", "temperature_c")
+_CONDITIONS = (*_REAL_CONDITIONS, "thermal_status")
+
+
+def case_kind(column: str) -> Kind:
+    """What stands in a column of `cases`, whatever happens to be absent."""
+    if column in _TEXTS or column.endswith("_outcome"):
+        return "text"
+    if column in _TRUTHS:
+        return "truth"
+    return "whole" if column in _WHOLE or column.endswith("_n") else "real"
+
+
+def launch_kind(column: str) -> Kind:
+    """What stands in a column of `launches`; what a process counts is whole."""
+    if column in _TEXTS:
+        return "text"
+    if column in _TRUTHS:
+        return "truth"
+    real = column == "latency_median_ns" or column.startswith(_REAL_CONDITIONS)
+    return "real" if real else "whole"
 
 
 def cases(report: Report) -> Columns:
@@ -38,7 +66,7 @@ def cases(report: Report) -> Columns:
     every statistic that any case has (`latency_ci_low_ns`, `latency_p90_ns`), the level and the
     number of observations (`latency_confidence`, `latency_n`). Absent values are None."""
     artifacts = {a.variant: a for a in report.artifacts}
-    columns = _keys(report, report.cases)
+    columns = keys(report, report.cases)
     columns["status"] = [c.status for c in report.cases]
     for field in ("model", "recipe", "trained", "sha256", "parameters", "sparsity", "macs"):
         columns[field] = [getattr(artifacts.get(c.variant), field, None) for c in report.cases]
@@ -87,7 +115,7 @@ def launches(report: Report) -> Columns:
     from harness.core.stats import launch_median
 
     flat = [(c, launch) for c in report.cases for launch in c.launches]
-    columns = _keys(report, [c for c, _ in flat])
+    columns = keys(report, [c for c, _ in flat])
     columns["launch"] = [x.index for _, x in flat]
     columns["order"] = [x.order for _, x in flat]
     columns["started_at"] = [x.started_at for _, x in flat]
@@ -105,18 +133,11 @@ def launches(report: Report) -> Columns:
     return columns
 
 
-def _median(launch: Launch) -> float | None:
-    from statistics import median
-
-    if launch.latency_ns:
-        return median(launch.latency_ns)
-    return launch.latency_summary.median_ns if launch.latency_summary else None
-
-
 def observations(report: Report) -> Columns:
-    """One row per observed value: which case, which launch, what (`quantity`), which one of
-    several (`iteration`, from 0), and `value` in `unit`. What was not observed has no row."""
-    columns = _keys(report, [])
+    """The long form, one row per observed value: which case, which launch, what (`quantity`),
+    which of several (`iteration`, from 0), and `value` in `unit`. What was not observed has no
+    row."""
+    columns: Columns = keys(report, ())
     columns |= {k: [] for k in ("launch", "order", "quantity", "iteration", "value", "unit")}
     for case in report.cases:
         for launch in case.launches:
@@ -172,7 +193,8 @@ def _key(report: Report, case: CaseReport) -> dict[str, Any]:
     }
 
 
-def _keys(report: Report, found: list[CaseReport] | tuple[CaseReport, ...]) -> Columns:
+def keys(report: Report, found: Sequence[CaseReport]) -> Columns:
+    """Which case: the columns that every table begins with."""
     columns: Columns = {
         k: [] for k in ("run_id", "variant", "device", "emulated", "runtime", "delegate", "threads")
     }

@@ -30,7 +30,8 @@ class TrainingSpec(Value, frozen=True):
     `grow_from` are options: where weights are random, the same model with these options is trained
     instead and then widened to this one, which computes the same. The large one is not trained.
 
-    `teacher` names a variant to distil from: the loss is then (1 - `imitation`) of the labels' and
+    `teacher` names a variant to distil from, or several, of which the one with the lowest loss on
+    the validation split teaches: the loss is then (1 - `imitation`) of the labels' and
     `imitation` of the one against the teacher's answers, both softened by `temperature`.
     `flips` shows images mirrored and turned, for things without an up and down. Training ends
     after `patience` epochs without a better loss on the validation split; the best weights stay.
@@ -48,9 +49,14 @@ class TrainingSpec(Value, frozen=True):
     fine_tune_rate: Annotated[float, Meta(gt=0)] = 1e-5
     inherit: str | None = None
     grow_from: dict[str, object] | None = None
-    teacher: str | None = None
+    teacher: str | tuple[str, ...] = ()
     imitation: Annotated[float, Meta(gt=0, le=1)] = 0.7
     temperature: Annotated[float, Meta(gt=0)] = 3.0
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """`teacher`, one or several."""
+        return (self.teacher,) if isinstance(self.teacher, str) else self.teacher
 
 
 class VariantSpec(Value, frozen=True):

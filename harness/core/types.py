@@ -332,7 +332,10 @@ class MetricSpec(Value, frozen=True):
     compared with a baseline: each one more makes the correction for many comparisons stricter.
     `max_regression` is a threshold of an exact metric's own. An
     `optional` one is left out of a report where it is absent: not every device has it. Only
-    labelled images give a `labelled` one."""
+    labelled images give a `labelled` one.
+
+    Of its column, `head` is the name where the title is too long for it, `place` where it stands
+    in reading order, and `importance` when it gives way where not all fit: the highest first."""
 
     name: str
     unit: str
@@ -343,6 +346,9 @@ class MetricSpec(Value, frozen=True):
     optional: bool = False
     labelled: bool = False
     max_regression: float | None = None
+    head: str = ""
+    place: int = 1000
+    importance: int = 100
 
 
 class Evidence(Value, frozen=True):

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from harness.core.types import Measurement
+    from harness.core.types import Estimate, Measurement
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
@@ -65,6 +65,16 @@ def percent(share: float | None) -> str:
     return ABSENT if share is None else f"{significant(share * 100, 2)} %"
 
 
+def round_up(share: float) -> float:
+    """To the next of 1, 2, 5, 10 ... %, as the end of a scale: 0.037 -> 0.05."""
+    from math import floor, log10
+
+    if share <= 0:
+        return 0.0
+    power = 10.0 ** floor(log10(share))
+    return next(n * power for n in (1, 2, 5, 10) if share <= n * power * (1 + 1e-9))
+
+
 def p_value(p: float) -> str:
     """0.0321 -> '= 0.032'; '< 0.001' below that."""
     return "< 0.001" if p < 0.001 else f"= {p:.2g}"
@@ -78,6 +88,12 @@ def interval(name: str, m: Measurement) -> str:
         return point
     low, high = (metric(name, v, m.unit) for v in (estimate.ci_low, estimate.ci_high))
     return f"{point} ({low}-{high})" if m.unit == "1" else f"{point} ({low} to {high})"
+
+
+def share(e: Estimate) -> str:
+    """A share with its interval: '0.962 (0.951-0.971)'."""
+    point, low, high = (metric("", v, "1") for v in (e.point, e.ci_low, e.ci_high))
+    return f"{point} ({low}-{high})"
 
 
 def times(ratio: float | None) -> str:

@@ -33,7 +33,6 @@ from harness.core.candidates import (
     paired,
     peers_of,
     reference_of,
-    title,
     variants_of,
 )
 from harness.core.types import (
@@ -92,7 +91,7 @@ class _Device:
         pareto = self._front()
         self._tell_who_is_missing()
         pool = feasible or maybe
-        recommended, reason, second, second_reason = self._choice(pool, pareto)
+        recommended, reason, second, second_reason = self._choice(pool)
         return DeviceVerdict(
             device=self.name,
             reason=reason,
@@ -101,21 +100,19 @@ class _Device:
             runner_up=second.name if second else None,
             runner_up_reason=second_reason,
             pareto=tuple(c.id for c in pareto),
+            pareto_on=self._counts(),
             feasible=tuple(c.id for c in feasible),
             outcome=outcome if self.budgets else None,
             notes=tuple(self.notes),
         )
 
     def _state(self, c: Candidate) -> BudgetOutcome:
-        """All budgets together. What is not known cannot turn out to be met."""
+        """All budgets together."""
         found = {budget.outcome(b, c.metric(b.spec.name)) for b in self.budgets}
-        unknown = any(c.metric(b.spec.name) is None for b in self.budgets)
-        if "missed" in found or unknown:
-            return "missed"
-        return "undecided" if "undecided" in found else "met"
+        return next((o for o in _WORST_FIRST if o in found), "met")
 
     def _choice(
-        self, pool: Sequence[Candidate], pareto: Sequence[Candidate]
+        self, pool: Sequence[Candidate]
     ) -> tuple[Candidate | None, str, Candidate | None, str]:
         """(recommended, why, runner-up, what it would cost)."""
         if not self.usable:
@@ -124,7 +121,7 @@ class _Device:
             return None, self._nearest(), None, ""
         judged = [c for c in pool if c.right is not None]
         if not judged:
-            return None, self._without_accuracy(pool, pareto), None, ""
+            return None, self._without_accuracy(pool), None, ""
         chosen = self._cheapest(peers_of(judged))
         self._tell_doubts(chosen)
         others = [c for c in judged if c.case.variant != chosen.case.variant]
@@ -142,6 +139,10 @@ class _Device:
             return sum(math.log(c.point(m) or 1) for m in known), -c.score, c.name
 
         return min(among, key=cost)
+
+    def _counts(self) -> tuple[str, ...]:
+        """The metrics that the front is about: accuracy where it is known of any."""
+        return (*self.costs, "accuracy") if self.judged else self.costs
 
     def _front(self) -> list[Candidate]:
         """Those that nothing beats on every count that this device and these artifacts have. Who
@@ -210,12 +211,9 @@ class _Device:
             f"(McNemar p {units.p_value(found.p)})"
         )
 
-    def _without_accuracy(self, pool: Sequence[Candidate], pareto: Sequence[Candidate]) -> str:
+    def _without_accuracy(self, pool: Sequence[Candidate]) -> str:
         why = listed({c.why_not for c in pool})
         keeps = f"{names(pool)} keep every budget, but " if self.budgets else ""
-        if pareto:
-            counts = listed([title(m) for m in self.costs])
-            self.notes.append(f"on {counts} nothing beats {names(pareto)}")
         return (
             f"no recommendation: {keeps}nothing is known of the accuracy of what was measured "
             f"({why})"
@@ -299,6 +297,11 @@ def _line(b: Budget, cases: Sequence[CaseReport]) -> BudgetLine:
     )
 
 
+def _runner_up(d: DeviceVerdict) -> list[str]:
+    """The second choice and what it would cost, as a note; none if there is none."""
+    return [f"runner-up {d.runner_up_reason}"] if d.runner_up else []
+
+
 def _together(devices: Sequence[DeviceVerdict], lines: tuple[BudgetLine, ...]) -> Verdict:
     """One device's verdict is the run's. Of several, all must agree on a variant for it to be
     recommended; else the first that has a recommendation speaks, and the others in notes."""
@@ -317,6 +320,7 @@ def _together(devices: Sequence[DeviceVerdict], lines: tuple[BudgetLine, ...]) -
             devices=(lead,),
         )
     agreed = len({d.recommended for d in devices}) == 1
+    second = {d.device: _runner_up(d) for d in devices}
     own = lead.reason.removeprefix(f"{lead.recommended}: ")
     others = [d for d in devices if d is not lead]
     return Verdict(
@@ -326,7 +330,12 @@ def _together(devices: Sequence[DeviceVerdict], lines: tuple[BudgetLine, ...]) -
         outcome=worst,
         budgets=lines,
         notes=(
-            *(f"on {d.device}: {said}" for d in others for said in (d.reason, *d.notes)),
+            *(f"on {lead.device}: {said}" for said in second[lead.device]),
+            *(
+                f"on {d.device}: {said}"
+                for d in others
+                for said in (d.reason, *second[d.device], *d.notes)
+            ),
             *(f"on {lead.device}: {said}" for said in lead.notes),
         ),
         devices=tuple(devices),

@@ -4,7 +4,8 @@
     FOLDER/{train,validation,test}/CLASS/** where the split is the user's
 
 Hidden files are ignored. Symbolic links to folders are never followed, so there are no loops, and
-those to files only inside FOLDER.
+those to files only inside FOLDER. A link where a class should be is an error: passed over, a class
+would be missing.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def _add_file(tree: Tree, root: Path, path: Path, label: str, split: Split | Non
     name = _name(root, path)
     kind = KINDS.get(path.suffix.lower())
     if kind is None:
-        tree.skipped.append(Left(path=name, reason="of another kind"))
+        _leave_file(tree, root, path, "of another kind")
         return
     try:
         target = _target(root, path)
@@ -107,13 +108,22 @@ class _Unfit(Exception):
 
 def _target(root: Path, path: Path) -> Path:
     """The regular file that `path` is or points to."""
-    target = path
+    target = _followed(path)
+    if target is not path and not target.is_relative_to(root):
+        raise _Unfit("is a link out of the folder")
     try:
-        if path.is_symlink():
-            target = path.resolve(strict=True)
-            if not target.is_relative_to(root):
-                raise _Unfit("is a link out of the folder")
         mode = target.lstat().st_mode
+    except OSError as error:
+        raise _Unfit(f"cannot be read: {error.strerror or error}") from None
+    if not stat.S_ISREG(mode):
+        raise _Unfit("is not a regular file")
+    return target
+
+
+def _followed(path: Path) -> Path:
+    """Where a link leads; anything else as it is."""
+    try:
+        return path.resolve(strict=True) if path.is_symlink() else path
     except FileNotFoundError:
         raise _Unfit("is a link to nothing") from None
     except RuntimeError:  # how Python before 3.13 says ELOOP
@@ -122,9 +132,6 @@ def _target(root: Path, path: Path) -> Path:
         loop = error.errno == errno.ELOOP
         reason = "is a link in a loop" if loop else f"cannot be read: {error.strerror or error}"
         raise _Unfit(reason) from None
-    if not stat.S_ISREG(mode):
-        raise _Unfit("is not a regular file")
-    return target
 
 
 def _walk(tree: Tree, root: Path, top: Path) -> Iterator[Path]:
@@ -178,10 +185,22 @@ def _leave(tree: Tree, root: Path, entries: list[os.DirEntry[str]]) -> None:
     """Note what lies beside the folders of classes."""
     for entry in entries:
         if _is_linked_folder(entry):
-            tree.refused.append(_linked_folder(root, entry))
-        elif not entry.is_dir(follow_symlinks=False):
-            name = _name(root, Path(entry.path))
-            tree.skipped.append(Left(path=name, reason="in no class's folder"))
+            raise DataError(
+                f"{_name(root, Path(entry.path))} in {units.name(str(root))} is a link to a folder",
+                "put the folder itself there if it is a class, or take the link away",
+            )
+        if not entry.is_dir(follow_symlinks=False):
+            _leave_file(tree, root, Path(entry.path), "in no class's folder")
+
+
+def _leave_file(tree: Tree, root: Path, path: Path, reason: str) -> None:
+    """Pass over what is no image; a link that leads nowhere is refused, whatever it is called."""
+    try:
+        _followed(path)
+    except _Unfit as unfit:
+        tree.refused.append(Left(path=_name(root, path), reason=str(unfit)))
+    else:
+        tree.skipped.append(Left(path=_name(root, path), reason=reason))
 
 
 def _is_linked_folder(entry: os.DirEntry[str]) -> bool:

@@ -6,7 +6,15 @@ from harness.core import accuracy
 from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import _labelled
 
-spec = MetricSpec(name="accuracy", unit="1", direction="higher", title="accuracy", labelled=True)
+spec = MetricSpec(
+    name="accuracy",
+    unit="1",
+    direction="higher",
+    title="accuracy",
+    place=150,
+    importance=6,
+    labelled=True,
+)
 
 
 def extract(evidence: Evidence) -> Measurement:

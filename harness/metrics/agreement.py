@@ -7,7 +7,14 @@ from harness.core.types import Estimate, Evaluation, Evidence, Measurement, Metr
 from harness.metrics import _labelled
 
 spec = MetricSpec(
-    name="agreement", unit="1", direction="higher", title="agreement", gated=False, labelled=True
+    name="agreement",
+    unit="1",
+    direction="higher",
+    title="agreement",
+    gated=False,
+    place=200,
+    importance=22,
+    labelled=True,
 )
 
 

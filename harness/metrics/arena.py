@@ -6,7 +6,14 @@ from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import per_launch
 
 spec = MetricSpec(
-    name="arena", unit="bytes", direction="lower", title="arena", gated=False, optional=True
+    name="arena",
+    unit="bytes",
+    direction="lower",
+    title="arena",
+    gated=False,
+    optional=True,
+    place=144,
+    importance=20,
 )
 
 

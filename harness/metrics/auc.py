@@ -8,7 +8,14 @@ from harness.core.types import Estimate, Evaluation, Evidence, Measurement, Metr
 from harness.metrics import _labelled
 
 spec = MetricSpec(
-    name="auc", unit="1", direction="higher", title="ROC AUC", gated=False, labelled=True
+    name="auc",
+    unit="1",
+    direction="higher",
+    title="ROC AUC",
+    gated=False,
+    place=170,
+    importance=21,
+    labelled=True,
 )
 
 

@@ -13,6 +13,8 @@ spec = MetricSpec(
     direction="higher",
     title="balanced accuracy",
     gated=False,
+    head="balanced acc.",
+    place=160,
     labelled=True,
 )
 

@@ -12,6 +12,7 @@ spec = MetricSpec(
     direction="lower",
     title="calibration",
     gated=False,
+    place=190,
     labelled=True,
 )
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import per_launch
 
-spec = MetricSpec(name="first_inference", unit="ns", direction="lower", title="first inference")
+spec = MetricSpec(
+    name="first_inference",
+    unit="ns",
+    direction="lower",
+    title="first inference",
+    place=40,
+    importance=18,
+)
 
 
 def extract(evidence: Evidence) -> Measurement:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import exact
 
-spec = MetricSpec(name="gzip_size", unit="bytes", direction="lower", title="gzip", exact=True)
+spec = MetricSpec(
+    name="gzip_size",
+    unit="bytes",
+    direction="lower",
+    title="gzip",
+    exact=True,
+    place=20,
+    importance=15,
+)
 
 
 def extract(evidence: Evidence) -> Measurement:

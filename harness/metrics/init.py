@@ -5,7 +5,14 @@ from __future__ import annotations
 from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import per_launch
 
-spec = MetricSpec(name="init", unit="ns", direction="lower", title="init")
+spec = MetricSpec(
+    name="init",
+    unit="ns",
+    direction="lower",
+    title="init",
+    place=30,
+    importance=14,
+)
 
 
 def extract(evidence: Evidence) -> Measurement:

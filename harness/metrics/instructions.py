@@ -13,6 +13,8 @@ spec = MetricSpec(
     exact=True,
     max_regression=COUNT_THRESHOLD,
     optional=True,
+    place=210,
+    importance=7,
 )
 
 

@@ -13,6 +13,8 @@ spec = MetricSpec(
     exact=True,
     max_regression=COUNT_THRESHOLD,
     optional=True,
+    head="instr. first",
+    place=240,
 )
 
 

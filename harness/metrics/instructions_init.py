@@ -13,6 +13,8 @@ spec = MetricSpec(
     exact=True,
     max_regression=0.01,
     optional=True,
+    head="instr. init",
+    place=230,
 )
 
 

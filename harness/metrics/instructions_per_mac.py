@@ -14,6 +14,9 @@ spec = MetricSpec(
     exact=True,
     gated=False,
     optional=True,
+    head="instr./MAC",
+    place=220,
+    importance=8,
 )
 
 

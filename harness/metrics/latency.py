@@ -6,7 +6,14 @@ from harness.core.stats import measure_iterations, measure_summaries
 from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import reason
 
-spec = MetricSpec(name="latency", unit="ns", direction="lower", title="latency")
+spec = MetricSpec(
+    name="latency",
+    unit="ns",
+    direction="lower",
+    title="latency",
+    place=50,
+    importance=3,
+)
 
 
 def extract(evidence: Evidence) -> Measurement:

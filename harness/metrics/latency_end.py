@@ -12,6 +12,8 @@ spec = MetricSpec(
     title="latency at the end",
     gated=False,
     optional=True,
+    head="last minute",
+    place=110,
 )
 
 

@@ -6,7 +6,13 @@ from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import _tail
 
 spec = MetricSpec(
-    name="latency_mean", unit="ns", direction="lower", title="latency, mean", gated=False
+    name="latency_mean",
+    unit="ns",
+    direction="lower",
+    title="latency, mean",
+    gated=False,
+    head="mean",
+    place=60,
 )
 
 

@@ -6,7 +6,14 @@ from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import _tail
 
 spec = MetricSpec(
-    name="latency_p90", unit="ns", direction="lower", title="latency, p90", gated=False
+    name="latency_p90",
+    unit="ns",
+    direction="lower",
+    title="latency, p90",
+    gated=False,
+    head="p90",
+    place=70,
+    importance=16,
 )
 
 

@@ -6,7 +6,14 @@ from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import _tail
 
 spec = MetricSpec(
-    name="latency_p95", unit="ns", direction="lower", title="latency, p95", gated=False
+    name="latency_p95",
+    unit="ns",
+    direction="lower",
+    title="latency, p95",
+    gated=False,
+    head="p95",
+    place=80,
+    importance=17,
 )
 
 

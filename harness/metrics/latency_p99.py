@@ -6,7 +6,14 @@ from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import _tail
 
 spec = MetricSpec(
-    name="latency_p99", unit="ns", direction="lower", title="latency, p99", gated=False
+    name="latency_p99",
+    unit="ns",
+    direction="lower",
+    title="latency, p99",
+    gated=False,
+    head="p99",
+    place=90,
+    importance=23,
 )
 
 

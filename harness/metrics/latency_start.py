@@ -12,6 +12,8 @@ spec = MetricSpec(
     title="latency at the start",
     gated=False,
     optional=True,
+    head="first minute",
+    place=100,
 )
 
 

@@ -7,7 +7,13 @@ from harness.core.types import Estimate, Evaluation, Evidence, Measurement, Metr
 from harness.metrics import _labelled
 
 spec = MetricSpec(
-    name="log_loss", unit="1", direction="lower", title="log loss", gated=False, labelled=True
+    name="log_loss",
+    unit="1",
+    direction="lower",
+    title="log loss",
+    gated=False,
+    place=180,
+    labelled=True,
 )
 
 

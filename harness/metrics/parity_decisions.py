@@ -15,6 +15,8 @@ spec = MetricSpec(
     title="decisions equal to the host's",
     exact=True,
     optional=True,
+    head="as host",
+    place=250,
 )
 
 

@@ -14,6 +14,8 @@ spec = MetricSpec(
     exact=True,
     gated=False,
     optional=True,
+    head="off host",
+    place=260,
 )
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import per_launch
 
-spec = MetricSpec(name="peak_rss", unit="bytes", direction="lower", title="peak RSS")
+spec = MetricSpec(
+    name="peak_rss",
+    unit="bytes",
+    direction="lower",
+    title="peak RSS",
+    place=120,
+    importance=5,
+)
 
 
 def extract(evidence: Evidence) -> Measurement:

@@ -7,7 +7,14 @@ from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import per_launch
 
 spec = MetricSpec(
-    name="pss", unit="bytes", direction="lower", title="PSS", gated=False, optional=True
+    name="pss",
+    unit="bytes",
+    direction="lower",
+    title="PSS",
+    gated=False,
+    optional=True,
+    place=142,
+    importance=20,
 )
 
 

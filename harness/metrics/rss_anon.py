@@ -6,7 +6,14 @@ from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import per_launch
 
 spec = MetricSpec(
-    name="rss_anon", unit="bytes", direction="lower", title="anonymous RSS", gated=False
+    name="rss_anon",
+    unit="bytes",
+    direction="lower",
+    title="anonymous RSS",
+    gated=False,
+    head="anonymous",
+    place=130,
+    importance=19,
 )
 
 

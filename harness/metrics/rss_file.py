@@ -6,7 +6,14 @@ from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import per_launch
 
 spec = MetricSpec(
-    name="rss_file", unit="bytes", direction="lower", title="file-backed RSS", gated=False
+    name="rss_file",
+    unit="bytes",
+    direction="lower",
+    title="file-backed RSS",
+    gated=False,
+    head="file-backed",
+    place=140,
+    importance=20,
 )
 
 

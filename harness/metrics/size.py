@@ -5,7 +5,15 @@ from __future__ import annotations
 from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import exact
 
-spec = MetricSpec(name="size", unit="bytes", direction="lower", title="size", exact=True)
+spec = MetricSpec(
+    name="size",
+    unit="bytes",
+    direction="lower",
+    title="size",
+    exact=True,
+    place=10,
+    importance=4,
+)
 
 
 def extract(evidence: Evidence) -> Measurement:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.cells import cell_len
@@ -18,6 +18,10 @@ from harness.renderers._charts import trends as trend_charts
 from harness.renderers._charts.trends import ratio_text, value_text
 from harness.renderers._table import BAD, DOUBT, GOOD, QUIET, plain, shorten
 
+if TYPE_CHECKING:
+    from harness.renderers._plots import Kind
+
+MOST_CHARTS = 40  # of a page: those that changed, then the first ones; `--plots` draws all
 MOST_RUNS = 30  # of a list or a trend on the terminal, the last ones
 HEADS = ("run", "when", "cases", "not ok", "devices")
 STRIP = 32  # cells of the strip that shows where a run lies
@@ -177,7 +181,9 @@ def page(
     from harness.renderers import _html as pages
     from harness.renderers._html import figures
 
-    drawn = figures.draw([trend_charts.trend(found, i) for i, found in enumerate(trends)])
+    chosen = sorted(range(len(trends)), key=lambda i: not trends[i].changes)[:MOST_CHARTS]
+    shown = [trends[i] for i in sorted(chosen)]
+    drawn = figures.draw([trend_charts.trend(found, i) for i, found in enumerate(shown)])
     sections = [("trends", "Trends")] if trends else []
     sections += [("runs", "Runs")] + ([("skipped", "Skipped")] if skipped else [])
     return pages.page(
@@ -188,8 +194,9 @@ def page(
             "metric": view.title(trends[0].metric) if trends else "",
             "trends": [
                 {"chart": chart, "lines": _lines(found)}
-                for chart, found in zip(drawn, trends, strict=True)
+                for chart, found in zip(drawn, shown, strict=True)
             ],
+            "left_out": _left_out(len(trends) - len(shown)),
             "runs": [_run(run) for run in reversed(runs)],
             "skipped": [
                 {k: units.printable(getattr(s, k)) for k in ("path", "reason", "mend")}
@@ -197,6 +204,22 @@ def page(
             ],
         },
     )
+
+
+def _left_out(count: int) -> str:
+    if not count:
+        return ""
+    return (
+        f"{count} more trends are not drawn, those without a change first; name a variant, or a "
+        "pattern such as 'mobilenet*', to see its own."
+    )
+
+
+def plots(trends: Sequence[Trend], kind: Kind) -> dict[str, bytes]:
+    """Every trend as a file of its own: `trend-0.svg`, ..., its title in it."""
+    from harness.renderers import _plots
+
+    return _plots.files((trend_charts.trend(found, i) for i, found in enumerate(trends)), kind)
 
 
 def _lines(found: Trend) -> list[dict[str, Any]]:

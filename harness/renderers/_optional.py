@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+from collections.abc import Iterable
 from types import ModuleType
 
 from harness.core.errors import UsageError
@@ -16,7 +18,17 @@ def require(module: str) -> ModuleType:
         package = module.partition(".")[0]
         if error.name is None or error.name.partition(".")[0] != package:
             raise
-        raise UsageError(
-            f"this format needs the package {package}",
-            "pip install 'mobile-bench-harness[report]'",
-        ) from None
+        raise _missing(package) from None
+
+
+def check(packages: Iterable[str]) -> None:
+    """Raise what `require` would for the first that is missing, without importing any."""
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise _missing(package)
+
+
+def _missing(package: str) -> UsageError:
+    return UsageError(
+        f"this format needs the package {package}", "pip install 'mobile-bench-harness[report]'"
+    )

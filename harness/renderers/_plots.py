@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from harness.core.types import Report
 from harness.renderers import _charts as charts
 from harness.renderers import _svg as svg
 
+Kind = Literal["svg", "png"]
+NEEDS = ("matplotlib",)  # of the extra `report`
 
-def plots(report: Report, kind: Literal["svg", "png"] = "svg") -> dict[str, bytes]:
+
+def plots(report: Report, kind: Kind = "svg") -> dict[str, bytes]:
     """File name -> bytes: `pareto.svg`, `memory.svg`, `latency-01.svg`, ... in reading order,
     with the chart's title in it. Needs the extra `report` (matplotlib)."""
+    return files(charts.charts_of(report), kind)
+
+
+def files(found: Iterable[charts.Chart], kind: Kind = "svg") -> dict[str, bytes]:
+    """The same of any charts."""
     with svg.drawing():
         return {
             f"{chart.key}.{kind}": svg.to_file(
                 chart.draw(svg.PAPER, charts.width_of(chart)), kind, title=chart.title
             )
-            for chart in charts.charts_of(report)
+            for chart in found
         }

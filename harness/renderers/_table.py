@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import statistics
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from rich import box
@@ -11,22 +12,25 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.core import units
+from harness.core.stats import launch_median
 from harness.core.types import CaseReport, Report, Status
 from harness.renderers import _view as view
 
 GOOD, DOUBT, BAD, QUIET = "cyan", "yellow", "bold red", "dim"
 STATUS_STYLE: dict[Status, str] = {"ok": GOOD, "suspect": DOUBT, "invalid": BAD, "failed": BAD}
 STATUS_SIGN: dict[Status, str] = {"ok": "✓", "suspect": "?", "invalid": "✗", "failed": "✗"}
-MARKS = {"recommended": "★", "runner-up": "☆", "pareto": "·", "": ""}
+MARKS = {"recommended": "★", "runner-up": "☆", "pareto": "◇", "": ""}
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 LEVELS = " ▁▂▃▄▅▆▇█"
 
 GAP = 2
 NAME_WIDTH = 22  # what a long variant name gets before it is folded
+BAR = 4  # cells of a bar
+BINS = 5  # ... and of a distribution
 NAME_LINES = 3  # ... and how often, before its middle is cut out
 NEVER = 1000  # the importance of a column that only `--columns` shows
-USUAL = 16  # ... and of the last one that is no speciality
-CORE = 12  # ... and of the last one that must be there if it can at all
+USUAL = 17  # ... and of the last one that is no speciality
+CORE = 15  # ... and of the last one for which decimal points need not be aligned
 
 
 class Column(NamedTuple):
@@ -48,6 +52,11 @@ class Column(NamedTuple):
         return max(natural, *(cell_len(h) for h in self.head))
 
 
+def name(column: Column) -> str:
+    """What it is called where a sentence speaks of it."""
+    return view.title(column.key) if column.key != "launches" else "spread"
+
+
 def compact(column: Column) -> Column:
     """The same without room for aligned decimal points."""
     if not column.right:
@@ -60,34 +69,17 @@ def compact(column: Column) -> Column:
     return column._replace(cells=cells)
 
 
-# Smaller is more important. Ties are impossible, so that the choice is stable.
+# Of the columns that are no metric; between them stand the metrics' own. Smaller matters more.
 _IMPORTANCE = {
     "variant": 0,
     "device": 1,
     "status": 2,
-    "latency": 3,
-    "size": 4,
-    "peak_rss": 5,
-    "accuracy": 6,
-    "instructions": 7,
-    "instructions_per_mac": 8,
-    "faster": 8,
-    "smaller": 9,
-    "latency_p90": 10,
-    "init": 11,
-    "gzip_size": 12,
-    "launches": 13,
-    "latency_bar": 14,
-    "size_bar": 15,
-    "latency_p95": 16,
-    "first_inference": 17,
-    "rss_anon": 18,
-    "rss_file": 19,
-    "auc": 20,
-    "agreement": 21,
-    "latency_p99": 22,
+    "faster": 9,
+    "smaller": 10,
+    "launches": 11,
+    "latency_bar": 12,
+    "size_bar": 13,
 }
-_OTHERS = 100
 
 
 def columns_of(report: Report, rows: list[view.Row], *, wide: bool, words: bool) -> list[Column]:
@@ -118,7 +110,6 @@ def columns_of(report: Report, rows: list[view.Row], *, wide: bool, words: bool)
             made.append(_distribution(rows))
     reference = view.reference_of(report)
     if reference is not None:
-        base = f"vs {shorten(reference, 12)}"
         ratios: tuple[tuple[str, Callable[[view.Row], float | None]], ...] = (
             ("smaller", lambda r: r.smaller),
             ("faster", lambda r: r.faster),
@@ -126,10 +117,17 @@ def columns_of(report: Report, rows: list[view.Row], *, wide: bool, words: bool)
         for key, ratio in ratios:
             values = [ratio(r) for r in rows]
             if any(v is not None for v in values):
-                # One header names the base for both.
-                head = (key, base if key == "smaller" else "")
-                made.append(Column(key, head, _times(values), _IMPORTANCE[key], right=True))
+                made.append(Column(key, (key, ""), _times(values), _IMPORTANCE[key], right=True))
     return made
+
+
+def against_what(report: Report, keys: Collection[str]) -> str:
+    """What the ratios among the columns refer to: `smaller and faster: vs vgg16`."""
+    reference = view.reference_of(report)
+    shown = [key for key in ("smaller", "faster") if key in keys]
+    if reference is None or not shown:
+        return ""
+    return f"{' and '.join(shown)}: vs {shorten(units.name(reference), 24)}"
 
 
 def _metric(metric: str, rows: list[view.Row], *, interval: bool) -> Column:
@@ -152,10 +150,10 @@ def _metric(metric: str, rows: list[view.Row], *, interval: bool) -> Column:
             cell.stylize("bold")
     label = "" if scale.label in ("ratio", "count") else scale.label
     head = (view.title(metric), label)
-    return Column(metric, head, cells, _IMPORTANCE.get(metric, _OTHERS), right=True)
+    return Column(metric, head, cells, view.importance(metric), right=True)
 
 
-def _bars(metric: str, rows: list[view.Row], width: int = 8) -> Column:
+def _bars(metric: str, rows: list[view.Row], width: int = BAR) -> Column:
     values = [view.point(r.case, metric) for r in rows]
     most = max((v for v in values if v is not None), default=0.0)
     cells = [Text(_bar(v, most, width).ljust(width), style=GOOD) for v in values]
@@ -174,24 +172,25 @@ def _bar(value: float | None, most: float, width: int) -> str:
 
 
 def _distribution(rows: list[view.Row]) -> Column:
-    medians = [
-        [m for x in r.case.launches if (m := view.launch_median(x)) is not None] for r in rows
-    ]
-    cells = [Text(_histogram(m)) for m in medians]
+    """How the launches' medians lie around their own median, all rows on one scale, which the
+    head names: a quiet case is a peak, a noisy one is broad."""
+    medians = [[m for x in r.case.launches if (m := launch_median(x))] for r in rows]
+    deviations = [[m / statistics.median(ms) - 1 for m in ms] for ms in medians]
+    reach = units.round_up(max((abs(d) for ds in deviations for d in ds), default=0.0))
+    cells = [Text(_histogram(ds, reach)) for ds in deviations]
     importance = _IMPORTANCE["launches"] if any(len(m) > 1 for m in medians) else NEVER
-    return Column("launches", ("launches", ""), cells, importance)
+    head = ("spread", f"±{units.percent(reach)}" if reach else "")
+    return Column("launches", head, cells, importance)
 
 
-def _histogram(values: list[float], bins: int = 8) -> str:
-    """How the launches' medians lie between their least and their largest."""
-    if not values:
+def _histogram(deviations: list[float], reach: float) -> str:
+    """How many lie where between -reach and +reach."""
+    if not deviations:
         return units.ABSENT
-    low, high = min(values), max(values)
-    if low == high:
-        return LEVELS[-1].center(bins)
-    counts = [0] * bins
-    for value in values:
-        counts[min(bins - 1, int((value - low) / (high - low) * bins))] += 1
+    counts = [0] * BINS
+    for d in deviations:
+        share = (d + reach) / (2 * reach) if reach else 0.5
+        counts[min(BINS - 1, int(share * BINS))] += 1
     most = max(counts)
     return "".join(LEVELS[-(-c * 8 // most)] for c in counts)
 
@@ -220,7 +219,7 @@ def _names(rows: list[view.Row]) -> list[Text]:
     cells = []
     for row in rows:
         text = plain(shorten(units.name(row.case.variant), NAME_WIDTH * NAME_LINES - 8))
-        if row.mark in ("recommended", "runner-up"):
+        if row.mark:
             text = Text.assemble((f"{MARKS[row.mark]} ", GOOD), text)
             text.stylize("bold" if row.mark == "recommended" else "")
         text.append(" †" if row.untrained and untrained else "", style=QUIET)
@@ -265,15 +264,15 @@ def fitting(every: list[Column], width: int) -> tuple[list[Column], list[Column]
 
 
 def asked(every: list[Column], keys: Sequence[str], report: Report) -> list[Column]:
+    """The columns of these names, after the variant; one that nothing has is left out, and the
+    note under the table says so."""
     by_key = {c.key: c for c in every}
-    absent = set(view.metrics_of(report)) - by_key.keys()
+    known = view.columns_known(report)
     shown = [by_key["variant"]]
     for key in keys:
-        if key in absent:  # named, but nowhere measured: the note under the table says why
-            continue
-        if key not in by_key:
-            raise view.unknown_column(key, [*by_key, *sorted(absent)])
-        if by_key[key] not in shown:
+        if key not in by_key and key not in known:
+            raise view.unknown_column(key, known)
+        if key in by_key and by_key[key] not in shown:
             shown.append(by_key[key])
     return shown
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from harness.core.conclusions import BudgetLine, BudgetOutcome
+from harness.core.candidates import listed, title
+from harness.core.conclusions import BudgetLine, BudgetOutcome, DeviceVerdict
 from harness.core.types import CaseReport, Report
 
 OUTCOMES: tuple[BudgetOutcome, ...] = ("met", "undecided", "missed")
 
+# What the signs beside names mean.
+MEANING = {"recommended": "recommended", "runner-up": "runner-up", "pareto": "beaten by none"}
+
 
 class VerdictView(NamedTuple):
     """`recommended` and `runner_up` are named as rows are; a reason need not repeat its name.
-    `headline` stands where the recommended one would."""
+    `headline` stands where the recommended one would; `front` has a sentence per device."""
 
     headline: str
     recommended: str | None
@@ -22,6 +26,7 @@ class VerdictView(NamedTuple):
     outcome: BudgetOutcome | None
     budgets: tuple[BudgetLine, ...]
     notes: tuple[str, ...]
+    front: tuple[str, ...]
 
 
 def verdict_of(report: Report, labels: dict[str, str]) -> VerdictView | None:
@@ -43,7 +48,30 @@ def verdict_of(report: Report, labels: dict[str, str]) -> VerdictView | None:
         outcome=verdict.outcome,
         budgets=verdict.budgets,
         notes=verdict.notes,
+        front=tuple(front_of(report, labels)),
     )
+
+
+def front_of(report: Report, labels: dict[str, str]) -> list[str]:
+    """Who is on the Pareto front, a sentence per device: `nothing beats a and b on size, latency,
+    peak RSS and accuracy`."""
+    verdict = report.verdict
+    if verdict is None:
+        return []
+    devices = verdict.devices or (DeviceVerdict(device="", reason="", pareto=verdict.pareto),)
+    said = []
+    for own in devices:
+        if not own.pareto:
+            continue
+        names = [labels.get(i, i) for i in own.pareto]
+        counts = listed([title(metric) for metric in own.pareto_on] or ["every count together"])
+        where = f"on {own.device}: " if len(devices) > 1 else ""
+        said.append(f"{where}nothing beats {listed(_some(names))} on {counts}")
+    return said
+
+
+def _some(names: list[str], most: int = 6) -> list[str]:
+    return names if len(names) <= most else [*names[:most], f"{len(names) - most} more"]
 
 
 def unknown(budget: BudgetLine, labels: dict[str, str]) -> list[str]:
@@ -51,40 +79,15 @@ def unknown(budget: BudgetLine, labels: dict[str, str]) -> list[str]:
     return [f"{labels.get(i, i)}: {why}" for i, why in budget.unknown.items()]
 
 
-class Front(NamedTuple):
-    """What one device's verdict says of its cases, by their ids: those that nothing `beats`,
-    and those that keep every budget (None without budgets)."""
-
-    device: str
-    beats: tuple[str, ...]
-    feasible: tuple[str, ...] | None
-
-
-def fronts(report: Report) -> list[Front]:
-    """Per device of the verdict."""
+def on_front(report: Report, device: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The ids of the cases on the device that nothing beats, and on which metrics."""
     verdict = report.verdict
     if verdict is None:
-        return []
-    return [
-        Front(d.device, d.pareto, d.feasible if verdict.budgets else None) for d in verdict.devices
-    ]
-
-
-def front_of(report: Report, device: str) -> tuple[str, ...]:
-    """The ids of the cases on the device that nothing beats."""
-    verdict = report.verdict
-    if verdict is None:
-        return ()
-    own = next((d.pareto for d in verdict.devices if d.device == device), verdict.pareto)
+        return (), ()
+    own = next((d for d in verdict.devices if d.device == device), None)
     there = {c.case.id for c in report.cases if c.device == device}
-    return tuple(i for i in own if i in there)
-
-
-def counts_of(report: Report) -> list[str]:
-    """The metrics that the front weighs, as far as any case has them."""
-    known = {name for c in report.cases for name, m in c.metrics.items() if m.point is not None}
-    cost = "latency" if "latency" in known else "instructions"
-    return [m for m in ("size", cost, "peak_rss", "accuracy") if m in known]
+    ids = own.pareto if own else verdict.pareto
+    return tuple(i for i in ids if i in there), own.pareto_on if own else ()
 
 
 def budgets_by_case(report: Report) -> dict[str, BudgetOutcome]:
@@ -113,6 +116,12 @@ def mark(report: Report, case: CaseReport) -> str:
     if (own or verdict).runner_up in names:
         return "runner-up"
     return "pareto" if case.case.id in (own or verdict).pareto else ""
+
+
+def misses(report: Report, case: CaseReport) -> bool:
+    """Whether it surely does not keep some budget."""
+    budgets = report.verdict.budgets if report.verdict else ()
+    return any(budget.outcomes.get(case.case.id) == "missed" for budget in budgets)
 
 
 def _without(name: str | None, reason: str) -> str:

@@ -4,19 +4,20 @@ stand, what they are compared with, how doubts are grouped. Values stay whole he
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from harness.catalog import specs
 from harness.core import units
+from harness.core.candidates import largest
 from harness.core.errors import UsageError
 from harness.core.types import (
     Artifact,
     CaseReport,
     DeviceFacts,
     Direction,
+    Failure,
     Finding,
-    Launch,
     Level,
     Measurement,
     Report,
@@ -25,38 +26,6 @@ from harness.renderers import _verdict as verdicts
 
 # --- metrics ---------------------------------------------------------------------------------
 
-# In the order in which a reader wants them. A metric that is not listed comes last, under its name.
-TITLES = {
-    "size": "size",
-    "gzip_size": "gzip",
-    "init": "init",
-    "first_inference": "first inference",
-    "latency": "latency",
-    "latency_mean": "mean",
-    "latency_p90": "p90",
-    "latency_p95": "p95",
-    "latency_p99": "p99",
-    "latency_start": "first minute",
-    "latency_end": "last minute",
-    "peak_rss": "peak RSS",
-    "rss_anon": "anonymous",
-    "rss_file": "file-backed",
-    "pss": "PSS",
-    "arena": "arena",
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced acc.",
-    "auc": "ROC AUC",
-    "log_loss": "log loss",
-    "calibration_error": "calibration",
-    "agreement": "agreement",
-    "instructions": "instructions",
-    "instructions_per_mac": "instr./MAC",
-    "instructions_init": "instr. init",
-    "instructions_first": "instr. first",
-    "parity_decisions": "as host",
-    "parity_difference": "off host",
-}
-
 _TAILS = {
     "latency_mean": "mean",
     "latency_p90": "p90",
@@ -64,19 +33,26 @@ _TAILS = {
     "latency_p99": "p99",
 }
 
-_HIGHER_IS_BETTER = frozenset(
-    {"accuracy", "balanced_accuracy", "auc", "agreement", "throughput", "parity_decisions"}
-)
-
 
 def title(metric: str) -> str:
     """The head of the metric's column."""
-    return TITLES.get(metric, metric.replace("_", " "))
+    spec = specs().get(metric)
+    return metric.replace("_", " ") if spec is None else spec.head or spec.title
 
 
 def direction(metric: str) -> Direction:
-    """Which way is better."""
-    return "higher" if metric in _HIGHER_IS_BETTER else "lower"
+    """Which way is better; of a metric that is none of ours, lower."""
+    spec = specs().get(metric)
+    return "lower" if spec is None else spec.direction
+
+
+UNIMPORTANT = 100
+
+
+def importance(metric: str) -> int:
+    """The higher, the sooner its column gives way where not all fit."""
+    spec = specs().get(metric)
+    return UNIMPORTANT if spec is None else spec.importance
 
 
 def metrics_of(report: Report) -> list[str]:
@@ -84,7 +60,8 @@ def metrics_of(report: Report) -> list[str]:
     named = {name for case in report.cases for name in case.metrics}
     if "latency" in named:
         named |= _TAILS.keys()
-    return [m for m in TITLES if m in named] + sorted(named - TITLES.keys())
+    known = specs()
+    return [m for m in known if m in named] + sorted(named - known.keys())
 
 
 def measured(case: CaseReport, metric: str) -> Measurement | None:
@@ -113,25 +90,15 @@ def why_absent(case: CaseReport, metric: str) -> str:
     return case.failure.message if case.failure else "not measured"
 
 
-def launch_median(launch: Launch) -> float | None:
-    """The launch's latency in ns, from its iterations or, where only those are known, from the
-    summary its runner gave."""
-    if launch.latency_ns:
-        return statistics.median(launch.latency_ns)
-    return None if launch.latency_summary is None else float(launch.latency_summary.median_ns)
-
-
 # --- rows ------------------------------------------------------------------------------------
-
-# The variant that others are compared with when the report has it: the well-known big one.
-REFERENCE = "vgg16"
 
 _STATUS_ORDER = {"ok": 0, "suspect": 1, "invalid": 2, "failed": 3}
 
 
 class Row(NamedTuple):
     """A case beside all that is known of its artifact and device. `smaller` and `faster` are
-    ratios to the reference on the same device; None for the reference itself or if unknown."""
+    ratios to the reference on the same device; None for the reference itself or if unknown.
+    `misses` tells that it does not keep some budget."""
 
     case: CaseReport
     artifact: Artifact | None
@@ -140,6 +107,7 @@ class Row(NamedTuple):
     mark: str
     smaller: float | None
     faster: float | None
+    misses: bool = False
 
     @property
     def untrained(self) -> bool:
@@ -153,17 +121,18 @@ class Row(NamedTuple):
 
 
 def reference_of(report: Report) -> str | None:
-    """The variant that "times smaller, times faster" refer to: vgg16, else the largest file;
-    None if there is nothing to compare."""
+    """The variant that "times smaller, times faster" refer to; None if there is nothing to
+    compare."""
     sizes = {c.variant: size for c in report.cases if (size := point(c, "size")) is not None}
     if len({c.variant for c in report.cases}) < 2 or not sizes:
         return None
-    return REFERENCE if REFERENCE in sizes else max(sizes, key=lambda v: sizes[v])
+    return largest(sizes)
 
 
 def rows_of(report: Report, sort: str | None = None) -> list[Row]:
-    """The table's rows, the verdict's first, then by status and latency; or by the metric or
-    field `sort`, best first, with what was not measured last. Unknown names are a UsageError."""
+    """The table's rows, by what matters: what the verdict recommends, what keeps every budget,
+    what is on the front, then by status and latency; or by the metric or field `sort`, best first,
+    with what was not measured last. Unknown names are a UsageError."""
     artifacts = {a.variant: a for a in report.artifacts}
     devices = {d.name: d for d in report.devices}
     varying = _varying(report.cases)
@@ -181,6 +150,7 @@ def rows_of(report: Report, sort: str | None = None) -> list[Row]:
             mark=verdicts.mark(report, case),
             smaller=_ratio(base, case, "size"),
             faster=_ratio(base, case, "latency"),
+            misses=verdicts.misses(report, case),
         )
 
     rows = [row(case) for case in report.cases]
@@ -223,7 +193,7 @@ def setting_in_common(report: Report) -> str:
     return ", ".join(text for field, text in parts.items() if field not in varying)
 
 
-_MARKS = {"recommended": 0, "runner-up": 1, "pareto": 2, "": 3}
+_MARKS = {"recommended": 0, "runner-up": 1}
 
 
 def _ratio(base: CaseReport | None, case: CaseReport, metric: str) -> float | None:
@@ -233,12 +203,16 @@ def _ratio(base: CaseReport | None, case: CaseReport, metric: str) -> float | No
     return theirs / mine if mine and theirs else None
 
 
-def _by_merit(row: Row) -> tuple[int, int, float, float, str, str]:
+def _by_merit(row: Row) -> tuple[object, ...]:
     inf = float("inf")
     latency, size = point(row.case, "latency"), point(row.case, "size")
+    status = _STATUS_ORDER[row.case.status]
     return (
-        _MARKS[row.mark],
-        _STATUS_ORDER[row.case.status],
+        _MARKS.get(row.mark, 2),
+        row.case.status in ("invalid", "failed"),
+        row.misses,
+        row.mark != "pareto",
+        status,
         inf if latency is None else latency,
         inf if size is None else size,
         row.case.variant,
@@ -255,13 +229,9 @@ def _sort_key(report: Report, sort: str) -> Any:
     ratios = {"smaller": lambda r: r.smaller, "faster": lambda r: r.faster}
     if sort in texts:
         return texts[sort]
-    known = metrics_of(report)
-    if sort in ratios:
-        sign = -1
-    elif sort in known:
-        sign = -1 if direction(sort) == "higher" else 1
-    else:
-        raise unknown_column(sort, [*texts, *ratios, *known])
+    if sort not in sortable(report):
+        raise unknown_column(sort, sortable(report))
+    sign = -1 if sort in ratios or direction(sort) == "higher" else 1
 
     def key(row: Row) -> tuple[bool, float]:
         value = ratios[sort](row) if sort in ratios else point(row.case, sort)
@@ -283,6 +253,22 @@ def best(metric: str, rows: Sequence[Row]) -> float | None:
     if len(points) < 2:
         return None
     return max(points) if direction(metric) == "higher" else min(points)
+
+
+_RATIOS = ("smaller", "faster")
+_FIELDS = ("variant", "device", "status")
+
+
+def sortable(report: Report | None = None) -> list[str]:
+    """What a table can be sorted by: fields, ratios, every metric there is, also those that only
+    this report knows."""
+    own = metrics_of(report) if report is not None else []
+    return list(dict.fromkeys([*_FIELDS, *specs(), *own, *_RATIOS]))
+
+
+def columns_known(report: Report | None = None) -> list[str]:
+    """What a table can show: the same, and what nothing is sorted by."""
+    return [*sortable(report), "launches", "latency_bar", "size_bar", "macs"]
 
 
 def unknown_column(name: str, known: Iterable[str]) -> UsageError:
@@ -335,16 +321,27 @@ def findings_of(report: Report) -> list[Doubts]:
 
 def grouped(found: Iterable[tuple[str, Finding]]) -> list[Doubts]:
     """Findings with whom they are about (empty: everything), worst first, alike ones together."""
-    groups: dict[tuple[Level, str], dict[tuple[str, str], list[str]]] = {}
+    # The innermost is an ordered set: hundreds of cases may share a doubt.
+    groups: dict[tuple[Level, str], dict[tuple[str, str], dict[str, None]]] = {}
     for about, finding in found:
         group = groups.setdefault((finding.level, finding.code), {})
-        names = group.setdefault((finding.message, finding.mend), [])
-        if about and about not in names:
-            names.append(about)
+        names = group.setdefault((finding.message, finding.mend), {})
+        if about:
+            names[about] = None
     return [
         Doubts(level, code, tuple(Doubt(m, d, tuple(names)) for (m, d), names in group.items()))
         for (level, code), group in sorted(groups.items(), key=lambda item: _LEVELS[item[0][0]])
     ]
+
+
+def failures_of(report: Report) -> list[tuple[Failure, list[str]]]:
+    """Each way in which cases failed, with their labels, in the order of the cases."""
+    labels = labels_of(report)
+    alike: dict[Failure, list[str]] = {}
+    for case in report.cases:
+        if case.failure is not None:
+            alike.setdefault(case.failure, []).append(labels[case.case.id])
+    return list(alike.items())
 
 
 def label(case: CaseReport, varying: set[str]) -> str:
@@ -435,17 +432,22 @@ def how_measured(report: Report) -> list[str]:
 
 
 def command_line(report: Report) -> str:
-    """The exact command to repeat it, quoted for a shell; what a reader could not see stands as an
-    escape that the shell turns back (`$'\\x0a'`; bash, zsh and ksh know it)."""
+    """The exact command to repeat it, quoted for a shell and printable."""
     return " ".join(map(_quoted, report.command))
 
 
-def _quoted(word: str) -> str:
-    import os
+def _quoted(argument: str) -> str:
     import shlex
 
-    if units.printable(word) == word:
-        return shlex.quote(word)
-    plain = set(range(32, 127)) - set(b"\\'")
-    written = (chr(b) if b in plain else f"\\x{b:02x}" for b in os.fsencode(word))
-    return f"$'{''.join(written)}'"
+    if argument.isprintable():
+        return shlex.quote(argument)
+    # What cannot be printed needs the quotes that take escapes (bash, zsh, ksh).
+    return f"$'{''.join(map(_escaped, argument))}'"
+
+
+def _escaped(c: str) -> str:
+    if c in "\\'":
+        return f"\\{c}"
+    if c.isprintable():
+        return c
+    return "".join(f"\\x{byte:02x}" for byte in c.encode("utf-8", "surrogateescape"))

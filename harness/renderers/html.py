@@ -10,6 +10,8 @@ from harness.renderers import _html as pages
 from harness.renderers import _view as view
 from harness.renderers._html import cases, facts, figures, summary
 
+NEEDS = ("jinja2", "markupsafe", "matplotlib")  # of the extra `report`
+
 
 def render(report: Report) -> bytes:
     """The page, UTF-8. Needs the extra `report` (jinja2, matplotlib)."""

@@ -8,6 +8,11 @@ import msgspec
 
 from harness.core.types import SCHEMA_VERSION, Report
 
+SCHEMA_ID = (
+    "https://raw.githubusercontent.com/mobile-bench-harness/mobile-bench-harness/main/docs/"
+    "reference/report.schema.json"
+)
+
 
 def render(report: Report) -> bytes:
     """JSON of the current schema version, indented for people."""
@@ -18,6 +23,7 @@ def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of the report, as published in docs/reference."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA_ID,
         "title": f"mobile-bench-harness report, schema version {SCHEMA_VERSION}",
         **msgspec.json.schema(Report, schema_hook=_anything),
     }

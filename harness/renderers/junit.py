@@ -76,13 +76,14 @@ def _compared(suite: ET.Element, report: Report) -> None:
     """One test per metric compared: a regression fails, what is inconclusive was not tested."""
     for x in against.lines_of(report):
         test = ET.SubElement(suite, "testcase", name=f"{x.label} {x.metric}", classname="baseline")
-        said = f"{x.metric} {x.baseline} -> {x.candidate}, ratio {x.ratio or '?'} ({x.range})"
+        change = f"{x.metric} {x.baseline} -> {x.candidate}"
+        said = f"{x.outcome}: {change}, ratio {x.ratio or '?'} ({x.range})"
         if x.outcome == "regression":
             _say(test, "failure", said, [x.note])
         elif x.outcome == "inconclusive":
             ET.SubElement(test, "skipped", message=units.printable(f"{said}; {x.note}"))
         else:
-            ET.SubElement(test, "system-out").text = units.printable(f"{x.outcome}: {said}")
+            ET.SubElement(test, "system-out").text = units.printable(said)
     for group in against.doubts_of(report):
         for doubt in group.doubts if group.level == "invalid" else ():
             name = view.some(doubt.about) or "comparison"

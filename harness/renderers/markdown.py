@@ -69,6 +69,7 @@ def _verdict(report: Report) -> list[str]:
             if (ids := [i for i, o in budget.outcomes.items() if o == outcome])
         ]
         lines.append(f"- {code(budget.text)} {', '.join(said)}")
+    lines += [f"- {grid.MARKS['pareto']} {prose(said)}" for said in verdict.front]
     lines += [f"- {prose(note)}" for note in verdict.notes]
     return ["\n".join(lines[:1]), *lines[1:2], "\n".join(lines[2:])]
 
@@ -121,7 +122,14 @@ def _table(report: Report) -> list[str]:
         # A pipe ends a cell even in a code span.
         shown = name.replace("|", "\\|")
         lines.append(_row([f"{shown} ({', '.join(notes)})" if notes else shown, *cells]))
-    return ["\n".join(lines), *_absent(report)]
+    return ["\n".join(lines), _legend(report, rows, [c.key for c in columns]), *_absent(report)]
+
+
+def _legend(report: Report, rows: list[view.Row], keys: list[str]) -> str:
+    marks = {r.mark for r in rows}
+    said = [f"{grid.MARKS[m]} {meaning}" for m, meaning in verdicts.MEANING.items() if m in marks]
+    said.append(prose(grid.against_what(report, keys)))
+    return " · ".join(filter(None, said))
 
 
 def _row(cells: list[str]) -> str:
@@ -137,12 +145,10 @@ def _absent(report: Report) -> list[str]:
 
 
 def _failures(report: Report) -> list[str]:
-    labels = view.labels_of(report)
     lines = [
-        f"- ✗ {code(labels[c.case.id])} failed in {prose(c.failure.stage)}: "
-        f"{_said(c.failure.message, c.failure.mend)}"
-        for c in report.cases
-        if c.failure is not None
+        f"- ✗ {view.some([code(n) for n in names])} failed in {prose(failure.stage)}: "
+        f"{_said(failure.message, failure.mend)}"
+        for failure, names in view.failures_of(report)
     ]
     return ["**Failures**", "\n".join(lines)] if lines else []
 

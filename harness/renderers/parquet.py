@@ -11,6 +11,7 @@ from harness.core import rows
 from harness.core.types import Report
 from harness.renderers._optional import require
 
+NEEDS = ("pyarrow",)  # of the extra `report`
 METADATA_KEY = b"mobile-bench-harness"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from typing import IO
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -43,24 +44,29 @@ WORDY = 100  # from this width on the status is told in words
 LEVEL_STYLE: dict[Level, str] = {"invalid": BAD, "serious": DOUBT, "warning": DOUBT, "info": QUIET}
 
 _ASCII = str.maketrans(
-    "±µ–×★☆·✓✗→…─│╭╮╰╯‡†" + EIGHTHS[1:] + LEVELS[1:8],  # noqa: RUF001
-    "~u-x**.+x>.-|++++!!" + "########" + "_.:-=+#",
+    "±µ–×★☆◇·✓✗→…─│╭╮╰╯‡†" + EIGHTHS[1:] + LEVELS[1:8],  # noqa: RUF001
+    "~u-x**o.+x>.-|++++!!" + "########" + "_.:-=+#",
 )
 
 
 def render(report: Report) -> bytes:
     """Plain text of 120 columns, the same whatever the environment says."""
     out = io.StringIO()
-    console = Console(
-        file=out,
+    render_to(report, plain_console(out))
+    return out.getvalue().encode("utf-8", "replace")
+
+
+def plain_console(file: IO[str]) -> Console:
+    """What is no terminal: text of 120 columns, the same whatever the environment says."""
+    return Console(
+        file=file,
         width=PLAIN_WIDTH,
         force_terminal=False,
         color_system=None,
         legacy_windows=False,
+        highlight=False,
         _environ={},
     )
-    render_to(report, console)
-    return out.getvalue().encode("utf-8", "replace")
 
 
 def render_to(
@@ -93,7 +99,7 @@ def render_to(
     parts: list[RenderableType] = [_headline(report)]
     if rows:
         parts.append(grid.table(shown, console.width))
-    parts += _legend(report, rows, shown, hidden)
+    parts += _legend(report, rows, shown, hidden, _nowhere(report, every, sort, columns))
     parts += _failures(report)
     parts += _findings(report)
     parts += _how(report)
@@ -107,6 +113,15 @@ def render_to(
             _print(parts, console, width)
         lines = (line.rstrip() for line in captured.get().splitlines())
         console.out("\n".join(lines), highlight=False)
+
+
+def _nowhere(
+    report: Report, every: list[grid.Column], sort: str | None, columns: Sequence[str] | None
+) -> list[str]:
+    """What the user asked for and nothing has, unless there is a reason to be told anyway."""
+    there = {c.key for c in every} | view.never_measured(report).keys()
+    named = dict.fromkeys([*(columns or ()), *([sort] if sort else ())])
+    return [name for name in named if name not in there]
 
 
 def _print(parts: list[RenderableType], console: Console, width: int) -> None:
@@ -148,7 +163,11 @@ def _headline(report: Report) -> Text:
 
 
 def _legend(
-    report: Report, rows: list[view.Row], shown: list[grid.Column], hidden: list[grid.Column]
+    report: Report,
+    rows: list[view.Row],
+    shown: list[grid.Column],
+    hidden: list[grid.Column],
+    nowhere: Sequence[str],
 ) -> list[RenderableType]:
     keys = {c.key for c in shown}
     marks = {r.mark for r in rows}
@@ -159,7 +178,7 @@ def _legend(
         for sign, words in (("?", ["suspect"]), ("✗", ["invalid", "failed"]))
         if not spelled and (said := [w for w in words if w in statuses])
     ]
-    signs += [f"{MARKS[m]} {m}" for m in ("recommended", "runner-up") if m in marks]
+    signs += [f"{MARKS[m]} {said}" for m, said in verdicts.MEANING.items() if m in marks]
     for sign, meaning, bears in (
         ("†", "untrained, which says nothing of accuracy", [r.untrained for r in rows]),
         ("‡", "emulated device, not a phone's numbers", [r.emulated for r in rows]),
@@ -175,11 +194,18 @@ def _legend(
             if level
             else "±?: too few launches for an interval"
         )
+    if "launches" in keys:
+        signs.append("spread: launches around their median")
+    if reference := grid.against_what(report, keys):
+        signs.append(reference)
     lines = [Text(" · ".join(signs), style=QUIET)] if signs else []
     if hidden:
-        names = [view.title(c.key) for c in hidden if not c.key.endswith("_bar")]
+        # A bar only repeats its number, which is named if it is hidden too.
+        names = [grid.name(c) for c in hidden if not c.key.endswith("_bar")]
         if names and rows:
             lines.append(Text(f"more with --wide: {', '.join(names)}", style=QUIET))
+    for name in nowhere:
+        lines.append(Text(f"{view.title(name)}: no case of this report has it", style=QUIET))
     for metric, reason in view.never_measured(report).items():
         lines.append(Text.assemble(f"{view.title(metric)}: absent, ", plain(reason), style=QUIET))
     if not rows:
@@ -201,20 +227,14 @@ def _heading(text: str) -> Text:
 
 
 def _failures(report: Report) -> list[RenderableType]:
-    labels = view.labels_of(report)
-    failed = [c for c in report.cases if c.failure is not None]
-    if not failed:
+    failures = view.failures_of(report)
+    if not failures:
         return []
     parts: list[RenderableType] = [_heading("Failures")]
-    alike: dict[tuple[str, str, str], list[str]] = {}
-    for case in failed:
-        if case.failure is not None:
-            key = (case.failure.stage, case.failure.message, case.failure.mend)
-            alike.setdefault(key, []).append(labels[case.case.id])
-    for (stage, message, mend), names in alike.items():
+    for failure, names in failures:
         about = Text.assemble(("✗ ", BAD), plain(view.some(_short(names))))
-        about.append(units.printable(f" failed in {stage}"), style=QUIET)
-        parts += [Padding(about, (0, 0, 0, 2)), _said(message, mend)]
+        about.append(units.printable(f" failed in {failure.stage}"), style=QUIET)
+        parts += [Padding(about, (0, 0, 0, 2)), _said(failure.message, failure.mend)]
     return parts
 
 
@@ -249,8 +269,10 @@ def _said(message: str, mend: str) -> Padding:
 
 
 def _how(report: Report) -> list[RenderableType]:
-    """One paragraph: on what, how often, why it ended."""
+    """On what, how often, why it ended, how to repeat it."""
     sentences = view.how_measured(report)
+    if report.command:
+        sentences.append(f"again: {view.command_line(report)}")
     if not sentences:
         return []
     return [_heading("Measured"), *(Padding(plain(s), (0, 0, 0, 2)) for s in sentences)]
@@ -327,6 +349,7 @@ def _verdict(report: Report) -> list[RenderableType]:
         counts = {o: sum(v == o for v in budget.outcomes.values()) for o in verdicts.OUTCOMES}
         said = ", ".join(f"{n} {o}" for o, n in counts.items() if n)
         lines.append(plain(f"{budget.text}: {said}"))
+    lines += [Text.assemble((f"{MARKS['pareto']} ", GOOD), plain(said)) for said in verdict.front]
     lines += [plain(note) for note in verdict.notes]
     style = GOOD if verdict.recommended else BAD
     panel = Panel(Group(*lines), title="Verdict", title_align="left", border_style=style)

@@ -105,6 +105,11 @@ def counted(per_mac: float, *peers: float, recipe: str = "int8") -> Evidence:
     return one(per_mac, tuple(one(value) for value in peers))
 
 
+def brought(scores: list[float]) -> Evidence:
+    """A file without a recipe of ours that answered 40 images of two classes, 1 0 1 0 ..."""
+    return evidence((), artifact=artifact(), evaluation=answers.evaluation(scores, [1, 0] * 20))
+
+
 def beside_the_host(ours: float | None, theirs: float, scale: float | None = None) -> Evidence:
     def answer(value: float | None) -> Outputs:
         return Outputs(
@@ -158,6 +163,11 @@ FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
     "quantization_broke": [
         ("quantization-broke-it", "serious", lambda: answers.child(150)),
         ("pruning-broke-it", "serious", lambda: answers.child(150, recipe="pruned")),
+    ],
+    "assumed_labels": [
+        ("assumed-labels", "info", lambda: brought([0.9, 0.1] * 20)),
+        ("assumed-labels", "warning", lambda: brought([0.1, 0.9] * 20)),
+        ("assumed-labels", "info", lambda: brought([0.2, 0.8, 0.8, 0.2] * 20)),
     ],
     "evaluation_failed": [("not-evaluated", "warning", answers.broken)],
     "too_few_launches": [
@@ -315,6 +325,11 @@ QUIET_EVIDENCE: dict[str, Callable[[], Evidence]] = {
     "int8 on a runtime with kernels": lambda: int8_on("litert"),
     "all nodes delegated": lambda: delegated(66, 66, "gpu"),
     "good answers": lambda: evidence(outputs()),
+    "answers of a network of ours": lambda: evidence(
+        steady_launches(7),
+        artifact=artifact(model="scratch"),
+        evaluation=answers.evaluation([0.9, 0.1] * 20, [1, 0] * 20),
+    ),
     "as many instructions as its peers": lambda: counted(0.3, 0.14, 0.18),
     "many instructions, and a single peer": lambda: counted(1.6, 0.14),
     "rounds otherwise than the host": lambda: beside_the_host(0.4537812, 0.4537811),

@@ -221,7 +221,7 @@ def test_trainings_name_what_is_there() -> None:
     own = {name: spec.training for name, spec in PROJECT.variants.items() if spec.training}
     assert set(PROJECT.training) <= {spec.model for spec in PROJECT.variants.values()}
     for settings in (*PROJECT.training.values(), *own.values()):
-        assert {settings.teacher, settings.inherit} <= {None, *PROJECT.variants}
+        assert {*settings.teachers, settings.inherit} <= {None, *PROJECT.variants}
     for name, settings in PROJECT.training.items():
         read_model(MODELS, name).options(settings.grow_from or {})
 

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from harness import plugins, store
 from harness.core import units
 from harness.core.errors import UsageError
-from harness.core.types import CaseReport, Report
+from harness.core.types import Report
 from tests import reports
 
 FORMATS = plugins.names("renderers")
@@ -153,79 +153,10 @@ def test_the_published_schema_is_the_current_one() -> None:
     assert published == json.loads(json.dumps(current)), "run docs/reference/schema.py"
 
 
-# --- agreement -------------------------------------------------------------------------------
-
-
-def shown(case: CaseReport, metric: str) -> tuple[str, str]:
-    """The point as the table shows it, and exactly."""
-    m = case.metrics[metric]
-    assert m.point is not None
-    return units.metric(metric, m.point, m.unit).split()[0], units.exact(m.point)
-
-
-@pytest.mark.parametrize("metric", ["size", "gzip_size", "latency", "peak_rss", "accuracy"])
-def test_numbers_agree_across_formats(metric: str) -> None:
-    report = made("with_verdict")
-    wide = list(csv.DictReader(io.StringIO(render("csv_wide", report).decode(), newline="")))
-    suffix = {"latency": "_ns", "accuracy": ""}.get(metric, "_bytes")
-    properties = _properties(render("junit", report))
-    saved: Any = json.loads(render("json", report))
-    frozen = _parquet_summary(render("parquet", report))
-    page = render("html", report).decode()
-    tables = {
-        "terminal": _rows(render("terminal", report).decode(), "  "),
-        "markdown": _rows(render("markdown", report).decode(), "|"),
-    }
-    for i, case in enumerate(report.cases):
-        rounded, exact = shown(case, metric)
-        point = case.metrics[metric].point
-        assert saved["cases"][i]["metrics"][metric]["point"] == point
-        assert frozen.cases[i].metrics[metric].point == point
-        assert wide[i][f"{metric}{suffix}"] == exact
-        assert properties[case.variant][metric] == exact
-        assert f'data-value="{exact}"' in _html_row(page, case.variant)
-        assert rounded in _html_row(page, case.variant)
-        for rows in tables.values():
-            row = next(r for r in rows if re.match(rf"\W*{case.variant}[\s`]", r))
-            assert rounded in row
-
-
-def test_observations_are_the_launches() -> None:
-    report = made("normal")
-    long = list(csv.DictReader(io.StringIO(render("csv", report).decode(), newline="")))
-    for case in report.cases:
-        mine = [r for r in long if r["variant"] == case.variant and r["quantity"] == "latency"]
-        expected = [ns for launch in case.launches for ns in launch.latency_ns]
-        assert [int(r["value"]) for r in mine] == expected
-    parquet = pytest.importorskip("pyarrow.parquet")
-    table = parquet.read_table(io.BytesIO(render("parquet", report)))
-    assert table.column("value").to_pylist() == [int(r["value"]) for r in long]
-
-
-def _properties(data: bytes) -> dict[str, dict[str, str]]:
-    return {
-        str(test.get("name")): {
-            str(p.get("name")): str(p.get("value")) for p in test.iter("property")
-        }
-        for test in ET.fromstring(data).iter("testcase")
-    }
-
-
 def _parquet_summary(data: bytes) -> Report:
     parquet = pytest.importorskip("pyarrow.parquet")
     metadata = parquet.read_table(io.BytesIO(data)).schema.metadata
     return msgspec.json.decode(metadata[b"mobile-bench-harness"], type=Report)
-
-
-def _html_row(page: str, variant: str) -> str:
-    found = re.search(rf'<th scope="row" data-value="{variant}".*?</tr>', page, re.DOTALL)
-    assert found is not None
-    return found[0]
-
-
-def _rows(text: str, gap: str) -> list[str]:
-    """Lines of the text that are rows of a table."""
-    return [line for line in text.splitlines() if line.count(gap) > 5]
 
 
 # --- comparisons -----------------------------------------------------------------------------

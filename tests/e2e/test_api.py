@@ -32,7 +32,7 @@ def test_bench_load_and_frames(tmp_path: Path) -> None:
     assert (frame["latency_ns"] > 0).all()
     launches = loaded.launches()
     assert len(launches) == 4
-    latency = loaded.observations().query("quantity == 'latency'")
+    latency = loaded.observations()["latency_ns"].dropna()
     assert len(latency) == sum(len(x.latency_ns) for c in loaded.cases for x in c.launches)
     comparison = harness.compare(loaded, loaded)
     sizes = [m for c in comparison.cases for m in c.metrics if m.metric == "size"]

@@ -35,6 +35,17 @@ def saved(run: Path) -> list[bytes]:
     return journal.read_bytes().split(b"\n")[:-1] if journal.exists() else []
 
 
+def rendered(cwd: Path, run: Path) -> str:
+    """What a user sees of the run as it is."""
+    command = [sys.executable, "-m", "harness", "report", run.name, "--html", "r.html"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "tiny_float32" in done.stdout
+    assert "unfinished" in (cwd / "r.html").read_text("utf-8")
+    return done.stdout
+
+
 def test_killed_twenty_times_at_random_moments_the_run_is_still_whole(tmp_path: Path) -> None:
     rng = random.Random(7)
     first = ("--launches", str(LAUNCHES), "--iterations", "3", str(TINY), str(TINY_INT8))
@@ -44,14 +55,19 @@ def test_killed_twenty_times_at_random_moments_the_run_is_still_whole(tmp_path: 
         time.sleep(0.01)
     (run,) = (tmp_path / "reports").iterdir()
     before: list[bytes] = []
+    shown = ""
     for _ in range(KILLS):
         time.sleep(rng.uniform(0.05, 1.0))
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
         assert saved(run)[: len(before)] == before
         before = saved(run)
+        if not shown and any(b'"launch"' in line for line in before):
+            shown = rendered(tmp_path, run)
         process = harness(tmp_path, "--resume", run.name)
     assert any(b'"launch"' in line for line in before), "no kill came after a launch"
+    assert "unfinished" in shown
+    assert "the run did not come to its end: this is of the" in shown
     assert process.wait() == 0
     assert saved(run)[: len(before)] == before
 

@@ -16,7 +16,7 @@ ALLOWED = {
     "core": {"core"},
     "metrics": {"core", "metrics"},
     "checks": {"core", "checks"},
-    "renderers": {"core", "renderers"},
+    "renderers": {"core", "renderers", "catalog"},
     "transports": {"core", "transports", "plugins", "files"},
     "runners": {"core", "runners", "plugins", "files"},
     "recipes": {"core", "recipes", "plugins"},

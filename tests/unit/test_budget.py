@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import assemble
+from harness import catalog
 from harness.core import budget
 from harness.core.budget import parse_budget
 from harness.core.errors import UsageError
 from harness.core.types import Measurement
 
-SPECS = assemble.specs()
+SPECS = catalog.specs()
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,8 @@ ABSENT = Measurement(unit="1", point=None, absent_because="untrained")
         ("accuracy>=0.9", measured("1", 0.95, 0.9, 0.97), "met"),
         ("accuracy>=0.9", measured("1", 0.95, 0.89, 0.97), "undecided"),
         ("accuracy>=0.9", measured("1", 0.8, 0.7, 0.89), "missed"),
-        ("accuracy>=0.9", ABSENT, "undecided"),
-        ("accuracy>=0.9", None, "undecided"),
+        ("accuracy>=0.9", ABSENT, "missed"),
+        ("accuracy>=0.9", None, "missed"),
     ],
 )
 def test_the_whole_interval_decides(text: str, m: Measurement | None, outcome: str) -> None:

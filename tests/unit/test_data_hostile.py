@@ -80,10 +80,25 @@ def test_a_wrong_name_is_refused_even_where_its_content_is_known(
 def test_a_linked_folder_is_not_followed(root: Path, opened: Opened, tmp_path: Path) -> None:
     fill(tmp_path / "outside", range(200, 210))
     (root / "a" / "more").symlink_to(tmp_path / "outside")
-    (root / "c").symlink_to(tmp_path / "outside")
     data = opened()
     assert data.classes == ("a", "b")
-    assert "refused (2): a/more is a link to a folder; c is a link to a folder" in told(data)
+    assert "refused (1): a/more is a link to a folder" in told(data)
+    # Passing over a class would train a model that does not know it.
+    (root / "c").symlink_to(tmp_path / "outside")
+    said = refusal(root, tmp_path / "cache")
+    assert f"c in {root} is a link to a folder; put the folder itself there" in said
+
+
+def test_links_that_lead_nowhere_are_refused_whatever_they_are_called(
+    root: Path, opened: Opened
+) -> None:
+    _link(root / "a" / "round", "round")
+    _link(root / "b" / "notes.txt", "gone.txt")
+    lines = told(opened())
+    assert "refused (2): a/round is a link in a loop; b/notes.txt is a link to nothing" in lines
+    assert "skipped" not in lines
+    (root / "a" / "round").rename(root / "round")
+    assert "; round is a link in a loop" in told(opened())
 
 
 @contextmanager

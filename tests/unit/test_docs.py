@@ -24,11 +24,28 @@ def test_every_command_is_documented(name: str) -> None:
     assert f"\n## {name}\n" in CLI
 
 
-def test_every_option_of_bench_is_documented() -> None:
-    for action in commands()["bench"]._actions:
+def section(name: str) -> str:
+    """What the page says under a heading, and of the output where it refers to that."""
+    _, found, rest = CLI.partition(f"\n## {name}\n")
+    assert found
+    own = rest.partition("\n## ")[0]
+    return own + section("Output") if "(#output)" in own else own
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_option_is_documented_under_its_command(name: str) -> None:
+    for action in commands()[name]._actions:
         for option in action.option_strings:
             if option.startswith("--") and option != "--help":
-                assert f"`{option}" in CLI, option
+                assert re.search(rf"`{option}[ `]", section(name)), option
+
+
+@pytest.mark.parametrize("name", commands())
+def test_no_option_is_documented_that_is_not_there(name: str) -> None:
+    there = {o for action in commands()[name]._actions for o in action.option_strings}
+    own = CLI.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in own.splitlines() if line.startswith("| `--")]
+    assert {o for row in rows for o in re.findall(r"`(--[a-z-]+)", row)} <= there
 
 
 @pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")], ids=str)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
-import time
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from harness import cli, history, store
+from harness.core.errors import UsageError
 from harness.core.types import Report
 from harness.renderers import _history as renderer
 from tests import reports
@@ -117,7 +120,7 @@ def test_a_run_that_ended_early_says_how_to_go_on(tmp_path: Path) -> None:
     (folder / store.REPORT).unlink()
     (skipped,) = history.scan(tmp_path).skipped
     assert skipped.reason == "ended early"
-    assert skipped.mend.endswith(f"--resume {folder.name}")
+    assert skipped.mend.endswith(f"--resume {folder}")
 
 
 def test_folders_that_are_no_runs_are_no_matter(tmp_path: Path) -> None:
@@ -126,19 +129,65 @@ def test_folders_that_are_no_runs_are_no_matter(tmp_path: Path) -> None:
     assert history.scan(tmp_path) == history.History(runs=())
 
 
-def test_two_thousand_runs_are_read_in_seconds(tmp_path: Path) -> None:
-    folder = save(tmp_path, reports.make(iterations=30), 1)
+def test_nothing_of_the_launches_is_decoded(tmp_path: Path) -> None:
+    """What makes thousands of runs quick (benchmarks/report.py measures it): launches are skipped
+    unread, whatever they hold."""
+    folder = save(tmp_path, reports.make(iterations=2), 1)
     data: dict[str, Any] = json.loads((folder / store.REPORT).read_bytes())
-    for i in range(2000):
-        data["run_id"] = f"run-{i:04d}"
-        other = tmp_path / data["run_id"]
-        other.mkdir()
-        (other / store.HEADER).touch()
-        (other / store.REPORT).write_text(json.dumps(data))
-    start = time.perf_counter()
-    found = history.trends(history.scan(tmp_path), variant="scratch")
-    assert len(found[0].points) == 2001
-    assert time.perf_counter() - start < 15  # 2 s on an idle machine
+    for case in data["cases"]:
+        case["launches"] = [{"of": "another", "schema": 5}] * 3
+    (folder / store.REPORT).write_text(json.dumps(data))
+    past = history.scan(tmp_path)
+    assert past.skipped == ()
+    assert len(history.trends(past)) == 5
+
+
+def test_a_report_without_its_header_is_a_run_all_the_same(tmp_path: Path) -> None:
+    folder = save(tmp_path, reports.make(iterations=2), 1)
+    (folder / store.HEADER).unlink()
+    assert len(history.scan(tmp_path).runs) == 1
+    assert store.find("latest", tmp_path) == folder
+
+
+@pytest.mark.parametrize("depth", [2_000, 200_000])
+def test_deep_nesting_is_no_traceback(tmp_path: Path, depth: int) -> None:
+    save(tmp_path, reports.make(iterations=2), 1)
+    deep = save(tmp_path, reports.make(iterations=2), 2)
+    (deep / store.REPORT).write_text('{"x": ' + "[" * depth + "]" * depth + "}")
+    past = history.scan(tmp_path)
+    assert len(past.runs) == 1
+    assert [s.path for s in past.skipped] == [str(deep)]
+    with pytest.raises(UsageError, match="is not a report"):
+        store.read_report(deep)
+    (deep / store.JOURNAL).write_text('{"launch": ' + "[" * depth + "\n")
+    with pytest.raises(UsageError, match="line 1, is damaged"):
+        store.read_journal(deep / store.JOURNAL)
+
+
+def test_a_folder_that_may_not_be_read_is_named_and_skipped(tmp_path: Path) -> None:
+    """As a user without rights, which the superuser never is: in a process of its own."""
+    save(tmp_path, reports.make(iterations=2), 1)
+    closed = save(tmp_path, reports.make(iterations=2), 2)
+    for path in (tmp_path, *tmp_path.parents):
+        with contextlib.suppress(PermissionError):
+            path.chmod(path.stat().st_mode | 0o055)
+    closed.chmod(0)
+    code = (
+        "import os, sys\n"
+        "from harness import history\n"
+        "from pathlib import Path\n"
+        "if os.getuid() == 0: os.setgid(65534); os.setuid(65534)\n"
+        "past = history.scan(Path(sys.argv[1]))\n"
+        "print(len(past.runs), *[s.path + '|' + s.reason for s in past.skipped])\n"
+    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path)],
+            cwd=reports.ROOT, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    finally:
+        closed.chmod(0o755)
+    assert done.stdout.strip() == f"1 {closed}|Permission denied", done.stderr
 
 
 # --- what the user sees ----------------------------------------------------------------------
@@ -181,6 +230,53 @@ def test_the_page_has_a_chart_per_trend(out: Path, tmp_path: Path) -> None:
     assert text.count("<svg") == 2 * 5  # for a wide screen and for a phone
     assert "scratch on host" in text
     assert "1 change." in text
+
+
+def test_trends_are_drawn_into_files(out: Path, tmp_path: Path) -> None:
+    charts = tmp_path / "new/charts"
+    asked = ("--plots", charts, "--plots-format", "svg,png")
+    assert main("history", "scratch", "--out", out, *asked) == 0
+    assert sorted(p.name for p in charts.iterdir()) == ["trend-0.png", "trend-0.svg"]
+    assert b"scratch on host" in (charts / "trend-0.svg").read_bytes()
+
+
+def test_a_page_of_very_many_trends_draws_those_that_changed(tmp_path: Path) -> None:
+    shape = reports.VARIANTS["scratch"]
+    for day in range(1, 4):
+        names = [f"v{i:02d}" for i in range(renderer.MOST_CHARTS + 5)]
+        variants = dict.fromkeys(names, shape)
+        if day == 3:
+            variants[names[-1]] = shape._replace(size=shape.size + 1)
+        save(tmp_path, reports.make(variants, iterations=1, launches=1), day)
+    page = tmp_path / "history.html"
+    assert main("history", "--metric", "size", "--out", tmp_path, "--html", page) == 0
+    text = page.read_text("utf-8")
+    assert text.count("<svg") == 2 * renderer.MOST_CHARTS
+    assert "5 more trends are not drawn" in text
+    assert "The numbers of v44 on host" in text
+    assert "The numbers of v43 on host" not in text
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--html", "gone/x.html"), "name a file in a folder that exists"),
+        (("--plots", "file/charts"), "choose another folder with --plots"),
+        (("--plots-format", "png"), "name a folder with --plots"),
+        (("--plots", "x", "--plots-format", "jpeg"), "unknown format of plots 'jpeg'"),
+    ],
+)
+def test_wrong_options_are_found_before_anything_is_read(
+    options: tuple[str, ...],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    assert main("history", "--out", "no-such-folder", *options) == 2
+    assert says in capsys.readouterr().err
 
 
 def test_no_run_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness import assemble, gate, plugins
+from harness import assemble, catalog, gate, plugins
 from harness.checks import evaluation_failed, quantization_broke
 from harness.core.accuracy import agreement
 from harness.core.types import Evidence, LatencySummary, Launch, Measurement
@@ -240,7 +240,7 @@ def test_other_decisions_are_a_finding_even_if_as_many_are_right() -> None:
 
 
 def test_a_baseline_compares_what_is_measured_once() -> None:
-    compared = {name for name, spec in assemble.specs().items() if spec.gated}
+    compared = {name for name, spec in catalog.specs().items() if spec.gated}
     assert {"latency", "init", "peak_rss", "size", "accuracy"} <= compared
     assert not compared & {*TAILS, "calibration_error", "agreement"}
     launches = strategies.steady_launches(9)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import subprocess
 
 import pytest
+from msgspec.structs import replace
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -62,10 +65,76 @@ def test_eighty_columns_name_what_they_leave_out() -> None:
 
 
 def test_a_hundred_and_twenty_columns_are_complete() -> None:
-    top = head(shown(reports.normal(), 120))
-    for column in ("status", "size", "gzip", "init", "latency", "p90", "peak RSS", "accuracy",
+    lines = shown(reports.normal(), 120)
+    for column in ("status", "size", "init", "latency", "spread", "peak RSS", "accuracy",
                    "smaller", "faster"):  # fmt: skip
-        assert column in top
+        assert column in head(lines)
+    (largest,) = [row for row in table(lines) if row.startswith("vgg16")]
+    assert largest.count("████") == 2, "bars of size and latency"
+    (row,) = [row for row in table(lines) if row.startswith("pruned")]
+    assert re.search(r"11\.5  ▎ .* 5\.15 ±2\.3 %  ▏ +▂█▄ ", row)
+
+
+def test_a_wider_terminal_shows_the_file_compressed_and_the_tail() -> None:
+    top = head(shown(reports.normal(), 150))
+    assert "gzip" in top
+    assert "p90" in top
+
+
+def test_launches_of_all_rows_are_drawn_on_one_scale() -> None:
+    """A tenth of a per cent and fifty do not look alike."""
+    report = reports.make({n: reports.VARIANTS[n] for n in ("vgg16", "scratch")}, launches=5)
+    quiet, noisy = ((0.999, 0.9995, 1, 1.0005, 1.001), (0.5, 0.75, 1, 1.25, 1.5))
+    cases = [
+        replace(case, launches=tuple(
+            replace(x, latency_ns=(int(1e7 * f),)) for x, f in zip(case.launches, fs, strict=True)
+        ))
+        for case, fs in zip(report.cases, (quiet, noisy), strict=True)
+    ]  # fmt: skip
+    lines = shown(replace(report, cases=tuple(cases)), 120)
+    assert "±50 %" in lines[lines.index(head(lines)) + 1]
+    rows = {row.split()[0]: row for row in table(lines)}
+    assert "  █  " in rows["vgg16"]
+    assert "█████" in rows["scratch"]
+
+
+def test_the_front_is_named_and_marked() -> None:
+    lines = shown(reports.with_verdict())
+    assert [row.split()[1] for row in table(lines) if row.startswith("◇")] == ["pruned", "vgg16"]
+    assert any("◇ beaten by none" in line for line in lines)
+    (said,) = [line for line in lines if "nothing beats" in line]
+    assert "◇ nothing beats mobilenet-gray-int8, vgg16 and pruned on size" in said
+    assert "size, latency, peak RSS and accuracy" in said
+
+
+def test_what_keeps_every_budget_stands_above_what_does_not() -> None:
+    report = reports.with_verdict()
+    assert report.verdict is not None
+    ids = {case.variant: case.case.id for case in report.cases}
+    met = {i: "met" if v in ("scratch", "mobilenet-gray-int8") else "missed"
+           for v, i in ids.items()}  # fmt: skip
+    line = replace(report.verdict.budgets[0], outcomes=met)
+    verdict = replace(report.verdict, budgets=(line,))
+    names = [row.split() for row in table(shown(replace(report, verdict=verdict)))]
+    assert "mobilenet-gray-int8" in names[0]
+    assert names[1][0] == "☆"
+    assert names[2][0] == "scratch", "suspect, but within the budget"
+
+
+@pytest.mark.parametrize("command", [
+    ("python", "-m", "harness", "bench", "a b.tflite", "it's;$(x)", "--budget", "size<=1MB"),
+    ("python", "x\ny\t'\\", "\x1b[31m", "模型\u202e", "bad\udcff"),
+])  # fmt: skip
+def test_the_command_shown_repeats_the_run(command: tuple[str, ...]) -> None:
+    report = replace(reports.one_case(), command=command)
+    lines = shown(report, 400)
+    (line,) = [x for x in lines if x.strip().startswith("again: ")]
+    assert line.isprintable()
+    words = line.strip().removeprefix("again: ")
+    done = subprocess.run(
+        ["bash", "-c", f"printf '%s\\0' {words}"], capture_output=True, check=True
+    )
+    assert done.stdout.split(b"\0")[:-1] == [os.fsencode(word) for word in command]
 
 
 def test_wide_shows_every_column_whatever_the_width() -> None:

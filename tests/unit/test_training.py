@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,9 @@ import numpy as np
 import pytest
 
 from harness.build.builder import Built, Progress, build
+from harness.build.cache import TrainedCache
+from harness.build.material import Material
+from harness.build.plans import Plans
 from harness.core.data import DataSummary, Split
 from harness.core.errors import ConfigError, UsageError
 from harness.core.specs import TrainingSpec, VariantsFile, VariantSpec, WeightsSource
@@ -123,29 +127,41 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     return made
 
 
-def accuracy(path: str, data: Stripes) -> float:
-    """Of the .tflite file, on the test split."""
+def answers(path: str, data: Stripes, split: Split) -> Any:
+    """float (n, classes): what the .tflite file says to each image of a split."""
     from ai_edge_litert.interpreter import Interpreter
 
-    images, labels = data.arrays("test")
+    from harness.build.batches import fitted
+
     interpreter = Interpreter(model_path=path)
     interpreter.allocate_tensors()
     (image,) = interpreter.get_input_details()
     (answer,) = interpreter.get_output_details()
-    right = 0
-    for picture, label in zip(images, labels, strict=True):
-        from harness.build.batches import fitted
-
+    said = []
+    for picture in data.arrays(split)[0]:
         pixels = fitted(picture[None], (None, 16, 16, 1))
         scale, zero = image["quantization"]
         value = np.rint(pixels / scale + zero) if scale else pixels
         interpreter.set_tensor(image["index"], value.astype(image["dtype"]))
         interpreter.invoke()
-        said = interpreter.get_tensor(answer["index"])[0].astype(float)
+        scores = interpreter.get_tensor(answer["index"])[0].astype(float)
         scale, zero = answer["quantization"]
-        said = (said - zero) * scale if scale else said
-        right += int((said[0] > 0.5) if len(said) == 1 else said.argmax()) == label
-    return right / len(labels)
+        scores = (scores - zero) * scale if scale else scores
+        said.append([1 - scores[0], scores[0]] if len(scores) == 1 else scores)
+    return np.array(said)
+
+
+def accuracy(path: str, data: Stripes) -> float:
+    """Of the .tflite file, on the test split."""
+    right: float = np.mean(answers(path, data, "test").argmax(axis=1) == data.arrays("test")[1])
+    return right
+
+
+def loss(path: str, data: Stripes, split: Split) -> float:
+    """Mean of -log of what the .tflite file gives the right class."""
+    labels = data.arrays(split)[1]
+    scores = answers(path, data, split)[np.arange(len(labels)), labels]
+    return float(-np.log(scores).mean())
 
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -206,6 +222,35 @@ def test_untrained_is_another_artifact(site: Any) -> None:
     assert built.artifacts["tiny"].trained is False
     assert built.artifacts["tiny"].sha256 != site.built.artifacts["tiny"].sha256
     assert not (Path(built.artifacts["tiny"].path).parent / "training.csv").exists()
+
+
+def test_what_no_training_has_touched_is_untrained(tmp_path: Path) -> None:
+    idle = project(TrainingSpec(epochs=0), tiny=VariantSpec(model="tiny"))
+    assert Site(tmp_path, tiny=TINY).build(idle).artifacts["tiny"].trained is False
+
+
+class Mislabelled(Stripes):
+    """Half the labels of the training images are wrong, so that learning them long harms."""
+
+    def fingerprint(self, split: Split) -> str:
+        return f"mislabelled {split}"
+
+    def arrays(self, split: Split) -> Any:
+        images, labels = super().arrays(split)
+        return images, labels ^ (np.arange(len(labels)) % 5 < 2 if split == "train" else 0)
+
+
+def test_training_ends_early_with_the_best_weights(tmp_path: Path) -> None:
+    patient = TrainingSpec(epochs=60, learning_rate=0.1, batch_size=16, patience=3)
+    site = Site(tmp_path, tiny=TINY)
+    variants = project(patient, tiny=VariantSpec(model="tiny"))
+    artifact = site.build(variants, Mislabelled()).artifacts["tiny"]
+    rows = list(csv.DictReader((Path(artifact.path).parent / "training.csv").open()))
+    losses = [float(row["validation_loss"]) for row in rows]
+    best = losses.index(min(losses))
+    assert len(losses) == best + 1 + 3 < 60
+    assert losses[-1] > losses[best] * 1.01
+    assert loss(artifact.path, Stripes(), "validation") == pytest.approx(losses[best], rel=1e-3)
 
 
 def test_three_classes(tmp_path: Path) -> None:
@@ -281,17 +326,28 @@ def test_offline_a_narrow_network_is_grown_and_it_is_said(tmp_path: Path) -> Non
 # --- from other variants ---------------------------------------------------------------------
 
 
-def test_student_and_teacher(tmp_path: Path) -> None:
-    taught = msgspec.structs.replace(QUICK, teacher="large")
+def test_the_best_teacher_teaches(tmp_path: Path) -> None:
+    taught = msgspec.structs.replace(QUICK, teacher=("lazy", "large"))
+    lazy = msgspec.structs.replace(QUICK, epochs=1, learning_rate=1e-5)
     variants = project(
+        lazy=VariantSpec(model="tiny", options={"units": 15}, training=lazy),
         large=VariantSpec(model="tiny", options={"units": 16}),
         student=VariantSpec(model="tiny", options={"units": 4}, training=taught),
     )
     site = Site(tmp_path, tiny=TINY)
-    built = site.build(variants, names=["student"])
-    assert site.trainings() == ["student", "student"]  # the teacher first
-    assert ("student", "asking the teacher") in site.stages
-    assert accuracy(built.artifacts["student"].path, Stripes()) > 0.8
+    student = site.build(variants, names=["student"]).artifacts["student"]
+    assert site.trainings() == ["student"] * 3  # the teachers first
+    said = [stage for _, stage in site.stages]
+    judged = [stage for stage in said if "teacher" in stage]
+    assert judged == ["judging the teacher lazy", "judging the teacher large", "asking the teacher"]
+    assert accuracy(student.path, Stripes()) > 0.8
+    (finding,) = student.findings
+    assert (finding.level, finding.code) == ("info", "distilled")
+    told = re.fullmatch(
+        r"it learned from the answers of large, whose validation loss is (\S+) \(lazy (\S+)\)",
+        finding.message,
+    )
+    assert told is not None and float(told[1]) < float(told[2])
     site.build(variants, names=["large"])
     assert site.trainings() == []
 
@@ -332,25 +388,81 @@ def test_diverging_training_is_one_line(tmp_path: Path) -> None:
 BUILD = """
 import sys
 from pathlib import Path
+import msgspec
 from harness.build.builder import build
-from tests.unit.test_training import FAMILY, Stripes
-build(["tiny"], FAMILY, models_dir=Path(sys.argv[1]), cache_dir=Path(sys.argv[2]), data=Stripes(),
-    progress=lambda p: print(p.stage, flush=True))
+from harness.core.specs import VariantsFile
+from tests.unit.test_training import Stripes
+project = msgspec.json.decode(sys.argv[1], type=VariantsFile)
+build([sys.argv[2]], project, models_dir=Path(sys.argv[3]), cache_dir=Path(sys.argv[4]),
+    data=Stripes(), progress=lambda p: print(p.stage, flush=True))
 """
 
 
-def test_a_killed_training_goes_on_and_ends_the_same(site: Any, tmp_path: Path) -> None:
-    other = Site(tmp_path, tiny=TINY)
-    command = [sys.executable, "-c", BUILD, str(other.models), str(other.cache)]
+def killed_and_resumed(site: Site, variants: VariantsFile, name: str, when: str) -> str:
+    """The digest of variant `name`, whose build was killed while it said `when`."""
+    known = msgspec.json.encode(variants).decode()
+    command = [sys.executable, "-c", BUILD, known, name, str(site.models), str(site.cache)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if "epoch 4 of 6" in line:
+            if when in line:
                 os.killpg(process.pid, signal.SIGKILL)
-    artifact = other.build(FAMILY, names=["tiny"]).artifacts["tiny"]
-    epochs = [stage for _, stage in other.stages if stage.startswith("training")]
-    assert epochs[0].startswith("training (network, epoch 4 of 6")
-    assert artifact.sha256 == site.built.artifacts["tiny"].sha256
-    assert not list((other.cache / "checkpoints").iterdir())
+    assert process.returncode == -signal.SIGKILL
+    artifact = site.build(variants, names=[name]).artifacts[name]
+    epochs = [stage for _, stage in site.stages if stage.startswith("training")]
+    assert when in epochs[0]
+    assert not list((site.cache / "checkpoints").iterdir())
+    return artifact.sha256
+
+
+@pytest.mark.parametrize(
+    ("name", "when"),
+    [
+        ("tiny", "(network, epoch 4 of 6"),
+        ("sparse", "(pruned, epoch 2 of 3"),  # while ever more weights are pruned
+        ("sparse", "(pruned, epoch 3 of 3"),  # while the pruned ones stay zero
+    ],
+)
+def test_a_killed_training_goes_on_and_ends_the_same(
+    site: Any, tmp_path: Path, name: str, when: str
+) -> None:
+    other = Site(tmp_path, tiny=TINY)
+    assert killed_and_resumed(other, FAMILY, name, when) == site.built.artifacts[name].sha256
+
+
+def test_killed_while_fine_tuning(tmp_path: Path, pretrained: Path) -> None:
+    settings = TrainingSpec(
+        head_epochs=3,
+        head_rate=0.02,
+        fine_tune_from="conv",
+        fine_tune_epochs=3,
+        fine_tune_rate=0.01,
+    )
+    both = project(settings, tiny=VariantSpec(model="tiny", weights=str(pretrained)))
+    whole = Site(tmp_path / "whole", tiny=TINY).build(both).artifacts["tiny"]
+    other = Site(tmp_path / "killed", tiny=TINY)
+    assert killed_and_resumed(other, both, "tiny", "(fine-tuning, epoch 2 of 3") == whole.sha256
+
+
+def test_a_checkpoint_that_was_cut_short_begins_anew(site: Any, tmp_path: Path) -> None:
+    other = Site(tmp_path, tiny=TINY)
+    (training,) = _trainings_of(site, "tiny")
+    cut = other.cache / "checkpoints" / training / "1-network.npz"
+    cut.parent.mkdir(parents=True)
+    cut.write_bytes(b"PK\x03\x04 and no more")
+    again = other.build(FAMILY, names=["tiny"]).artifacts["tiny"]
+    assert again.sha256 == site.built.artifacts["tiny"].sha256
+
+
+def _trainings_of(site: Site, name: str) -> list[str]:
+    """The keys of the trainings that a variant needs."""
+    plans = Plans(
+        FAMILY,
+        site.models,
+        cache=TrainedCache(site.cache),
+        material=Material(Stripes(), site.cache),
+        seed=0,
+    )
+    return [training.key for need in plans.of(name).needs for training in need.all]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import assemble, gate
+from harness import catalog, gate
 from harness.core.candidates import dominates, front
 from harness.core.evaluation import packed_labels, packed_scores
 from harness.core.types import (
@@ -28,7 +28,7 @@ from harness.core.verdict import judge
 from harness.metrics import accuracy
 from tests import strategies
 
-SPECS = assemble.specs()
+SPECS = catalog.specs()
 MS, MB, MIB = 1e6, 1e6, 2**20
 
 vectors = st.lists(st.lists(st.integers(0, 3), min_size=3, max_size=3), min_size=1, max_size=8)
@@ -228,6 +228,8 @@ def test_a_budget_on_something_that_was_not_measured_is_not_met() -> None:
     assert found.reason == "no variant keeps every budget: one of them cannot be judged"
     assert found.notes == ("latency_p99<=1s cannot be judged: not measured",)
     assert set(found.budgets[1].unknown.values()) == {"not measured"}
+    # Case by case it says what the whole says.
+    assert set(found.budgets[1].outcomes.values()) == {"missed"}
 
 
 # --- what is not known -----------------------------------------------------------------------
@@ -239,8 +241,8 @@ def test_untrained_artifacts_get_a_front_and_no_recommendation() -> None:
     assert found.reason == (
         "no recommendation: nothing is known of the accuracy of what was measured (untrained)"
     )
-    assert found.notes == ("on size, latency and peak RSS nothing beats gray-int8",)
-    assert "accuracy" not in found.notes[0]
+    assert found.devices[0].pareto_on == ("size", "latency", "peak_rss")
+    assert found.pareto == (GRAY.case.id,)
 
 
 def test_answers_of_an_untrained_artifact_do_not_count() -> None:
@@ -269,6 +271,12 @@ def test_answers_to_other_images_are_not_compared() -> None:
     other = msgspec.structs.replace(ANSWERS[2], fingerprint="g")
     found = verdict(evaluations=(ANSWERS[0], ANSWERS[1], other, ANSWERS[3]))
     assert found.recommended == "small-int8"
+
+
+def test_without_vgg16_the_largest_file_is_what_others_are_compared_with() -> None:
+    big = msgspec.structs.replace(VGG, variant="resnet")
+    found = verdict((big, GRAY, SCRATCH), (answers("resnet", range(12)), *ANSWERS[2:]))
+    assert "76x smaller and 50x faster than resnet" in found.reason
 
 
 @pytest.mark.parametrize("status", ["failed", "invalid"])
@@ -332,7 +340,11 @@ def test_devices_that_agree_give_one_recommendation() -> None:
     found = verdict((*CASES, *phone))
     assert found.recommended == "gray-int8"
     assert found.reason.startswith("on host: 76x smaller")
-    assert found.notes[0].startswith("on phone: gray-int8: 76x smaller")
+    assert [note.partition("; ")[0] for note in found.notes[:3]] == [
+        "on host: runner-up small-int8: 12 % slower",
+        "on phone: gray-int8: 76x smaller and 50x faster than vgg16",
+        "on phone: runner-up small-int8: 12 % slower",
+    ]
     assert [d.recommended for d in found.devices] == ["gray-int8", "gray-int8"]
 
 

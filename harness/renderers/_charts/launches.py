@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.core import units
+from harness.core.stats import launch_median
 from harness.core.types import CaseReport, Launch, OpTime, Report
 from harness.renderers import _view as view
 from harness.renderers._charts.shared import (
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def distributions(report: Report, rows: list[view.Row]) -> list[Chart]:
     """A panel per case: every launch's iterations, the point and its interval."""
-    usable = [r for r in rows if any(map(view.launch_median, r.case.launches))]
+    usable = [r for r in rows if any(map(launch_median, r.case.launches))]
     shown, note = first(usable)
     labels = view.labels_of(report)
 
@@ -48,7 +49,7 @@ def distributions(report: Report, rows: list[view.Row]) -> list[Chart]:
 
 def _draw_distribution(case: CaseReport, theme: Theme, width: int) -> Drawing:
     figure, ax = axes(theme, (width, 200), (52, 8, 12, 42))
-    launches = [x for x in case.launches if view.launch_median(x)]
+    launches = [x for x in case.launches if launch_median(x)]
     scale = units.column_scale("latency", "ns", map(_median, launches))
     xs = [x.index + 1 for x in launches]
     spreads = [[v / scale.divisor for v in _five(x)] for x in launches]
@@ -73,7 +74,7 @@ def _draw_distribution(case: CaseReport, theme: Theme, width: int) -> Drawing:
 
 
 def _median(launch: Launch) -> float:
-    return view.launch_median(launch) or 0.0
+    return launch_median(launch) or 0.0
 
 
 def _five(launch: Launch) -> tuple[float, float, float, float, float]:

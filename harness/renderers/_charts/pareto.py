@@ -88,20 +88,21 @@ def pareto(report: Report, rows: list[view.Row]) -> list[Chart]:
 
 def _chart(scene: Scene, *, key: str, place: str, note: str) -> Chart:
     report, labels, cost = scene.report, scene.labels, scene.cost
-    front = [labels[i] for i in verdicts.front_of(report, scene.device)]
+    ids, metrics = verdicts.on_front(report, scene.device)
+    front = [labels[i] for i in ids]
     by_size = min(scene.cases, key=lambda c: view.point(c, "size") or 0)
     by_cost = min(scene.cases, key=lambda c: view.point(c, cost) or 0)
     states = verdicts.budgets_by_case(report)
     missing = [labels[c.case.id] for c in scene.cases if states.get(c.case.id) == "missed"]
     left_out = sum(c.device == scene.device for c in report.cases) - len(scene.rows)
-    counts = listed([view.title(m) for m in verdicts.counts_of(report)])
+    counts = listed([view.title(m) for m in metrics] or ["every count"])
     return Chart(
         key=key,
         group="overview",
         title=f"Size against {view.title(cost)}{place}",
         caption=sentences(
             "Down and to the left is better; bars are intervals.",
-            f"A ring: nothing beats it in {counts} together." if front else "",
+            f"A ring: nothing beats it on {counts} together." if front else "",
             _elsewhere(report, cost),
             f"Not drawn: {left_out} failed, invalid or not measured." if left_out else "",
             note,
@@ -148,7 +149,7 @@ def _draw_pareto(scene: Scene, theme: Theme, width: int) -> Drawing:
     _log(ax, xs, ys, theme)
     taken = _budgets(report, ax, scales, theme)
     points = list(zip(xs, ys, strict=True))
-    front = set(verdicts.front_of(report, scene.device))
+    front = set(verdicts.on_front(report, scene.device)[0])
     on_front = [p for c, p in zip(cases, points, strict=True) if c.case.id in front]
     steps = _front_of(on_front)
     if len(steps) > 1:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.core import units
+from harness.core.stats import launch_median
 from harness.core.types import CaseReport, Launch, Report
 from harness.renderers import _view as view
 from harness.renderers._charts.launches import heat
@@ -35,7 +36,7 @@ def timelines(report: Report, rows: list[view.Row]) -> list[Chart]:
     found = []
     for device in dict.fromkeys(r.case.device for r in rows):
         cases = [r.case for r in rows if r.case.device == device]
-        cases = [c for c in cases if sum(map(bool, map(view.launch_median, c.launches))) > 1]
+        cases = [c for c in cases if sum(map(bool, map(launch_median, c.launches))) > 1]
         if cases:
             found.append((device, cases))
     note = not_shown(len(found), MOST_DEVICES, "")
@@ -83,8 +84,8 @@ def _throttled(launch: Launch) -> bool:
 
 def _deviations(case: CaseReport) -> list[tuple[Launch, float, float]]:
     """(launch, its median in ns, by how many per cent that is off the case's), in order."""
-    launches = sorted(filter(view.launch_median, case.launches), key=lambda x: x.order)
-    medians = [view.launch_median(x) or 0.0 for x in launches]
+    launches = sorted(filter(launch_median, case.launches), key=lambda x: x.order)
+    medians = [launch_median(x) or 0.0 for x in launches]
     whole = statistics.median(medians)
     return [(x, m, 100 * (m / whole - 1)) for x, m in zip(launches, medians, strict=True)]
 

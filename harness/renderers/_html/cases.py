@@ -41,7 +41,7 @@ def columns_of(report: Report, rows: list[view.Row]) -> list[dict[str, Any]]:
         )  # fmt: skip
     if any(r.artifact and r.artifact.macs for r in rows):
         columns.append(column("macs", "MACs", "million", number=True))
-    if any(r.artifact and r.artifact.sparsity for r in rows):
+    if "sparsity" not in known and any(r.artifact and r.artifact.sparsity for r in rows):
         columns.append(column("sparsity", "sparsity", first="descending", number=True))
     at = next((i for i, c in enumerate(columns) if c["key"] not in _LEADING), len(columns))
     reference = view.reference_of(report)

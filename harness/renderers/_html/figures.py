@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.core import units
+from harness.core.stats import launch_median
 from harness.core.types import Launch, Report
 from harness.renderers import _charts as charts
 from harness.renderers import _svg as svg
@@ -141,14 +142,14 @@ def _launches(report: Report, rows: list[view.Row]) -> dict[str, Any]:
             labels[row.case.case.id],
             str(launch.index + 1),
             str(launch.order + 1),
-            units.duration(view.launch_median(launch)),
+            units.duration(launch_median(launch)),
             _iterations(launch),
             units.duration(launch.init_ns),
             units.memory(launch.peak_rss_bytes),
         )
         for row in rows[: charts.MOST_CASES]
         for launch in row.case.launches
-        if view.launch_median(launch)
+        if launch_median(launch)
     ]
     heads = ("case", "launch", "order", "median", "iterations", "init", "peak RSS")
     note = charts.not_shown(len(rows), charts.MOST_CASES, "--csv has all")

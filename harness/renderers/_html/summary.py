@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from harness.core import units
-from harness.core.candidates import listed
 from harness.core.types import Report
 from harness.renderers import _comparison as against
 from harness.renderers import _verdict as verdicts
@@ -40,27 +39,22 @@ def verdict_of(report: Report) -> dict[str, Any] | None:
         "runner_up": units.name(verdict.runner_up) if verdict.runner_up else None,
         "runner_up_reason": units.printable(verdict.runner_up_reason),
         "notes": [units.printable(n) for n in verdict.notes],
-        "fronts": _fronts(report),
-        "counts": listed([view.title(m) for m in verdicts.counts_of(report)]),
+        "front": [units.printable(said) for said in verdict.front],
+        "feasible": _feasible(report),
         "budgets": budgets,
         "by_case": _budgets_by_case(report, labels),
     }
 
 
-def _fronts(report: Report) -> list[dict[str, str]]:
-    """What nothing beats and what keeps every budget, device by device."""
-    found = verdicts.fronts(report)
+def _feasible(report: Report) -> list[dict[str, str]]:
+    """What keeps every budget, device by device."""
+    devices = report.verdict.devices if report.verdict and report.verdict.budgets else ()
     shown = []
-    for front in found:
-        names = view.names_on(report, front.device)
-        beats, feasible = (
-            view.some([names.get(i, units.name(i)) for i in ids or ()], 12)
-            for ids in (front.beats, front.feasible)
-        )
-        if front.feasible is not None:
-            feasible = f"kept by {feasible}" if feasible else "kept by no case for certain"
-        place = f" on {units.name(front.device)}" if len(found) > 1 else ""
-        shown.append({"place": place, "beats": beats, "feasible": feasible})
+    for own in devices:
+        names = view.names_on(report, own.device)
+        kept = view.some([names.get(i, units.name(i)) for i in own.feasible], 12)
+        place = f" on {units.name(own.device)}" if len(devices) > 1 else ""
+        shown.append({"place": place, "names": kept or "no case for certain"})
     return shown
 
 
@@ -137,20 +131,14 @@ def compared(report: Report) -> dict[str, Any] | None:
 
 
 def failures_of(report: Report) -> list[dict[str, str]]:
-    labels = view.labels_of(report)
-    alike: dict[tuple[str, str, str], list[str]] = {}
-    for case in report.cases:
-        if case.failure is not None:
-            key = (case.failure.stage, case.failure.message, case.failure.mend)
-            alike.setdefault(key, []).append(labels[case.case.id])
     return [
         {
             "names": view.some(names),
-            "stage": units.printable(stage),
-            "message": units.printable(message),
-            "mend": units.printable(mend),
+            "stage": units.printable(failure.stage),
+            "message": units.printable(failure.message),
+            "mend": units.printable(failure.mend),
         }
-        for (stage, message, mend), names in alike.items()
+        for failure, names in view.failures_of(report)
     ]
 
 
