@@ -20,6 +20,7 @@ from harness.core.attendant import Attendant
 from harness.core.specs import ArmSpec
 from harness.core.types import Artifact, Case, Evidence, Launch, Plan, Timing
 from harness.targets import arm64 as targets
+from tests import schema
 
 pytestmark = [pytest.mark.needs("qemu-aarch64"), pytest.mark.timeout(600)]
 
@@ -159,6 +160,7 @@ def test_one_launch_decides(project: Path) -> None:
     shutil.copy(MODELS / "tiny_int8.tflite", model)
     first = bench(project, model, "--json", baseline)
     assert first.returncode == 0, first.stderr
+    schema.check(baseline.read_bytes())
     (case,) = json.loads(baseline.read_text())["cases"]
     assert case["status"] == "ok" and len(case["launches"]) == 1
     assert case["metrics"]["instructions"]["point"] > 100_000
