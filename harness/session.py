@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from harness import __version__, assemble, bench, config, evaluate, files, plan, store
+from harness import __version__, assemble, bench, config, evaluate, files, interrupts, plan, store
 from harness.core import accuracy, units
 from harness.core.errors import BuildError, UsageError
 from harness.core.sequential import Decision, decide, rounds_at
@@ -180,10 +180,12 @@ def resume(path: Path, project_dir: Path | None, narrator: Narrator) -> Report:
 
 
 def conclude(folder: store.RunFolder, stopped: Stopped) -> Report:
-    """Assemble and save the report of what has been measured."""
-    journal = store.read_journal(folder.path / store.JOURNAL)
-    report = assemble.assemble(folder.header, journal, stopped=stopped, finished_at=_now())
-    store.write_report(folder.path, report)
+    """Assemble and save the report of what has been measured, which an impatient second Ctrl-C
+    does not prevent."""
+    with interrupts.held():
+        journal = store.read_journal(folder.path / store.JOURNAL)
+        report = assemble.assemble(folder.header, journal, stopped=stopped, finished_at=_now())
+        store.write_report(folder.path, report)
     return report
 
 

@@ -21,3 +21,8 @@ def clean_lines(text: bytes | str, max_length: int = 1 << 20) -> str:
     return "".join(
         c if c in "\n\t" or unicodedata.category(c) not in _HARMFUL else "\ufffd" for c in text
     )
+
+
+def plain_name(name: str) -> str:
+    """`name` as the name of a file, wherever it is from."""
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)

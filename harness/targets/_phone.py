@@ -31,6 +31,8 @@ PROPERTIES = {
     "qemu_kernel": "ro.kernel.qemu",
 }
 
+SERIAL_QUESTION = f"getprop {PROPERTIES['serial']}"
+
 IDENTITY_QUESTIONS = {name: f"getprop {prop}" for name, prop in PROPERTIES.items()} | {
     "frequencies": f"for c in {_CPU}/cpu[0-9]*; do "
     'f=$(cat "$c/cpufreq/cpuinfo_max_freq" 2>/dev/null); echo "${c##*/cpu} ${f:-0}"; done',

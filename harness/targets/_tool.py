@@ -52,6 +52,7 @@ class PhoneTool:
         self._link = link
         self._log = log
         self._path: str | None = None
+        self._local: Path | None = None  # where it is brought from
         self._dialect: runner.Dialect = "A"
         try:
             self.mask = _phone.core_mask(spec.affinity, link.identity.cores)
@@ -64,6 +65,8 @@ class PhoneTool:
     def install(self) -> None:
         """Bring it to the phone, unless it is there, and see that it runs."""
         if self._path is not None:
+            if self._local is not None:
+                self._link.bring(self._local, self._path)
             return
         spec = self._spec.runner
         if spec.tool != "benchmark_model":
@@ -72,11 +75,11 @@ class PhoneTool:
             path = spec.device_path
             self._check_device_runner(path)
         else:
-            local = locate(
+            self._local = locate(
                 spec, self._link.identity.abi or "unknown", self._link.progress("runner")
             )
             path = f"{self._link.work}/benchmark_model"
-            self._link.push(local, path)
+            self._link.bring(self._local, path)
         result = self._link.shell(f"{shlex.quote(path)} --help")
         if result.exit_code in (126, 127) or result.exit_code > 128:
             raise runner.failure(result.exit_code, _text(result.stdout), _text(result.stderr))
