@@ -244,7 +244,7 @@ def _check_storage(link: PhoneLink) -> list[Finding]:
     answer = link.shell(f"df -k {shlex.quote(link.work)}")
     free = free_bytes(clean_df(answer.stdout))
     link.push_bytes(b"probe", f"{link.work}/probe")
-    if link.read_file(f"{link.work}/probe") != b"probe":
+    if link.read_file(f"{link.work}/probe", 100) != b"probe":
         raise StableDeviceError(
             "storage", "a file came back changed", "try another cable or work_dir"
         )

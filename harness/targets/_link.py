@@ -117,15 +117,17 @@ class PhoneLink:
             with self._careful():
                 self._transport.push(local, remote)
 
-    def read_file(self, remote: str) -> bytes | None:
-        """A small file the runner may have written; None if it did not."""
+    def read_file(self, remote: str, max_bytes: int) -> bytes | None:
+        """A file the runner may have written, no larger than that; None if it did not."""
         with tempfile.TemporaryDirectory() as folder:
             local = Path(folder) / "file"
             try:
                 with self._careful():
-                    self._transport.pull(remote, local)
-            except StableDeviceError:
-                return None
+                    self._transport.pull(remote, local, max_bytes)
+            except StableDeviceError as error:
+                if error.stage == "pull":
+                    return None
+                raise
             return local.read_bytes()
 
     def make_ready(self) -> None:
