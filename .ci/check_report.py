@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
+from jsonschema import Draft202012Validator
+
 from harness import store
+
+ROOT = Path(__file__).parents[1]
 
 DEFAULTS = {"scratch", "vgg16", "mobilenet-int8", "pruned", "mobilenet-gray-int8"}
 METRICS = ("latency", "init", "first_inference", "peak_rss", "size", "gzip_size")
@@ -14,7 +19,9 @@ METRICS = ("latency", "init", "first_inference", "peak_rss", "size", "gzip_size"
 def main(path: str) -> int:
     """Exit status 1 with a line for each thing that is wrong."""
     report = store.read_report(Path(path))
-    wrong = []
+    schema = json.loads((ROOT / "docs/reference/report.schema.json").read_text("utf-8"))
+    breaks = Draft202012Validator(schema).iter_errors(json.loads(Path(path).read_bytes()))
+    wrong = [f"{error.json_path} breaks the published schema: {error.message}" for error in breaks]
     if {case.variant for case in report.cases} != DEFAULTS:
         wrong.append(f"variants are {sorted(case.variant for case in report.cases)}")
     for case in report.cases:

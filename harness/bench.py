@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -172,6 +173,13 @@ def _failure(error: HarnessError) -> Failure:
     return Failure(stage="configuration", transient=False, message=error.message, mend=error.mend)
 
 
+def _processors() -> int:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class _DeviceRun:
     """All launches on one device."""
 
@@ -201,6 +209,8 @@ class _DeviceRun:
         kept = folder.saved.failures.items()
         self.failures = {by_id[c]: f for c, f in kept if c in by_id and not f.transient}
         self.half_widths = {case: self._half_width(case) for case in self.cases}
+        # Counts do not mind company, as times do.
+        self.abreast = _processors() if name in self.plan.exact_devices else 1
         self.elapsed_before_ns = sum(x.wall_ns for done in self.launches.values() for x in done)
 
     def run(self) -> None:
@@ -287,9 +297,17 @@ class _DeviceRun:
                 return reason
             if self.enough is not None and self.enough(self.launches):
                 return "decided"
-            for case in planning.round_order(self.plan, self.name, index):
-                if case in self.failures or not self._due(case, index, last_saved):
-                    continue
+            due = [
+                case
+                for case in planning.round_order(self.plan, self.name, index)
+                if case not in self.failures and self._due(case, index, last_saved)
+            ]
+            if self.abreast > 1:
+                self._launch_abreast(target, due, index, order)
+                order += len(due)
+                index += 1
+                continue
+            for case in due:
                 if self.attendant.stopping.is_set():
                     return "interrupted"
                 elapsed_ns = self.elapsed_before_ns + time.monotonic_ns() - began
@@ -326,6 +344,23 @@ class _DeviceRun:
         self.listener.saved(case, launch)
         return 1
 
+    def _launch_abreast(self, target: Target, due: list[Case], index: int, order: int) -> None:
+        """All launches of a round, `abreast` at a time; Ctrl-C ends those under way."""
+
+        def launch(place: int, case: Case) -> None:
+            self.attendant.check()
+            self.listener.launching(case, index, self._left_s(0))
+            self._launch(target, case, index, order + place)
+
+        with ThreadPoolExecutor(self.abreast) as pool:
+            futures = [pool.submit(launch, i, case) for i, case in enumerate(due)]
+            try:
+                for future in futures:
+                    future.result()
+            except BaseException:
+                self.attendant.stopping.set()
+                raise
+
     def _half_width(self, case: Case) -> float | None:
         estimate = median_interval(launch_medians(self.launches[case]))
         return None if estimate is None else estimate.half_width
@@ -352,4 +387,4 @@ class _DeviceRun:
             left_ns += max(0, least - len(own)) * (sum(own) / len(own) if own else mean)
         if left_ns == 0 and self.plan.time_budget_s is not None:
             left_ns = max(0.0, self.plan.time_budget_s * 1e9 - elapsed_ns)
-        return left_ns / 1e9
+        return left_ns / 1e9 / self.abreast

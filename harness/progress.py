@@ -129,7 +129,8 @@ class Narrator:
 
     def saved(self, case: Case, launch: Launch) -> None:
         """One more launch done."""
-        self._done[case.device] = self._done.get(case.device, 0) + 1
+        with self._lock:
+            self._done[case.device] = self._done.get(case.device, 0) + 1
 
     def failed(self, what: str, failure: Failure) -> None:
         """A failure is said at once, not only in the report."""

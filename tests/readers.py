@@ -4,6 +4,7 @@ harness happens to put a number. `READERS` has one per format and per data frame
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import re
 import statistics
@@ -194,8 +195,8 @@ def _html(report: Report) -> Rows:
     return rows
 
 
-def _saved(report: Report) -> Rows:
-    raw: Any = msgspec.json.decode(_rendered("json", report))
+def _saved(report: Report, name: str = "json") -> Rows:
+    raw: Any = msgspec.json.decode(_rendered(name, report))
     return {
         case["variant"]: Row(case["status"], _measured(case["metrics"])) for case in raw["cases"]
     }
@@ -337,6 +338,8 @@ SAMPLED = EVERY - {"size", "gzip_size", "latency_p90"}
 OBSERVED = frozenset({"latency", "init", "first_inference", "peak_rss", "rss_anon"})
 STATUSES = frozenset({"ok", "suspect", "invalid", "failed"})
 
+_AS_BASELINE = functools.partial(_saved, name="as_baseline")
+
 READERS = {
     "terminal": Reader(_terminal, EVERY, SAMPLED, statuses=STATUSES),
     "markdown": Reader(
@@ -347,6 +350,7 @@ READERS = {
     ),
     "html": Reader(_html, EVERY, SAMPLED, SAMPLED, STATUSES),
     "json": Reader(_saved, EVERY - {"latency_p90"}, SAMPLED, SAMPLED, STATUSES),
+    "as_baseline": Reader(_AS_BASELINE, EVERY - {"latency_p90"}, SAMPLED, SAMPLED, STATUSES),
     "parquet": Reader(_parquet, EVERY - {"latency_p90"}, SAMPLED, SAMPLED, STATUSES),
     "csv": Reader(_csv, OBSERVED),
     "csv_wide": Reader(_csv_wide, EVERY, SAMPLED, SAMPLED, STATUSES),

@@ -81,6 +81,10 @@ HOSTILE_NAMES = (
     "模型-é-🙂",
     "x" * 300,
     "]]><!-- & &amp; </style></script>",
+    "-2+3",
+    "+1",
+    "@SUM(A1)",
+    "\t=1+1",
     " ",
 )
 
@@ -648,6 +652,49 @@ def fixed() -> Report:
     )
 
 
+def zero_budget() -> Report:
+    """A budget that nothing can keep: its limit is nothing."""
+    report = make()
+    ids = [case.case.id for case in report.cases]
+    lines = tuple(
+        BudgetLine(text=text, metric=metric, limit=0.0, outcomes=dict.fromkeys(ids, "missed"))
+        for text, metric in (("size<=0MB", "size"), ("latency<=0ms", "latency"))
+    )
+    verdict = Verdict(
+        reason="no variant keeps every budget; nearest is mobilenet-gray-int8",
+        outcome="missed",
+        budgets=lines,
+        pareto=(ids[4],),
+    )
+    return replace(report, verdict=verdict)
+
+
+def no_budgets() -> Report:
+    """A verdict, and no budget it was asked for."""
+    report = with_verdict()
+    assert report.verdict is not None
+    own = tuple(replace(d, outcome=None) for d in report.verdict.devices)
+    verdict = replace(report.verdict, budgets=(), outcome=None, devices=own)
+    return replace(report, verdict=verdict)
+
+
+def odd() -> Report:
+    """`fixed` under names that are code somewhere."""
+    report = fixed()
+    assert report.verdict is not None
+    names = dict(zip(("vgg16", "mobilenet-int8", "pruned"), HOSTILE_NAMES, strict=False))
+    cases = tuple(replace(case, variant=names[case.variant]) for case in report.cases)
+    ids = {old.case.id: new.case.id for old, new in zip(report.cases, cases, strict=True)}
+    (line,) = report.verdict.budgets
+    line = replace(
+        line,
+        outcomes={ids[i]: outcome for i, outcome in line.outcomes.items()},
+        unknown={ids[i]: why for i, why in line.unknown.items()},
+    )
+    verdict = replace(report.verdict, recommended=names["mobilenet-int8"], budgets=(line,))
+    return replace(report, cases=cases, verdict=verdict)
+
+
 def empty() -> Report:
     """No case at all."""
     return make({})
@@ -674,6 +721,9 @@ REPORTS: dict[str, Callable[[], Report]] = {
         evaluated,
         sustained,
         interrupted,
+        zero_budget,
+        no_budgets,
+        odd,
         empty,
     )
 }

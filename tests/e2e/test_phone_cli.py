@@ -22,6 +22,7 @@ from harness import store
 from harness.core.types import Report
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
+from tests import schema
 from tests.phones import adb_home, adb_server, command, emulated
 
 __all__ = ["adb_home"]
@@ -87,6 +88,7 @@ class Run:
     @property
     def report(self) -> Report:
         (run,) = (self.folder / "reports").iterdir()
+        schema.check((run / store.REPORT).read_bytes())
         return store.read_report(run)
 
     def said(self, words: str) -> str:

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from harness import files
 from harness.build.builder import Built, Progress, build
 from harness.build.cache import TrainedCache
 from harness.build.material import Material
@@ -295,6 +296,16 @@ def test_frozen_trunk_is_run_once(tmp_path: Path, pretrained: Path) -> None:
     said = [stage for _, stage in site.stages]
     assert any("(head, epoch 1" in stage for stage in said)
     assert not any("frozen trunk" in stage for stage in said)
+    # What has been damaged in the cache since is made anew.
+    (images,) = (path for path in site.cache.glob("data/*/images.npy") if path.stat().st_size > 5e4)
+    for path in (images, *site.cache.glob("features/*.npz")):
+        spoilt = bytearray(path.read_bytes())
+        spoilt[len(spoilt) // 2] ^= 255
+        path.write_bytes(spoilt)
+    mended = site.build(project(msgspec.structs.replace(head, head_rate=0.02001), tiny=spec))
+    assert any("frozen trunk" in stage for _, stage in site.stages)
+    assert accuracy(mended.artifacts["tiny"].path, Stripes()) > 0.8
+    assert files.intact(images)
 
 
 def test_fine_tuning_from_a_layer_that_is_not_there(tmp_path: Path, pretrained: Path) -> None:
