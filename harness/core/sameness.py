@@ -39,7 +39,19 @@ def between_reports(baseline: Report, candidate: Report) -> list[Finding]:
             (f, getattr(baseline.plan.timing, f), getattr(candidate.plan.timing, f)) for f in fields
         )
         found.append(_several("warning", "timing", changes, "measure both with the same options"))
+    tests = [_test_images(report) for report in (baseline, candidate)]
+    if None not in tests and tests[0] != tests[1]:
+        mend = "compare accuracy on the same test images: the same --data and --seed"
+        found.append(_differs("warning", "test images", tests[0], tests[1], mend))
     return found
+
+
+def _test_images(report: Report) -> str | None:
+    """Which images accuracy was measured on, short; None if on none."""
+    for e in report.evaluations:
+        if e.failure is None:
+            return f"{e.n} of {e.dataset} ({e.fingerprint[-8:]})"
+    return None
 
 
 def _only_exact(report: Report) -> bool:
@@ -170,8 +182,13 @@ def _changes(fields: Iterable[tuple[str, object, object]]) -> list[str]:
 
 
 def _several(level: Level, what: str, changes: list[str], mend: str) -> Finding:
-    message = f"{what} differs (baseline / candidate): {', '.join(changes)}"
-    return Finding(level=level, code=f"{what}-differs", message=message, mend=mend)
+    differ = "differ" if what.endswith("s") and what != "os" else "differs"
+    return Finding(
+        level=level,
+        code=f"{what.replace(' ', '-')}-{differ}",
+        message=f"{what} {differ} (baseline / candidate): {', '.join(changes)}",
+        mend=mend,
+    )
 
 
 def _differs(level: Level, what: str, old: object, new: object, mend: str) -> Finding:
