@@ -4,6 +4,7 @@ worker does and writes the marks that the plugin would."""
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import re
 import sys
@@ -15,7 +16,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness import assemble, config, gate, plugins, store
+from harness import assemble, catalog, config, gate, plugins, store
 from harness.arm64.environment import Arm64Env, Lock
 from harness.arm64.qemu import Qemu
 from harness.core.errors import GateError, UndecidedError, UsageError, WorkerError
@@ -32,7 +33,7 @@ from harness.core.types import (
     Timing,
 )
 from harness.renderers import _comparison
-from harness.targets.arm64 import NOT_MEMORY, NOT_TIME, Arm64Target
+from harness.targets.arm64 import ABSENT, NOT_MEMORY, NOT_TIME, Arm64Target
 from tests.fakes import artifact, case
 from tests.strategies import case_report, device, evidence, report
 
@@ -77,7 +78,8 @@ class FakeEnv(Arm64Env):
     def python(
         self, cpu: str, arguments: Sequence[str | Path], *, counts: Path, folder: Path
     ) -> list[str]:
-        code = ["-c", EMULATOR, str(counts), json.dumps(self.plan)]
+        pause = "import time; time.sleep(0.6)\n" if self.folder.name == "slow" else ""
+        code = ["-c", pause + EMULATOR, str(counts), json.dumps(self.plan)]
         return ["env", "--chdir", str(folder), sys.executable, *code]
 
 
@@ -173,6 +175,20 @@ def test_a_host_that_cannot_answer_is_a_reason_and_no_failure(
     assert "the host could not answer" in launch.absent["reference"]
 
 
+def test_a_large_model_may_take_longer(target: MakeTarget, inputs: Path) -> None:
+    """vgg16 takes a quarter of an hour on a machine of its own, and twice that on a busy one."""
+    made = target()
+    made.spec = msgspec.structs.replace(made.spec, launch_timeout_s=0.3)
+    FakeEnv.plan = {"2": [60, 60]}
+    about = tiny(macs=1)
+    made.prepare(about, inputs)
+    made.env = dataclasses.replace(made.env, folder=made.env.folder / "slow")
+    with pytest.raises(WorkerError, match="was ended"):
+        made.launch(case("tiny", "arm64"), about, Timing(), 1)
+    large = tiny(macs=50_000_000)
+    assert made.launch(case("tiny", "arm64"), large, Timing(), 1).instructions == (60, 60)
+
+
 def test_a_large_model_answers_fewer_examples(target: MakeTarget, inputs: Path) -> None:
     made = target()
     for macs, examples in ((None, 8), (1_000_000, 8), (400_000_000, 4), (20_000_000_000, 1)):
@@ -262,9 +278,15 @@ def test_instructions_per_mac_needs_the_macs() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["latency", "peak_rss"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(name for name, spec in catalog.specs().items() if spec.unit == "ns"),
+        *("peak_rss", "rss_anon", "rss_file"),
+    ],
+)
 def test_times_and_memory_are_absent_with_the_reason(name: str) -> None:
-    measured = metric(name, evidence([counted(60)]))
+    measured = metric(name, evidence([counted(60, absent=ABSENT)]))
     assert measured.point is None
     assert "emulated" in (measured.absent_because or "")
 
