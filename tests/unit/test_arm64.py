@@ -33,6 +33,7 @@ from harness.core.types import (
     Timing,
 )
 from harness.renderers import _comparison
+from harness.targets import _parity
 from harness.targets.arm64 import ABSENT, NOT_MEMORY, NOT_TIME, Arm64Target
 from tests.fakes import artifact, case
 from tests.strategies import case_report, device, evidence, report
@@ -342,6 +343,39 @@ def test_parity_without_the_host_says_why() -> None:
     assert silent.absent_because == "it hung"
     never = metric("parity_difference", evidence([counted(60)]))
     assert "not compared" in (never.absent_because or "")
+
+
+def test_whole_answers_are_compared_and_not_only_what_is_kept_of_them() -> None:
+    """The seventeenth value of a thousand decides."""
+    ours, theirs = np.zeros((2, 1000)), np.zeros((2, 1000))
+    ours[:, 3] = theirs[:, 3] = 0.4
+    ours[0, 17] = 0.5
+    compared = _parity.compared(ours, theirs)
+    assert compared is not None
+    assert (compared.examples, compared.values, compared.equal_decisions) == (2, 1000, 1)
+    assert (compared.largest_difference, compared.largest_answer) == (0.5, 0.4)
+    about = beside([[0.0] * 16] * 2, [[0.0] * 16] * 2, outputs_of_model=1000)
+    launch = msgspec.structs.replace(about.launches[0], parity=compared)
+    about = msgspec.structs.replace(about, launches=(launch,))
+    assert metric("parity_difference", about).point == 0.5
+    assert metric("parity_decisions", about).point == 0.5
+
+
+def test_whole_answers_of_which_one_side_is_not_finite() -> None:
+    ours, theirs = np.array([[np.nan, 1.0]]), np.array([[2.0, 1.0]])
+    compared = _parity.compared(ours, theirs)
+    assert compared is not None
+    assert (compared.largest_difference, compared.equal_decisions) == (None, 0)
+    both = _parity.compared(ours, ours)
+    assert both is not None and both.largest_difference == 0
+    assert _parity.compared(ours, theirs[:, :1]) is None
+
+
+def test_peers_are_the_other_cases_of_the_same_device() -> None:
+    cases = [case("a", "arm64"), case("b", "arm64"), case("a", "host"), case("c", "arm64")]
+    found = [msgspec.structs.replace(evidence([]), case=c) for c in cases]
+    peers = assemble._peers(found[0], found)
+    assert [peer.case.id for peer in peers] == [cases[1].id, cases[3].id]
 
 
 # --- gate ------------------------------------------------------------------------------------
