@@ -1,9 +1,10 @@
-"""Columns as CSV: RFC 4180, UTF-8, one head line."""
+"""Columns of values as CSV: RFC 4180, UTF-8, one head line."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
 from typing import Any
 
 from harness.core import units
@@ -13,13 +14,16 @@ from harness.core.rows import Columns
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def encode(columns: Columns) -> bytes:
-    """The bytes of the file. Whole numbers stay whole; what is absent is an empty cell; a text
-    that a spreadsheet would run gets a quote mark in front."""
+def encode(blocks: Iterable[Columns]) -> bytes:
+    """The bytes of the file, from blocks of rows that share their columns. Whole numbers stay
+    whole; what is absent is an empty cell; a text that a spreadsheet would run gets a quote mark in
+    front."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*map(_safe, columns.values()), strict=True))
+    for number, columns in enumerate(blocks):
+        if number == 0:
+            writer.writerow(columns)
+        writer.writerows(zip(*map(_safe, columns.values()), strict=True))
     return out.getvalue().encode("utf-8", "backslashreplace")
 
 
