@@ -5,6 +5,7 @@ Outputs and counts are those of a phone's kernels; times and memory are the emul
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import sys
@@ -22,8 +23,9 @@ from harness.arm64.environment import read_counts
 from harness.core.attendant import Attendant
 from harness.core.errors import UsageError, WorkerError
 from harness.core.specs import ArmSpec
-from harness.core.types import Artifact, Case, DeviceFacts, Launch, Timing
+from harness.core.types import Artifact, Case, DeviceFacts, Launch, Parity, Timing
 from harness.files import cache_dir
+from harness.targets import _parity
 from harness.targets.host import WORKER, parse_answer
 
 NOT_TIME = "emulated core: instructions are not time"
@@ -34,6 +36,8 @@ MOST_EXAMPLES = 8
 # So many multiply-accumulates are emulated in some ten seconds: the larger the model, the fewer
 # examples it answers.
 _MACS_FOR_OUTPUTS = 1_600_000_000
+WRITTEN = "out"
+_OURS, _THEIRS = "answers.npy", "answers-of-host.npy"
 _ABSENT = {
     **dict.fromkeys(("init_ns", "first_inference_ns", "warmup_ns", "latency_ns"), NOT_TIME),
     **dict.fromkeys(
@@ -113,11 +117,13 @@ class Arm64Target:
         )
 
     def prepare(self, artifact: Artifact, inputs: Path) -> None:
-        """Lay out a folder to run in. The names in it are always the same, since the length of a
-        path is enough to change how many instructions loading takes."""
-        folder = Path(self._work.name, artifact.sha256)
+        """Lay out a folder to run in. What is in it and its names are always the same, since
+        Python lists it and the length of a path is enough to change how many instructions loading
+        takes; what launches write goes beside it."""
+        folder = Path(self._work.name, artifact.sha256, "run")
         if not folder.exists():
-            folder.mkdir()
+            folder.mkdir(parents=True)
+            _written(folder).mkdir()
             (folder / "model.tflite").symlink_to(Path(artifact.path).resolve())
             # A copy: of a link, Python would take the folder it points to for one of modules.
             shutil.copyfile(WORKER, folder / "worker.py")
@@ -141,10 +147,11 @@ class Arm64Target:
             _, init, *inferences = self._run(artifact, folder, log, MORE, False)
         first, *iterations = inferences
         absent = dict(_ABSENT)
-        reference = None
+        reference = parity = None
         if index == 0:
             try:
                 reference = self._answers_of_host(artifact, folder, log)
+                parity = _compared(folder)
             except WorkerError as error:
                 absent["reference"] = f"the host could not answer: {error.message}"
         return msgspec.convert(
@@ -162,6 +169,7 @@ class Arm64Target:
                 "instructions": iterations,
                 "outputs": result["outputs"],
                 "reference": reference,
+                "parity": parity,
                 "absent": absent,
             },
             Launch,
@@ -171,12 +179,18 @@ class Arm64Target:
         self, artifact: Artifact, folder: Path, log: Path, iterations: int, outputs: bool
     ) -> tuple[Any, ...]:
         """(the worker's result, instructions of init, of the first inference, of each iteration)"""
-        counts = folder / "counts"
-        counts.unlink(missing_ok=True)
+        # Cases of one artifact may be counted at the same time.
+        handle, name = tempfile.mkstemp(prefix="counts-", dir=_written(folder))
+        os.close(handle)
+        counts = Path(name)
         request = _request(artifact, iterations, marker=True, outputs=outputs)
         finished = process.run(
             self.env.python(self.spec.cpu, ["worker.py"], counts=counts, folder=folder),
-            stdin=msgspec.json.encode(request | {"model": "model.tflite", "inputs": "inputs.npz"}),
+            stdin=msgspec.json.encode(
+                request
+                | {"model": "model.tflite", "inputs": "inputs.npz"}
+                | {"answers": f"../{WRITTEN}/{_OURS}"}
+            ),
             log=log,
             timeout_s=self.spec.launch_timeout_s,
             attendant=self.attendant,
@@ -184,6 +198,7 @@ class Arm64Target:
         )
         result = parse_answer(finished, log, self.spec.launch_timeout_s)
         marks = read_counts(counts)
+        counts.unlink()
         if len(marks) != 2 * (2 + iterations):
             raise WorkerError(
                 "counting",
@@ -196,6 +211,7 @@ class Arm64Target:
     def _answers_of_host(self, artifact: Artifact, folder: Path, log: Path) -> object:
         """What the host answers to the same inputs; raises WorkerError."""
         paths = {"model": artifact.path, "inputs": str(folder / "inputs.npz")}
+        paths["answers"] = str(_written(folder) / _THEIRS)
         finished = process.run(
             [sys.executable, "-I", WORKER],
             stdin=msgspec.json.encode(_request(artifact, 1, marker=False, outputs=True) | paths),
@@ -226,6 +242,22 @@ def _request(
         "min_warmup": 0,
         "max_warmup": 0,
     }
+
+
+def _written(folder: Path) -> Path:
+    """Where the launches of a folder write."""
+    return folder.with_name(WRITTEN)
+
+
+def _compared(folder: Path) -> Parity | None:
+    """Both sides' whole answers; None where one did not keep them, as of changing length."""
+    import numpy
+
+    files = [_written(folder) / name for name in (_OURS, _THEIRS)]
+    if not all(file.exists() for file in files):
+        return None
+    ours, theirs = (numpy.load(file, allow_pickle=False) for file in files)
+    return _parity.compared(ours, theirs)
 
 
 def _agree(counts: list[int]) -> bool:

@@ -70,6 +70,9 @@ def test_a_report_read_back_from_its_file_renders_the_same(name: str, report: Re
         assert _parquet_summary(fresh) == _parquet_summary(render(name, report))
     elif name == "json":
         assert msgspec.json.decode(fresh, type=Report) == report
+    elif name == "as_baseline":
+        kept = msgspec.json.decode(render(name, report), type=Report)
+        assert msgspec.json.decode(fresh, type=Report) == kept
     else:
         assert fresh == render(name, report)
 
@@ -80,7 +83,7 @@ def test_text_is_utf8_without_anything_that_steers_a_terminal(name: str, report:
     if name in ("csv", "csv_wide"):  # data: names are kept as they are, quoted
         return
     assert "\x1b" not in text
-    assert "\u202e" not in text or name == "json"
+    assert "\u202e" not in text or name in ("json", "as_baseline")
 
 
 # --- what every format tells ----------------------------------------------------------------
@@ -144,6 +147,7 @@ READABLE: dict[str, Callable[[Report], str]] = {
     "markdown": _markdown,
     "html": _html,
     "json": lambda report: " ".join(_strings(json.loads(render("json", report)))),
+    "as_baseline": lambda report: " ".join(_strings(json.loads(render("as_baseline", report)))),
     "junit": _junit,
     "csv": _csv("csv"),
     "csv_wide": _csv("csv_wide"),
@@ -151,7 +155,13 @@ READABLE: dict[str, Callable[[Report], str]] = {
 }
 
 
-DATA = ("json", "csv", "csv_wide", "parquet")  # names as they are, not as a person needs them
+DATA = (
+    "json",
+    "as_baseline",
+    "csv",
+    "csv_wide",
+    "parquet",
+)  # names as they are, not as a person needs them
 
 
 def test_every_format_can_be_read() -> None:
