@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from harness import cli, output, store
 from harness.core.types import Report
-from tests import reports
+from tests import reports, schema
 
 pytest.importorskip("pyarrow")
 pytest.importorskip("matplotlib")
@@ -86,6 +86,8 @@ def test_every_format_into_a_file_and_to_standard_output(
     assert data.lower().startswith(SIGNS[name].lower())
     assert main(*words, "--out", out, option, "-") == status
     assert capfdbinary.readouterr().out == data, "alone on standard output, and the same"
+    if name in ("json", "as_baseline"):
+        schema.check(data)
     if command == "compare" and name not in ("csv", "as_baseline"):
         assert b"regression" in data
 
