@@ -1,11 +1,18 @@
-"""Check the main job's report: every variant the README promises has real numbers."""
+"""Check the main job's report: every variant the README promises has real numbers, and the answer
+is the one that the demo images must give."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
+from _claims import shortcomings
+from jsonschema import Draft202012Validator
+
 from harness import store
+
+ROOT = Path(__file__).parents[1]
 
 DEFAULTS = {"scratch", "vgg16", "mobilenet-int8", "pruned", "mobilenet-gray-int8"}
 METRICS = ("latency", "init", "first_inference", "peak_rss", "size", "gzip_size")
@@ -14,7 +21,9 @@ METRICS = ("latency", "init", "first_inference", "peak_rss", "size", "gzip_size"
 def main(path: str) -> int:
     """Exit status 1 with a line for each thing that is wrong."""
     report = store.read_report(Path(path))
-    wrong = []
+    schema = json.loads((ROOT / "docs/reference/report.schema.json").read_text("utf-8"))
+    breaks = Draft202012Validator(schema).iter_errors(json.loads(Path(path).read_bytes()))
+    wrong = [f"{error.json_path} breaks the published schema: {error.message}" for error in breaks]
     if {case.variant for case in report.cases} != DEFAULTS:
         wrong.append(f"variants are {sorted(case.variant for case in report.cases)}")
     for case in report.cases:
@@ -29,6 +38,7 @@ def main(path: str) -> int:
         latency = case.metrics["latency"].estimate
         if latency is None or not latency.ci_low <= latency.point <= latency.ci_high:
             wrong.append(f"{case.variant}: the latency interval is {latency}")
+    wrong += shortcomings(report)
     for line in wrong:
         print(f"check_report: {line}", file=sys.stderr)
     print(f"check_report: {len(report.cases)} cases, {len(wrong)} faults")

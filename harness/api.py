@@ -143,8 +143,11 @@ def build(
     return built.artifacts
 
 
-def compare(baseline: Report, candidate: Report, *, max_regression: float = 0.05) -> Comparison:
-    """Every gated metric that both have: ratio, interval, outcome."""
+def compare(
+    baseline: Report, candidate: Report, *, max_regression: float | None = None
+) -> Comparison:
+    """Every gated metric that both have: ratio, interval, outcome. Without `max_regression` 5 % are
+    allowed, or what an exact metric has of its own."""
     return _compare(baseline, candidate, specs=gate.specs(), max_regression=max_regression)
 
 

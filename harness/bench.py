@@ -7,8 +7,11 @@ run, what was saved is in the run folder.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,11 +19,13 @@ from typing import Protocol
 
 import msgspec
 
+from harness import interrupts
 from harness import plan as planning
 from harness.core.attendant import Attendant
 from harness.core.errors import HarnessError, MeasurementError, TransientDeviceError
 from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec, HostSpec, kind_of
 from harness.core.stats import launch_medians, median_interval
+from harness.core.text import clean, plain_name
 from harness.core.types import (
     Artifact,
     Case,
@@ -154,8 +159,25 @@ def _side_by_side(in_lanes: list[list[_DeviceRun]]) -> None:
             for future in futures:
                 future.result()
         except KeyboardInterrupt:
-            for run in (run for lane in in_lanes for run in lane):
-                run.attendant.stopping.set()
+            # Each puts its phone back as it was, however often one is told to stop.
+            with contextlib.suppress(KeyboardInterrupt), interrupts.held():
+                for run in (run for lane in in_lanes for run in lane):
+                    run.attendant.stopping.set()
+                pool.shutdown()
+
+
+def _failure(error: HarnessError) -> Failure:
+    if isinstance(error, MeasurementError):
+        return error.failure
+    # Nothing of the phone's: it will be the same until devices.yaml or the command is changed.
+    return Failure(stage="configuration", transient=False, message=error.message, mend=error.mend)
+
+
+def _processors() -> int:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class _DeviceRun:
@@ -187,10 +209,23 @@ class _DeviceRun:
         kept = folder.saved.failures.items()
         self.failures = {by_id[c]: f for c, f in kept if c in by_id and not f.transient}
         self.half_widths = {case: self._half_width(case) for case in self.cases}
+        # Counts do not mind company, as times do.
+        self.abreast = _processors() if name in self.plan.exact_devices else 1
         self.elapsed_before_ns = sum(x.wall_ns for done in self.launches.values() for x in done)
 
     def run(self) -> None:
-        """Open the device, measure, leave it as it was; `reason` says why it ended."""
+        """Open the device, measure, leave it as it was; `reason` says why it ended. Raises
+        nothing, so that what ends one device does not end the others, nor the report."""
+        try:
+            self._run()
+        except KeyboardInterrupt:
+            self.reason = "interrupted"
+        except HarnessError as error:
+            self._lose(_failure(error))
+        except Exception as error:
+            self._lose(self._our_bug(error))
+
+    def _run(self) -> None:
         target: Target | None = None
         try:
             target = self.opener(self.name, self.spec, self.folder.logs, self.attendant)
@@ -199,10 +234,6 @@ class _DeviceRun:
             self.listener.opened(facts)
             self._prepare(target)
             self.reason = self._rounds(target)
-        except KeyboardInterrupt:
-            self.reason = "interrupted"
-        except HarnessError as error:
-            self._lose(error)
         finally:
             if target is not None:
                 target.close()
@@ -210,17 +241,24 @@ class _DeviceRun:
     def _active(self) -> list[Case]:
         return [case for case in self.cases if case not in self.failures]
 
-    def _lose(self, error: HarnessError) -> None:
+    def _lose(self, failure: Failure) -> None:
         """The device is gone, or cannot be used as devices.yaml has it; other devices go on."""
-        if isinstance(error, MeasurementError):
-            failure = error.failure
-        else:
-            failure = Failure(
-                stage="connect", transient=True, message=error.message, mend=error.mend
-            )
+        self.reason = "failed"
         for case in self._active():
             self._record(case, failure)
         self.listener.failed(self.name, failure)
+
+    def _our_bug(self, error: Exception) -> Failure:
+        """What nobody foresaw: one line here, the traceback in the run folder."""
+        log = self.folder.logs / f"error-{plain_name(self.name)}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("".join(traceback.format_exception(error)), "utf-8", errors="replace")
+        return Failure(
+            stage="harness",
+            transient=True,
+            message=f"{type(error).__name__}: {clean(str(error), 200)}",
+            mend=f"this is a bug of the harness: please report it with {log}",
+        )
 
     def _fail(self, case: Case, failure: Failure) -> None:
         self._record(case, failure)
@@ -259,9 +297,17 @@ class _DeviceRun:
                 return reason
             if self.enough is not None and self.enough(self.launches):
                 return "decided"
-            for case in planning.round_order(self.plan, self.name, index):
-                if case in self.failures or not self._due(case, index, last_saved):
-                    continue
+            due = [
+                case
+                for case in planning.round_order(self.plan, self.name, index)
+                if case not in self.failures and self._due(case, index, last_saved)
+            ]
+            if self.abreast > 1:
+                self._launch_abreast(target, due, index, order)
+                order += len(due)
+                index += 1
+                continue
+            for case in due:
                 if self.attendant.stopping.is_set():
                     return "interrupted"
                 elapsed_ns = self.elapsed_before_ns + time.monotonic_ns() - began
@@ -298,6 +344,23 @@ class _DeviceRun:
         self.listener.saved(case, launch)
         return 1
 
+    def _launch_abreast(self, target: Target, due: list[Case], index: int, order: int) -> None:
+        """All launches of a round, `abreast` at a time; Ctrl-C ends those under way."""
+
+        def launch(place: int, case: Case) -> None:
+            self.attendant.check()
+            self.listener.launching(case, index, self._left_s(0))
+            self._launch(target, case, index, order + place)
+
+        with ThreadPoolExecutor(self.abreast) as pool:
+            futures = [pool.submit(launch, i, case) for i, case in enumerate(due)]
+            try:
+                for future in futures:
+                    future.result()
+            except BaseException:
+                self.attendant.stopping.set()
+                raise
+
     def _half_width(self, case: Case) -> float | None:
         estimate = median_interval(launch_medians(self.launches[case]))
         return None if estimate is None else estimate.half_width
@@ -324,4 +387,4 @@ class _DeviceRun:
             left_ns += max(0, least - len(own)) * (sum(own) / len(own) if own else mean)
         if left_ns == 0 and self.plan.time_budget_s is not None:
             left_ns = max(0.0, self.plan.time_budget_s * 1e9 - elapsed_ns)
-        return left_ns / 1e9
+        return left_ns / 1e9 / self.abreast

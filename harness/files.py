@@ -51,6 +51,26 @@ def replacing(path: Path, *, flush: bool = True) -> Iterator[BinaryIO]:
         raise
 
 
+@contextlib.contextmanager
+def sealing(path: Path) -> Iterator[BinaryIO]:
+    """As `replacing`, with the file's digest beside it, so that `intact` notices later damage."""
+    with replacing(path) as file:
+        yield file
+    write_atomic(_seal(path), sha256(path).encode())
+
+
+def intact(path: Path) -> bool:
+    """Whether `path` is there and is what `sealing` put there."""
+    try:
+        return _seal(path).read_bytes() == sha256(path).encode()
+    except OSError:
+        return False
+
+
+def _seal(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
 def sha256(path: str | Path) -> str:
     """Hexadecimal digest of a file, read in pieces."""
     digest = hashlib.sha256()

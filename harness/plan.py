@@ -35,8 +35,8 @@ def round_order(plan: Plan, device: str, index: int) -> list[Case]:
 
 def fixed(plan: Plan, device: str) -> int | None:
     """The number of launches of each case, where it does not depend on what they show."""
-    if plan.launches is None and device in plan.exact_devices:
-        return 1
+    if device in plan.exact_devices:
+        return plan.exact_launches or plan.launches or 1
     return plan.launches
 
 
@@ -68,7 +68,8 @@ def finished(
     if all(fixed(plan, case.device) is not None for case in done):
         if any(n < least(plan, case.device) for case, n in done.items()):
             return None
-        return "exact" if plan.launches is None else "launches"
+        counted = all(case.device in plan.exact_devices for case in done)
+        return "exact" if counted and fixed(plan, next(iter(done)).device) == 1 else "launches"
     if any(n < plan.min_launches for n in done.values()):
         return None
     if all(w is not None and w <= plan.target_ci for w in half_widths.values()):

@@ -205,12 +205,12 @@ def _settings(
             )
         _refuse_what_only_phones_do(request, name)
         return runtimes, ("cpu",), request.threads or spec.threads
-    if request.runtimes is not None:
-        raise UsageError(
-            f"--runtime does not apply to device {name}",
-            "a phone's runtime is its runner's; leave --runtime out",
-        )
     if isinstance(spec, AndroidSpec):
+        if request.runtimes is not None:
+            raise UsageError(
+                f"--runtime does not apply to device {name}",
+                "a phone's runtime is its runner's; leave --runtime out",
+            )
         _refuse_what_takes_too_long(request, name, spec)
         _refuse_what_the_runner_does_not(request, name, spec)
         return (
@@ -227,12 +227,18 @@ def _settings_of_core(
     from harness.targets.arm64 import ready
 
     _refuse_what_only_phones_do(request, name)
+    if others := sorted(set(request.runtimes or ()) - {"litert"}):
+        raise UsageError(
+            f"device {name} runs litert and not {', '.join(others)}",
+            "measure the other runtimes in a run of their own, without this device",
+        )
     if set(request.delegates or ("cpu",)) != {"cpu"} or set(request.threads or (1,)) != {1}:
         raise UsageError(
             f"device {name} is a single core without accelerators",
             "leave --threads and --delegate out",
         )
-    ready(spec)
+    if request.devices != ("all",):  # of all, those that cannot be reached are told of
+        ready(spec)
     return ("litert",), ("cpu",), (1,)
 
 

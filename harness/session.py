@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from harness import __version__, assemble, bench, config, evaluate, files, plan, store
+from harness import __version__, assemble, bench, config, evaluate, files, interrupts, plan, store
 from harness.core import accuracy, units
 from harness.core.errors import BuildError, UsageError
 from harness.core.sequential import Decision, decide, rounds_at
@@ -70,6 +71,7 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
     return Plan(
         cases=plan.cases(artifacts, job.settings),
         exact_devices=tuple(n for n, spec in job.devices.items() if isinstance(spec, ArmSpec)),
+        exact_launches=request.launches or 1,
         seed=request.seed,
         launches=launches,
         min_launches=least,
@@ -167,6 +169,11 @@ def resume(path: Path, project_dir: Path | None, narrator: Narrator) -> Report:
     project = config.load_project(project_dir)
     planned = folder.header.plan
     devices = {c.device: project.device(c.device) for c in planned.cases}
+    try:
+        _refuse_if_not_set_up(folder, devices)
+    except UsageError:
+        folder.close()
+        raise
     artifacts = {a.variant: a for a in folder.header.artifacts}
     for artifact in artifacts.values():
         if not Path(artifact.path).is_file() or files.sha256(artifact.path) != artifact.sha256:
@@ -179,11 +186,28 @@ def resume(path: Path, project_dir: Path | None, narrator: Narrator) -> Report:
     return finish(folder, devices, inputs, narrator)
 
 
+def _refuse_if_not_set_up(folder: store.RunFolder, devices: Mapping[str, DeviceSpec]) -> None:
+    """A core that is gone since the run began is a UsageError; one that was never there has been
+    told of in its cases' failures, and the others go on."""
+    planned, saved = folder.header.plan, folder.saved
+    launched = Counter(launch.case for launch in saved.launches)
+    for name, spec in devices.items():
+        if not isinstance(spec, ArmSpec):
+            continue
+        ids = {case.id for case in planned.cases if case.device == name} - saved.failures.keys()
+        if any(launched[i] < plan.least(planned, name) for i in ids):
+            from harness.targets.arm64 import ready
+
+            ready(spec)
+
+
 def conclude(folder: store.RunFolder, stopped: Stopped) -> Report:
-    """Assemble and save the report of what has been measured."""
-    journal = store.read_journal(folder.path / store.JOURNAL)
-    report = assemble.assemble(folder.header, journal, stopped=stopped, finished_at=_now())
-    store.write_report(folder.path, report)
+    """Assemble and save the report of what has been measured, which an impatient second Ctrl-C
+    does not prevent."""
+    with interrupts.held():
+        journal = store.read_journal(folder.path / store.JOURNAL)
+        report = assemble.assemble(folder.header, journal, stopped=stopped, finished_at=_now())
+        store.write_report(folder.path, report)
     return report
 
 

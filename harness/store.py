@@ -24,8 +24,11 @@ from typing import Any
 import msgspec
 
 from harness.core.errors import UsageError
+from harness.core.serial import encode
 from harness.core.types import SCHEMA_VERSION, DeviceFacts, Failure, Launch, Plan, Report, Value
 from harness.files import write_atomic
+
+__all__ = ["encode"]  # beside `decode`, though it is pure
 
 HEADER = "run.json"
 JOURNAL = "journal.jsonl"
@@ -235,11 +238,6 @@ def read_report(path: Path) -> Report:
         ) from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "give a report file") from None
-
-
-def encode(report: Report) -> bytes:
-    """The report as JSON, indented for people."""
-    return msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n"
 
 
 def decode(data: bytes, path: Path) -> Report:

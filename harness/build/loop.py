@@ -13,7 +13,9 @@ from typing import Any, Protocol
 
 import msgspec
 
+from harness import files
 from harness.build.batches import Examples, class_weights, shuffled
+from harness.build.cache import writing
 from harness.build.objective import judge, objective
 from harness.build.request import Epoch
 from harness.core.errors import BuildError
@@ -206,11 +208,11 @@ class _State:
         arrays["best_loss"] = np.float64(self._best_loss)
         arrays["since_best"] = np.int64(self.since_best)
         arrays["curve"] = np.frombuffer(msgspec.json.encode(self.curve), np.uint8)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_suffix(".partial")
-        with partial.open("wb") as file:
-            np.savez(file, **arrays)
-        partial.replace(self._path)
+        with writing(self._path.parent):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            # Not flushed, which takes seconds for a large network: `resumed` notices a torn file.
+            with files.replacing(self._path, flush=False) as file:
+                np.savez(file, **arrays)
         self._unsaved, self._saved_at = False, time.monotonic()
         self._saving_took_s = self._saved_at - began
 

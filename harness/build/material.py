@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness import files
 from harness.build.cache import writing
 from harness.build.request import Images
 from harness.core.errors import DataError
@@ -39,11 +39,10 @@ class Material:
         return Images(images=str(folder / "images.npy"), labels=str(folder / "labels.npy"))
 
     def save(self, splits: Iterable[Split] = LEARNED_FROM) -> None:
-        """Write what is not there; DataError if there is nothing to learn from."""
+        """Write what is not there whole; DataError if there is nothing to learn from."""
         for split in splits:
-            files = self.files(split)
-            labels = Path(files.labels)  # written last
-            if labels.is_file():
+            kept = self.files(split)
+            if files.intact(Path(kept.images)) and files.intact(Path(kept.labels)):
                 continue
             images, of = self.dataset.arrays(split)
             if not len(of):
@@ -51,8 +50,8 @@ class Material:
                     f"{self.dataset.name}: the {split} split has no images",
                     "add images, or build with --untrained",
                 )
-            _write(Path(files.images), images)
-            _write(labels, of)
+            _write(Path(kept.images), images)
+            _write(Path(kept.labels), of)
 
 
 def _write(path: Path, array: object) -> None:
@@ -60,6 +59,5 @@ def _write(path: Path, array: object) -> None:
 
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        with files.sealing(path) as file:
             np.save(file, array)  # type: ignore[arg-type]
-        Path(file.name).replace(path)

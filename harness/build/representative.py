@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.build.cache import writing
-from harness.files import write_atomic
+from harness.files import intact, sealing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,18 +29,17 @@ class Representative:
     images: Callable[[], NDArray[np.uint8]]
 
     def save(self, cache: Path) -> Path:
-        """The images as a .npy file in the cache, made unless it is there."""
+        """The images as a .npy file in the cache, made unless it is there whole."""
         digest = hashlib.sha256(self.fingerprint.encode()).hexdigest()
         path = cache / "representative" / f"{digest}.npy"
-        if not path.is_file():
+        if not intact(path):
             import numpy as np
 
             images = self.images()
             with writing(path.parent):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                data = io.BytesIO()
-                np.save(data, images)
-                write_atomic(path, data.getvalue())
+                with sealing(path) as file:
+                    np.save(file, images)
         return path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from harness import plugins, recipes
+from harness import files, plugins, recipes
 from harness.build import loop, networks
 from harness.build.batches import Examples, read
 from harness.build.cache import CURVE, NETWORK, TRAINING, writing
@@ -123,16 +122,15 @@ class _Training:
         import numpy as np
 
         path = Path(self._request.features or "")
-        if not path.is_file():
+        if not files.intact(path):
             computed = {}
             for name, examples in (("train", self._train), ("validation", self._validation)):
                 self._tell(f"running the frozen trunk over the {name} images")
                 computed[name] = loop.answers(trunk, examples)
             with writing(path.parent):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+                with files.sealing(path) as file:
                     np.savez(file, **computed)
-                Path(file.name).replace(path)
         with np.load(path) as saved:
             return saved["train"], saved["validation"]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import queue
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +21,7 @@ from harness.build.sources import sha256_file
 from harness.core.errors import ConfigError, UsageError
 from harness.core.specs import WeightsSource
 from harness.core.types import Finding
+from harness.files import replacing, write_atomic
 
 RANDOM = "random"
 IMAGENET = "imagenet"
@@ -193,9 +194,7 @@ class _Ledger:
             entries = self._read()
             change(entries)
             with writing(self._path.parent):
-                partial = self._path.with_suffix(".partial")
-                partial.write_bytes(msgspec.json.format(msgspec.json.encode(entries)))
-                partial.replace(self._path)
+                write_atomic(self._path, msgspec.json.format(msgspec.json.encode(entries)))
 
 
 def _fetch(url: str, target: Path, expected: str | None, progress: Progress | None) -> None:
@@ -203,44 +202,38 @@ def _fetch(url: str, target: Path, expected: str | None, progress: Progress | No
     import http.client
 
     response = _open(url)
-    partial: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".fetching-")
-        partial = Path(name)
-        with response, os.fdopen(handle, "wb") as file:
-            _copy(response, file, url, progress)
-        if expected:
-            _compare(url, sha256_file(partial), expected)
-        partial.replace(target)
+        with response, replacing(target) as file:
+            digest = _copy(response, file, url, progress)
+            if expected:
+                _compare(url, digest, expected)
     except TimeoutError:
         raise FetchError(f"{url} stalled for {STALL_TIMEOUT_S:.0f} s") from None
     except (ConnectionError, http.client.HTTPException) as error:
         raise FetchError(f"{url} broke off: {error}") from None
     except OSError as error:
         raise FetchError(f"{target} cannot be written: {error.strerror or error}") from None
-    finally:
-        if partial:
-            partial.unlink(missing_ok=True)
 
 
-def _copy(response: Any, file: Any, url: str, progress: Progress | None) -> None:
+def _copy(response: Any, file: Any, url: str, progress: Progress | None) -> str:
+    """The digest of what was written."""
     length = response.headers.get("Content-Length")
     total = int(length) if length else None
     deadline = time.monotonic() + TRANSFER_TIMEOUT_S
-    done = 0
+    done, digest = 0, hashlib.sha256()
     while chunk := response.read1(_CHUNK):
         if not done and url.endswith(".h5") and not chunk.startswith(_HDF5):
             raise FetchError(f"{url} answers with something else than an HDF5 file")
         done += file.write(chunk)
+        digest.update(chunk)
         if progress:
             progress(done, total)
         if time.monotonic() > deadline:
             raise FetchError(f"{url} took over {TRANSFER_TIMEOUT_S:.0f} s")
     if total is not None and done != total:
         raise FetchError(f"{url} broke off after {done} of {total} bytes")
-    file.flush()
-    os.fsync(file.fileno())
+    return digest.hexdigest()
 
 
 def _compare(what: object, digest: str, expected: str) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from statistics import median
 
+from harness.checks._arithmetic import arithmetic
 from harness.core import units
-from harness.core.types import Artifact, Evidence, Finding
+from harness.core.types import Evidence, Finding
 
 # Layers differ: depthwise convolutions take twice the instructions of dense ones. The kernels
 # that a runtime falls back to take ten to a hundred times those of the fast ones.
@@ -36,15 +37,6 @@ def findings(evidence: Evidence) -> list[Finding]:
             mend="look in the list of operators for one that has no fast kernel of this type",
         )
     ]
-
-
-def arithmetic(artifact: Artifact) -> str:
-    """What the model computes in: float32, dynamic_range or int8."""
-    weights = max(artifact.weight_bytes, key=artifact.weight_bytes.__getitem__, default="float32")
-    if weights not in ("int8", "uint8", "int4"):
-        return "float32"
-    whole = any(tensor.scale for tensor in artifact.inputs) or "QUANTIZE" in artifact.ops
-    return "int8" if whole else "dynamic_range"
 
 
 def _per_mac(evidence: Evidence) -> float | None:

@@ -133,6 +133,8 @@ def run(args: argparse.Namespace) -> int:
         baseline = store.read_report(store.find(args.baseline, args.out))
     elif args.strict and args.budget is None and args.resume is None:
         raise UsageError("--strict is about a gate", "give one with --baseline or --budget")
+    if args.exact and baseline is None:
+        raise UsageError("--exact is about a baseline", "give one with --baseline")
     with Narrator() as narrator:
         if args.resume is not None:
             _refuse_with_resume(args)
@@ -150,7 +152,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"saved in {folder}; again: python -m harness report {folder}", file=sys.stderr)
     return (
         exit_code(report, folder)
-        or gate.exit_code(report, strict=args.strict)
+        or gate.exit_code(report, strict=args.strict, renew=commands.renewing(args, folder))
         or gate.budget_exit_code(report, strict=args.strict)
     )
 

@@ -33,4 +33,4 @@ def run(args: argparse.Namespace) -> int:
     wanted = output.asked(args, candidate)
     report = gate.compared(candidate, baseline, args.max_regression)
     output.emit(report, args, wanted)
-    return gate.exit_code(report, strict=args.strict)
+    return gate.exit_code(report, strict=args.strict, renew=commands.renewing(args, args.candidate))

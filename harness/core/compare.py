@@ -38,6 +38,7 @@ from harness.core.types import (
     Value,
 )
 
+DEFAULT_THRESHOLD = 0.05
 _NOT_POSITIVE = "a value is not positive, so there is no ratio"
 
 
@@ -46,7 +47,7 @@ def compare(
     candidate: Report,
     *,
     specs: Mapping[str, MetricSpec],
-    max_regression: float = 0.05,
+    max_regression: float | None = None,
     confidence: float = CONFIDENCE,
     variants: Mapping[str, str] | None = None,
 ) -> Comparison:
@@ -55,10 +56,15 @@ def compare(
     Cases match by variant, device, runtime, delegate and threads. `variants` maps a baseline's
     variant to the candidate's instead, and then only those are compared: within one report, that
     is how two of its variants are. Rounds are paired if both sides are of the same run.
+    Without `max_regression` a metric may be DEFAULT_THRESHOLD worse, or what its spec says; with
+    it, every metric just that.
     """
-    if not 0 <= max_regression < math.inf:
+    if max_regression is not None and not 0 <= max_regression < math.inf:
         raise ValueError(f"max_regression must not be negative, but is {max_regression}")
-    gate = Gate(threshold=max_regression, confidence=confidence)
+    allowed = DEFAULT_THRESHOLD if max_regression is None else max_regression
+    if max_regression is not None:
+        specs = {n: msgspec.structs.replace(s, max_regression=None) for n, s in specs.items()}
+    gate = Gate(threshold=allowed, confidence=confidence)
     pairs, only_baseline, only_candidate = _match(baseline, candidate, variants)
     findings = [] if baseline is candidate else sameness.between_reports(baseline, candidate)
     for case in only_baseline:
@@ -82,9 +88,12 @@ def compare(
     result = Comparison(
         baseline_run=baseline.run_id,
         candidate_run=candidate.run_id,
-        max_regression=max_regression,
+        max_regression=allowed,
         confidence=confidence,
         tests=tests,
+        exact_devices=tuple(
+            dict.fromkeys((*baseline.plan.exact_devices, *candidate.plan.exact_devices))
+        ),
         cases=tuple(
             msgspec.structs.replace(case, metrics=tuple(metrics))
             for case, metrics in zip(cases, judged, strict=True)
@@ -216,6 +225,7 @@ def _with_interval(
     worse, better = p_values if m.spec.direction == "lower" else p_values[::-1]
     return _row(
         m,
+        gate,
         gate.named(side, m.spec.direction),
         ratio=estimate.point,
         ci_low=estimate.ci_low,
@@ -234,17 +244,18 @@ def _without_interval(m: _Metric, gate: Gate) -> MetricComparison:
     """Exact metrics as they are; without an interval nothing can be said of the others."""
     ratio = m.candidate / m.baseline if m.baseline > 0 and m.candidate > 0 else None
     if not m.spec.exact:
-        return _row(m, "inconclusive", ratio=ratio, more_launches=m.missing, note=m.why_not)
+        return _row(m, gate, "inconclusive", ratio=ratio, more_launches=m.missing, note=m.why_not)
     if m.spec.max_regression is not None:
         gate = msgspec.structs.replace(gate, threshold=m.spec.max_regression)
     if ratio is None:
         same = m.candidate == m.baseline
         better = (m.candidate < m.baseline) == (m.spec.direction == "lower")
         outcome: Outcome = "no change" if same else "improvement" if better else "regression"
-        return _row(m, outcome, exact=True, note="" if same else _NOT_POSITIVE)
+        return _row(m, gate, outcome, exact=True, note="" if same else _NOT_POSITIVE)
     exactly = Estimate(point=ratio, ci_low=ratio, ci_high=ratio, confidence=1.0, n=1)
     return _row(
         m,
+        gate,
         gate.named(gate.side(exactly), m.spec.direction),
         ratio=ratio,
         ci_low=ratio,
@@ -255,7 +266,7 @@ def _without_interval(m: _Metric, gate: Gate) -> MetricComparison:
     )
 
 
-def _row(m: _Metric, outcome: Outcome, **known: Any) -> MetricComparison:
+def _row(m: _Metric, gate: Gate, outcome: Outcome, **known: Any) -> MetricComparison:
     return MetricComparison(
         metric=m.spec.name,
         unit=m.spec.unit,
@@ -263,5 +274,6 @@ def _row(m: _Metric, outcome: Outcome, **known: Any) -> MetricComparison:
         baseline=m.baseline,
         candidate=m.candidate,
         outcome=outcome,
+        threshold=gate.threshold,
         **known,
     )

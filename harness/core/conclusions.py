@@ -12,7 +12,8 @@ BudgetOutcome = Literal["met", "missed", "undecided"]
 
 
 class MetricComparison(Value, frozen=True):
-    """One metric of one case. `ratio` is candidate over baseline, `paired` tells rounds of one
+    """One metric of one case. `ratio` is candidate over baseline, `threshold` how much worse the
+    metric may be (a share; None in reports that do not tell it), `paired` tells rounds of one
     run from launches of two, the `p` values are one-sided and Holm-corrected. For an
     inconclusive outcome `note` says why, and `more_launches` how many more of each side would
     probably decide (None: none would, or it is not a matter of launches)."""
@@ -28,6 +29,7 @@ class MetricComparison(Value, frozen=True):
     ci_high: float | None = None
     confidence: float | None = None
     n: int = 0
+    threshold: float | None = None
     exact: bool = False
     paired: bool = False
     p_regression: float | None = None
@@ -47,13 +49,15 @@ class CaseComparison(Value, frozen=True):
 
 
 class Comparison(Value, frozen=True):
-    """A whole comparison. `tests` is the number of metrics the correction was made for."""
+    """A whole comparison. `tests` is the number of metrics the correction was made for; on
+    `exact_devices` one launch counts all, and what is not compared is no matter of launches."""
 
     baseline_run: str
     candidate_run: str
     max_regression: float
     confidence: float
     tests: int
+    exact_devices: tuple[str, ...] = ()
     cases: tuple[CaseComparison, ...] = ()
     only_baseline: tuple[Case, ...] = ()
     only_candidate: tuple[Case, ...] = ()
@@ -73,6 +77,23 @@ class Comparison(Value, frozen=True):
         if "inconclusive" in found or self.refusals or not found:
             return "inconclusive"
         return "improvement" if "improvement" in found else "no change"
+
+    @property
+    def uncounted(self) -> list[Finding]:
+        """Why something was not compared of a case on an exact device that both sides have."""
+        return [
+            finding
+            for case in self.cases
+            if case.candidate.device in self.exact_devices
+            for finding in case.findings
+            if finding.level == "invalid" or finding.code == "metric-absent"
+        ]
+
+    @property
+    def unpartnered(self) -> list[Case]:
+        """Cases on exact devices that only one side has."""
+        alone = (*self.only_baseline, *self.only_candidate)
+        return [case for case in alone if case.device in self.exact_devices]
 
     @property
     def refusals(self) -> list[Finding]:

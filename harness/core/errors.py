@@ -3,6 +3,8 @@
     HarnessError                    one line and the mend; never a traceback
     ├── UsageError                  exit 2: the request cannot be carried out as written
     │   └── ConfigError             ... because of a file: devices.yaml, models/variants.yaml
+    ├── GateError                   exit 1: a gate says no, for more than a table can say
+    │   └── UndecidedError          exit 4: ... does not know, with --strict
     ├── BuildError                  exit 3: an artifact could not be built
     ├── DataError                   exit 2: the folder of images cannot be used
     └── MeasurementError            exit 3: a launch failed; carries a Failure
@@ -11,7 +13,8 @@
             ├── TransientDeviceError    worth another try: unplugged, timed out
             └── StableDeviceError       will fail again: refused key, full disk, wrong ABI
 
-Anything else that escapes is a bug of ours and keeps its traceback.
+Anything else that escapes is a bug of ours and keeps its traceback; while measuring, in the run
+folder's logs, so that the other devices go on.
 """
 
 from __future__ import annotations
@@ -49,6 +52,18 @@ class UsageError(HarnessError):
 
 class ConfigError(UsageError):
     """A configuration file is wrong; the message names the file and the path of the key."""
+
+
+class GateError(HarnessError):
+    """A gate says no, and what to do about it."""
+
+    exit_code = EXIT_GATE
+
+
+class UndecidedError(GateError):
+    """A gate that must decide does not know."""
+
+    exit_code = EXIT_UNDECIDED
 
 
 class DataError(HarnessError):

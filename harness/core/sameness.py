@@ -16,6 +16,7 @@ _SIDE_BY_SIDE = "measure both sides on one machine, best in one run"
 def between_reports(baseline: Report, candidate: Report) -> list[Finding]:
     """What concerns all cases: schema, host, time spent per launch."""
     found = []
+    counted = _only_exact(baseline) and _only_exact(candidate)
     if baseline.schema_version != candidate.schema_version:
         found.append(
             _differs(
@@ -30,15 +31,31 @@ def between_reports(baseline: Report, candidate: Report) -> list[Finding]:
         (key, baseline.host.get(key), candidate.host.get(key))
         for key in sorted(baseline.host.keys() | candidate.host.keys())
     )
-    if hosts:
+    if hosts and not counted:  # counts are the same on every host
         found.append(_several("warning", "host", hosts, _SIDE_BY_SIDE))
-    if baseline.plan.timing != candidate.plan.timing:
+    if baseline.plan.timing != candidate.plan.timing and not counted:
         fields = baseline.plan.timing.__struct_fields__
         changes = _changes(
             (f, getattr(baseline.plan.timing, f), getattr(candidate.plan.timing, f)) for f in fields
         )
         found.append(_several("warning", "timing", changes, "measure both with the same options"))
+    tests = [_test_images(report) for report in (baseline, candidate)]
+    if None not in tests and tests[0] != tests[1]:
+        mend = "compare accuracy on the same test images: the same --data and --seed"
+        found.append(_differs("warning", "test images", tests[0], tests[1], mend))
     return found
+
+
+def _test_images(report: Report) -> str | None:
+    """Which images accuracy was measured on, short; None if on none."""
+    for e in report.evaluations:
+        if e.failure is None:
+            return f"{e.n} of {e.dataset} ({e.fingerprint[-8:]})"
+    return None
+
+
+def _only_exact(report: Report) -> bool:
+    return {case.device for case in report.plan.cases} <= set(report.plan.exact_devices)
 
 
 def between_cases(
@@ -77,14 +94,16 @@ def of_metrics(before: CaseReport, after: CaseReport, names: Iterable[str]) -> l
     found = []
     for name in names:
         old, new = before.metrics.get(name), after.metrics.get(name)
-        if old is None or new is None or (old.point is None) == (new.point is None):
+        has_old, has_new = (m is not None and m.point is not None for m in (old, new))
+        if has_old == has_new:
             continue
-        side, lacking = ("candidate", new) if new.point is None else ("baseline", old)
+        side, lacking = ("candidate", new) if has_old else ("baseline", old)
+        why = "it was not observed" if lacking is None else lacking.absent_because
         found.append(
             Finding(
                 level="warning",
                 code="metric-absent",
-                message=f"{name} was not compared: the {side} has none: {lacking.absent_because}",
+                message=f"{name} was not compared: the {side} has none: {why}",
                 mend=f"measure the {side} again",
             )
         )
@@ -163,8 +182,13 @@ def _changes(fields: Iterable[tuple[str, object, object]]) -> list[str]:
 
 
 def _several(level: Level, what: str, changes: list[str], mend: str) -> Finding:
-    message = f"{what} differs (baseline / candidate): {', '.join(changes)}"
-    return Finding(level=level, code=f"{what}-differs", message=message, mend=mend)
+    differ = "differ" if what.endswith("s") and what != "os" else "differs"
+    return Finding(
+        level=level,
+        code=f"{what.replace(' ', '-')}-{differ}",
+        message=f"{what} {differ} (baseline / candidate): {', '.join(changes)}",
+        mend=mend,
+    )
 
 
 def _differs(level: Level, what: str, old: object, new: object, mend: str) -> Finding:

@@ -168,10 +168,12 @@ class Timing(Value, frozen=True):
 
 class Plan(Value, frozen=True):
     """All that decides what is measured and in which order; nothing of how it went. On
-    `exact_devices` one launch of a case tells all, unless `launches` asks for more."""
+    `exact_devices` one launch of a case tells all, unless `exact_launches` (where that is None,
+    `launches`) asks for more."""
 
     cases: tuple[Case, ...]
     exact_devices: tuple[str, ...] = ()
+    exact_launches: int | None = None
     seed: int = 0
     launches: int | None = None
     min_launches: int = 7
@@ -196,6 +198,19 @@ class Outputs(Value, frozen=True):
     finite: bool
     constant: bool | None
     input_source: str
+
+
+class Parity(Value, frozen=True):
+    """A device's answers beside the host's to the same inputs, every value of `values` in each of
+    `examples`. `largest_difference` is None where one side alone is not finite, `largest_answer`
+    the largest magnitude among the host's finite values. A decision is the largest value, or on
+    which side of one half a single value is."""
+
+    examples: int
+    values: int
+    largest_difference: float | None
+    largest_answer: float
+    equal_decisions: int
 
 
 class LatencySummary(Value, frozen=True):
@@ -235,9 +250,9 @@ class Launch(Value, frozen=True):
     """Raw observations of one fresh process. `index` is the round (0, 1, ...) within its case,
     `order` the place in the order of measurement on its device. `instructions` are those of each
     timed iteration, where they can be counted; `reference` is what the host answered to the
-    inputs of `outputs`. What could not be observed is None and `absent` maps the field's name to
-    the reason. An executable that reports no single iterations leaves `latency_ns` and `warmup_ns`
-    empty and fills in the summaries instead."""
+    inputs of `outputs`, and `parity` compares the two whole. What could not be observed is None
+    and `absent` maps the field's name to the reason. An executable that reports no single
+    iterations leaves `latency_ns` and `warmup_ns` empty and fills in the summaries instead."""
 
     case: str
     index: int
@@ -266,6 +281,7 @@ class Launch(Value, frozen=True):
     instructions: tuple[int, ...] = ()
     outputs: Outputs | None = None
     reference: Outputs | None = None
+    parity: Parity | None = None
     before: Conditions | None = None
     after: Conditions | None = None
     absent: dict[str, str] = {}
@@ -330,9 +346,9 @@ class MetricSpec(Value, frozen=True):
     """What a metric is: its unit ("ns", "bytes", "1", "count") and which way is better.
     An `exact` metric has no sampling error and needs no interval. Only `gated` metrics are
     compared with a baseline: each one more makes the correction for many comparisons stricter.
-    `max_regression` is a threshold of an exact metric's own. An
-    `optional` one is left out of a report where it is absent: not every device has it. Only
-    labelled images give a `labelled` one.
+    `max_regression` is an exact metric's own threshold where the user gives none. An `optional`
+    one is left out of a report where it is absent: not every device has it. Only labelled images
+    give a `labelled` one.
 
     Of its column, `head` is the name where the title is too long for it, `place` where it stands
     in reading order, and `importance` when it gives way where not all fit: the highest first."""

@@ -14,6 +14,7 @@ spec = MetricSpec(
     direction="higher",
     title="decisions equal to the host's",
     exact=True,
+    gated=False,  # of a few examples, one that is on the edge is more than any threshold
     optional=True,
     head="as host",
     place=250,
@@ -25,9 +26,11 @@ def extract(evidence: Evidence) -> Measurement:
     launch = compared(evidence)
     if launch is None:
         return exact(None, spec, why_not(evidence))
-    answers = list(pairs(launch))
     if len(evidence.artifact.outputs) > 1:
         return exact(None, spec, "the model has several outputs, so what it decides is not known")
+    if launch.parity is not None:
+        return exact(launch.parity.equal_decisions / launch.parity.examples, spec)
+    answers = list(pairs(launch))
     elements = [prod(output.shape) for output in evidence.artifact.outputs]
     if elements and elements[0] > len(answers[0][0]):
         return exact(None, spec, f"{len(answers[0][0])} of {elements[0]} outputs were kept")

@@ -81,7 +81,7 @@ def _line(label: str, m: MetricComparison) -> Line:
         metric=view.title(m.metric),
         baseline=units.metric(m.metric, m.baseline, m.unit),
         candidate=units.metric(m.metric, m.candidate, m.unit),
-        ratio="" if m.ratio is None else f"{m.ratio:.3f}",
+        ratio=_ratio(m),
         range=interval,
         outcome=m.outcome,
         note=units.printable(note),
@@ -89,21 +89,49 @@ def _line(label: str, m: MetricComparison) -> Line:
     )
 
 
+def _ratio(m: MetricComparison) -> str:
+    """Three decimals, and five where one thousandth is already beyond the threshold."""
+    if m.ratio is None:
+        return ""
+    fine = m.exact and m.threshold is not None and m.threshold < 0.01
+    return f"{m.ratio:.5f}" if fine else f"{m.ratio:.3f}"
+
+
 def _distance(m: MetricComparison) -> float:
     return abs(m.ratio - 1) if m.ratio is not None else 0.0
 
 
 def summary(comparison: Comparison, *, signs: bool = False) -> str:
-    """`1 regression, 3 improvements, 12 no change against run X (5 % allowed)`; with `signs` it
-    explains those of a table beneath."""
+    """`1 regression, 12 no change against run X (5 % allowed, 0.1 % for instructions)`; with
+    `signs` it explains those of a table beneath."""
     said = []
     for outcome, sign in SIGN.items():
         n = len(comparison.with_outcome(outcome))
         many = "s" if n != 1 and outcome in ("regression", "improvement") else ""
         said += [f"{f'{sign} ' if signs else ''}{n} {outcome}{many}"] if n else []
-    allowed = units.percent(comparison.max_regression)
-    against = f"against {units.printable(comparison.baseline_run)} ({allowed} allowed)"
+    allowed = _allowed(comparison)
+    against = f"against {units.printable(comparison.baseline_run)} ({allowed})"
     return f"{', '.join(said) or 'nothing compared'} {against}"
+
+
+def threshold(comparison: Comparison, m: MetricComparison) -> float:
+    """How much worse this metric may be; reports of old have one threshold for all."""
+    return comparison.max_regression if m.threshold is None else m.threshold
+
+
+def _allowed(comparison: Comparison) -> str:
+    """`5 % allowed, 0.1 % for instructions`: what most metrics may be worse, and the others."""
+    of_metric = {m.metric: threshold(comparison, m) for c in comparison.cases for m in c.metrics}
+    own: dict[float, list[str]] = {}
+    for name, share in of_metric.items():
+        own.setdefault(share, []).append(view.title(name))
+    said = [f"{units.percent(comparison.max_regression)} allowed"]
+    said += [
+        f"{units.percent(share)} for {' and '.join(names)}"
+        for share, names in sorted(own.items())
+        if share != comparison.max_regression
+    ]
+    return ", ".join(said)
 
 
 def doubts_of(report: Report) -> list[view.Doubts]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from harness.core.serial import encode
 from harness.core.types import SCHEMA_VERSION, Report
 
 SCHEMA_ID = (
@@ -15,8 +16,8 @@ SCHEMA_ID = (
 
 
 def render(report: Report) -> bytes:
-    """JSON of the current schema version, indented for people."""
-    return msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n"
+    """JSON of the current schema version, as a run folder has it."""
+    return encode(report)
 
 
 def schema() -> dict[str, Any]:

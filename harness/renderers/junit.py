@@ -76,7 +76,8 @@ def _compared(suite: ET.Element, report: Report) -> None:
     """One test per metric compared: a regression fails, what is inconclusive was not tested."""
     for x in against.lines_of(report):
         test = ET.SubElement(suite, "testcase", name=f"{x.label} {x.metric}", classname="baseline")
-        said = f"{x.outcome}: {x.metric} {x.baseline} -> {x.candidate}, ratio {x.ratio or '?'} ({x.range})"
+        numbers = f"{x.metric} {x.baseline} -> {x.candidate}, ratio {x.ratio or '?'} ({x.range})"
+        said = f"{x.outcome}: {numbers}"
         if x.outcome == "regression":
             _say(test, "failure", said, [x.note])
         elif x.outcome == "inconclusive":

@@ -5,6 +5,7 @@ Outputs and counts are those of a phone's kernels; times and memory are the emul
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import sys
@@ -12,7 +13,7 @@ import tempfile
 import time
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
@@ -22,8 +23,9 @@ from harness.arm64.environment import read_counts
 from harness.core.attendant import Attendant
 from harness.core.errors import UsageError, WorkerError
 from harness.core.specs import ArmSpec
-from harness.core.types import Artifact, Case, DeviceFacts, Launch, Timing
+from harness.core.types import Artifact, Case, DeviceFacts, Launch, Parity, Timing
 from harness.files import cache_dir
+from harness.targets import _parity
 from harness.targets.host import WORKER, parse_answer
 
 NOT_TIME = "emulated core: instructions are not time"
@@ -34,6 +36,8 @@ MOST_EXAMPLES = 8
 # So many multiply-accumulates are emulated in some ten seconds: the larger the model, the fewer
 # examples it answers.
 _MACS_FOR_OUTPUTS = 1_600_000_000
+WRITTEN = "out"
+_OURS, _THEIRS = "answers.npy", "answers-of-host.npy"
 _ABSENT = {
     **dict.fromkeys(("init_ns", "first_inference_ns", "warmup_ns", "latency_ns"), NOT_TIME),
     **dict.fromkeys(
@@ -54,7 +58,13 @@ _ABSENT = {
 
 def open_target(name: str, spec: ArmSpec, log_dir: Path, attendant: Attendant) -> Arm64Target:
     """The emulated core under the name it has in devices.yaml; raises UsageError like `ready`."""
-    return Arm64Target(name, spec, log_dir, ready(spec), attendant)
+    held = arm64.hold(cache_dir())
+    try:
+        return Arm64Target(name, spec, log_dir, ready(spec), attendant, held=held)
+    except UsageError:
+        if held is not None:
+            held.close()
+        raise
 
 
 def ready(spec: ArmSpec) -> arm64.Arm64Env:
@@ -76,12 +86,15 @@ class Arm64Target:
         log_dir: Path,
         env: arm64.Arm64Env,
         attendant: Attendant | None = None,
+        *,
+        held: IO[str] | None = None,
     ) -> None:
         self.name = name
         self.spec = spec
         self.log_dir = log_dir
         self.env = env
         self.attendant = attendant or Attendant()
+        self._held = held  # keeps the environment from being removed meanwhile
         self._work = tempfile.TemporaryDirectory(prefix="arm64-")
         self._folders: dict[str, Path] = {}
 
@@ -113,11 +126,13 @@ class Arm64Target:
         )
 
     def prepare(self, artifact: Artifact, inputs: Path) -> None:
-        """Lay out a folder to run in. The names in it are always the same, since the length of a
-        path is enough to change how many instructions loading takes."""
-        folder = Path(self._work.name, artifact.sha256)
+        """Lay out a folder to run in. What is in it and its names are always the same, since
+        Python lists it and the length of a path is enough to change how many instructions loading
+        takes; what launches write goes beside it."""
+        folder = Path(self._work.name, artifact.sha256, "run")
         if not folder.exists():
-            folder.mkdir()
+            folder.mkdir(parents=True)
+            _written(folder).mkdir()
             (folder / "model.tflite").symlink_to(Path(artifact.path).resolve())
             # A copy: of a link, Python would take the folder it points to for one of modules.
             shutil.copyfile(WORKER, folder / "worker.py")
@@ -141,10 +156,11 @@ class Arm64Target:
             _, init, *inferences = self._run(artifact, folder, log, MORE, False)
         first, *iterations = inferences
         absent = dict(_ABSENT)
-        reference = None
+        reference = parity = None
         if index == 0:
             try:
                 reference = self._answers_of_host(artifact, folder, log)
+                parity = _compared(folder)
             except WorkerError as error:
                 absent["reference"] = f"the host could not answer: {error.message}"
         return msgspec.convert(
@@ -162,6 +178,7 @@ class Arm64Target:
                 "instructions": iterations,
                 "outputs": result["outputs"],
                 "reference": reference,
+                "parity": parity,
                 "absent": absent,
             },
             Launch,
@@ -171,12 +188,18 @@ class Arm64Target:
         self, artifact: Artifact, folder: Path, log: Path, iterations: int, outputs: bool
     ) -> tuple[Any, ...]:
         """(the worker's result, instructions of init, of the first inference, of each iteration)"""
-        counts = folder / "counts"
-        counts.unlink(missing_ok=True)
+        # Cases of one artifact may be counted at the same time.
+        handle, name = tempfile.mkstemp(prefix="counts-", dir=_written(folder))
+        os.close(handle)
+        counts = Path(name)
         request = _request(artifact, iterations, marker=True, outputs=outputs)
         finished = process.run(
             self.env.python(self.spec.cpu, ["worker.py"], counts=counts, folder=folder),
-            stdin=msgspec.json.encode(request | {"model": "model.tflite", "inputs": "inputs.npz"}),
+            stdin=msgspec.json.encode(
+                request
+                | {"model": "model.tflite", "inputs": "inputs.npz"}
+                | {"answers": f"../{WRITTEN}/{_OURS}"}
+            ),
             log=log,
             timeout_s=self.spec.launch_timeout_s,
             attendant=self.attendant,
@@ -184,6 +207,7 @@ class Arm64Target:
         )
         result = parse_answer(finished, log, self.spec.launch_timeout_s)
         marks = read_counts(counts)
+        counts.unlink()
         if len(marks) != 2 * (2 + iterations):
             raise WorkerError(
                 "counting",
@@ -196,6 +220,7 @@ class Arm64Target:
     def _answers_of_host(self, artifact: Artifact, folder: Path, log: Path) -> object:
         """What the host answers to the same inputs; raises WorkerError."""
         paths = {"model": artifact.path, "inputs": str(folder / "inputs.npz")}
+        paths["answers"] = str(_written(folder) / _THEIRS)
         finished = process.run(
             [sys.executable, "-I", WORKER],
             stdin=msgspec.json.encode(_request(artifact, 1, marker=False, outputs=True) | paths),
@@ -208,6 +233,8 @@ class Arm64Target:
     def close(self) -> None:
         """Remove the folders that launches ran in."""
         self._work.cleanup()
+        if self._held is not None:
+            self._held.close()
 
 
 def _request(
@@ -226,6 +253,22 @@ def _request(
         "min_warmup": 0,
         "max_warmup": 0,
     }
+
+
+def _written(folder: Path) -> Path:
+    """Where the launches of a folder write."""
+    return folder.with_name(WRITTEN)
+
+
+def _compared(folder: Path) -> Parity | None:
+    """Both sides' whole answers; None where one did not keep them, as of changing length."""
+    import numpy
+
+    files = [_written(folder) / name for name in (_OURS, _THEIRS)]
+    if not all(file.exists() for file in files):
+        return None
+    ours, theirs = (numpy.load(file, allow_pickle=False) for file in files)
+    return _parity.compared(ours, theirs)
 
 
 def _agree(counts: list[int]) -> bool:

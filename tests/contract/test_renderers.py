@@ -5,31 +5,37 @@ from __future__ import annotations
 import builtins
 import csv
 import functools
+import html
 import io
 import json
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from msgspec.structs import replace
+from rich.console import Console
 
 from harness import plugins, store
 from harness.core import units
 from harness.core.errors import UsageError
-from harness.core.types import Report
-from tests import reports
+from harness.core.types import Launch, Report
+from harness.renderers import _view as view
+from harness.renderers import terminal
+from tests import reports, schema
 
 FORMATS = plugins.names("renderers")
 # Formats whose bytes are ours alone; HTML and Parquet change with matplotlib and pyarrow.
 GOLDEN = ["terminal", "markdown", "junit", "csv_wide"]
+STABLE = ["fixed", "odd", "all_failed", "empty"]  # without a number that is drawn or estimated
 TEXTS = [name for name in FORMATS if name != "parquet"]
 
 
-def golden(name: str) -> Path:
-    return reports.ROOT / f"tests/data/reports/{name}.txt"
+def golden(name: str, report: str) -> Path:
+    return reports.ROOT / f"tests/data/reports/{name}-{report}.txt"
 
 
 def render(name: str, report: Report) -> bytes:
@@ -64,6 +70,9 @@ def test_a_report_read_back_from_its_file_renders_the_same(name: str, report: Re
         assert _parquet_summary(fresh) == _parquet_summary(render(name, report))
     elif name == "json":
         assert msgspec.json.decode(fresh, type=Report) == report
+    elif name == "as_baseline":
+        kept = msgspec.json.decode(render(name, report), type=Report)
+        assert msgspec.json.decode(fresh, type=Report) == kept
     else:
         assert fresh == render(name, report)
 
@@ -74,17 +83,177 @@ def test_text_is_utf8_without_anything_that_steers_a_terminal(name: str, report:
     if name in ("csv", "csv_wide"):  # data: names are kept as they are, quoted
         return
     assert "\x1b" not in text
-    assert "\u202e" not in text or name == "json"
+    assert "\u202e" not in text or name in ("json", "as_baseline")
 
 
-def test_every_case_is_in_every_format(report: Report) -> None:
-    for name in TEXTS:
-        text = render(name, report).decode("utf-8")
-        if name == "csv":
-            continue  # one row per observation: a case without launches has none
-        for case in report.cases:
-            mark = case.variant[:12] if case.variant.isalnum() else ""
-            assert mark in text
+# --- what every format tells ----------------------------------------------------------------
+
+
+def read(name: str, report: Report) -> str:
+    """The text of a format as its reader sees it: unescaped, on one line. Read once."""
+    key = (name, id(report))
+    if key not in _READ:
+        _READ[key] = " ".join(units.printable(READABLE[name](report)).split())
+    return _READ[key]
+
+
+_READ: dict[tuple[str, int], str] = {}
+
+
+def _terminal(report: Report) -> str:
+    out = io.StringIO()
+    console = Console(file=out, width=1000, force_terminal=False, color_system=None, _environ={})
+    terminal.render_to(report, console, wide=True)
+    return out.getvalue().replace("\n", " ")
+
+
+def _markdown(report: Report) -> str:
+    text = html.unescape(render("markdown", report).decode()).replace("\u200b", "")
+    return re.sub(r"\\([\\`*_\[\]|~>$.+)=-])", r"\1", text).replace("\n", " ")
+
+
+def _html(report: Report) -> str:
+    text = re.sub(r"</?[a-z][^>]*?>", " ", render("html", report).decode())
+    return html.unescape(f"{text} {render('html', report).decode()}").replace("\n", " ")
+
+
+def _junit(report: Report) -> str:
+    elements = ET.fromstring(render("junit", report)).iter()
+    return " ".join(" ".join([*e.attrib.values(), e.text or ""]) for e in elements)
+
+
+def _csv(name: str) -> Callable[[Report], str]:
+    def text(report: Report) -> str:
+        table = csv.reader(io.StringIO(render(name, report).decode(), newline=""))
+        return " ".join(units.printable(cell) for row in table for cell in row)
+
+    return text
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield units.printable(value)
+    elif isinstance(value, dict | list | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _strings(inner)
+
+
+def _parquet(report: Report) -> str:
+    return " ".join(_strings(msgspec.to_builtins(_parquet_summary(render("parquet", report)))))
+
+
+READABLE: dict[str, Callable[[Report], str]] = {
+    "terminal": _terminal,
+    "markdown": _markdown,
+    "html": _html,
+    "json": lambda report: " ".join(_strings(json.loads(render("json", report)))),
+    "as_baseline": lambda report: " ".join(_strings(json.loads(render("as_baseline", report)))),
+    "junit": _junit,
+    "csv": _csv("csv"),
+    "csv_wide": _csv("csv_wide"),
+    "parquet": _parquet,
+}
+
+
+DATA = (
+    "json",
+    "as_baseline",
+    "csv",
+    "csv_wide",
+    "parquet",
+)  # names as they are, not as a person needs them
+
+
+def test_every_format_can_be_read() -> None:
+    assert READABLE.keys() == set(FORMATS)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_case_is_named_in_every_format(name: str, report: Report) -> None:
+    text = read(name, report)
+    for case in report.cases:
+        if name == "csv" and not any(_values(x) for x in case.launches):
+            continue  # one row per observation, and there is none
+        # Of a very long name the ends are enough to tell it.
+        told = units.printable if name in DATA else units.name
+        shown = " ".join(told(case.variant).split())
+        for part in (shown,) if len(shown) <= 50 else (shown[:20], shown[-20:]):
+            assert part in text
+
+
+def _values(launch: Launch) -> bool:
+    return bool(launch.latency_ns or launch.counters or launch.init_ns)
+
+
+@pytest.mark.parametrize("name", [n for n in FORMATS if n != "csv"])
+def test_every_failure_says_why_in_every_format(name: str, report: Report) -> None:
+    text = read(name, report)
+    for case in report.cases:
+        if case.failure is not None:
+            assert " ".join(units.printable(case.failure.message).split()) in text
+            if name != "csv_wide":
+                assert case.failure.mend in text
+
+
+@pytest.mark.parametrize("name", ["terminal", "markdown", "html", "json", "parquet"])
+def test_what_was_never_measured_says_why_in_every_format(name: str, report: Report) -> None:
+    text = read(name, report)
+    for reason in view.never_measured(report).values():
+        assert units.printable(reason) in text
+
+
+@pytest.mark.parametrize("name", [n for n in FORMATS if n not in ("csv", "csv_wide")])
+def test_every_doubt_and_its_mend_is_in_every_format(name: str, report: Report) -> None:
+    text = read(name, report)
+    for case in report.cases:
+        for finding in case.findings:
+            for said in (finding.message, finding.mend):
+                shown = " ".join(units.printable(said).split())
+                assert (shown if len(shown) <= 50 else shown[:40]) in text
+
+
+@pytest.mark.parametrize("name", ["terminal", "markdown", "html", "json", "junit", "parquet"])
+def test_every_budget_and_the_reason_are_in_every_format(name: str, report: Report) -> None:
+    if report.verdict is None:
+        return
+    text = read(name, report)
+    budgets = [budget.text for budget in report.verdict.budgets]
+    for said in budgets:
+        assert said in text
+    if name != "junit" or report.verdict.outcome in ("missed", "undecided"):
+        reason = report.verdict.reason.removeprefix(f"{report.verdict.recommended}: ")
+        assert reason in text
+
+
+@pytest.mark.parametrize("name", ["terminal", "markdown"])
+def test_who_is_on_the_front_is_said(name: str) -> None:
+    text = read(name, made("with_verdict")).replace("`", "")
+    assert (
+        "nothing beats mobilenet-gray-int8, vgg16 and pruned on size, latency, peak RSS and "
+        in text
+    )
+
+
+# --- a file of an old version ---------------------------------------------------------------
+
+OLD = reports.ROOT / "tests/data/reports/v1.json"  # written by 0.1.0; never to be written again
+
+
+@functools.cache
+def old() -> Report:
+    return store.decode(OLD.read_bytes(), OLD)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_of_the_first_version_is_told_in_every_format(name: str) -> None:
+    text = read(name, old())
+    wanted = ["mobilenet-int8", "pruned"]
+    if name != "csv":
+        wanted += ["the worker was killed by SIGSEGV"]
+    if name in ("terminal", "markdown", "html"):
+        wanted += ["74x smaller than vgg16", "size<=10MB", "regression", "0.961 ±0.019"]
+    for words in wanted:
+        assert words in text
 
 
 # --- hostile text ----------------------------------------------------------------------------
@@ -100,7 +269,10 @@ def test_a_spreadsheet_runs_nothing() -> None:
     for name in ("csv", "csv_wide"):
         table = list(csv.reader(io.StringIO(render(name, made("hostile")).decode(), newline="")))
         for row in table:
-            assert not any(cell.startswith(("=", "+", "@")) for cell in row)
+            for cell in row:
+                assert not cell.startswith(("=", "+", "@", "\t", "\r"))
+                if cell.startswith("-"):
+                    float(cell)  # a number may; a text may not
             assert len(row) == len(table[0])
 
 
@@ -142,13 +314,17 @@ def test_json_is_what_the_store_writes(report: Report) -> None:
 
 
 def test_json_matches_the_published_schema(report: Report) -> None:
-    jsonschema = pytest.importorskip("jsonschema")
-    schema = json.loads((reports.ROOT / "docs/reference/report.schema.json").read_text())
-    jsonschema.Draft202012Validator(schema).validate(json.loads(render("json", report)))
+    schema.check(render("json", report))
+
+
+@pytest.mark.parametrize("file", [OLD, *reports.ROOT.glob("reports/baselines/*.json")], ids=str)
+def test_files_of_before_match_the_published_schema(file: Path) -> None:
+    """Fields are only ever added, so what was written once stays valid."""
+    schema.check(file.read_bytes())
 
 
 def test_the_published_schema_is_the_current_one() -> None:
-    published = json.loads((reports.ROOT / "docs/reference/report.schema.json").read_text())
+    published = schema.published()
     current = plugins.load("renderers", "json").schema()
     assert published == json.loads(json.dumps(current)), "run docs/reference/schema.py"
 
@@ -198,11 +374,12 @@ def test_each_device_has_its_own_recommendation() -> None:
 # --- golden files ----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("which", STABLE)
 @pytest.mark.parametrize("name", GOLDEN)
-def test_the_golden_file_is_what_is_written(name: str) -> None:
+def test_the_golden_file_is_what_is_written(name: str, which: str) -> None:
     """After a change that is meant: python -m tests.contract.test_renderers, then look at the
     difference."""
-    assert render(name, made("fixed")).decode() == golden(name).read_bytes().decode()
+    assert render(name, made(which)).decode() == golden(name, which).read_bytes().decode()
 
 
 # --- missing packages ------------------------------------------------------------------------
@@ -234,5 +411,5 @@ def test_a_missing_package_is_named_with_its_extra(
 
 if __name__ == "__main__":
     for changed in GOLDEN:
-        golden(changed).parent.mkdir(parents=True, exist_ok=True)
-        golden(changed).write_bytes(render(changed, made("fixed")))
+        for which in STABLE:
+            golden(changed, which).write_bytes(render(changed, made(which)))

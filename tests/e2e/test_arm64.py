@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from harness.core.attendant import Attendant
 from harness.core.specs import ArmSpec
 from harness.core.types import Artifact, Case, Evidence, Launch, Plan, Timing
 from harness.targets import arm64 as targets
+from tests import schema
 
 pytestmark = [pytest.mark.needs("qemu-aarch64"), pytest.mark.timeout(600)]
 
@@ -140,10 +142,13 @@ def project(tmp_path: Path) -> Path:
     return root
 
 
-def bench(project: Path, model: Path, *args: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "harness", "bench", model, "--device", "arm64"]
+def bench(project: Path, *args: str | Path) -> subprocess.CompletedProcess[str]:
+    return harness(project, "bench", *args, "--device", "arm64")
+
+
+def harness(project: Path, *args: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*map(str, command), *map(str, args)],
+        [sys.executable, "-m", "harness", *map(str, args)],
         cwd=project,
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"},
         capture_output=True,
@@ -159,18 +164,75 @@ def test_one_launch_decides(project: Path) -> None:
     shutil.copy(MODELS / "tiny_int8.tflite", model)
     first = bench(project, model, "--json", baseline)
     assert first.returncode == 0, first.stderr
+    schema.check(baseline.read_bytes())
     (case,) = json.loads(baseline.read_text())["cases"]
     assert case["status"] == "ok" and len(case["launches"]) == 1
     assert case["metrics"]["instructions"]["point"] > 100_000
     assert "emulated" in case["metrics"]["latency"]["absent_because"]
 
-    same = bench(project, model, "--baseline", baseline)
+    gate = ("--baseline", baseline, "--exact", "--strict")
+    same = bench(project, model, *gate)
     assert same.returncode == 0, same.stderr
 
     shutil.copy(MODELS / "tiny_float32.tflite", model)
     costlier = bench(project, model, "--baseline", baseline)
     assert costlier.returncode == 1, costlier.stderr
     assert "instructions" in costlier.stdout
+
+
+@pytest.mark.usefixtures("env")
+def test_a_gate_that_cannot_compare_or_finds_its_baseline_stale_is_red(project: Path) -> None:
+    model, baseline = project / "model.tflite", project / "baseline.json"
+    shutil.copy(MODELS / "tiny_float32.tflite", model)
+    assert bench(project, model, "--as-baseline", baseline).returncode == 0
+    gate = ("--baseline", baseline, "--exact", "--strict")
+
+    (project / "devices.yaml").write_text(DEVICES.replace("cortex-a76", "cortex-a53"))
+    other_core = bench(project, model, *gate)
+    assert other_core.returncode == 2
+    assert "not all that is counted was compared: device differs" in other_core.stderr
+    (project / "devices.yaml").write_text(DEVICES)
+
+    shutil.copy(MODELS / "tiny_int8.tflite", model)
+    cheaper = bench(project, model, *gate)
+    assert cheaper.returncode == 1
+    assert "if that is meant: python -m harness report" in cheaper.stderr.splitlines()[-1]
+    assert f"--as-baseline {baseline}" in cheaper.stderr.splitlines()[-1]
+    renewing = cheaper.stderr.splitlines()[-1].partition("python -m harness ")[2]
+    assert harness(project, *shlex.split(renewing)).returncode == 0
+    assert bench(project, model, *gate).returncode == 0
+
+    another = bench(project, MODELS / "tiny_float32.tflite", *gate)
+    assert another.returncode == 2, "nothing in common"
+    both = bench(project, model, MODELS / "tiny_float32.tflite", *gate)
+    assert both.returncode == 4
+    assert "do not hold the same cases: tiny_float32" in both.stderr.splitlines()[-1]
+
+
+VARIANTS = "variants: {{net: {{model: scratch, recipe: int8, options: {{filters: {}}}}}}}\n"
+
+
+@pytest.mark.usefixtures("env")
+def test_one_channel_more_turns_the_gate_red_with_the_table_of_what_changed(project: Path) -> None:
+    """A channel in the fifth layer of scratch-int8 is one per cent more work."""
+    pytest.importorskip("tensorflow")
+    variants, files = project / "models/variants.yaml", [project / "a.json", project / "b.json"]
+    variants.write_text(VARIANTS.format([16, 32, 64, 128, 256, 512]))
+    before = bench(project, "net", "--untrained", "--as-baseline", files[0])
+    assert before.returncode == 0, before.stderr
+    variants.write_text(VARIANTS.format([16, 32, 64, 128, 257, 512]))
+    after = bench(
+        project, "net", "--untrained", "--baseline", files[0], "--strict", "--json", files[1]
+    )
+    assert after.returncode == 1, after.stderr
+    counts = []
+    for file in files:
+        (case,) = json.loads(file.read_text())["cases"]
+        counts.append(case["metrics"]["instructions"]["point"])
+    assert 1.005 < counts[1] / counts[0] < 1.015
+    row = next(line for line in after.stdout.splitlines() if f"{counts[0]:,.0f}" in line)
+    assert "net" in row and "instructions" in row
+    assert f"{counts[1]:,.0f}" in row and f"{counts[1] / counts[0]:.5f}" in row
 
 
 @pytest.mark.usefixtures("fresh_cache")

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from harness import store
+from tests import schema
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "tests/data/models"
@@ -85,6 +86,8 @@ def test_files_are_measured_and_the_report_is_whole(tmp_path: Path) -> None:
         assert latency["ci_low"] <= latency["point"] <= latency["ci_high"]
         assert latency["n"] == 5
     assert store.read_report(only_run(tmp_path)) == store.read_report(tmp_path / "r.json")
+    for written in (tmp_path / "r.json", *only_run(tmp_path).glob("*.json")):
+        schema.check(written.read_bytes())
 
 
 def test_json_on_standard_output_is_alone_there(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import schema
+
 ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / ".github/workflows/benchmark.yml"
 MODELS = ROOT / "tests/data/models"
@@ -73,6 +75,7 @@ def run_steps(root: Path, summary: Path) -> int:
 def test_a_change_that_changes_nothing_passes(repository: Path, tmp_path: Path) -> None:
     commit(repository, "nothing")
     assert run_steps(repository, tmp_path / "summary.md") == 0
+    schema.check((repository / "benchmark.json").read_bytes())
     report = json.loads((repository / "benchmark.json").read_text())
     assert {case["device"] for case in report["cases"]} == {"host", "emulated"}
     assert report["comparison"] is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,14 +15,23 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness import assemble, plugins
+from harness import assemble, config, gate, plugins, store
 from harness.arm64.environment import Arm64Env, Lock
 from harness.arm64.qemu import Qemu
-from harness.core.compare import compare
-from harness.core.errors import UsageError, WorkerError
+from harness.core.errors import GateError, UndecidedError, UsageError, WorkerError
 from harness.core.specs import ArmSpec
-from harness.core.types import Artifact, Evidence, Launch, Measurement, Outputs, TensorInfo, Timing
-from harness.gate import specs
+from harness.core.types import (
+    Artifact,
+    Evidence,
+    Launch,
+    Measurement,
+    Outputs,
+    Plan,
+    Report,
+    TensorInfo,
+    Timing,
+)
+from harness.renderers import _comparison
 from harness.targets.arm64 import NOT_MEMORY, NOT_TIME, Arm64Target
 from tests.fakes import artifact, case
 from tests.strategies import case_report, device, evidence, report
@@ -315,27 +325,110 @@ def test_parity_without_the_host_says_why() -> None:
 # --- gate ------------------------------------------------------------------------------------
 
 
-def outcomes(
-    before: Launch, after: Launch, identity: str = "cortex-a76, emulated"
-) -> dict[str, str]:
-    def run(name: str, launch: Launch, core: str) -> Any:
-        about = evidence([launch], artifact=artifact("m", macs=10))
-        return report(
-            name,
-            case_report([launch], metrics=assemble.metrics_of(about)),
-            devices=(device(identity=core, emulated=True),),
-        )
+CORE = "cortex-a76, emulated"
 
-    result = compare(
-        run("a", before, "cortex-a76, emulated"), run("b", after, identity), specs=specs()
+
+def run_of(name: str, launches: dict[str, Launch], identity: str = CORE) -> Report:
+    """A saved run of variants on the emulated core."""
+    metrics = {
+        variant: assemble.metrics_of(evidence([launch], artifact=artifact(variant, macs=10)))
+        for variant, launch in launches.items()
+    }
+    cases = tuple(
+        case_report([launch], variant=variant, device="arm64", metrics=metrics[variant])
+        for variant, launch in launches.items()
     )
-    return {m.metric: m.outcome for c in result.cases for m in c.metrics}
+    plan = Plan(cases=tuple(c.case for c in cases), exact_devices=("arm64",))
+    facts = device(name="arm64", identity=identity, emulated=True)
+    return report(name, *cases, devices=(facts,), plan=plan)
+
+
+def judged(
+    before: dict[str, Launch], after: dict[str, Launch], identity: str = CORE, **gated: Any
+) -> Report:
+    """The second run beside the first."""
+    share = gated.pop("max_regression", None)
+    return gate.compared(run_of("b", after, identity), run_of("a", before), share)
+
+
+def outcomes(before: Launch, after: Launch, **gated: Any) -> dict[str, str]:
+    comparison = judged({"m": before}, {"m": after}, **gated).comparison
+    assert comparison is not None
+    return {m.metric: m.outcome for c in comparison.cases for m in c.metrics}
 
 
 def test_one_launch_decides_at_one_thousandth() -> None:
     assert outcomes(counted(1_000_000), counted(1_000_999))["instructions"] == "no change"
     assert outcomes(counted(1_000_000), counted(1_001_001))["instructions"] == "regression"
     assert outcomes(counted(1_000_000), counted(990_000))["instructions"] == "improvement"
+
+
+def test_a_threshold_that_is_given_is_that_of_instructions_too() -> None:
+    more = counted(1_000_000), counted(1_010_000)
+    assert outcomes(*more)["instructions"] == "regression"
+    assert outcomes(*more, max_regression=0.02)["instructions"] == "no change"
+    assert outcomes(*more, max_regression=0.005)["instructions"] == "regression"
+
+
+def test_the_thresholds_that_were_applied_are_told() -> None:
+    told = judged({"m": counted(1_000_000)}, {"m": counted(1_010_000)}).comparison
+    assert told is not None
+    known = {m.metric: m.threshold for c in told.cases for m in c.metrics}
+    assert (known["instructions"], known["instructions_init"]) == (0.001, 0.01)
+    assert "0.10 % for instructions" in _comparison.summary(told)
+    given = judged({"m": counted(100)}, {"m": counted(101)}, max_regression=0.2).comparison
+    assert given is not None
+    assert _comparison.summary(given).endswith("against a (20 % allowed)")
+
+
+@pytest.mark.parametrize(("after", "code"), [(1_000_000, 0), (1_002_000, 1), (998_000, 0)])
+def test_the_gate_says_no_to_more_and_by_default_not_to_less(after: int, code: int) -> None:
+    told = judged({"m": counted(1_000_000)}, {"m": counted(after)})
+    assert gate.exit_code(told, strict=True) == code
+
+
+@pytest.mark.parametrize("after", [1_002_000, 998_000])
+def test_a_baseline_that_is_stale_is_to_be_renewed(after: int) -> None:
+    told = judged({"m": counted(1_000_000)}, {"m": counted(after)})
+    with pytest.raises(GateError, match=r"instructions.* of m are not.*; if that is meant: renew"):
+        gate.exit_code(told, strict=True, renew="renew")
+    same = judged({"m": counted(1_000_000)}, {"m": counted(1_000_001)})
+    assert gate.exit_code(same, strict=True, renew="renew") == 0
+
+
+def test_a_gate_that_compared_no_counts_is_not_green() -> None:
+    both = {"m": counted(1_000_000)}, {"m": counted(2_000_000)}
+    other_core = judged(*both, identity="cortex-a53, emulated")
+    assert "instructions" not in {m.metric for m in other_core.comparison.cases[0].metrics}  # type: ignore[union-attr]
+    with pytest.raises(UsageError, match=r"not all that is counted.*cortex-a76.*cortex-a53"):
+        gate.exit_code(other_core, strict=False)
+
+    lost = counted(1, counters={"instructions_init": 1_000_000}, instructions=())
+    with pytest.raises(UsageError, match="instructions was not compared: the candidate has none"):
+        gate.exit_code(judged({"m": counted(1_000_000)}, {"m": lost}), strict=False)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_case_without_a_partner_is_undecided(swapped: bool) -> None:
+    sides = {"m": counted(10), "n": counted(20)}, {"m": counted(10)}
+    told = judged(*(reversed(sides) if swapped else sides))
+    assert gate.exit_code(told, strict=False) == 0
+    with pytest.raises(UndecidedError, match="do not hold the same cases: n") as error:
+        gate.exit_code(told, strict=True)
+    assert error.value.exit_code == 4
+
+
+def test_what_is_kept_as_a_baseline_holds_no_machine_and_is_compared_in_silence() -> None:
+    made = msgspec.structs.replace(
+        run_of("a", {"m": counted(10)}), host={"system": "a machine"}, command=("python", "/home/x")
+    )
+    data = plugins.load("renderers", "as_baseline").render(made)
+    assert b"/home/x" not in data and b"a machine" not in data
+    kept = msgspec.json.decode(data, type=Report)
+    told = gate.compared(made, kept, None)
+    assert gate.exit_code(told, strict=True, renew="renew") == 0
+    assert told.comparison is not None
+    assert {f.code for f in told.comparison.findings} == set()
 
 
 def test_instructions_per_mac_and_parity_are_not_judged() -> None:
@@ -351,5 +444,23 @@ def test_instructions_per_mac_and_parity_are_not_judged() -> None:
     assert not {"instructions_per_mac", "parity_difference"} & set(changed)
 
 
-def test_counts_of_two_cores_are_not_compared() -> None:
-    assert "instructions" not in outcomes(counted(100), counted(300), "cortex-a53, emulated")
+# A launch of these takes minutes under emulation; they are counted on request.
+OVER_A_MINUTE = {"vgg16", "vgg16-gap"}
+
+
+def test_what_ci_counts_is_every_variant_that_takes_under_a_minute() -> None:
+    makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    listed = re.findall(r"^COUNTED := (.+)$", makefile, re.M)[0].split()
+    baseline = store.read_report(ROOT / "reports/baselines/arm64.json")
+    variants = config.load_project(ROOT).variants.variants
+    assert len(listed) == len(set(listed))
+    assert set(listed) == {case.variant for case in baseline.cases}
+    assert set(listed) == set(variants) - OVER_A_MINUTE
+    assert all(case.metrics["instructions"].point for case in baseline.cases)
+    assert re.search(r"^make arm64$", (ROOT / ".ci/run").read_text(), re.M)
+
+
+def test_the_committed_baseline_says_nothing_of_where_it_was_made() -> None:
+    baseline = store.read_report(ROOT / "reports/baselines/arm64.json")
+    assert (baseline.host, baseline.command) == ({}, ())
+    assert not any("/" in a.path for a in baseline.artifacts)

@@ -21,6 +21,7 @@ from harness.core.types import (
     Measurement,
     MetricComparison,
 )
+from tests.answers import evaluation
 from tests.strategies import (
     SPECS,
     artifact,
@@ -164,6 +165,21 @@ def test_another_device_is_refused_but_the_file_is_still_compared() -> None:
     assert compared.refusals[0].code == "device-differs"
     assert "cpu Some CPU / Other CPU" in compared.refusals[0].message
     assert compared.outcome == "inconclusive"
+
+
+def test_accuracy_on_other_images_is_flagged() -> None:
+    case = slower(1)
+    old, new = (
+        report("r", case, evaluations=(evaluation([0.9, 0.1], [1, 0], fingerprint=f"of {x}"),))
+        for x in ("these images", "other images")
+    )
+    (finding,) = compare(old, new, specs=SPECS).findings
+    assert (finding.level, finding.code) == ("warning", "test-images-differ")
+    assert finding.message == (
+        "test images differ (baseline / candidate): "
+        "test images 2 of d (e images) / 2 of d (r images)"
+    )
+    assert not compare(old, old, specs=SPECS).findings
 
 
 def test_other_versions_are_flagged_with_what_differs() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from harness.cli import parser
 
 ROOT = Path(__file__).parents[2]
+FINDINGS = (ROOT / "docs/reference/findings.md").read_text(encoding="utf-8")
 CLI = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
 
 
@@ -46,6 +48,34 @@ def test_no_option_is_documented_that_is_not_there(name: str) -> None:
     own = CLI.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
     rows = [line.split("|")[1] for line in own.splitlines() if line.startswith("| `--")]
     assert {o for row in rows for o in re.findall(r"`(--[a-z-]+)", row)} <= there
+
+
+def codes_in_the_code() -> set[str]:
+    """Every text that is given to a Finding as its code. Those put together as they are told
+    (`{side}-suspect`) are left out; doctor's are of its own and in no report."""
+    found = set()
+    for path in (ROOT / "harness").rglob("*.py"):
+        if path.name == "doctor.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or getattr(node.func, "id", "") != "Finding":
+                continue
+            for argument in node.keywords:
+                if argument.arg == "code" and not isinstance(argument.value, ast.JoinedStr):
+                    texts = [argument.value]
+                    if isinstance(argument.value, ast.IfExp):
+                        texts = [argument.value.body, argument.value.orelse]
+                    found |= {t.value for t in texts if isinstance(t, ast.Constant)}
+    return {str(code) for code in found}
+
+
+def test_every_finding_is_documented_and_no_other() -> None:
+    rows = re.findall(r"^\| (`.+?`) \|", FINDINGS, re.MULTILINE)
+    documented = {code for row in rows for code in re.findall(r"`([a-z_-]+)`", row)}
+    documented -= {"invalid", "serious", "warning", "info"}
+    assert codes_in_the_code() - documented == set()
+    told = {c for c in documented if not re.search(r"-differs?$|^(baseline|candidate)-", c)}
+    assert told - codes_in_the_code() == set()
 
 
 @pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")], ids=str)

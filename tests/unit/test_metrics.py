@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness import catalog, gate, plugins
+from harness import assemble, catalog, gate, plugins
 from harness.checks import evaluation_failed, quantization_broke
 from harness.core.accuracy import agreement
 from harness.core.types import Evidence, LatencySummary, Launch, Measurement
@@ -256,3 +256,22 @@ def test_a_baseline_compares_what_is_measured_once() -> None:
         "peak_rss",
         "size",
     }
+
+
+# --- memory that not every device tells ------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["pss", "arena"])
+def test_memory_that_few_launches_tell_has_no_interval(name: str) -> None:
+    launches = strategies.steady_launches(7)
+    seen = msgspec.structs.replace(launches[0], **{f"{name}_bytes": 40_000_000})
+    found = extract(name, strategies.evidence((seen, *launches[1:])))
+    assert (found.unit, found.point, found.n) == ("bytes", 40_000_000, 1)
+    assert found.ci_low is None
+
+
+@pytest.mark.parametrize("name", ["pss", "arena"])
+def test_memory_that_no_launch_tells_is_no_metric_of_the_report(name: str) -> None:
+    evidence = strategies.evidence(strategies.steady_launches(7))
+    assert extract(name, evidence).point is None
+    assert name not in assemble.metrics_of(evidence)

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from harness import files
 from harness.build.builder import Built, Progress, build
 from harness.build.cache import TrainedCache
 from harness.build.material import Material
@@ -295,6 +296,16 @@ def test_frozen_trunk_is_run_once(tmp_path: Path, pretrained: Path) -> None:
     said = [stage for _, stage in site.stages]
     assert any("(head, epoch 1" in stage for stage in said)
     assert not any("frozen trunk" in stage for stage in said)
+    # What has been damaged in the cache since is made anew.
+    (images,) = (path for path in site.cache.glob("data/*/images.npy") if path.stat().st_size > 5e4)
+    for path in (images, *site.cache.glob("features/*.npz")):
+        spoilt = bytearray(path.read_bytes())
+        spoilt[len(spoilt) // 2] ^= 255
+        path.write_bytes(spoilt)
+    mended = site.build(project(msgspec.structs.replace(head, head_rate=0.02001), tiny=spec))
+    assert any("frozen trunk" in stage for _, stage in site.stages)
+    assert accuracy(mended.artifacts["tiny"].path, Stripes()) > 0.8
+    assert files.intact(images)
 
 
 def test_fine_tuning_from_a_layer_that_is_not_there(tmp_path: Path, pretrained: Path) -> None:
@@ -393,8 +404,8 @@ from harness.build.builder import build
 from harness.core.specs import VariantsFile
 from tests.unit.test_training import Stripes
 project = msgspec.json.decode(sys.argv[1], type=VariantsFile)
-build([sys.argv[2]], project, models_dir=Path(sys.argv[3]), cache_dir=Path(sys.argv[4]),
-    data=Stripes(), progress=lambda p: print(p.stage, flush=True))
+build(sys.argv[2].split(","), project, models_dir=Path(sys.argv[3]), cache_dir=Path(sys.argv[4]),
+    data=Stripes(), progress=lambda p: print(p.variant, p.stage, flush=True))
 """
 
 
@@ -430,6 +441,38 @@ def test_a_killed_training_goes_on_and_ends_the_same(
 ) -> None:
     other = Site(tmp_path, tiny=TINY)
     assert killed_and_resumed(other, FAMILY, name, when) == site.built.artifacts[name].sha256
+
+
+def test_ctrl_c_ends_every_training(tmp_path: Path) -> None:
+    many = project(
+        msgspec.structs.replace(QUICK, epochs=10_000, patience=10_000),
+        one=VariantSpec(model="tiny"),
+        two=VariantSpec(model="tiny", options={"units": 4}),
+    )
+    site = Site(tmp_path, tiny=TINY)
+    known = msgspec.json.encode(many).decode()
+    command = [sys.executable, "-c", BUILD, known, "one,two", str(site.models), str(site.cache)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        training: set[str] = set()
+        for line in process.stdout:
+            if "epoch 3 of" in line:
+                training.add(line.split()[0])
+            if len(training) == 2:
+                process.send_signal(signal.SIGINT)  # to it alone, and not to its children
+                break
+        process.stdout.read()
+        assert process.wait(30) != 0
+    assert not [
+        line for line in Path("/proc").glob("[0-9]*/cmdline") if str(site.cache) in _text(line)
+    ]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""  # it has ended meanwhile
 
 
 def test_killed_while_fine_tuning(tmp_path: Path, pretrained: Path) -> None:
