@@ -7,9 +7,11 @@ run, what was saved is in the run folder.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,11 +19,13 @@ from typing import Protocol
 
 import msgspec
 
+from harness import interrupts
 from harness import plan as planning
 from harness.core.attendant import Attendant
 from harness.core.errors import HarnessError, MeasurementError, TransientDeviceError
 from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec, HostSpec, kind_of
 from harness.core.stats import launch_medians, median_interval
+from harness.core.text import clean, plain_name
 from harness.core.types import (
     Artifact,
     Case,
@@ -155,8 +159,18 @@ def _side_by_side(in_lanes: list[list[_DeviceRun]]) -> None:
             for future in futures:
                 future.result()
         except KeyboardInterrupt:
-            for run in (run for lane in in_lanes for run in lane):
-                run.attendant.stopping.set()
+            # Each puts its phone back as it was, however often one is told to stop.
+            with contextlib.suppress(KeyboardInterrupt), interrupts.held():
+                for run in (run for lane in in_lanes for run in lane):
+                    run.attendant.stopping.set()
+                pool.shutdown()
+
+
+def _failure(error: HarnessError) -> Failure:
+    if isinstance(error, MeasurementError):
+        return error.failure
+    # Nothing of the phone's: it will be the same until devices.yaml or the command is changed.
+    return Failure(stage="configuration", transient=False, message=error.message, mend=error.mend)
 
 
 def _processors() -> int:
@@ -200,7 +214,18 @@ class _DeviceRun:
         self.elapsed_before_ns = sum(x.wall_ns for done in self.launches.values() for x in done)
 
     def run(self) -> None:
-        """Open the device, measure, leave it as it was; `reason` says why it ended."""
+        """Open the device, measure, leave it as it was; `reason` says why it ended. Raises
+        nothing, so that what ends one device does not end the others, nor the report."""
+        try:
+            self._run()
+        except KeyboardInterrupt:
+            self.reason = "interrupted"
+        except HarnessError as error:
+            self._lose(_failure(error))
+        except Exception as error:
+            self._lose(self._our_bug(error))
+
+    def _run(self) -> None:
         target: Target | None = None
         try:
             target = self.opener(self.name, self.spec, self.folder.logs, self.attendant)
@@ -209,10 +234,6 @@ class _DeviceRun:
             self.listener.opened(facts)
             self._prepare(target)
             self.reason = self._rounds(target)
-        except KeyboardInterrupt:
-            self.reason = "interrupted"
-        except HarnessError as error:
-            self._lose(error)
         finally:
             if target is not None:
                 target.close()
@@ -220,17 +241,24 @@ class _DeviceRun:
     def _active(self) -> list[Case]:
         return [case for case in self.cases if case not in self.failures]
 
-    def _lose(self, error: HarnessError) -> None:
+    def _lose(self, failure: Failure) -> None:
         """The device is gone, or cannot be used as devices.yaml has it; other devices go on."""
-        if isinstance(error, MeasurementError):
-            failure = error.failure
-        else:
-            failure = Failure(
-                stage="connect", transient=True, message=error.message, mend=error.mend
-            )
+        self.reason = "failed"
         for case in self._active():
             self._record(case, failure)
         self.listener.failed(self.name, failure)
+
+    def _our_bug(self, error: Exception) -> Failure:
+        """What nobody foresaw: one line here, the traceback in the run folder."""
+        log = self.folder.logs / f"error-{plain_name(self.name)}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("".join(traceback.format_exception(error)), "utf-8", errors="replace")
+        return Failure(
+            stage="harness",
+            transient=True,
+            message=f"{type(error).__name__}: {clean(str(error), 200)}",
+            mend=f"this is a bug of the harness: please report it with {log}",
+        )
 
     def _fail(self, case: Case, failure: Failure) -> None:
         self._record(case, failure)

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from harness import __version__, plugins
+from harness import __version__, interrupts, plugins
 from harness.core.errors import EXIT_INTERRUPTED, EXIT_USAGE, HarnessError
 
 _DESCRIPTION = """\
@@ -16,7 +16,7 @@ Which model do I ship? Builds variants of a model, measures size, latency, memor
 this machine or on phones, and answers with evidence.
 
 exit status: 0 fine, 1 a gate said no, 2 wrong usage or configuration, 3 a measurement failed or
-is invalid, 4 gate undecided (with --strict), 130 interrupted"""
+is invalid, 4 gate undecided (with --strict), 130 interrupted (Ctrl-C, SIGTERM, SIGHUP)"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -54,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status; errors become one line on standard error."""
     args = parser().parse_args(argv)
+    interrupts.end_alike()
     try:
         status = int(args.run(args))
         sys.stdout.flush()

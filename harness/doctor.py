@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import shlex
 import shutil
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -244,11 +243,8 @@ def _check_storage(link: PhoneLink) -> list[Finding]:
     """Free space, and one file there and back."""
     answer = link.shell(f"df -k {shlex.quote(link.work)}")
     free = free_bytes(clean_df(answer.stdout))
-    with tempfile.TemporaryDirectory() as folder:
-        local = Path(folder) / "probe"
-        local.write_bytes(b"probe")
-        link.push(local, f"{link.work}/probe")
-    if link.read_file(f"{link.work}/probe") != b"probe":
+    link.push_bytes(b"probe", f"{link.work}/probe")
+    if link.read_file(f"{link.work}/probe", 100) != b"probe":
         raise StableDeviceError(
             "storage", "a file came back changed", "try another cable or work_dir"
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from harness import __version__, assemble, bench, config, evaluate, files, plan, store
+from harness import __version__, assemble, bench, config, evaluate, files, interrupts, plan, store
 from harness.core import accuracy, units
 from harness.core.errors import BuildError, UsageError
 from harness.core.sequential import Decision, decide, rounds_at
@@ -202,10 +202,12 @@ def _refuse_if_not_set_up(folder: store.RunFolder, devices: Mapping[str, DeviceS
 
 
 def conclude(folder: store.RunFolder, stopped: Stopped) -> Report:
-    """Assemble and save the report of what has been measured."""
-    journal = store.read_journal(folder.path / store.JOURNAL)
-    report = assemble.assemble(folder.header, journal, stopped=stopped, finished_at=_now())
-    store.write_report(folder.path, report)
+    """Assemble and save the report of what has been measured, which an impatient second Ctrl-C
+    does not prevent."""
+    with interrupts.held():
+        journal = store.read_journal(folder.path / store.JOURNAL)
+        report = assemble.assemble(folder.header, journal, stopped=stopped, finished_at=_now())
+        store.write_report(folder.path, report)
     return report
 
 

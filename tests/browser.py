@@ -51,11 +51,15 @@ class Page:
     def open(self, path: Path, width: int = 1400, height: int = 900, *, dark: bool = False) -> None:
         """Load the file at this size and in this preferred colour scheme."""
         self.resize(width, height)
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.call("Emulation.setEmulatedMedia", {"features": [scheme]})
+        self.prefer(dark=dark)
         self._events.clear()
         self.call("Page.navigate", {"url": path.as_uri()})
         self._until("Page.loadEventFired")
+
+    def prefer(self, *, dark: bool) -> None:
+        """What the reader's system prefers, from now on."""
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", {"features": [scheme], "media": ""})
 
     def resize(self, width: int, height: int = 900) -> None:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
@@ -80,6 +84,12 @@ class Page:
     def move(self, x: float, y: float) -> None:
         """The pointer to this place."""
         self.call("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x, "y": y})
+
+    def touch(self, x: float, y: float) -> None:
+        """A finger on this place, and off again."""
+        point = {"x": x, "y": y}
+        self.call("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [point]})
+        self.call("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
     def screenshot(self, *, whole: bool = False) -> bytes:
         """PNG of what is seen, or of the whole page."""

@@ -7,7 +7,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -33,6 +34,27 @@ def emulated(
     phone = Phone(described, faults, requires_auth=requires_auth, confirm_after_s=confirm_after_s)
     with Daemon(phone) as daemon:
         yield daemon
+
+
+def command(phone: Daemon, name: str, script: str) -> None:
+    """Give the phone another `name`; `"$REAL" "$@"` in the script runs the one it had."""
+    path = phone.phone.root / "system/bin" / name
+    real = path.with_name(f".{name}")
+    if not real.exists():
+        if path.exists():
+            path.replace(real)
+        else:
+            real.symlink_to(f"/bin/{name}")
+    path.write_text(f'#!/bin/sh\nREAL="$EMULATED_ROOT/system/bin/.{name}"\n{script}\n')
+    path.chmod(0o755)
+
+
+def wait_for(holds: Callable[[], object], timeout_s: float = 20) -> None:
+    """Until it is so, which must be soon."""
+    end = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.01)
 
 
 class Listening(Attendant):

@@ -148,12 +148,13 @@ def _cells(named: Iterable[tuple[str, str]]) -> dict[str, Told]:
 
 
 class _Table(HTMLParser):
-    """The rows of the table of cases: per cell its attributes and its text."""
+    """The rows of the table of cases: per cell its attributes and its text; what it tells a
+    screen reader, and who points at it, is under `more`."""
 
     def __init__(self) -> None:
         super().__init__()
         self.rows: list[list[tuple[dict[str, str], list[str]]]] = []
-        self._inside = self._cell = False
+        self._inside = self._cell = self._more = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         named = {k: v or "" for k, v in attrs}
@@ -164,15 +165,21 @@ class _Table(HTMLParser):
         elif self._inside and tag in ("th", "td"):
             self.rows[-1].append((named, []))
             self._cell = True
+        elif self._inside and tag == "span":
+            self._more = named.get("class") == "more"
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "table":
             self._inside = False
         elif tag in ("th", "td"):
             self._cell = False
+        elif tag == "span":
+            self._more = False
 
     def handle_data(self, data: str) -> None:
-        if self._inside and self._cell:
+        if self._inside and self._cell and self._more:
+            self.rows[-1][-1][0]["more"] = data
+        elif self._inside and self._cell:
             self.rows[-1][-1][1].append(data)
 
 
@@ -188,7 +195,7 @@ def _html(report: Report) -> Rows:
             attributes = next(c[0] for t, c in named if (h := _head(t)) and h[0] == metric)
             exact = float(attributes["data-value"])
             assert abs(shown.point.value - exact) <= shown.point.slack, "text and sorting value"
-            n = re.search(r"n = (\d+)", attributes.get("title", ""))
+            n = re.search(r"n = (\d+)", attributes.get("more", ""))
             told[metric] = shown._replace(point=Number(exact), n=int(n[1]) if n else None)
         status = next(_STATUS.search("".join(c[1])) for t, c in named if t.strip() == "status")
         rows[cells[0][0]["data-value"]] = Row(status[0] if status else None, told)

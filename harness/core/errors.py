@@ -13,7 +13,8 @@
             ├── TransientDeviceError    worth another try: unplugged, timed out
             └── StableDeviceError       will fail again: refused key, full disk, wrong ABI
 
-Anything else that escapes is a bug of ours and keeps its traceback.
+Anything else that escapes is a bug of ours and keeps its traceback; while measuring, in the run
+folder's logs, so that the other devices go on.
 """
 
 from __future__ import annotations

@@ -21,3 +21,17 @@ def clean_lines(text: bytes | str, max_length: int = 1 << 20) -> str:
     return "".join(
         c if c in "\n\t" or unicodedata.category(c) not in _HARMFUL else "\ufffd" for c in text
     )
+
+
+def integer(text: str, most: int = 10**15) -> int | None:
+    """The whole number that `text` is in plain digits, from 0 to `most`; None for anything else.
+    Python's own int() takes other scripts' digits, and refuses 4301 of them with an exception."""
+    text = text.strip()
+    if not text.isascii() or not text.isdigit() or len(text) > 30 or int(text) > most:
+        return None
+    return int(text)
+
+
+def plain_name(name: str) -> str:
+    """`name` as the name of a file, wherever it is from."""
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)

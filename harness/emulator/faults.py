@@ -25,7 +25,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     second. `hang_after_bytes` stops answering without closing. `hot` is a thermal status that
     lasts `hot_for_s` seconds from the first command on; `hot_launches` one that begins with each
     of the first n launches of the runner and lasts `hot_for_s`; `throttle_at_minute` one that
-    begins then and stays. Each comes with lower frequencies and slower inference.
+    begins then and stays. Each comes with lower frequencies and slower inference. `path_tricks`
+    names the phone, and the files it sends, after paths of the client's machine.
     """
 
     unplug_after_bytes: int | None = None

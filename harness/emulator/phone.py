@@ -260,6 +260,8 @@ class Phone:
         props = dict(profile.props)
         if self.faults.escape_codes:
             props["ro.product.model"] = "\x1b]0;owned\x07\x1b[31mevil\r\n<script>alert(1)</script>"
+        if self.faults.path_tricks:
+            props |= dict.fromkeys(("ro.serialno", "ro.product.model"), "../../../owned")
         self._write("state/props", "".join(f"{k}={v}\n" for k, v in props.items()))
         self._write("state/fixed_performance", "false")
         self._write("state/sdk", str(self._sdk))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 import threading
 from collections.abc import Iterable
@@ -34,7 +33,6 @@ def serve(
         raise UsageError(
             f"port {port} cannot be used: {reason}", "choose another with --port"
         ) from None
-    signal.signal(signal.SIGTERM, _interrupt)
     with daemon:
         print(daemon.address, flush=True)
         print(f"adb connect {daemon.address}    (Ctrl-C ends the phone)", file=sys.stderr)
@@ -42,10 +40,6 @@ def serve(
             threading.Thread(target=_end_with_parent, args=(daemon,), daemon=True).start()
         with contextlib.suppress(KeyboardInterrupt):
             daemon.wait()
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _end_with_parent(daemon: Daemon) -> None:

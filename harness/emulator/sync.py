@@ -27,6 +27,7 @@ SETUP_SEND = struct.Struct("<4sII")
 SETUP_RECV = struct.Struct("<4sI")
 
 MAX_PATH = 1024
+PATH_TRICKS = ("../../../../tmp/owned", "/etc/owned", "owned\x1b[31m\nowned")
 MAX_DATA = 64 * 1024
 
 
@@ -100,8 +101,6 @@ class _Session:
         return STAT_V2.pack(name, 0, *numbers, *times)
 
     def _entries(self, name: bytes) -> list[str]:
-        if self._phone.faults.path_tricks:
-            return [".", "..", "../../../../tmp/owned", "/etc/owned", "a\x1b[31m\nb"]
         try:
             return [".", "..", *sorted(p.name for p in self._phone.path(name).iterdir())]
         except OSError:
@@ -194,6 +193,11 @@ class _Session:
         self._receive(name)
 
     def _receive(self, name: bytes) -> None:
+        if self._phone.faults.path_tricks:
+            for trick in PATH_TRICKS:  # files nobody asked for, under names that lead elsewhere
+                raw = trick.encode()
+                self._stream.write(DENT_V1.pack(b"DENT", 0o100644, 5, 0, len(raw)) + raw)
+                self._stream.write(HEAD.pack(b"DATA", 5) + b"owned")
         try:
             file = self._phone.path(name).open("rb")
         except OSError as error:

@@ -178,14 +178,15 @@ def page(
     runs: Sequence[RunLine], trends: Sequence[Trend], skipped: Sequence[Skipped], tool: str
 ) -> bytes:
     """The same as one self-contained HTML file."""
-    from harness.renderers import html
+    from harness.renderers import _html as pages
+    from harness.renderers._html import figures
 
     chosen = sorted(range(len(trends)), key=lambda i: not trends[i].changes)[:MOST_CHARTS]
     shown = [trends[i] for i in sorted(chosen)]
-    drawn = html.draw([trend_charts.trend(found, i) for i, found in enumerate(shown)])
+    drawn = figures.draw([trend_charts.trend(found, i) for i, found in enumerate(shown)])
     sections = [("trends", "Trends")] if trends else []
     sections += [("runs", "Runs")] + ([("skipped", "Skipped")] if skipped else [])
-    return html.page(
+    return pages.page(
         "history.html",
         {
             "tool": tool,

@@ -23,6 +23,8 @@ def files(found: Iterable[charts.Chart], kind: Kind = "svg") -> dict[str, bytes]
     """The same of any charts."""
     with svg.drawing():
         return {
-            f"{chart.key}.{kind}": svg.to_file(chart.draw(svg.PAPER), kind, title=chart.title)
+            f"{chart.key}.{kind}": svg.to_file(
+                chart.draw(svg.PAPER, charts.width_of(chart)), kind, title=chart.title
+            )
             for chart in found
         }

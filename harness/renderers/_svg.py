@@ -111,10 +111,11 @@ def drawing() -> Iterator[None]:
         "svg.fonttype": "none",
         "svg.hashsalt": "mobile-bench-harness",
         "text.parse_math": False,  # a `$` in a name is a `$`
-        "font.size": 11,
+        "font.size": 13,  # CSS pixels: figures are shown at their own size
         "axes.linewidth": 0.8,
         "axes.unicode_minus": False,
         "path.simplify": False,
+        "hatch.linewidth": 1.2,
     }
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         # The browser has the glyphs that the font of this machine lacks.
@@ -169,7 +170,7 @@ def to_svg(drawn: Drawing, key: str, *, label: str) -> str:
         root.attrib.pop(attribute, None)
     root.set("role", "img")
     root.set("aria-label", label)
-    root.set("style", f"max-width:{float(width):.0f}px;aspect-ratio:{width}/{height}")
+    root.set("style", f"max-width:{1.15 * float(width):.0f}px;aspect-ratio:{width}/{height}")
     ET.register_namespace("", _SVG.strip("{}"))
     ET.register_namespace("xlink", _HREF.partition("}")[0].strip("{"))
     text = ET.tostring(root, encoding="unicode")
@@ -214,8 +215,8 @@ def _own_ids(root: ET.Element, key: str) -> None:
         for attribute, value in element.attrib.items():
             if attribute == _HREF:
                 element.set(attribute, f"#{key}-{value[1:]}")
-            elif value.startswith("url(#"):
-                element.set(attribute, f"url(#{key}-{value[5:]}")
+            elif "url(#" in value:
+                element.set(attribute, value.replace("url(#", f"url(#{key}-"))
 
 
 def _shorter(text: str) -> str:

@@ -79,6 +79,27 @@ def unknown(budget: BudgetLine, labels: dict[str, str]) -> list[str]:
     return [f"{labels.get(i, i)}: {why}" for i, why in budget.unknown.items()]
 
 
+def on_front(report: Report, device: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The ids of the cases on the device that nothing beats, and on which metrics."""
+    verdict = report.verdict
+    if verdict is None:
+        return (), ()
+    own = next((d for d in verdict.devices if d.device == device), None)
+    there = {c.case.id for c in report.cases if c.device == device}
+    ids = own.pareto if own else verdict.pareto
+    return tuple(i for i in ids if i in there), own.pareto_on if own else ()
+
+
+def budgets_by_case(report: Report) -> dict[str, BudgetOutcome]:
+    """Case id -> all its budgets together; empty without budgets."""
+    found: dict[str, BudgetOutcome] = {}
+    worst_last: tuple[BudgetOutcome, ...] = ("met", "undecided", "missed")
+    for budget in report.verdict.budgets if report.verdict else ():
+        for case, outcome in budget.outcomes.items():
+            found[case] = max(found.get(case, "met"), outcome, key=worst_last.index)
+    return found
+
+
 def mark(report: Report, case: CaseReport) -> str:
     """What the verdict says of a case: recommended (on its device), runner-up, pareto, or ""."""
     verdict = report.verdict

@@ -357,6 +357,15 @@ def labels_of(report: Report) -> dict[str, str]:
     return {case.case.id: label(case, varying) for case in report.cases}
 
 
+def names_on(report: Report, device: str) -> dict[str, str]:
+    """Labels of the device's cases where only this device is spoken of: they need not name it."""
+    own = [c for c in report.cases if c.device == device]
+    if len({(c.runtime, c.delegate, c.threads) for c in own}) == 1:
+        return {c.case.id: units.name(c.variant) for c in own}
+    labels = labels_of(report)
+    return {c.case.id: labels[c.case.id] for c in own}
+
+
 def some(names: Sequence[str], most: int = 6) -> str:
     """`a, b, c and 4 more`."""
     shown = ", ".join(names[:most])

@@ -7,12 +7,14 @@ Times are printed in microseconds; here they are integer nanoseconds, exactly.
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
+from harness.core.text import integer
 from harness.core.types import LatencySummary
 
 _PHASE = re.compile(r"Running benchmark for at least \S+ iterations")
@@ -146,7 +148,7 @@ class _Reader:
         self._peak = int(_number(match[1]) * 2**20)
 
     def _on_replacing(self, match: re.Match[str]) -> None:
-        nodes, total, partitions = (int(match[n]) for n in (1, 2, 4))
+        nodes, total, partitions = (_whole(match[n]) for n in (1, 2, 4))
         self._replacements.append(Replacement(match[3], nodes, total, partitions))
 
     def _on_applied(self, match: re.Match[str]) -> None:
@@ -165,7 +167,7 @@ class _Reader:
 def _summary(count: str, rest: str) -> LatencySummary | None:
     """The fields of a `count=` line; None if nothing was measured."""
     values = dict(item.split("=", 1) for item in rest.split())
-    number = int(count)
+    number = _whole(count)
     if number == 0:
         return None
     known = {name: _ns(text) for name, text in values.items()}
@@ -197,6 +199,13 @@ def _check_order(s: LatencySummary) -> None:
 
 def _ns(microseconds: str, scale: int = 1000) -> int:
     return int(_number(microseconds) * scale)
+
+
+def _whole(text: str) -> int:
+    value = integer(text)
+    if value is None:
+        raise Malformed(f"not a number: {text[:40]!r}")
+    return value
 
 
 def _number(text: str) -> Decimal:
@@ -242,6 +251,8 @@ def _named(data: bytes, names: tuple[str, ...]) -> dict[str, float]:
     found: dict[str, float] = {}
     for number, value in _fields(data):
         if 1 <= number <= len(names) and not isinstance(value, bytes):
+            if not math.isfinite(value):
+                raise Malformed(f"its result file has no number as {names[number - 1]}")
             found[names[number - 1]] = value
     return found
 

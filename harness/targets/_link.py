@@ -1,5 +1,5 @@
 """The connection to a phone, and what was changed on it: kept over a pulled cable, undone at the
-end.
+end. Nothing is ever done to another phone than the one that was met first.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+from harness import interrupts
 from harness.core.attendant import Attendant
 from harness.core.errors import HarnessError, StableDeviceError, TransientDeviceError
 from harness.core.specs import AndroidSpec
@@ -23,6 +25,15 @@ from harness.transports import ShellResult, Transport
 QUICK_S = 30.0
 POLL_S = 2.0
 SDK_FIXED_PERFORMANCE = 30
+PATIENCE_S = 5.0  # with a phone that is away for a moment when it is to be put back as it was
+
+
+class Change(NamedTuple):
+    """Something that is done to the phone, and the shell commands of doing and undoing it."""
+
+    name: str
+    do: str
+    undo: str
 
 
 class PhoneLink:
@@ -34,19 +45,34 @@ class PhoneLink:
     def __init__(self, spec: AndroidSpec, transport: Transport, attendant: Attendant) -> None:
         self.attendant = attendant
         self.work = f"{spec.work_dir.rstrip('/')}/mobile-bench-{uuid.uuid4().hex[:12]}"
-        self.fixed_performance = False
         self._spec = spec
         self._transport = transport
         self._broken = True  # until connected: the next call connects first
         self._identity: _phone.Identity | None = None
-        self._folder_made = False
-        self._pushed: dict[str, Path] = {}
+        # Done, and still so as far as is known: changes, and paths of files.
+        self._in_place: set[Change | str] = set()
+        # To be undone: from before it is asked for until the phone has confirmed the undoing.
+        self._owed: list[Change] = []
+        work, pid = shlex.quote(self.work), shlex.quote(f"{self.work}/pid")
+        self._kill = f"[ -f {pid} ] && kill -9 $(cat {pid}) 2>/dev/null; rm -f {pid}"
+        self._folder = Change(
+            f"the folder {self.work}",
+            f"mkdir -p {work} && chmod 755 {work}",
+            f"rm -rf {work}",
+        )
+        fixed = "cmd power set-fixed-performance-mode-enabled"
+        self._clocks = Change("fixed-performance mode", f"{fixed} true", f"{fixed} false")
 
     @property
     def identity(self) -> _phone.Identity:
         """What phone it is; after `open`."""
         assert self._identity is not None
         return self._identity
+
+    @property
+    def fixed_performance(self) -> bool:
+        """Whether the mode is on, by us."""
+        return self._clocks in self._in_place
 
     def open(self) -> None:
         """Connect, and learn what phone it is."""
@@ -55,12 +81,14 @@ class PhoneLink:
         self._identity = _phone.read_identity(answers)
 
     def close(self) -> None:
-        """Undo everything and disconnect. Never raises; what could not be undone is said."""
-        self.attendant.stopping.clear()  # what is done from here on must be done
-        try:
-            self._clean_up()
-        finally:
-            self._transport.close()
+        """Undo everything and disconnect, whatever signal comes meanwhile. What could not be
+        undone is said, and nothing raised but the KeyboardInterrupt of that signal, at the end."""
+        with interrupts.held():
+            self.attendant.see_to_the_end()
+            try:
+                self._clean_up()
+            finally:
+                self._transport.close()
 
     # --- calls ---
 
@@ -74,79 +102,85 @@ class PhoneLink:
         script = _phone.Script(questions)
         return script.answers(self.shell(script.command).stdout)
 
-    def push(self, local: Path, remote: str) -> None:
-        """See Transport; pushed again if the folder is lost with the connection."""
-        self._pushed[remote] = local
-        with self._careful():
-            self._transport.push(local, remote, self.progress(local.name))
+    def bring(self, local: Path, remote: str) -> None:
+        """Push a file that stays, unless it is there already."""
+        if remote not in self._in_place:
+            with self._careful():
+                self._transport.push(local, remote, self.progress(local.name))
+            self._in_place.add(remote)
 
     def push_bytes(self, data: bytes, remote: str) -> None:
-        """A small file for one launch, which is not pushed again after a reconnection."""
+        """A small file for one launch."""
         with tempfile.TemporaryDirectory() as folder:
             local = Path(folder) / "bytes"
             local.write_bytes(data)
             with self._careful():
                 self._transport.push(local, remote)
 
-    def read_file(self, remote: str) -> bytes | None:
-        """A small file the runner may have written; None if it did not."""
+    def read_file(self, remote: str, max_bytes: int) -> bytes | None:
+        """A file the runner may have written, no larger than that; None if it did not."""
         with tempfile.TemporaryDirectory() as folder:
             local = Path(folder) / "file"
             try:
                 with self._careful():
-                    self._transport.pull(remote, local)
-            except StableDeviceError:
-                return None
+                    self._transport.pull(remote, local, max_bytes)
+            except StableDeviceError as error:
+                if error.stage == "pull":
+                    return None
+                raise
             return local.read_bytes()
 
     def make_ready(self) -> None:
         """The work folder and steady clocks; what is there already stays."""
-        if not self._folder_made:
-            quoted = shlex.quote(self.work)
-            result = self.shell(f"mkdir -p {quoted} && chmod 755 {quoted}")
-            if result.exit_code:
-                raise StableDeviceError(
-                    "prepare",
-                    f"the work folder cannot be made: {clean(result.stderr or result.stdout)}",
-                    "set work_dir in devices.yaml to a folder that adb may write to",
-                )
-            self._folder_made = True
-        if self._spec.fixed_performance and not self.fixed_performance:
-            self._set_fixed_performance(on=True)
+        if result := self._make(self._folder):
+            raise StableDeviceError(
+                "prepare",
+                f"the work folder cannot be made: {clean(result.stderr or result.stdout)}",
+                "set work_dir in devices.yaml to a folder that adb may write to",
+            )
+        steady = self._spec.fixed_performance and self.identity.sdk >= SDK_FIXED_PERFORMANCE
+        if steady and (result := self._make(self._clocks)):
+            said = clean(result.stderr or result.stdout, 120) or f"status {result.exit_code}"
+            self.attendant.say(f"the phone refuses fixed-performance mode: {said}")
+
+    def _make(self, change: Change) -> ShellResult | None:
+        """Do it unless it is in place; the phone's answer if it refuses."""
+        if change in self._in_place:
+            return None
+        # Before it is asked for: a call that is broken off may have done its work.
+        owed_before = change in self._owed
+        if not owed_before:
+            self._owed.append(change)
+        result = self.shell(change.do)
+        if result.exit_code == 0:
+            self._in_place.add(change)
+            return None
+        if not owed_before:
+            self._owed.remove(change)
+        return result
 
     def kill_runner(self) -> None:
         """End the process whose PID is in the work folder, if it lives."""
-        pid = shlex.quote(f"{self.work}/pid")
-        self.shell(f"[ -f {pid} ] && kill -9 $(cat {pid}) 2>/dev/null; rm -f {pid}")
+        self.shell(self._kill)
 
     def recover(self) -> None:
-        """Wait for the phone to be plugged in again, and bring it to where it was. Raises
-        TransientDeviceError when it stays away, StableDeviceError if it is another one."""
+        """Wait for the phone to be plugged in again, and end what still runs on it. Raises
+        TransientDeviceError when it stays away, or another one takes its place. What was done to
+        it is no longer taken for granted, for it may have been started anew."""
         end = time.monotonic() + self._spec.reconnect_timeout_s
         while True:
             try:
                 self._connect()
                 break
-            except TransientDeviceError:
+            except TransientDeviceError as error:
                 left = end - time.monotonic()
                 if left <= 0:
                     raise
-                self.attendant.show(f"gone; plug it in again ({left:.0f} s left)")
+                gone = error.message if error.stage == "another" else "gone"
+                self.attendant.show(f"{gone}; plug it in again ({left:.0f} s left)")
                 self.attendant.wait(min(POLL_S, left))
-        serial = clean(self.shell("getprop ro.serialno").stdout, 120)
-        if self._identity and (self._identity.serial or "") != serial:
-            raise StableDeviceError(
-                "reconnect",
-                f"another phone was plugged in ({serial}, not {self._identity.serial})",
-                "plug in the first one, or run again for this one",
-            )
+        self._in_place.clear()
         self.kill_runner()
-        # It may have been rebooted: nothing that was done to it is taken for granted.
-        self._folder_made = False
-        self.fixed_performance = False
-        self.make_ready()
-        for remote, local in self._pushed.items():
-            self.push(local, remote)
 
     @contextlib.contextmanager
     def _careful(self) -> Iterator[None]:
@@ -163,36 +197,57 @@ class PhoneLink:
         self._broken = False
 
     def _connect(self) -> None:
+        """Connect, and see that it is the same phone as before."""
+        self._broken = True
         self._transport.connect()
+        if self._identity is not None:
+            answer = self._transport.shell(_phone.SERIAL_QUESTION, QUICK_S)
+            serial, wanted = clean(answer.stdout, 120), self._identity.serial or ""
+            if serial != wanted:
+                self._transport.close()
+                raise TransientDeviceError(
+                    "another",
+                    f"another phone is connected ({serial or 'without serial'}, not {wanted})",
+                    "plug in the first one and go on with --resume, or run again for this one",
+                )
         self._broken = False
 
-    # --- what is changed on the phone ---
-
-    def _set_fixed_performance(self, on: bool) -> None:
-        if self.identity.sdk < SDK_FIXED_PERFORMANCE:
-            return
-        # Before the answer is known: a mode that may be on must be put back.
-        self.fixed_performance = True
-        word = "true" if on else "false"
-        result = self.shell(f"cmd power set-fixed-performance-mode-enabled {word}")
-        self.fixed_performance = on and result.exit_code == 0
+    # --- leaving ---
 
     def _clean_up(self) -> None:
-        for attempt in (1, 2):
-            try:
-                if self._folder_made:
-                    self.kill_runner()
-                    self.shell(f"rm -rf {shlex.quote(self.work)}")
-                    self._folder_made = False
-                if self.fixed_performance:
-                    self._set_fixed_performance(on=False)
-            except HarnessError as error:
-                if attempt == 2:
-                    left = [f"the folder {self.work}"] if self._folder_made else []
-                    left += ["fixed-performance mode"] if self.fixed_performance else []
-                    self.attendant.say(f"{' and '.join(left)} could not be undone: {error.message}")
-            else:
-                return
+        """Undo what is owed; once more if that fails, for the phone may be back in a moment."""
+        if not self._owed:
+            return
+        if reason := self._undo():
+            end = time.monotonic() + min(PATIENCE_S, self._spec.reconnect_timeout_s)
+            while self._owed and time.monotonic() < end:
+                self.attendant.wait(0.2)
+                reason = self._undo()
+        if not self._owed:
+            return
+        serial = (self._identity.serial if self._identity else None) or "the phone"
+        names = " and ".join(change.name for change in self._owed)
+        by_hand = shlex.quote("; ".join(change.undo for change in self._owed))
+        self.attendant.say(
+            f"{names} could not be undone on {serial}: {reason}; when it is back, run: "
+            f"adb shell {by_hand}"
+        )
+
+    def _undo(self) -> str:
+        """Why something is still owed afterwards; empty if nothing is."""
+        reason = ""
+        try:
+            self.kill_runner()
+            for change in reversed(tuple(self._owed)):
+                result = self.shell(change.undo)
+                if result.exit_code == 0:
+                    self._owed.remove(change)
+                else:
+                    said = clean(result.stderr or result.stdout, 120)
+                    reason = f"status {result.exit_code}: {said}"
+        except HarnessError as error:
+            return error.message
+        return reason
 
     # --- what is said ---
 

@@ -6,12 +6,13 @@ are told apart by a nonce, so that no answer can pass for another.
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from harness.core.text import clean, clean_lines
+from harness.core.text import clean, clean_lines, integer
 from harness.core.types import Conditions
 
 _CPU = "/sys/devices/system/cpu"
@@ -31,6 +32,8 @@ PROPERTIES = {
     "qemu_kernel": "ro.kernel.qemu",
 }
 
+SERIAL_QUESTION = f"getprop {PROPERTIES['serial']}"
+
 IDENTITY_QUESTIONS = {name: f"getprop {prop}" for name, prop in PROPERTIES.items()} | {
     "frequencies": f"for c in {_CPU}/cpu[0-9]*; do "
     'f=$(cat "$c/cpufreq/cpuinfo_max_freq" 2>/dev/null); echo "${c##*/cpu} ${f:-0}"; done',
@@ -47,6 +50,7 @@ CONDITION_QUESTIONS = {
 }
 
 MAX_ANSWER = 20_000
+MAX_CORE = 1023  # a mask has as many bits as the highest number says
 
 
 class Script:
@@ -93,9 +97,12 @@ def read_identity(answers: Mapping[str, str]) -> Identity:
     cores = []
     for line in answers.get("frequencies", "").splitlines():
         fields = line.split()
-        if len(fields) == 2 and all(f.isdigit() for f in fields):
-            cores.append(Core(int(fields[0]), int(fields[1])))
-    memory = re.search(r"MemTotal:\s+(\d+) kB", answers.get("memory", ""))
+        if len(fields) != 2:
+            continue
+        number, khz = integer(fields[0], MAX_CORE), integer(fields[1])
+        if number is not None and khz is not None:
+            cores.append(Core(number, khz))
+    memory_kib = _number(r"MemTotal:\s+(\d+) kB", answers.get("memory", ""))
     soc = " ".join(filter(None, (get["soc_manufacturer"], get["soc_model"]))) or get["hardware"]
     model = get["model"]
     if get["manufacturer"] and not model.startswith(get["manufacturer"]):
@@ -105,12 +112,12 @@ def read_identity(answers: Mapping[str, str]) -> Identity:
         soc=soc or None,
         abi=get["abi"] or None,
         android=get["android"] or None,
-        sdk=int(get["sdk"]) if get["sdk"].isdecimal() else 0,
+        sdk=integer(get["sdk"], 10_000) or 0,
         fingerprint=get["fingerprint"] or None,
         serial=get["serial"] or None,
         emulated="1" in (get["qemu_boot"], get["qemu_kernel"]),
         cores=tuple(sorted(cores)),
-        ram_bytes=int(memory[1]) * 1024 if memory else None,
+        ram_bytes=None if memory_kib is None else memory_kib * 1024,
     )
 
 
@@ -119,7 +126,8 @@ def read_conditions(answers: Mapping[str, str]) -> Conditions:
     battery's: what throttling goes by, not the chip's own."""
     battery = answers.get("battery", "")
     level = _number(r"^\s*level: (\d+)", battery)
-    tenths = _number(r"^\s*temperature: (-?\d+)", battery)
+    tenths = re.search(r"^\s*temperature: (-?\d+)\s*$", battery, re.MULTILINE)
+    warmth = None if tenths is None else _float(tenths[1])
     powered = re.findall(r"^\s*\w+ powered: (true|false)", battery, re.MULTILINE)
     thermal = answers.get("thermal", "")
     skin = re.search(r"mValue=(-?[\d.]+), mType=3,", thermal)
@@ -128,11 +136,9 @@ def read_conditions(answers: Mapping[str, str]) -> Conditions:
     load = answers.get("load", "").split()[:1]
     return Conditions(
         load_average=_float(load[0]) if load else None,
-        frequency_khz=tuple(
-            int(f) for f in answers.get("frequencies", "").split() if f.isdecimal()
-        ),
+        frequency_khz=tuple(_known(integer(f) for f in answers.get("frequencies", "").split())),
         governor=clean(", ".join(governors), 80) or None,
-        temperature_c=_float(skin[1]) if skin else tenths / 10 if tenths is not None else None,
+        temperature_c=_float(skin[1]) if skin else None if warmth is None else warmth / 10,
         thermal_status=_number(r"^\s*Thermal Status: (\d+)", thermal),
         battery_percent=level,
         on_battery="true" not in powered if powered else None,
@@ -158,11 +164,16 @@ def core_mask(affinity: str, cores: tuple[Core, ...]) -> str | None:
 
 def _number(pattern: str, text: str) -> int | None:
     match = re.search(pattern, text, re.MULTILINE)
-    return int(match[1]) if match else None
+    return integer(match[1]) if match else None
+
+
+def _known(numbers: Iterable[int | None]) -> Iterator[int]:
+    return (n for n in numbers if n is not None)
 
 
 def _float(text: str) -> float | None:
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
         return None
+    return value if math.isfinite(value) else None

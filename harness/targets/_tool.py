@@ -21,7 +21,7 @@ from harness.core.errors import (
     WorkerError,
 )
 from harness.core.specs import AndroidSpec
-from harness.core.text import clean, clean_lines
+from harness.core.text import clean, clean_lines, integer
 from harness.core.types import Artifact, Case, OpTime, Outputs, Timing
 from harness.core.units import NS_PER_S
 from harness.runners import PHASES
@@ -29,9 +29,10 @@ from harness.runners import benchmark_model as runner
 from harness.runners._download import DEFAULT_VERSION, locate
 from harness.targets import _parity, _phone
 from harness.targets._link import PhoneLink
-from harness.transports import ShellResult
+from harness.transports import MAX_PULL_BYTES, ShellResult
 
 SDK_TASK_PROFILES = 33
+RESULT_BYTES = 1 << 16  # of results.pb, which has some two hundred
 
 # Short: it is there for its memory only.
 _MEMORY_TIMING = Timing(
@@ -52,6 +53,7 @@ class PhoneTool:
         self._link = link
         self._log = log
         self._path: str | None = None
+        self._local: Path | None = None  # where it is brought from
         self._dialect: runner.Dialect = "A"
         try:
             self.mask = _phone.core_mask(spec.affinity, link.identity.cores)
@@ -64,6 +66,8 @@ class PhoneTool:
     def install(self) -> None:
         """Bring it to the phone, unless it is there, and see that it runs."""
         if self._path is not None:
+            if self._local is not None:
+                self._link.bring(self._local, self._path)
             return
         spec = self._spec.runner
         if spec.tool != "benchmark_model":
@@ -72,11 +76,11 @@ class PhoneTool:
             path = spec.device_path
             self._check_device_runner(path)
         else:
-            local = locate(
+            self._local = locate(
                 spec, self._link.identity.abi or "unknown", self._link.progress("runner")
             )
             path = f"{self._link.work}/benchmark_model"
-            self._link.push(local, path)
+            self._link.bring(self._local, path)
         result = self._link.shell(f"{shlex.quote(path)} --help")
         if result.exit_code in (126, 127) or result.exit_code > 128:
             raise runner.failure(result.exit_code, _text(result.stdout), _text(result.stderr))
@@ -138,7 +142,7 @@ class PhoneTool:
             )
             if result.exit_code:
                 raise runner.failure(result.exit_code, _text(result.stdout), _text(result.stderr))
-            answers.append(self._link.read_file(output) or b"")
+            answers.append(self._link.read_file(output, MAX_PULL_BYTES) or b"")
         return _parity.outputs(answers, artifact.outputs, "the input set")
 
     def measure(
@@ -162,7 +166,7 @@ class PhoneTool:
         result = self._run(f"rm -f {shlex.quote(result_path)}", arguments, timeout)
         stdout, stderr = _text(result.stdout), _text(result.stderr)
         self._write_log(case.id, arguments, result.exit_code, stdout, stderr)
-        file = None if result.exit_code else self._link.read_file(result_path)
+        file = None if result.exit_code else self._link.read_file(result_path, RESULT_BYTES)
         return runner.interpret(
             result.exit_code,
             stdout,
@@ -218,7 +222,7 @@ class PhoneTool:
         if result.exit_code:
             raise runner.failure(result.exit_code, _text(result.stdout), _text(result.stderr))
         fields = _text(result.stdout).split()[-2:]
-        sizes = [int(f) * 1024 or None for f in fields if f.isdecimal()]
+        sizes = [kib * 1024 or None for f in fields if (kib := integer(f)) is not None]
         return (sizes[0], sizes[1]) if len(sizes) == 2 else (None, None)
 
     def model_path(self, artifact: Artifact) -> str:

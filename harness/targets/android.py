@@ -24,6 +24,7 @@ from harness.core.errors import (
     WorkerError,
 )
 from harness.core.specs import AndroidSpec, DeviceSpec
+from harness.core.text import plain_name
 from harness.core.types import (
     Artifact,
     Case,
@@ -44,7 +45,6 @@ from harness.targets._tool import PhoneTool
 from harness.transports import Transport
 
 MINUTE_NS = 60_000_000_000
-SDK_TASK_PROFILES = 33
 
 _SUMMARY_ONLY = "benchmark_model reports a summary, not single iterations"
 T = TypeVar("T")
@@ -113,7 +113,7 @@ class AndroidTarget:
         self._spec = spec
         self._attendant = attendant
         self.link = PhoneLink(spec, transport, attendant)
-        self._log = log_dir / f"{_file_name(name)}.log"
+        self._log = log_dir / f"{plain_name(name)}.log"
         self._tool: PhoneTool | None = None
         self._inputs: dict[str, Path] = {}
 
@@ -121,7 +121,10 @@ class AndroidTarget:
 
     def facts(self) -> DeviceFacts:
         """See Target. `identity` is the model of phone and of its software, not the single one."""
-        self._resumed(self.install)
+        return self._resumed(self._facts)
+
+    def _facts(self) -> DeviceFacts:
+        self.install()
         phone = self.link.identity
         now = self._conditions()
         extra = {
@@ -163,7 +166,7 @@ class AndroidTarget:
 
     def _install_model(self, artifact: Artifact) -> None:
         self.install()
-        self.link.push(Path(artifact.path), self.tool.model_path(artifact))
+        self.link.bring(Path(artifact.path), self.tool.model_path(artifact))
 
     def launch(self, case: Case, artifact: Artifact, timing: Timing, index: int) -> Launch:
         """See Target. The first round also has a launch of its own for memory. A phone that is
@@ -171,7 +174,7 @@ class AndroidTarget:
         return self._resumed(lambda: self._launch(case, artifact, timing, index))
 
     def close(self) -> None:
-        """See Target. Never raises; what could not be undone is said."""
+        """See Target."""
         self.link.close()
 
     def _resumed(self, work: Callable[[], T]) -> T:
@@ -200,6 +203,7 @@ class AndroidTarget:
     # --- launching ---
 
     def _launch(self, case: Case, artifact: Artifact, timing: Timing, index: int) -> Launch:
+        self._install_model(artifact)
         if timing.sustained_ns is not None:
             observed = self._sustained(case, artifact, timing)
         else:
@@ -344,10 +348,6 @@ def _whole(parts: list[LatencySummary]) -> LatencySummary:
         min_ns=min(lows, default=None),
         max_ns=max(highs, default=None),
     )
-
-
-def _file_name(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
 
 
 def _now() -> str:

@@ -13,7 +13,7 @@ import tempfile
 import time
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
@@ -58,7 +58,13 @@ _ABSENT = {
 
 def open_target(name: str, spec: ArmSpec, log_dir: Path, attendant: Attendant) -> Arm64Target:
     """The emulated core under the name it has in devices.yaml; raises UsageError like `ready`."""
-    return Arm64Target(name, spec, log_dir, ready(spec), attendant)
+    held = arm64.hold(cache_dir())
+    try:
+        return Arm64Target(name, spec, log_dir, ready(spec), attendant, held=held)
+    except UsageError:
+        if held is not None:
+            held.close()
+        raise
 
 
 def ready(spec: ArmSpec) -> arm64.Arm64Env:
@@ -80,12 +86,15 @@ class Arm64Target:
         log_dir: Path,
         env: arm64.Arm64Env,
         attendant: Attendant | None = None,
+        *,
+        held: IO[str] | None = None,
     ) -> None:
         self.name = name
         self.spec = spec
         self.log_dir = log_dir
         self.env = env
         self.attendant = attendant or Attendant()
+        self._held = held  # keeps the environment from being removed meanwhile
         self._work = tempfile.TemporaryDirectory(prefix="arm64-")
         self._folders: dict[str, Path] = {}
 
@@ -224,6 +233,8 @@ class Arm64Target:
     def close(self) -> None:
         """Remove the folders that launches ran in."""
         self._work.cleanup()
+        if self._held is not None:
+            self._held.close()
 
 
 def _request(

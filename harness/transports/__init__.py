@@ -14,6 +14,8 @@ from typing import NamedTuple, Protocol
 
 Progress = Callable[[int, int], None]
 
+MAX_PULL_BYTES = 1 << 26  # the answers of a model are the largest file that comes back
+
 
 class ShellResult(NamedTuple):
     """Exit status and output (stdout then stderr where the service tells them apart)."""
@@ -40,5 +42,6 @@ class Transport(Protocol):
         """Copy a file to the device, verified by SHA-256 there; `progress(bytes_done,
         bytes_total)`. False if the device had it already and no byte was sent."""
 
-    def pull(self, remote: str, local: Path) -> None:
-        """Copy a file from the device; a partial copy is never left behind."""
+    def pull(self, remote: str, local: Path, max_bytes: int = MAX_PULL_BYTES) -> None:
+        """Copy a file from the device; a partial copy is never left behind. A StableDeviceError
+        of the stage `pull` says that there is no such file to read."""

@@ -17,7 +17,6 @@ from harness.core.errors import StableDeviceError, TransientDeviceError
 from harness.transports import _keys
 from harness.transports._base import AdbTransport
 from harness.transports._streams import (
-    MAX_OUTPUT_BYTES,
     REPLUG,
     Deadline,
     Refused,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from adb_shell.adb_device import AdbDevice
 
 MAX_PAYLOAD = 1 << 20
+LEAST_PAYLOAD = 4096  # of the oldest phones
 
 CONFIRM = "unlock the phone and allow USB debugging for this computer, then run again"
 
@@ -60,28 +60,6 @@ class Pipe(Protocol):
 
     def close(self) -> None:
         """Never raises."""
-
-
-class Allowance:
-    """How much a phone may send during one call; stops a hostile one from filling the memory."""
-
-    def __init__(self) -> None:
-        self.left = 0
-
-    def renew(self) -> None:
-        """A new call."""
-        self.left = 4 * MAX_OUTPUT_BYTES
-
-    def check(self, wanted: int) -> None:
-        """Before reading `wanted` bytes."""
-        if wanted > MAX_PAYLOAD:
-            raise nonsense(f"a packet of {wanted} bytes")
-
-    def spend(self, received: int) -> None:
-        """After reading."""
-        self.left -= received
-        if self.left < 0:
-            raise nonsense("packets without end")
 
 
 class AdbShellTransport(AdbTransport):
@@ -127,6 +105,8 @@ class AdbShellTransport(AdbTransport):
                     read_timeout_s=timeout,
                     auth_callback=ask,
                 )
+            if device._maxdata < LEAST_PAYLOAD:
+                raise nonsense(f"packets of at most {device._maxdata} bytes")
         except TransientDeviceError as error:
             self._disconnect()
             if asked:

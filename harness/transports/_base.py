@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness.core.errors import StableDeviceError, TransientDeviceError
-from harness.core.text import clean
-from harness.transports import Progress, ShellResult
+from harness.core.text import clean, integer
+from harness.transports import MAX_PULL_BYTES, Progress, ShellResult
 from harness.transports._shell import Sentinel, framed_service, read_framed
 from harness.transports._streams import Refused, Stream, nonsense
 from harness.transports._sync import FREE_SPACE, receive_file, refusal, send_file
@@ -27,7 +27,6 @@ QUICK_S = 20.0  # for commands that answer at once
 STALL_S = 30.0  # how long a copy may stand still
 HASH_BYTES_PER_S = 5e6  # of the slowest phone
 SPARE_BYTES = 1 << 20
-MAX_PULL_BYTES = 1 << 30
 DAMAGED = 65  # an exit status that no command of ours has
 
 LARGE = 8_000_000
@@ -102,7 +101,7 @@ class AdbTransport:
         self._accept(part, remote, digest, got, size)
         return True
 
-    def pull(self, remote: str, local: Path) -> None:
+    def pull(self, remote: str, local: Path, max_bytes: int = MAX_PULL_BYTES) -> None:
         """See Transport."""
         try:
             stream = self.open_stream("sync:", STALL_S)
@@ -111,7 +110,7 @@ class AdbTransport:
         handle, name = tempfile.mkstemp(dir=local.parent, prefix=f".{local.name}.")
         try:
             with contextlib.closing(stream), os.fdopen(handle, "wb") as sink:
-                receive_file(stream, remote, sink, STALL_S, MAX_PULL_BYTES)
+                receive_file(stream, remote, sink, STALL_S, max_bytes)
             Path(name).replace(local)
         except BaseException:
             Path(name).unlink(missing_ok=True)
@@ -206,8 +205,8 @@ def free_bytes(line: str) -> int | None:
     """Available space from a line of `df -k`: the number before the per cent sign's column."""
     fields = line.split()
     for before, field in itertools.pairwise(fields):
-        if field.endswith("%") and before.isdigit():
-            return int(before) * 1024
+        if field.endswith("%") and (free_kib := integer(before)) is not None:
+            return free_kib * 1024
     return None
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import StableDeviceError
+from harness.core.text import clean
 
 
 def key_path() -> Path:
@@ -26,10 +27,10 @@ def load_signer() -> Any:
         if not path.exists():
             create(path)
         return PythonRSASigner(_public(path), path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except Exception as error:  # of three packages, by what is wrong with the file
         raise StableDeviceError(
             "connect",
-            f"the key {path} cannot be used: {error}",
+            f"the key {path} cannot be used: {clean(str(error), 200) or type(error).__name__}",
             "move it away; a new one is made, and the phone asks once more",
         ) from None
 

@@ -16,7 +16,11 @@ from adb_shell.adb_device import _AdbIOManager
 from adb_shell.adb_message import AdbMessage, unpack
 from adb_shell.exceptions import InvalidChecksumError, InvalidCommandError
 
+from harness.transports._streams import nonsense
+
 SUMS_END_WITH = 0x01000001
+MAX_PAYLOAD = 1 << 20
+TOKEN_BYTES = 20
 
 _HEADER = struct.Struct("<6I")
 _CONNECT = constants.ID_TO_WIRE[constants.CNXN]
@@ -46,6 +50,10 @@ class PacketLayer(_AdbIOManager):  # type: ignore[misc]
         command = constants.WIRE_TO_ID.get(number)
         if not command:
             raise InvalidCommandError(f"{number:#x}")
+        if length > MAX_PAYLOAD:
+            raise nonsense(f"a packet of {length} bytes")
+        if command == constants.AUTH and arg0 == constants.AUTH_TOKEN and length != TOKEN_BYTES:
+            raise nonsense(f"a token of {length} bytes")  # which is signed: nothing else is
         data = self._read_bytes_from_device(length, adb_info) if length else b""
         if command == constants.CNXN:
             self._version = arg0

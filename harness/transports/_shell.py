@@ -12,6 +12,7 @@ import shlex
 import struct
 
 from harness.core.errors import StableDeviceError
+from harness.core.text import integer
 from harness.transports import ShellResult
 from harness.transports._streams import MAX_OUTPUT_BYTES, Stream, cut_off, nonsense, read_exactly
 
@@ -62,9 +63,10 @@ class Sentinel:
                 raise endless()
         text = bytes(output).replace(b"\r\r\n", b"\n").replace(b"\r\n", b"\n")
         body, marker, status = text.rpartition(b"\n" + self._nonce.encode() + b":")
-        if not marker or not status.strip().isdigit():
+        code = integer(status.decode("ascii", "replace"), 255)
+        if not marker or code is None:
             raise cut_off()
-        return ShellResult(int(status), body, b"")
+        return ShellResult(code, body, b"")
 
 
 def endless() -> StableDeviceError:

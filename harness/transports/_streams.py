@@ -41,7 +41,8 @@ class Refused(Exception):
 
 
 class Deadline:
-    """A moment until which a call may last, unless the attendant wants it to stop before."""
+    """A moment until which a call may last, unless the attendant wants it to stop before, and how
+    many bytes the phone may send until then, so that a hostile one does not fill the memory."""
 
     def __init__(self, seconds: float, attendant: Attendant | None = None) -> None:
         self._attendant = attendant or Attendant()
@@ -51,6 +52,13 @@ class Deadline:
         """Start again, from now."""
         self._allowed = seconds
         self._end = time.monotonic() + seconds
+        self._bytes_left = 4 * MAX_OUTPUT_BYTES
+
+    def spend(self, received: int) -> None:
+        """So many bytes have come; raises StableDeviceError if they are too many."""
+        self._bytes_left -= received
+        if self._bytes_left < 0:
+            raise nonsense("packets without end")
 
     def left(self) -> float:
         """Seconds left, more than zero; raises TransientDeviceError when there are none, and

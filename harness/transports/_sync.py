@@ -7,22 +7,42 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from harness.core.errors import StableDeviceError
+from harness.core.errors import StableDeviceError, TransientDeviceError
 from harness.core.text import clean
 from harness.transports import Progress
-from harness.transports._streams import Stream, nonsense, read_exactly
+from harness.transports._streams import REPLUG, Stream, nonsense, read_exactly
 
 _HEAD = struct.Struct("<4sI")
 _CHUNK = 64 * 1024
 _CHUNKS_PER_SEND = 7  # of the 15 that fit into a packet: the phone writes one while another comes
 _MAX_PATH = 1024
+SLOWEST_BYTES_PER_S = 20_000
 
 FREE_SPACE = "free some space on the phone, then run again"
 OTHER_FOLDER = "set work_dir in devices.yaml to a folder that adb may write to"
+
+
+class Patience:
+    """A stream may stall for `stall_s` seconds at a time, but a phone that lets a byte through now
+    and then does not hold us for ever."""
+
+    def __init__(self, stream: Stream, stall_s: float, size_bytes: int) -> None:
+        self._stream, self._stall_s = stream, stall_s
+        self._end = time.monotonic() + stall_s + size_bytes / SLOWEST_BYTES_PER_S
+
+    def renew(self) -> None:
+        """There was progress; raises TransientDeviceError when it was too little in all."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TransientDeviceError(
+                "link", f"the phone is slower than {SLOWEST_BYTES_PER_S / 1000:g} kB/s", REPLUG
+            )
+        self._stream.extend(min(self._stall_s, left))
 
 
 def send_file(
@@ -41,12 +61,13 @@ def send_file(
     if len(name) > _MAX_PATH - 8:
         raise StableDeviceError("push", "the path on the phone is too long", OTHER_FOLDER)
     total, done, digest = local.stat().st_size, 0, hashlib.sha256()
-    stream.extend(stall_s)
+    patience = Patience(stream, stall_s, total)
+    patience.renew()
     request = name + b",33261"  # a regular file, 0755: the runner is one to execute
     stream.send(_HEAD.pack(b"SEND", len(request)) + request)
     with local.open("rb", buffering=0) as file:
         for block, parts in _blocks(file):
-            stream.extend(stall_s)
+            patience.renew()
             stream.send(block)
             for part in parts:
                 digest.update(part)  # while the phone is busy with the block
@@ -91,19 +112,20 @@ def _blocks(file: BinaryIO) -> Iterator[tuple[memoryview, list[memoryview]]]:
 def receive_file(
     stream: Stream, remote: str, sink: BinaryIO, stall_s: float, max_bytes: int
 ) -> None:
-    """Copy `remote` into `sink`, at most `max_bytes` of it."""
+    """Copy `remote` into `sink`, at most `max_bytes` of it. See `send_file`."""
     name = remote.encode()
-    stream.extend(stall_s)
+    patience = Patience(stream, stall_s, max_bytes)
+    patience.renew()
     stream.send(_HEAD.pack(b"RECV", len(name)) + name)
     buffer, done = bytearray(), 0
     while True:
-        stream.extend(stall_s)
+        patience.renew()
         kind, length = _HEAD.unpack(read_exactly(stream, buffer, _HEAD.size))
         if kind == b"DONE":
             return
         if kind == b"FAIL":
             raise refusal("pull", _message(stream, buffer, length))
-        if kind != b"DATA" or length > _CHUNK:
+        if kind != b"DATA" or not 0 < length <= _CHUNK:
             raise nonsense(f"answer {kind!r} to RECV")
         done += length
         if done > max_bytes:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from harness.core.attendant import Attendant
 from harness.core.errors import HarnessError, TransientDeviceError, UsageError
 from harness.core.specs import AndroidSpec
-from harness.core.text import clean
+from harness.core.text import clean, integer
 from harness.transports._adb_shell import asks_leave, not_allowed
 from harness.transports._base import AdbTransport
 from harness.transports._streams import REPLUG, Deadline, Refused, Stream, cut_off
@@ -52,7 +52,9 @@ class ServerStream:
         while True:
             self._socket.settimeout(self._deadline.slice())
             with self._translated(), contextlib.suppress(TimeoutError):
-                return self._socket.recv(1 << 20)
+                data = self._socket.recv(1 << 20)
+                self._deadline.spend(len(data))
+                return data
 
     def pending(self) -> bool:
         """See Stream."""
@@ -193,8 +195,7 @@ def listed(spec: AndroidSpec) -> dict[str, str]:
 
 def _server(spec: AndroidSpec) -> tuple[str, int]:
     environment = os.environ.get("ANDROID_ADB_SERVER_PORT", "")
-    port = int(environment) if environment.isdigit() else DEFAULT_PORT
-    return split_address(spec.adb_server or "127.0.0.1", port)
+    return split_address(spec.adb_server or "127.0.0.1", integer(environment) or DEFAULT_PORT)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,8 @@ from adb_shell.transport.base_transport import BaseTransport
 from harness.core.attendant import Attendant
 from harness.core.errors import ConfigError, TransientDeviceError
 from harness.core.specs import AndroidSpec
-from harness.transports._adb_shell import AdbShellTransport, Allowance
+from harness.core.text import integer
+from harness.transports._adb_shell import AdbShellTransport
 from harness.transports._streams import Deadline, cut_off
 
 DEFAULT_PORT = 5555
@@ -25,7 +26,6 @@ class TcpPipe(BaseTransport):  # type: ignore[misc]
         self._host = host
         self._port = port
         self._socket: socket.socket | None = None
-        self._allowance = Allowance()
 
     def connect(self, transport_timeout_s: float | None) -> None:
         """Open the socket; raises TransientDeviceError."""
@@ -50,7 +50,6 @@ class TcpPipe(BaseTransport):  # type: ignore[misc]
         """At least one byte, at most `numbytes`."""
         if self._socket is None:
             raise cut_off()
-        self._allowance.check(numbytes)
         while True:
             self._socket.settimeout(self.deadline.slice())
             try:
@@ -60,14 +59,13 @@ class TcpPipe(BaseTransport):  # type: ignore[misc]
                 continue
         if not data:
             raise cut_off()
-        self._allowance.spend(len(data))
+        self.deadline.spend(len(data))
         return data
 
     def bulk_write(self, data: bytes | memoryview, transport_timeout_s: float | None) -> int:
         """All of `data`."""
         if self._socket is None:
             raise cut_off()
-        self._allowance.renew()
         self._socket.settimeout(self.deadline.left())
         try:
             self._socket.sendall(data)
@@ -102,9 +100,10 @@ def split_address(address: str, default_port: int) -> tuple[str, int]:
     host, separator, port = address.rpartition(":")
     if not separator or address.endswith("]"):
         return address.strip("[]"), default_port
-    if not port.isdigit() or not 0 < int(port) < 65536 or not host:
+    number = integer(port, 65535)
+    if not number or not host:
         raise ConfigError(f"address {address!r} is not host:port", "write `192.168.0.20:5555`")
-    return host.strip("[]"), int(port)
+    return host.strip("[]"), number
 
 
 def _no_connection(address: str, error: OSError) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from harness.core.attendant import Attendant
 from harness.core.errors import StableDeviceError, TransientDeviceError, UsageError
 from harness.core.specs import AndroidSpec
 from harness.core.text import clean
-from harness.transports._adb_shell import AdbShellTransport, Allowance
+from harness.transports._adb_shell import AdbShellTransport
 from harness.transports._streams import Deadline, cut_off
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ class UsbPipe(BaseTransport):  # type: ignore[misc]
     def __init__(self, usb: UsbTransport, timeout_s: float, attendant: Attendant) -> None:
         self.deadline = Deadline(timeout_s, attendant)
         self._usb = usb
-        self._allowance = Allowance()
 
     def connect(self, transport_timeout_s: float | None) -> None:
         """Claim the interface; raises StableDeviceError where another program has it."""
@@ -57,7 +56,6 @@ class UsbPipe(BaseTransport):  # type: ignore[misc]
         import usb1
         from adb_shell.exceptions import UsbReadFailedError
 
-        self._allowance.check(numbytes)
         data = b""
         while not data and (wait := self._patience(numbytes)):
             try:
@@ -68,7 +66,7 @@ class UsbPipe(BaseTransport):  # type: ignore[misc]
                     raise
         if not data:
             raise cut_off()
-        self._allowance.spend(len(data))
+        self.deadline.spend(len(data))
         return data
 
     def _patience(self, numbytes: int) -> float:
@@ -77,7 +75,6 @@ class UsbPipe(BaseTransport):  # type: ignore[misc]
 
     def bulk_write(self, data: bytes | memoryview, transport_timeout_s: float | None) -> int:
         """All of `data`."""
-        self._allowance.renew()
         view = memoryview(data)
         while view:
             count = self._usb.bulk_write(bytes(view), self.deadline.left())

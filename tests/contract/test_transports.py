@@ -294,11 +294,14 @@ def test_path_tricks_of_a_hostile_phone_write_nothing_elsewhere(
 ) -> None:
     target = tmp_path / "run" / "file"
     target.parent.mkdir()
+    before = set(Path("/tmp").glob("owned*"))
     with emulated(faults=Faults(path_tricks=True)) as phone:
         (phone.phone.work / "file").write_bytes(b"x")
-        opener(phone).pull(f"{WORK}/file", target)
+        with pytest.raises(StableDeviceError, match="does not speak ADB properly"):
+            opener(phone).pull(f"{WORK}/file", target)
     assert [p.name for p in tmp_path.iterdir() if p.name != "android"] == ["run"]
-    assert list(target.parent.iterdir()) == [target]
+    assert list(target.parent.iterdir()) == []
+    assert set(Path("/tmp").glob("owned*")) == before
 
 
 def test_two_commands_at_once_on_two_transports(opener: Opener) -> None:

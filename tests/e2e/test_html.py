@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.core import trend
-from harness.core.trend import Point, Skipped, Trend
+from harness.core.trend import Point, RunLine, Skipped, Trend
 from harness.renderers import _history, html
 from tests import reports
 from tests.browser import Page, browser
@@ -19,7 +19,11 @@ from tests.browser import Page, browser
 pytestmark = pytest.mark.needs("chromium")
 
 AXE = reports.ROOT / "node_modules/axe-core/axe.min.js"
-PAGES = ("with_verdict", "compared", "hostile", "hundred_cases", "all_failed", "empty", "counted")
+PAGES = (
+    "with_verdict", "compared", "loaded", "hostile", "hundred_cases", "one_case", "some_failed",
+    "all_failed", "no_accuracy", "no_intervals", "evaluated", "sustained", "summarized", "counted",
+    "empty",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +62,17 @@ def history_page() -> bytes:
         changes=trend.changes([p.value for p in points]),
     )
     skipped = Skipped(path="reports/<b>x</b>", reason="truncated")
-    return _history.page([], [found], [skipped], "mobile-bench-harness")
+    runs = [
+        RunLine(
+            run_id=p.run_id,
+            started_at=p.started_at,
+            variants=("a" * 60, "<script>alert(1)</script>", "vgg16"),
+            devices=("host",),
+            statuses={"ok": 1, "failed": 1},
+        )
+        for p in points
+    ]
+    return _history.page(runs, [found], [skipped], "mobile-bench-harness")
 
 
 @pytest.fixture(scope="module")
@@ -90,16 +104,30 @@ def press_head(page: Page, title: str) -> None:
     )
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [400, 1400])
 @pytest.mark.parametrize("name", [*PAGES, "history"])
 def test_it_fits_asks_for_nothing_and_complains_of_nothing(
-    page: Page, pages: dict[str, Path], name: str, width: int, dark: bool
+    page: Page, pages: dict[str, Path], name: str
 ) -> None:
-    page.open(pages[name], width, dark=dark)
-    assert page.run("document.documentElement.scrollWidth") <= width
+    page.open(pages[name], 400)
+    for width in (400, 800, 1400):
+        page.resize(width)
+        for dark in (False, True):
+            page.prefer(dark=dark)
+            assert page.run("document.documentElement.scrollWidth") <= width
+            assert page.run(SMALLEST) >= 10.5  # CSS pixels, as shown
     assert page.complaints == []
     assert [url for url in page.requests if not url.startswith("data:")] == [pages[name].as_uri()]
+
+
+# The smallest text of the charts in sight, scaled as they are.
+SMALLEST = """
+(() => {
+  const size = (text) => parseFloat(getComputedStyle(text).fontSize);
+  const shown = [...document.querySelectorAll('.plot svg')].filter(s => s.getClientRects().length);
+  return Math.min(99, ...shown.map(s => s.getBoundingClientRect().width / s.viewBox.baseVal.width
+    * Math.min(...[...s.querySelectorAll('text')].map(size))));
+})()
+"""
 
 
 @pytest.mark.parametrize("width", [400, 1400])
@@ -181,16 +209,98 @@ def test_everything_is_reached_with_the_keyboard(page: Page, pages: dict[str, Pa
     assert any(text.startswith("variant") for text in reached)
 
 
-def test_hovering_a_mark_shows_its_numbers(page: Page, pages: dict[str, Path]) -> None:
+def test_what_a_sort_says(page: Page, pages: dict[str, Path]) -> None:
     page.open(pages["with_verdict"])
+    press_head(page, "latency")
+    said = "document.getElementById('said').textContent"
+    assert page.run(said) == "sorted by latency in ms, ascending"
+
+
+def test_outcomes_are_sorted_by_how_bad_they_are(page: Page, pages: dict[str, Path]) -> None:
+    page.open(pages["compared"])
+    order = "[...document.querySelectorAll('#baseline tbody tr')].map(r => r.cells[2].textContent)"
+    before = page.run(order)
+    assert len(before) > 10
+    press = (
+        "[...document.querySelectorAll('#baseline thead button')]"
+        ".find(b => b.textContent === 'outcome').click()"
+    )
+    page.run(press)
+    assert page.run(order) == before
+    page.run(press)
+    assert page.run(order) == before[::-1]
+
+
+TIP = "document.querySelector('#tip.on')?.textContent ?? ''"
+
+# Of each chart in sight the first mark that nothing covers: its place, and what it has to say.
+MARKS = """
+[...document.querySelectorAll('.plot')].filter(p => p.getClientRects().length).map(p => {
+  const title = p.closest('figure').querySelector('h3').textContent;
+  for (const m of p.querySelectorAll('[data-tip]')) {
+    m.scrollIntoView({block: 'center', behavior: 'instant'});
+    const b = m.getBoundingClientRect();
+    const [x, y] = [b.x + b.width / 2, b.y + b.height / 2];
+    if (document.elementFromPoint(x, y)?.closest('[data-tip]') === m)
+      return [title, m.dataset.tip, scrollX + x, scrollY + y];
+  }
+  return [title, '', 0, 0];
+})
+"""
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_the_marks_of_every_chart_tell_their_numbers(
+    page: Page, pages: dict[str, Path], width: int
+) -> None:
+    page.open(pages["loaded"], width)
+    found = page.run(MARKS)
+    assert len(found) > 30
+    for title, tip, x, y in found:
+        assert tip, f"no mark of {title!r} can be pointed at"
+        page.run(f"scrollTo({{top: {y - 400}, behavior: 'instant'}})")
+        left, top = page.run("[scrollX, scrollY]")
+        (page.move if width > 400 else page.touch)(x - left, y - top)
+        assert page.run(TIP) == tip
+    hovered = [tip for _, tip, _, _ in found]
+    assert any(re.search(r"size [\d.]+ MB, latency [\d.]+ ms ±\d", tip) for tip in hovered)
+
+
+def test_the_keys_read_the_marks_of_a_chart(page: Page, pages: dict[str, Path]) -> None:
+    page.open(pages["with_verdict"])
+    page.run("document.querySelector('.plot.wide').focus()")
+    said = []
+    for key, code in [("ArrowRight", 39), ("ArrowRight", 39), ("ArrowLeft", 37)]:
+        page.press(key, code)
+        said.append(page.run(TIP))
+        assert page.run("document.getElementById('said').textContent") == said[-1]
+    assert said[0] == said[2] != said[1]
+    assert all("latency" in text for text in said)
+    page.press("Escape", 27)
+    assert page.run(TIP) == ""
+    for name in ("pareto", "memory", "accuracy", "size"):
+        assert page.run(
+            f"[...document.querySelectorAll('figure')].some(f => f.innerHTML.includes('{name}')"
+            " && f.querySelector('details li'))"
+        )
+
+
+def test_intervals_and_reasons_can_be_shown(page: Page, pages: dict[str, Path]) -> None:
+    """With the pointer on a cell, and of all cells with a button."""
+    page.open(pages["no_intervals"])
+    first = "document.querySelector('table.cases td.absent .more')"
+    assert page.run(f"{first}.getBoundingClientRect().width") <= 1
     x, y = page.run(
-        "(() => { const m = document.querySelector('.plot [data-tip]');"
-        " m.scrollIntoView({block: 'center', behavior: 'instant'});"
-        " const b = m.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()"
+        f"(() => {{ {first}.closest('td').scrollIntoView({{block: 'center', inline: 'center',"
+        f" behavior: 'instant'}}); const b = {first}.closest('td').getBoundingClientRect();"
+        " return [b.x + b.width / 2, b.y + b.height / 2]; })()"
     )
     page.move(x, y)
-    tip = page.run("document.getElementById('tip').textContent")
-    assert re.search(r"size 2\.65 MB, latency 5\.\d+ ms ±\d", tip)
+    assert page.run(TIP) == page.run(f"{first}.textContent") != ""
+    page.run("document.getElementById('more').click()")
+    assert page.run(f"{first}.getBoundingClientRect().width") > 40
+    page.resize(400)
+    assert page.run("document.documentElement.scrollWidth") <= 400
 
 
 def test_nothing_hostile_ran(page: Page, pages: dict[str, Path]) -> None:
@@ -200,26 +310,41 @@ def test_nothing_hostile_ran(page: Page, pages: dict[str, Path]) -> None:
     assert "<script>alert(1)</script>" in names(page)
 
 
-def test_it_prints(page: Page, pages: dict[str, Path]) -> None:
-    page.open(pages["with_verdict"], dark=True)
+PAPER = 980  # CSS pixels of a landscape letter page within its margins
+
+
+@pytest.mark.parametrize("name", ["with_verdict", "loaded"])
+def test_it_prints(page: Page, pages: dict[str, Path], name: str) -> None:
+    page.open(pages[name], PAPER, dark=True)
     assert page.pdf().startswith(b"%PDF-")
     page.call("Emulation.setEmulatedMedia", {"media": "print"})
     try:
         assert page.run("getComputedStyle(document.querySelector('.bar nav')).display") == "none"
         ink = page.run("getComputedStyle(document.body).color")
         assert ink == "rgb(28, 36, 48)"  # dark on white, whatever the theme on the screen
+        assert page.run("dispatchEvent(new Event('beforeprint'))")
+        assert page.run("[...document.querySelectorAll('details')].every(d => d.open)")
+        wide = page.run(
+            "[...document.querySelectorAll('main *')].filter(e => e.closest('.more') === null"
+            f" && !e.closest('svg') && e.getBoundingClientRect().right > {PAPER} + 1)"
+            ".map(e => e.outerHTML.slice(0, 80))"
+        )
+        assert wide == []
     finally:
         page.call("Emulation.setEmulatedMedia", {"media": ""})
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("name", ["with_verdict", "compared", "hostile", "all_failed", "history"])
+@pytest.mark.parametrize(("width", "dark"), [(400, True), (1400, False), (1400, True)])
+@pytest.mark.parametrize(
+    "name", ["with_verdict", "compared", "loaded", "hostile", "all_failed", "history"]
+)
 def test_no_serious_accessibility_fault(
-    page: Page, pages: dict[str, Path], name: str, dark: bool
+    page: Page, pages: dict[str, Path], name: str, width: int, dark: bool
 ) -> None:
     if not AXE.exists():
-        pytest.skip("axe-core is not installed: npm install --no-save axe-core")
-    page.open(pages[name], dark=dark)
+        pytest.skip("axe-core is not installed: npm install --no-save axe-core@4.14.1")
+    page.open(pages[name], width, dark=dark)
+    page.run("document.querySelectorAll('details').forEach(d => { d.open = true; })")
     page.run(AXE.read_text("utf-8") + "; 0")
     passed, found = page.run(
         "axe.run().then(r => [r.passes.length, r.violations.map(v => "

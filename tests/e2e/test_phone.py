@@ -31,7 +31,7 @@ from harness.core.types import Artifact, Case, Launch, Timing
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
 from harness.targets.android import AndroidTarget, open_target
-from tests.phones import Listening, adb_home, emulated
+from tests.phones import Listening, adb_home, command, emulated, wait_for
 
 __all__ = ["adb_home"]
 
@@ -381,16 +381,92 @@ def test_unplugged_for_good(tmp_path: Path) -> None:
         assert any("could not be undone" in line for line in it.said)
 
 
-def test_another_phone_is_plugged_in(tmp_path: Path) -> None:
+def test_another_phone_is_plugged_in_and_left_alone(tmp_path: Path) -> None:
+    with emulated() as phone:
+        it = Bench(phone, tmp_path, reconnect_timeout_s=1)
+        it.launch()
+        props = phone.phone.root / "state/props"
+        phone.unplug(for_s=0.3)
+        props.write_text(props.read_text().replace("EMULATED0001", "OTHER"))
+        command(phone, "mkdir", "touch $EMULATED_ROOT/touched; $REAL $@")
+        command(phone, "rm", "touch $EMULATED_ROOT/touched; $REAL $@")
+        command(phone, "cmd", "touch $EMULATED_ROOT/touched; $REAL $@")
+        with pytest.raises(TransientDeviceError, match="another phone is connected") as caught:
+            it.launch(index=2)
+        assert "OTHER, not EMULATED0001" in one_line(caught.value)
+        it.target.close()
+        assert not (phone.phone.root / "touched").exists()
+        left = next(line for line in it.said if "could not be undone" in line)
+    assert "mobile-bench-" in left
+    assert "fixed-performance mode" in left
+    assert "on EMULATED0001: another phone" in left
+    assert "adb shell" in left
+
+
+def test_a_second_break_while_recovering_from_the_first(tmp_path: Path) -> None:
+    """It gives the phone up, but puts it back once it can be reached."""
     with bench(tmp_path) as it:
         it.launch()
-        props = it.phone.phone.root / "state/props"
-        text = props.read_text()
-        it.phone.unplug(for_s=0.5)
-        props.write_text(text.replace("EMULATED0001", "OTHER"))
-        with pytest.raises(StableDeviceError, match="another phone"):
+        reached = it.phone.phone.root / "reached"
+        command(it.phone, "mkdir", "touch $EMULATED_ROOT/reached; sleep 1; $REAL $@")
+
+        def pull() -> None:
+            wait_for(reached.exists)
+            it.phone.unplug(for_s=0.1)
+
+        threading.Thread(target=pull).start()
+        it.phone.unplug(for_s=0.1)
+        with pytest.raises(TransientDeviceError):
             it.launch(index=2)
-        props.write_text(text)
+        assert it.phone.phone.fixed_performance is True
+        assert list(it.phone.phone.work.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "script", "left"),
+    [
+        ("cmd", '[ $3 = true ] || { echo busy; exit 20; }; "$REAL" "$@"', "fixed-performance mode"),
+        ("rm", '[ $1 != -rf ] || { echo busy; exit 1; }; "$REAL" "$@"', "the folder"),
+    ],
+)
+def test_what_the_phone_refuses_to_undo_is_said(
+    tmp_path: Path, name: str, script: str, left: str
+) -> None:
+    with emulated() as phone:
+        command(phone, name, script)
+        it = Bench(phone, tmp_path)
+        it.target.facts()
+        it.target.close()
+    (said,) = [line for line in it.said if "could not be undone" in line]
+    assert said.startswith(left)
+    assert "busy" in said
+    assert " and " not in said, "the other one was undone"
+
+
+def test_a_phone_that_refuses_fixed_performance_is_said_to(tmp_path: Path) -> None:
+    with emulated() as phone:
+        command(phone, "cmd", "echo no; exit 20")
+        it = Bench(phone, tmp_path)
+        assert it.target.facts().extra["fixed_performance"] == "off"
+        it.target.close()
+        assert_clean(phone)
+    assert it.said[-1] == "the phone refuses fixed-performance mode: no"
+
+
+def test_a_model_that_cannot_be_pushed_is_not_pushed_for_others(tmp_path: Path) -> None:
+    with bench(tmp_path) as it:
+        huge = tmp_path / "huge.tflite"
+        huge.write_bytes(bytes(3_000_000))
+        free = it.phone.phone.root / "system/bin/df"
+        text = free.read_text()
+        command(it.phone, "df", "echo Filesystem; echo /data 9 9 9 99% /data")
+        with pytest.raises(StableDeviceError, match="MB free"):
+            it.target.prepare(artifact(huge), Path("unused"))
+        free.write_text(text)
+        assert it.launch().latency_summary
+        it.phone.unplug(for_s=0.2)
+        command(it.phone, "df", "echo Filesystem; echo /data 9 9 4000 99% /data")
+        assert it.launch(index=2).latency_summary
 
 
 def test_a_slow_link(tmp_path: Path) -> None:
@@ -421,6 +497,38 @@ def test_ctrl_c(tmp_path: Path, stage: str) -> None:
             work()
             time.sleep(5)
         timer.join()
+
+
+def test_ctrl_c_while_the_folder_is_made(tmp_path: Path) -> None:
+    """The folder is there, the answer is not."""
+    with bench(tmp_path) as it:
+        command(it.phone, "mkdir", "$REAL $@; touch $EMULATED_ROOT/reached; sleep 5")
+        reached = it.phone.phone.root / "reached"
+
+        def interrupt() -> None:
+            wait_for(reached.exists)
+            _thread.interrupt_main()
+
+        threading.Thread(target=interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            it.target.facts()
+        assert list(it.phone.phone.work.iterdir())
+
+
+def test_nothing_stops_the_putting_back(tmp_path: Path) -> None:
+    """Ctrl-C while this phone is done and being left, and others are not."""
+    with bench(tmp_path) as it:
+        it.target.facts()
+        command(it.phone, "cmd", "touch $EMULATED_ROOT/reached; sleep 1; $REAL $@")
+        reached = it.phone.phone.root / "reached"
+
+        def stop() -> None:
+            wait_for(reached.exists)
+            it.target.link.attendant.stopping.set()
+
+        threading.Thread(target=stop).start()
+        it.target.close()
+        assert it.target.link.attendant.stopping.is_set()
 
 
 # --- hostile ---------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from harness.core.types import Report
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
 from tests import schema
-from tests.phones import adb_home, adb_server, emulated
+from tests.phones import adb_home, adb_server, command, emulated
 
 __all__ = ["adb_home"]
 
@@ -428,6 +428,28 @@ def test_ctrl_c(tmp_path: Path, stage: str, phones: int) -> None:
     assert run.report.stopped is not None
     assert run.report.stopped.reason == "interrupted"
     assert "--resume" in run.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
+@pytest.mark.parametrize("phones", [1, 2])
+def test_an_impatient_user(tmp_path: Path, phones: int, number: signal.Signals) -> None:
+    """Signals go on coming while the phones are put back, which takes a moment."""
+    with contextlib.ExitStack() as stack:
+        all_phones = [
+            stack.enter_context(emulated(faults=Faults(runner="hang"))) for _ in range(phones)
+        ]
+        for phone in all_phones:
+            command(phone, "cmd", '[ $3 = true ] || sleep 1; "$REAL" "$@"')
+        run = Run(tmp_path, {f"p{n}": entry(p) for n, p in enumerate(all_phones)}, TINY, *SHORT)
+        for phone in all_phones:
+            run.until(hanging(phone))
+        while any(p.phone.fixed_performance or list(p.phone.work.iterdir()) for p in all_phones):
+            run.process.send_signal(number)
+            time.sleep(0.1)
+        assert run.finish() == 130, run.stderr
+        for phone in all_phones:
+            assert_clean(phone)
+    assert run.report.stopped is not None, "it is saved all the same"
 
 
 def test_ctrl_c_keeps_what_was_measured_and_resume_goes_on(tmp_path: Path) -> None:

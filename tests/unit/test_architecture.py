@@ -24,7 +24,7 @@ ALLOWED = {
     "arm64": {"core", "arm64", "plugins", "process"},
     "data": {"core", "data", "files"},
     "store": {"core", "files"},
-    "bench": {"core", "plan", "store", "targets"},
+    "bench": {"core", "interrupts", "plan", "store", "targets"},
 }
 
 

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness import catalog, gate, plugins
+from harness import assemble, catalog, gate, plugins
 from harness.checks import evaluation_failed, quantization_broke
 from harness.core.accuracy import agreement
 from harness.core.types import Evidence, LatencySummary, Launch, Measurement
@@ -191,6 +191,26 @@ def test_agreement_is_a_share_with_an_interval() -> None:
     assert found.ci_low is not None
 
 
+def test_how_far_scores_are_from_the_float_parents() -> None:
+    labels = [0, 1, 1, 0]
+    parent, own = evaluation([0.1, 0.9, 0.8, 0.2], labels), evaluation([0.1, 0.5, 0.9, 0.2], labels)
+    own = msgspec.structs.replace(own, agreement=agreement(own, parent))
+    evidence = strategies.evidence((), evaluation=own, parent_evaluation=parent)
+    assert extract("agreement_largest", evidence).point == pytest.approx(0.4)
+    assert extract("agreement_mean", evidence).point == pytest.approx((0.4 + 0.1) / 4)
+    alone = strategies.evidence((), evaluation=parent)
+    assert extract("agreement_largest", alone).absent_because == "no float parent was evaluated"
+
+
+def test_sparsity_is_told_where_it_is_known() -> None:
+    def found(sparsity: float | None) -> Measurement:
+        artifact = strategies.artifact(sparsity=sparsity)
+        return extract("sparsity", strategies.evidence((), artifact=artifact))
+
+    assert found(0.8).point == 0.8
+    assert found(None).absent_because == "not known"
+
+
 def test_no_parent_no_agreement() -> None:
     evidence = strategies.evidence((), evaluation=evaluation([0.1, 0.9], [0, 1]))
     assert extract("agreement", evidence).absent_because == "it has no float parent"
@@ -256,3 +276,22 @@ def test_a_baseline_compares_what_is_measured_once() -> None:
         "peak_rss",
         "size",
     }
+
+
+# --- memory that not every device tells ------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["pss", "arena"])
+def test_memory_that_few_launches_tell_has_no_interval(name: str) -> None:
+    launches = strategies.steady_launches(7)
+    seen = msgspec.structs.replace(launches[0], **{f"{name}_bytes": 40_000_000})
+    found = extract(name, strategies.evidence((seen, *launches[1:])))
+    assert (found.unit, found.point, found.n) == ("bytes", 40_000_000, 1)
+    assert found.ci_low is None
+
+
+@pytest.mark.parametrize("name", ["pss", "arena"])
+def test_memory_that_no_launch_tells_is_no_metric_of_the_report(name: str) -> None:
+    evidence = strategies.evidence(strategies.steady_launches(7))
+    assert extract(name, evidence).point is None
+    assert name not in assemble.metrics_of(evidence)

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from harness.core.types import Report
 from harness.renderers import _view as view
-from harness.renderers._charts import bars, files, launches, pareto
-from harness.renderers._charts.shared import MOST_CASES, Chart
+from harness.renderers._charts import bars, confusion, files, launches, pareto, timeline
+from harness.renderers._charts.shared import FULL, HALF, MOST_CASES, NARROW, Chart, not_shown
 
-__all__ = ["MOST_CASES", "Chart", "charts_of"]
+__all__ = ["FULL", "HALF", "MOST_CASES", "NARROW", "Chart", "charts_of", "not_shown", "width_of"]
+
+
+def width_of(chart: Chart) -> int:
+    """The width at which a chart that stands alone is drawn."""
+    return HALF if chart.group in ("overview", "baseline") else NARROW
 
 
 def charts_of(report: Report) -> list[Chart]:
@@ -22,11 +27,11 @@ def charts_of(report: Report) -> list[Chart]:
         *pareto.pareto(report, rows),
         *bars.memory(report, rows),
         *bars.accuracy(report, rows),
-        *files.weights(report),
-        *bars.confusions(report),
-        *launches.timelines(report, rows),
+        *files.weights(report, rows),
+        *confusion.confusions(report, rows),
+        *timeline.timelines(report, rows),
         *launches.distributions(report, rows),
         *launches.minutes(report, rows),
         *launches.profiles(report, rows),
-        *files.layers(report),
+        *files.layers(report, rows),
     ]

@@ -2,168 +2,161 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 
 from harness.core import units
-from harness.core.types import Evaluation, Report
+from harness.core.types import CaseReport, Report
 from harness.renderers import _comparison as against
 from harness.renderers import _view as view
 from harness.renderers._charts.shared import (
+    HALF,
     MOST_CASES,
-    PANEL,
     Chart,
+    Key,
     axis_label,
+    draw_limits,
     first,
+    limit_keys,
+    limits,
+    not_shown,
     ranking,
+    row_height,
     rows_axes,
-    short,
-    square_key,
+    sentences,
     tip,
+    usable,
 )
-from harness.renderers._svg import Drawing, Theme, axes
+from harness.renderers._svg import Drawing, Theme
 
 
 def memory(report: Report, rows: list[view.Row]) -> list[Chart]:
-    """Anonymous and file-backed memory stacked, the arena inside, peak RSS as a mark."""
-    usable = [r for r in rows if view.point(r.case, "peak_rss")]
-    if not usable:
+    """Anonymous and file-backed memory stacked, the arena hatched inside, peak RSS and PSS as
+    marks; where the parts are not observable, a plain bar to the peak."""
+    known = [r for r in usable(rows) if view.point(r.case, "peak_rss")]
+    if not known:
         return []
-    shown, note = first(usable)
+    shown, note = first(known)
+    split = any(_parts(r.case) for r in shown)
+    plain = any(not _parts(r.case) for r in shown)
     return [
         Chart(
             key="memory",
             group="overview",
             title="Memory",
-            caption="Resident memory at its peak: anonymous (buffers, and weights that were "
-            f"unpacked) and file-backed (the model file, libraries). {note}",
-            alt=ranking("peak RSS", report, usable, "peak_rss"),
-            draw=lambda theme: _draw_memory(report, shown, theme),
+            caption=sentences(
+                "Resident memory:",
+                "anonymous (buffers, and weights that were unpacked) and file-backed (the model "
+                "file, libraries) at the end of a launch, with its peak."
+                if split
+                else "its peak; what it is made of cannot be observed here.",
+                "A plain bar: only the peak is known." if split and plain else "",
+                note,
+            ),
+            alt=ranking("peak RSS", report, known, "peak_rss"),
+            draw=lambda theme, width: _draw_memory(report, shown, theme, width),
         )
     ]
 
 
-def _draw_memory(report: Report, rows: list[view.Row], theme: Theme) -> Drawing:
+def _parts(case: CaseReport) -> bool:
+    """Whether the case's memory is known by its parts."""
+    return view.point(case, "rss_anon") is not None and view.point(case, "rss_file") is not None
+
+
+def _draw_memory(report: Report, rows: list[view.Row], theme: Theme, width: int) -> Drawing:
     labels = view.labels_of(report)
-    figure, ax = rows_axes(theme, [short(labels[r.case.case.id]) for r in rows])
-    peaks = [view.point(r.case, "peak_rss") or 0.0 for r in rows]
+    cases = [r.case for r in rows]
+    split, plain = any(map(_parts, cases)), not all(map(_parts, cases))
+    there = {m for c in cases for m in ("arena", "pss") if view.point(c, m)}
+    key = [
+        *([Key("anonymous", theme.series[0]), Key("file-backed", theme.pale)] if split else []),
+        *([Key("arena", theme.ink, "/")] if "arena" in there else []),
+        *([Key("undivided", theme.muted)] if plain else []),
+        Key("peak RSS", theme.ink, "|"),
+        *([Key("PSS", theme.ink, "d")] if "pss" in there else []),
+        *limit_keys(report, "peak_rss", theme),
+    ]
+    figure, ax = rows_axes(theme, width, [labels[c.case.id] for c in cases], key)
+    peaks = [view.point(c, "peak_rss") or 0.0 for c in cases]
     scale = units.column_scale("peak_rss", "bytes", peaks)
+    tall = row_height(width)
     tips: dict[str, str | Sequence[str]] = {}
-    parts = (
-        ("rss_anon", "anonymous", theme.series[0]),
-        ("rss_file", "file-backed", theme.pale),
-    )
-    for i, row in enumerate(rows):
-        start = 0.0
-        said = tip(labels[row.case.case.id], row.case, ("peak_rss", "rss_anon", "rss_file"))
-        for metric, _, colour in parts:
-            value = (view.point(row.case, metric) or 0.0) / scale.divisor
-            (bar,) = ax.barh([i], [value], left=start, height=0.62, color=colour)
+    for i, case in enumerate(cases):
+        peak, start = peaks[i] / scale.divisor, 0.0
+        parts = (
+            [("rss_anon", theme.series[0]), ("rss_file", theme.pale)]
+            if _parts(case)
+            else [("peak_rss", theme.muted)]
+        )
+        for metric, colour in parts:
+            value = (view.point(case, metric) or 0.0) / scale.divisor
+            (bar,) = ax.barh([i], [value], left=start, height=tall, color=colour,
+                             alpha=0.55 if metric == "peak_rss" else 1)  # fmt: skip
             bar.set_gid(f"{metric}-{i}")
-            tips[f"{metric}-{i}"] = said
+            tips[f"{metric}-{i}"] = tip(
+                labels[case.case.id], case, ("peak_rss", "rss_anon", "rss_file", "arena", "pss")
+            )
             start += value
-        peak = peaks[i] / scale.divisor
-        ax.plot([peak, peak], [i - 0.4, i + 0.4], color=theme.ink, lw=2)
-        ax.annotate(scale.show(peaks[i]), (max(peak, start), i), (6, 0), va="center",
-                    textcoords="offset points", color=theme.ink)  # fmt: skip
-    ax.set_xlim(0, max(peaks) / scale.divisor * 1.14)
+        if arena := view.point(case, "arena"):
+            ax.barh([i], [arena / scale.divisor], height=tall, fill=False, hatch="////", lw=0,
+                    edgecolor=theme.ink)  # fmt: skip
+        ax.plot([peak, peak], [i - 0.63 * tall, i + 0.63 * tall], color=theme.ink, lw=2)
+        if pss := view.point(case, "pss"):
+            ax.plot([pss / scale.divisor], [i], "d", color=theme.ink, ms=8)
+        ax.annotate(scale.show(peaks[i]), (1, i), (7, 0), xycoords=("axes fraction", "data"),
+                    va="center", textcoords="offset points", color=theme.ink)  # fmt: skip
+    # A budget beyond the bars is shown as far as it does not dwarf them.
+    near = [v for _, v in limits(report, "peak_rss") if v < 2 * max(peaks)]
+    ax.set_xlim(0, max([*peaks, *near]) / scale.divisor * 1.05)
     ax.set_xlabel(axis_label("peak_rss", scale), color=theme.muted)
-    square_key(
-        ax, [*((name, colour) for _, name, colour in parts), ("| peak RSS", theme.ink)], theme
-    )
+    draw_limits(ax, report, "peak_rss", scale.divisor, theme)
     return Drawing(figure, tips)
 
 
 def accuracy(report: Report, rows: list[view.Row]) -> list[Chart]:
     """Accuracy with its interval."""
-    usable = [r for r in rows if view.point(r.case, "accuracy") is not None]
-    if not usable:
+    known = [r for r in usable(rows) if view.point(r.case, "accuracy") is not None]
+    if not known:
         return []
-    shown, note = first(usable)
+    shown, note = first(known)
     return [
         Chart(
             key="accuracy",
             group="overview",
             title="Accuracy",
-            caption=f"On the test split, with the interval. {note}",
-            alt=ranking("accuracy", report, usable, "accuracy"),
-            draw=lambda theme: _draw_accuracy(report, shown, theme),
+            caption=sentences("On the test split, with the interval.", note),
+            alt=ranking("accuracy", report, known, "accuracy"),
+            draw=lambda theme, width: _draw_accuracy(report, shown, theme, width),
         )
     ]
 
 
-def _draw_accuracy(report: Report, rows: list[view.Row], theme: Theme) -> Drawing:
+def _draw_accuracy(report: Report, rows: list[view.Row], theme: Theme, width: int) -> Drawing:
     labels = view.labels_of(report)
-    figure, ax = rows_axes(theme, [short(labels[r.case.case.id]) for r in rows])
+    cases = [r.case for r in rows]
+    key = limit_keys(report, "accuracy", theme)
+    figure, ax = rows_axes(theme, width, [labels[c.case.id] for c in cases], key)
     tips: dict[str, str | Sequence[str]] = {}
-    for i, row in enumerate(rows):
-        m = view.measured(row.case, "accuracy")
+    ends = [limit for _, limit in limits(report, "accuracy")]
+    for i, case in enumerate(cases):
+        m = view.measured(case, "accuracy")
         if m is None or m.point is None:
             continue
+        ends.append(m.point)
         if m.estimate:
-            ax.plot([m.estimate.ci_low, m.estimate.ci_high], [i, i], color=theme.series[0], lw=5,
-                    alpha=0.35, solid_capstyle="round")  # fmt: skip
-        ax.plot([m.point], [i], "o", color=theme.series[0], ms=8, gid=f"accuracy-{i}")
-        ax.annotate(f"{m.point:.3f}", (1, i), (6, 0), xycoords=("axes fraction", "data"),
+            ends += [m.estimate.ci_low, m.estimate.ci_high]
+            ax.plot(ends[-2:], [i, i], color=theme.series[0], lw=6, alpha=0.35,
+                    solid_capstyle="butt", gid=f"interval-{i}")  # fmt: skip
+        ax.plot([m.point], [i], "o", color=theme.series[0], ms=9, gid=f"accuracy-{i}")
+        ax.annotate(f"{m.point:.3f}", (1, i), (7, 0), xycoords=("axes fraction", "data"),
                     va="center", textcoords="offset points", color=theme.ink)  # fmt: skip
-        tips[f"accuracy-{i}"] = tip(labels[row.case.case.id], row.case, ("accuracy", "auc"))
-    for budget in report.verdict.budgets if report.verdict else ():
-        if budget.metric == "accuracy":
-            ax.axvline(budget.limit, color=theme.bad, lw=1.2, ls=(0, (5, 3)))
+        said = tip(labels[case.case.id], case, ("accuracy", "auc", "agreement"))
+        tips[f"accuracy-{i}"] = tips[f"interval-{i}"] = said
+    low, high = min(ends), max(ends)
+    room = max(0.01, (high - low) * 0.06)
+    ax.set_xlim(low - room, high + room)
     ax.set_xlabel("accuracy", color=theme.muted)
-    return Drawing(figure, tips)
-
-
-MOST_CLASSES = 12  # whose confusion can still be read
-
-
-def confusions(report: Report) -> list[Chart]:
-    """A panel per artifact: which class was taken for which."""
-    usable = [e for e in report.evaluations if e.confusion and len(e.classes) <= MOST_CLASSES]
-    return [
-        Chart(
-            key=f"confusion-{i + 1:02d}",
-            group="confusion",
-            title=units.name(e.variant),
-            caption=f"{units.printable(e.split)} split, {e.n} examples",
-            alt=f"Confusion matrix of {units.name(e.variant)}: "
-            + "; ".join(
-                f"{units.name(label)} as {', '.join(map(str, row))}"
-                for label, row in zip(e.classes, e.confusion, strict=True)
-            ),
-            draw=functools.partial(_draw_confusion, e),
-        )
-        for i, e in enumerate(usable[:MOST_CASES])
-    ]
-
-
-def _draw_confusion(e: Evaluation, theme: Theme) -> Drawing:
-    from matplotlib.patches import Rectangle
-
-    n = len(e.classes)
-    names = [f"{c[:11]}…" if len(c) > 12 else c for c in map(units.name, e.classes)]
-    side = min(60, 220 // n)
-    figure, ax = axes(theme, (PANEL[0], n * side + 56), (96, PANEL[0] - 96 - n * side - 8, 30, 26))
-    tips: dict[str, str | Sequence[str]] = {}
-    for i, row in enumerate(e.confusion):
-        for j, count in enumerate(row):
-            share = count / sum(row) if sum(row) else 0.0
-            colour = theme.series[0] if i == j else theme.series[1]
-            box = Rectangle((j, i), 0.96, 0.96, color=colour, alpha=0.08 + 0.5 * share, lw=0)
-            box.set_gid(f"cell-{i}-{j}")
-            ax.add_patch(box)
-            ax.text(j + 0.48, i + 0.48, str(count), ha="center", va="center", color=theme.ink)
-            tips[f"cell-{i}-{j}"] = (
-                f"{units.name(e.classes[i])} taken for {units.name(e.classes[j])}: {count} "
-                f"({units.percent(share)})"
-            )
-    ax.set(xlim=(0, n), ylim=(n, 0))
-    middles = [k + 0.48 for k in range(n)]
-    ax.set_yticks(middles, names, fontsize=10)
-    ax.set_xticks(middles, names if side >= 50 else [n[:2] for n in names], fontsize=10)
-    ax.xaxis.tick_top()
-    ax.spines["bottom"].set_visible(False)
-    ax.set_xlabel("columns: decided", color=theme.muted, fontsize=10)
+    draw_limits(ax, report, "accuracy", 1.0, theme)
     return Drawing(figure, tips)
 
 
@@ -177,27 +170,38 @@ def forest(report: Report) -> list[Chart]:
         return []
     changed = sum(x.outcome != "no change" for x in lines)
     shown = lines[: min(MOST_CASES, max(changed, FEW_RATIOS))]
-    note = "" if len(shown) == len(lines) else f"The first {len(shown)} of {len(lines)}."
     allowed = report.comparison.max_regression
     return [
         Chart(
             key="baseline",
             group="baseline",
             title="Ratio to the baseline",
-            caption="Candidate over baseline with its interval; the band is what is allowed. An "
-            f"outcome is claimed only if the whole interval agrees. {note}",
+            caption=sentences(
+                "Candidate over baseline with its interval; the band is what is allowed. An "
+                "outcome is claimed only if the whole interval agrees.",
+                not_shown(len(lines), len(shown)),
+            ),
             alt=f"Forest plot: {against.summary(report.comparison)}.",
-            draw=lambda theme: _draw_forest(shown, allowed, theme),
+            draw=lambda theme, width: _draw_forest(shown, allowed, theme, width),
+            told=True,
         )
     ]
 
 
-def _draw_forest(lines: list[against.Line], allowed: float, theme: Theme) -> Drawing:
+def _draw_forest(lines: list[against.Line], allowed: float, theme: Theme, width: int) -> Drawing:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     colours = {"regression": theme.bad, "inconclusive": theme.doubt, "improvement": theme.good}
-    shapes = {"regression": "s", "inconclusive": "D", "improvement": "o"}
-    figure, ax = rows_axes(theme, [f"{short(x.label)}, {x.metric}" for x in lines])
+    shapes = {"regression": "s", "inconclusive": "D", "improvement": "o", "no change": "|"}
+    there = {x.outcome for x in lines}
+    key = [
+        Key(outcome, colours.get(outcome, theme.muted), shape)
+        for outcome, shape in shapes.items()
+        if outcome in there
+    ]
+    names = [f"{_start(x.label, 40 - len(x.metric))}, {x.metric}" for x in lines]
+    right = 72 if width < HALF else 190
+    figure, ax = rows_axes(theme, width, names, key, right=right, most=42)
     tips: dict[str, str | Sequence[str]] = {}
     ax.axvspan(1 - allowed, 1 + allowed, color=theme.muted, alpha=0.12, lw=0)
     ax.axvline(1, color=theme.muted, lw=1)
@@ -205,12 +209,13 @@ def _draw_forest(lines: list[against.Line], allowed: float, theme: Theme) -> Dra
         m = x.raw
         colour = colours.get(x.outcome, theme.muted)
         if m.ci_low is not None and m.ci_high is not None:
-            ax.plot([m.ci_low, m.ci_high], [i, i], color=colour, lw=2)
-        ax.plot([m.ratio or 1.0], [i], shapes.get(x.outcome, "|"), color=colour, ms=8,
-                gid=f"ratio-{i}")  # fmt: skip
-        ax.annotate(x.ratio, (1, i), (6, 0), xycoords=("axes fraction", "data"), va="center",
+            ax.plot([m.ci_low, m.ci_high], [i, i], color=colour, lw=2, gid=f"interval-{i}")
+        ax.plot([m.ratio or 1.0], [i], shapes[x.outcome], color=colour, ms=9, gid=f"ratio-{i}",
+                mew=2 if x.outcome == "no change" else 1)  # fmt: skip
+        said = x.ratio if width < HALF else f"{x.ratio}  {x.range}"
+        ax.annotate(said, (1, i), (7, 0), xycoords=("axes fraction", "data"), va="center",
                     textcoords="offset points", color=theme.ink)  # fmt: skip
-        tips[f"ratio-{i}"] = (
+        tips[f"ratio-{i}"] = tips[f"interval-{i}"] = (
             f"{x.label}, {x.metric}: {x.baseline} to {x.candidate}, ratio {x.ratio} ({x.range}), "
             f"{x.outcome}"
         )
@@ -218,8 +223,14 @@ def _draw_forest(lines: list[against.Line], allowed: float, theme: Theme) -> Dra
     low, high = min([*ends, 1 - allowed]), max([*ends, 1 + allowed])
     ax.set_xscale("log")
     ax.set_xlim(max(low, 1e-3) / 1.03, high * 1.03)
-    ax.xaxis.set_major_locator(MaxNLocator(6))
+    ax.xaxis.set_major_locator(MaxNLocator(4 if width < HALF else 8, steps=[1, 2, 5, 10]))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
     ax.set_xlabel("candidate / baseline", color=theme.muted)
     return Drawing(figure, tips)
+
+
+def _start(text: str, most: int) -> str:
+    """The beginning of a name, so that what follows it is not cut."""
+    text = units.printable(text)
+    return text if len(text) <= most else f"{text[: most - 1]}…"

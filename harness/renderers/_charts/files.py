@@ -8,69 +8,87 @@ from typing import Any
 
 from harness.core import units
 from harness.core.types import Artifact, Report
+from harness.renderers import _view as view
 from harness.renderers._charts.shared import (
     MOST_CASES,
     Bar,
     Chart,
-    axis_label,
+    Key,
     draw_bars,
+    not_shown,
+    row_height,
     rows_axes,
-    short,
-    square_key,
+    sentences,
 )
 from harness.renderers._svg import Drawing, Theme
 
 
-def weights(report: Report) -> list[Chart]:
-    """The file's bytes by type of weights, a row per artifact."""
-    usable = [a for a in report.artifacts if a.weight_bytes]
-    if not usable:
+def in_order(report: Report, rows: list[view.Row]) -> list[Artifact]:
+    """The artifacts as the rows have them, then those that no case is of."""
+    places = {v: i for i, v in enumerate(dict.fromkeys(r.case.variant for r in rows))}
+    return sorted(report.artifacts, key=lambda a: places.get(a.variant, len(places)))
+
+
+def weights(report: Report, rows: list[view.Row]) -> list[Chart]:
+    """What each file is made of by type of weights, in shares; a row per artifact."""
+    known = [a for a in in_order(report, rows) if a.weight_bytes]
+    if not known:
         return []
-    shown = usable[:MOST_CASES]
-    note = "" if len(shown) == len(usable) else f"The first {len(shown)} of {len(usable)}."
+    shown = known[:MOST_CASES]
     return [
         Chart(
             key="size",
             group="overview",
             title="What the files are made of",
-            caption=f"Bytes of weights by type; the rest is the graph and its metadata. {note}",
-            alt="Bars of file size by type of weights: "
-            + "; ".join(f"{units.name(a.variant)} {units.file_size(a.size_bytes)}" for a in shown),
-            draw=lambda theme: _draw_weights(shown, theme),
+            caption=sentences(
+                "Weights by type, in shares of the file, whose size is behind; the rest is the "
+                "graph and its metadata.",
+                not_shown(len(known), MOST_CASES, "all are under How it was measured"),
+            ),
+            alt="Bars of files by type of weights: "
+            + "; ".join(
+                f"{units.name(a.variant)} {units.file_size(a.size_bytes)}, "
+                f"mostly {max(a.weight_bytes, key=lambda t: a.weight_bytes[t])}"
+                for a in shown
+            ),
+            draw=lambda theme, width: _draw_weights(shown, theme, width),
         )
     ]
 
 
-def _draw_weights(artifacts: Sequence[Artifact], theme: Theme) -> Drawing:
-    figure, ax = rows_axes(theme, [short(units.name(a.variant)) for a in artifacts])
-    scale = units.column_scale("size", "bytes", (a.size_bytes for a in artifacts))
+def _draw_weights(artifacts: Sequence[Artifact], theme: Theme, width: int) -> Drawing:
     types = list(dict.fromkeys(t for a in artifacts for t in a.weight_bytes))
     colours = {t: theme.series[i % len(theme.series)] for i, t in enumerate(types)}
+    colours["other"] = theme.muted
+    key = [Key(name, colour) for name, colour in colours.items()]
+    names = [units.name(a.variant) for a in artifacts]
+    figure, ax = rows_axes(theme, width, names, key, right=76)
     tips: dict[str, str | Sequence[str]] = {}
     for i, artifact in enumerate(artifacts):
         start = 0.0
         rest = max(0, artifact.size_bytes - sum(artifact.weight_bytes.values()))
         for kind, size in [*artifact.weight_bytes.items(), ("other", rest)]:
-            width = size / scale.divisor
-            (bar,) = ax.barh([i], [width], left=start, height=0.62,
-                             color=colours.get(kind, theme.grid))  # fmt: skip
+            share = 100 * size / artifact.size_bytes if artifact.size_bytes else 0.0
+            (bar,) = ax.barh([i], [share], left=start, height=row_height(width),
+                             color=colours[kind])  # fmt: skip
             bar.set_gid(f"weights-{i}-{kind}")
             tips[f"weights-{i}-{kind}"] = (
-                f"{units.name(artifact.variant)}: {kind} {units.file_size(size)}"
+                f"{units.name(artifact.variant)}: {kind} {units.file_size(size)} of "
+                f"{units.file_size(artifact.size_bytes)} ({units.percent(share / 100)})"
             )
-            start += width
-        ax.annotate(scale.show(artifact.size_bytes), (start, i), (6, 0), va="center",
-                    textcoords="offset points", color=theme.ink)  # fmt: skip
-    most = max(a.size_bytes for a in artifacts) / scale.divisor
-    ax.set_xlim(0, most * 1.14)
-    ax.set_xlabel(axis_label("size", scale), color=theme.muted)
-    square_key(ax, [*colours.items(), ("other", theme.grid)], theme)
+            start += share
+        ax.annotate(units.file_size(artifact.size_bytes), (1, i), (7, 0), va="center",
+                    xycoords=("axes fraction", "data"), textcoords="offset points",
+                    color=theme.ink)  # fmt: skip
+    ax.set_xlim(0, 100)
+    ax.set_xlabel("share of the file, %", color=theme.muted)
     return Drawing(figure, tips)
 
 
-def layers(report: Report, most: int = 7) -> list[Chart]:
+def layers(report: Report, rows: list[view.Row], most: int = 7) -> list[Chart]:
     """A panel per artifact: its largest layers."""
-    usable = [a for a in report.artifacts if a.layers][:MOST_CASES]
+    known = [a for a in in_order(report, rows) if a.layers]
+    note = not_shown(len(known), MOST_CASES, "the JSON has all")
     return [
         Chart(
             key=f"layers-{i + 1:02d}",
@@ -83,8 +101,9 @@ def layers(report: Report, most: int = 7) -> list[Chart]:
                 for x in _largest(artifact, 3)
             ),
             draw=functools.partial(_draw_layers, artifact, most),
+            note=note,
         )
-        for i, artifact in enumerate(usable)
+        for i, artifact in enumerate(known[:MOST_CASES])
     ]
 
 
@@ -92,7 +111,7 @@ def _largest(artifact: Artifact, most: int) -> list[Any]:
     return sorted(artifact.layers, key=lambda x: -x.size_bytes)[:most]
 
 
-def _draw_layers(artifact: Artifact, most: int, theme: Theme) -> Drawing:
+def _draw_layers(artifact: Artifact, most: int, theme: Theme, width: int) -> Drawing:
     largest = _largest(artifact, most)
     rest = sum(x.size_bytes for x in artifact.layers) - sum(x.size_bytes for x in largest)
     bars = [
@@ -101,4 +120,4 @@ def _draw_layers(artifact: Artifact, most: int, theme: Theme) -> Drawing:
     ]
     if rest > 0:
         bars.append(Bar(f"{len(artifact.layers) - len(largest)} others", rest, ""))
-    return draw_bars(bars, units.file_size, theme)
+    return draw_bars(bars, units.file_size, theme, width)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,16 +12,13 @@ from harness.core.types import CaseReport, Launch, OpTime, Report
 from harness.renderers import _view as view
 from harness.renderers._charts.shared import (
     MOST_CASES,
-    MOST_LINES,
-    PANEL,
-    WIDE,
     Bar,
     Chart,
     draw_bars,
     first,
-    marker_key,
+    not_shown,
 )
-from harness.renderers._svg import MARKERS, Drawing, Theme, axes
+from harness.renderers._svg import Drawing, Theme, axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,16 +37,18 @@ def distributions(report: Report, rows: list[view.Row]) -> list[Chart]:
             key=f"latency-{i + 1:02d}",
             group="distributions",
             title=name,
-            caption=note if i == 0 else "",
+            caption="",
             alt=f"Latency of {name} by launch: {units.with_interval('latency', m)}.",
-            draw=lambda theme: _draw_distribution(row.case, theme),
+            draw=lambda theme, width: _draw_distribution(row.case, theme, width),
+            note=note,
+            told=True,
         )
 
     return [chart(i, row) for i, row in enumerate(shown)]
 
 
-def _draw_distribution(case: CaseReport, theme: Theme) -> Drawing:
-    figure, ax = axes(theme, PANEL, (46, 10, 14, 36))
+def _draw_distribution(case: CaseReport, theme: Theme, width: int) -> Drawing:
+    figure, ax = axes(theme, (width, 200), (52, 8, 12, 42))
     launches = [x for x in case.launches if launch_median(x)]
     scale = units.column_scale("latency", "ns", map(_median, launches))
     xs = [x.index + 1 for x in launches]
@@ -100,7 +98,7 @@ def _told(launch: Launch) -> str:
     text = f"launch {launch.index + 1}: median {middle}"
     if launch.latency_ns:
         text += f", middle half {low} to {high}, {len(launch.latency_ns)} iterations"
-    return text + _heat(launch)
+    return text + heat(launch)
 
 
 def _whole_ticks(ax: Axes, xs: Sequence[int]) -> None:
@@ -122,6 +120,7 @@ def minutes(report: Report, rows: list[view.Row]) -> list[Chart]:
             group="sustained",
             title=labels[row.case.case.id],
             caption="",
+            note=not_shown(len(long), MOST_CASES, "the JSON has all"),
             alt=f"Latency of {labels[row.case.case.id]} minute by minute: "
             f"{units.duration(launch.minutes[0].median_ns)} at the start, "
             f"{units.duration(launch.minutes[-1].median_ns)} at the end.",
@@ -131,8 +130,8 @@ def minutes(report: Report, rows: list[view.Row]) -> list[Chart]:
     ]
 
 
-def _draw_minutes(launch: Launch, theme: Theme) -> Drawing:
-    figure, ax = axes(theme, PANEL, (46, 10, 14, 36))
+def _draw_minutes(launch: Launch, theme: Theme, width: int) -> Drawing:
+    figure, ax = axes(theme, (width, 200), (52, 8, 12, 42))
     medians = [m.median_ns for m in launch.minutes]
     scale = units.column_scale("latency", "ns", medians)
     xs = range(1, len(medians) + 1)
@@ -160,7 +159,7 @@ def _draw_minutes(launch: Launch, theme: Theme) -> Drawing:
 def profiles(report: Report, rows: list[view.Row], most: int = 10) -> list[Chart]:
     """A panel per case with the profiler's most expensive operators."""
     labels = view.labels_of(report)
-    profiled = [(r, ops) for r in rows if (ops := _profile(r.case))][:MOST_CASES]
+    profiled = [(r, ops) for r in rows if (ops := _profile(r.case))]
     return [
         Chart(
             key=f"ops-{i + 1:02d}",
@@ -170,8 +169,9 @@ def profiles(report: Report, rows: list[view.Row], most: int = 10) -> list[Chart
             alt=f"Most expensive operators of {labels[row.case.case.id]}: "
             + ", ".join(f"{units.printable(o.op)} {units.duration(o.mean_ns)}" for o in ops[:3]),
             draw=functools.partial(_draw_profile, ops, most),
+            note=not_shown(len(profiled), MOST_CASES, "the JSON has all"),
         )
-        for i, (row, ops) in enumerate(profiled)
+        for i, (row, ops) in enumerate(profiled[:MOST_CASES])
     ]
 
 
@@ -181,7 +181,7 @@ def _profile(case: CaseReport) -> list[OpTime]:
     return sorted(found, key=lambda op: -op.mean_ns)
 
 
-def _draw_profile(ops: list[OpTime], most: int, theme: Theme) -> Drawing:
+def _draw_profile(ops: list[OpTime], most: int, theme: Theme, width: int) -> Drawing:
     bars = [
         Bar(op.op, op.mean_ns, f"{op.name} ({op.op}): {units.percent(op.share)} of the time, ")
         for op in ops[:most]
@@ -189,72 +189,14 @@ def _draw_profile(ops: list[OpTime], most: int, theme: Theme) -> Drawing:
     rest = sum(op.mean_ns for op in ops[most:])
     if rest:
         bars.append(Bar(f"{len(ops) - most} others", rest, ""))
-    return draw_bars(bars, units.duration, theme)
+    return draw_bars(bars, units.duration, theme, width)
 
 
-# --- the order of measurement ----------------------------------------------------------------
+# --- what is told of a launch ----------------------------------------------------------------
 
 
-def timelines(report: Report, rows: list[view.Row]) -> list[Chart]:
-    """Per device: launches in the order of measurement, each relative to its case's median, so
-    that what hits all cases at once (drift, throttling, another process) is seen."""
-    made = []
-    for number, device in enumerate(dict.fromkeys(r.case.device for r in rows)):
-        cases = [r.case for r in rows if r.case.device == device]
-        cases = [c for c in cases if sum(map(bool, map(launch_median, c.launches))) > 1]
-        if cases:
-            made.append(_timeline(report, number, device, cases))
-    return made
-
-
-def _timeline(report: Report, number: int, device: str, cases: list[CaseReport]) -> Chart:
-    shown = cases[:MOST_CASES]
-    note = "" if len(cases) <= MOST_LINES else f"The first {MOST_LINES} of {len(cases)} in colour"
-    note += f", {len(shown)} drawn." if len(shown) < len(cases) else "." if note else ""
-    return Chart(
-        key=f"timeline-{number + 1}",
-        group="overview",
-        title=f"Order of measurement on {units.name(device)}",
-        caption="Every launch against its own case's median. What moves all cases at once is the "
-        f"machine, not the model. {note}",
-        alt=f"Launch medians relative to their case in the order of measurement, "
-        f"{len(cases)} cases.",
-        draw=lambda theme: _draw_timeline(report, shown, theme),
-    )
-
-
-def _draw_timeline(report: Report, cases: list[CaseReport], theme: Theme) -> Drawing:
-    labels = view.labels_of(report)
-    figure, ax = axes(theme, (WIDE[0], 300 + 18 * -(-min(len(cases), MOST_LINES) // 3)),
-                      (62, 24, 20 + 18 * -(-min(len(cases), MOST_LINES) // 3), 48))  # fmt: skip
-    tips: dict[str, str | Sequence[str]] = {}
-    key = []
-    for i, case in enumerate(cases):
-        launches = sorted(filter(launch_median, case.launches), key=lambda x: x.order)
-        medians = [_median(x) for x in launches]
-        whole = statistics.median(medians)
-        many = i >= MOST_LINES
-        colour = theme.grid if many else theme.series[i]
-        xs, ys = [x.order + 1 for x in launches], [100 * (m / whole - 1) for m in medians]
-        ax.plot(xs, ys, color=colour, lw=1, alpha=0.6, zorder=1 if many else 2)
-        ax.scatter(xs, ys, s=10 if many else 34, marker=MARKERS[i % len(MARKERS)], color=colour,
-                   zorder=1 if many else 3, gid=f"launches-{i}")  # fmt: skip
-        name = labels[case.case.id]
-        tips[f"launches-{i}"] = [
-            f"{name}, launch {x.index + 1}: {units.duration(m)} ({y:+.1f} %){_heat(x)}"
-            for x, m, y in zip(launches, medians, ys, strict=True)
-        ]
-        if not many:
-            key.append((name, colour, MARKERS[i]))
-    ax.axhline(0, color=theme.muted, lw=1)
-    ax.set_xlabel("order of measurement", color=theme.muted)
-    ax.set_ylabel("from the case's median, %", color=theme.muted)
-    ax.grid(axis="y", color=theme.grid, lw=0.8)
-    marker_key(ax, key, theme)
-    return Drawing(figure, tips)
-
-
-def _heat(launch: Launch) -> str:
+def heat(launch: Launch) -> str:
+    """`, 44 °C, thermal status 2`: how warm the device was after it, as far as that is known."""
     after = launch.after
     if after is None:
         return ""

@@ -6,7 +6,7 @@ from statistics import median
 
 from harness.core import units
 from harness.core.trend import Trend
-from harness.renderers._charts.shared import WIDE, Chart, axis_label
+from harness.renderers._charts.shared import HALF, SMALL, Chart, axis_label
 from harness.renderers._svg import Drawing, Theme, axes
 
 MOST_POINTS = 400  # with an interval each; of longer trends the last ones are drawn
@@ -25,12 +25,13 @@ def trend(found: Trend, number: int) -> Chart:
         caption=f"{note}{units.printable(found.setting)}, {len(found.points)} runs, {said}.",
         alt=f"{len(found.points)} runs of {units.name(found.variant)}, {said}; the last is "
         f"{units.metric(found.metric, shown[-1].value, found.unit)}.",
-        draw=lambda theme: _draw(found, theme),
+        draw=lambda theme, width: _draw(found, theme, width),
+        told=True,
     )
 
 
-def _draw(found: Trend, theme: Theme) -> Drawing:
-    figure, ax = axes(theme, (WIDE[0], 270), (62, 24, 16, 48))
+def _draw(found: Trend, theme: Theme, width: int) -> Drawing:
+    figure, ax = axes(theme, (width, 300), (64, 18, 16, 50))
     first = max(0, len(found.points) - MOST_POINTS)
     points = found.points[first:]
     scale = units.column_scale(found.metric, found.unit, (p.value for p in points))
@@ -52,11 +53,12 @@ def _draw(found: Trend, theme: Theme) -> Drawing:
             ax.axvline(change.at - 0.5, color=theme.doubt, lw=1.2, ls=(0, (5, 3)))
             ax.annotate(ratio_text(change.ratio), (change.at - 0.5, 1), (4, -10), color=theme.doubt,
                         xycoords=("data", "axes fraction"), textcoords="offset points",
-                        fontsize=10)  # fmt: skip
+                        fontsize=SMALL)  # fmt: skip
     ax.scatter(xs, ys, s=30, color=theme.series[0], edgecolors=theme.surface, linewidths=0.8,
                zorder=3, gid="runs")  # fmt: skip
     ax.set_ylabel(axis_label(found.metric, scale), color=theme.muted)
-    ticks = list(xs)[:: max(1, -(-len(points) // 5))]
+    most = width // (115 if width >= HALF else 90)
+    ticks = list(xs)[:: max(1, -(-len(points) // most))]
     ax.set_xticks(ticks, [units.printable(found.points[i].started_at[:10]) for i in ticks])
     ax.set_xlim(first - 0.7, len(found.points) - 0.3)
     ax.margins(y=0.15)

@@ -19,6 +19,9 @@
     label();
   });
 
+  // What a screen reader is told without moving.
+  const say = (text) => { document.getElementById("said").textContent = text; };
+
   // Sorting: a head's button sorts by its column; what was not measured always comes last.
   for (const table of document.querySelectorAll("table.sortable")) {
     const body = table.tBodies[0];
@@ -35,17 +38,17 @@
       const rows = [...body.rows].sort((a, b) => {
         const [x, y] = [key(a), key(b)];
         if (x === "" || y === "") return (x === "") - (y === "");
-        return sign * (numeric ? x - y : x.localeCompare(y));
+        return sign * (numeric ? x - y : x.localeCompare(y, undefined, { numeric: true }));
       });
       body.append(...rows);
-      say(`sorted by ${head.textContent.trim()}, ${direction}`);
+      const [name, unit] = ["span", "small"].map((part) => head.querySelector(part)?.textContent);
+      say(`sorted by ${name}${unit ? ` in ${unit}` : ""}, ${direction}`);
     }));
   }
 
   // Filtering: rows that hold every word.
   const filter = document.getElementById("filter");
   const status = document.getElementById("shown");
-  const say = (text) => { if (status) status.textContent = text; };
   filter?.addEventListener("input", () => {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     const rows = [...document.querySelector("table.cases").tBodies[0].rows];
@@ -54,23 +57,69 @@
       row.hidden = !words.every((word) => row.textContent.toLowerCase().includes(word));
       shown += !row.hidden;
     }
-    say(`${shown} of ${rows.length} cases`);
+    status.textContent = `${shown} of ${rows.length} cases`;
   });
   for (const element of document.querySelectorAll(".tools")) element.hidden = false;
 
-  // Tooltips: the numbers of the mark under the pointer.
+  // Intervals and reasons for absence, which a cell otherwise tells when it is pointed at.
+  const more = document.getElementById("more");
+  more?.addEventListener("click", () => {
+    const on = more.getAttribute("aria-pressed") !== "true";
+    more.setAttribute("aria-pressed", on);
+    document.querySelector("table.cases").classList.toggle("whole", on);
+  });
+
+  // Tooltips: the numbers of the mark under the pointer or finger, or of the one that the arrow
+  // keys have reached.
   const tip = document.getElementById("tip");
-  document.addEventListener("pointermove", (event) => {
-    const mark = event.target.closest?.("[data-tip]");
-    tip.classList.toggle("on", Boolean(mark));
-    if (!mark) return;
-    tip.textContent = mark.dataset.tip;
+  const told = (mark) => mark?.dataset.tip ?? mark?.querySelector(".more")?.textContent;
+  const show = (mark, x, y) => {
+    const text = told(mark);
+    tip.classList.toggle("on", Boolean(text));
+    if (!text) return;
+    tip.textContent = text;
     const box = tip.getBoundingClientRect();
-    const x = Math.min(event.clientX + 14, innerWidth - box.width - 8);
-    const y = event.clientY + 18 + box.height > innerHeight ? event.clientY - box.height - 12 : event.clientY + 18;
-    tip.style.left = `${Math.max(8, x)}px`;
-    tip.style.top = `${y}px`;
-  }, { passive: true });
+    tip.style.left = `${Math.max(8, Math.min(x + 14, innerWidth - box.width - 8))}px`;
+    tip.style.top = `${y + 18 + box.height > innerHeight ? y - box.height - 12 : y + 18}px`;
+  };
+  const point = (event) => {
+    const mark = event.target.closest?.("[data-tip], td, th");
+    show(mark?.closest("table.whole") ? null : mark, event.clientX, event.clientY);
+  };
+  addEventListener("pointermove", point, { passive: true });
+  addEventListener("pointerdown", point, { passive: true });
+
+  for (const area of document.querySelectorAll(".plot[tabindex], .panels[tabindex]")) {
+    let at = -1;
+    const marks = () => [...area.querySelectorAll("[data-tip]")];
+    const leave = () => {
+      const now = area.querySelector(".now");
+      if (!now) return; // the tip is the pointer's
+      now.classList.remove("now");
+      tip.classList.remove("on");
+    };
+    const go = (index) => {
+      const all = marks();
+      if (!all.length) return;
+      leave();
+      at = (index + all.length) % all.length;
+      all[at].classList.add("now");
+      all[at].scrollIntoView({ block: "nearest", inline: "nearest" });
+      const box = all[at].getBoundingClientRect();
+      show(all[at], box.x + box.width / 2, box.y + box.height / 2);
+      say(told(all[at]));
+    };
+    area.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      if (event.target !== area || event.ctrlKey || event.altKey || event.metaKey) return;
+      if (event.key === "Escape") leave();
+      if (!step) return;
+      event.preventDefault();
+      go(at < 0 && step < 0 ? -1 : at + step);
+    });
+    area.addEventListener("focus", () => { if (area.matches(":focus-visible")) go(Math.max(0, at)); });
+    area.addEventListener("blur", leave);
+  }
 
   const copy = document.getElementById("copy");
   if (copy && navigator.clipboard) {
