@@ -228,6 +228,6 @@ def test_of_all_devices_the_others_are_measured(system: System) -> None:
     report = system.folder / "report.json"
     done = system.harness("bench", TINY, "--quick", "--device", "all", "--json", report)
     assert done.returncode == 3
-    assert "arm64 failed (connect): qemu-aarch64 is not installed" in done.stderr
+    assert "arm64 failed (configuration): qemu-aarch64 is not installed" in done.stderr
     assert '"status": "failed"' in report.read_text()
     assert "µs" in done.stdout or "ms" in done.stdout
