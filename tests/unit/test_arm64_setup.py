@@ -463,7 +463,7 @@ def test_the_tests_own_path_hides_the_systems_qemu(bin_folder: Path) -> None:
 
 
 def test_devices_and_doctor_tell_what_is_missing(bin_folder: Path, tmp_path: Path) -> None:
-    probe = devices.probe("arm64", ArmSpec())
+    probe = devices.probe("arm64", ArmSpec(), Attendant())
     assert (probe.state, probe.error) == ("absent", "qemu-aarch64 is not installed")
     (finding,) = doctor.doctor("arm64", ArmSpec(), tmp_path, Attendant())
     assert (finding.level, finding.mend) == ("serious", "sudo apt-get install qemu-user")
@@ -472,7 +472,7 @@ def test_devices_and_doctor_tell_what_is_missing(bin_folder: Path, tmp_path: Pat
 @pytest.mark.usefixtures("emulator", "fresh_cache")
 def test_devices_and_doctor_see_what_is_ready(tmp_path: Path) -> None:
     arm64.setup(cache_dir(), progress=quiet)
-    assert devices.probe("arm64", ArmSpec(cpu="cortex-a53")).state == "ready"
+    assert devices.probe("arm64", ArmSpec(cpu="cortex-a53"), Attendant()).state == "ready"
     (finding,) = doctor.doctor("arm64", ArmSpec(cpu="cortex-a53"), tmp_path, Attendant())
     assert finding.level == "info" and "litert 2.3.0" in finding.message
     (finding,) = doctor.doctor("arm64", ArmSpec(cpu="cortex-a55"), tmp_path, Attendant())
