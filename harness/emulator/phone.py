@@ -284,6 +284,7 @@ class Phone:
                 self._write(f"{folder}/cpuinfo_min_freq", f"{core.min_khz}\n")
                 self._write(f"{folder}/cpuinfo_max_freq", f"{core.max_khz}\n")
                 self._write(f"{folder}/scaling_cur_freq", f"{int(core.max_khz * share)}\n")
+                self._write(f"{folder}/scaling_max_freq", f"{int(core.max_khz * share)}\n")
                 self._write(f"{folder}/scaling_governor", f"{profile.governor}\n")
                 number += 1
         self._write("sys/devices/system/cpu/possible", f"0-{number - 1}\n")

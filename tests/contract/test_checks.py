@@ -147,6 +147,17 @@ def conditions(**fields: Any) -> Evidence:
 
 
 # check -> (code, level, evidence): every line is a doubt that must be raised.
+def clocks(**changed: Any) -> Evidence:
+    """Fixed clocks, with something else after the third of eight launches."""
+    steady = Conditions(
+        limit_khz=(1_800_000, 2_850_000), frequency_khz=(1_800_000, 2_850_000), screen_on=False
+    )
+    launches = list(with_fields(steady_launches(8), before=steady, after=steady))
+    after = msgspec.structs.replace(steady, **changed)
+    launches[2] = msgspec.structs.replace(launches[2], after=after)
+    return evidence(tuple(launches), device=device(extra={"fixed_performance": "on"}))
+
+
 FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
     "sustained": [
         ("sustained", "info", lambda: sustained(5, 5)),
@@ -180,6 +191,14 @@ FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
     "drift": [
         ("drift", "warning", lambda: evidence(drifting())),
         ("throttled", "serious", lambda: conditions(thermal_status=2)),
+    ],
+    "clocks": [
+        ("clock-limit", "serious", lambda: clocks(limit_khz=(1_800_000, 2_100_000))),
+        ("clock-moved", "warning", lambda: clocks(frequency_khz=(1_800_000, 2_000_000))),
+    ],
+    "screen": [
+        ("screen-on", "info", lambda: conditions(screen_on=True)),
+        ("screen-on", "warning", lambda: clocks(screen_on=True)),
     ],
     "alike_neighbours": [
         ("alike-neighbours", "warning", lambda: evidence(changing_mood())),
