@@ -2,17 +2,20 @@
 
 Prints four answers, as Markdown:
 
-1. every variant's instructions, MACs and instructions per MAC on each core, beside host latency,
-   with the time a launch takes;
-2. how alike the rankings by instructions and by host latency are (Spearman's rank correlation);
-3. whether the counts are the same to the last instruction, launch after launch, on a machine
-   whose every processor is kept busy;
-4. whether the gate lets an unchanged artifact pass and stops one with a single channel more.
+1. every variant's instructions, MACs and instructions per MAC on each core, with the time that the
+   launch takes, beside the host's latency from one interleaved run;
+2. both rankings, and how alike they are (Spearman's rank correlation);
+3. whether the counts are the same to the last instruction, run after run, each in folders of its
+   own, on a machine whose every processor is kept busy;
+4. whether the gate (`bench --baseline`, a process each time) lets an unchanged artifact pass on
+   that machine, and stops one with a single channel more.
 
     python benchmarks/arm64.py [--repeats 5] [--gate-repeats 20] [--no-load] [VARIANT ...]
+    python benchmarks/arm64.py --reports HOST.json A53.json A76.json ...     1 and 2 from these
 
 Needs `python -m harness setup arm64`. A launch takes seconds for the small variants, and for vgg16
-many minutes.
+a quarter of an hour. For the time a launch takes, bind it to one processor (`taskset -c 0`): on
+several, as many launches run at a time.
 """
 
 from __future__ import annotations
@@ -23,45 +26,20 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from statistics import median
 
-import msgspec
-
-from harness import assemble, gate, session
+from harness import config, store
 from harness.core import units
-from harness.core.compare import compare
-from harness.core.specs import ArmSpec, HostSpec, VariantsFile, VariantSpec
-from harness.core.types import (
-    SCHEMA_VERSION,
-    Artifact,
-    Case,
-    CaseReport,
-    Evidence,
-    Plan,
-    Report,
-    Timing,
-    Tool,
-)
-from harness.progress import Narrator
-from harness.request import Request, resolve
-from harness.targets import Target
-from harness.targets.arm64 import Arm64Target, ready
-from harness.targets.host import HostTarget
+from harness.core.types import CaseReport, Report
 
-CORES = ("cortex-a53", "cortex-a76", "max")
-SMALL = ("scratch", "scratch-int8", "pruned", "pruned-int8", "mobilenet", "mobilenet-int8",
-         "mobilenet-gray-int8")  # fmt: skip
-GATE_CORE = "cortex-a76"
-# The network of the gate's proof, and the same with one channel more in its second layer.
-FILTERS = [16, 32, 64, 128, 256, 512]
-PROOF = {
-    "plain": VariantSpec(model="scratch", recipe="int8", options={"filters": FILTERS}),
-    "wider": VariantSpec(
-        model="scratch", recipe="int8", options={"filters": [16, 33, *FILTERS[2:]]}
-    ),
-}
+CORES = {"a53": "cortex-a53", "a76": "cortex-a76", "max": "max"}
+SMALL = ("student", "student-int8", "vgg16-slim", "scratch", "scratch-int8", "pruned",
+         "pruned-int8", "mobilenet", "mobilenet-int8", "mobilenet-gray-int8")  # fmt: skip
+# The network of the gate's proof, and the same with one channel more in its fifth layer, which is
+# about one per cent more work.
+PLAIN, WIDER = [16, 32, 64, 128, 256, 512], [16, 32, 64, 128, 257, 512]
+PROOF = "variants: {{net: {{model: scratch, recipe: int8, options: {{filters: {}}}}}}}\n"
 
 
 @contextlib.contextmanager
@@ -79,19 +57,31 @@ def load(wanted: bool) -> Iterator[None]:
             process.wait()
 
 
-def measured(target: Target, artifact: Artifact, inputs: Path, n: int) -> Evidence:
-    """`n` launches of one artifact, with the metrics."""
-    facts = target.facts()
-    case = Case(variant=artifact.variant, device=facts.name, runtime="litert")
-    target.prepare(artifact, inputs)
-    about = Evidence(
-        case=case,
-        plan=Plan(cases=(case,)),
-        artifact=artifact,
-        launches=tuple(target.launch(case, artifact, Timing(), i) for i in range(n)),
-        device=facts,
-    )
-    return msgspec.structs.replace(about, metrics=assemble.metrics_of(about))
+def project(folder: Path) -> Path:
+    """A project with the shipped models, and a device for each core."""
+    cores = "".join(f"  {n}: {{kind: arm64-emulated, cpu: {cpu}}}\n" for n, cpu in CORES.items())
+    (folder / "devices.yaml").write_text("devices:\n  host: {kind: host}\n" + cores)
+    (folder / "models").symlink_to(config.load_project(None).models_dir)
+    return folder
+
+
+def bench(folder: Path, *args: str | Path) -> tuple[int, str]:
+    """`harness bench` in a process of its own: (exit status, its last words)."""
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "bench", "--untrained", "--project", folder,
+         "--out", folder / "reports", *args],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    return done.returncode, done.stderr.splitlines()[-1] if done.stderr else ""
+
+
+def measured(folder: Path, *args: str | Path) -> Report:
+    """The report of a run that must succeed."""
+    file = folder / "report.json"
+    status, said = bench(folder, *args, "--json", file)
+    if status:
+        raise SystemExit(f"bench {' '.join(map(str, args))}: exit status {status}: {said}")
+    return store.read_report(file)
 
 
 def ranks(values: Sequence[float]) -> list[float]:
@@ -108,90 +98,85 @@ def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
     return float(above / below**0.5) if below else float("nan")
 
 
-def point(about: Evidence, metric: str) -> float:
+def point(case: CaseReport, metric: str) -> float:
     """A metric that must be there."""
-    value = about.metrics[metric].point
+    value = case.metrics[metric].point
     if value is None:
-        raise SystemExit(f"{about.case.id}: {metric}: {about.metrics[metric].absent_because}")
+        raise SystemExit(f"{case.case.id}: {metric}: {case.metrics[metric].absent_because}")
     return value
 
 
-def one_case_report(run_id: str, about: Evidence) -> Report:
-    """A report of one case, for the gate."""
-    case = CaseReport(
-        variant=about.case.variant, device=about.case.device, runtime="litert", delegate="cpu",
-        threads=1, status="ok", metrics=about.metrics, launches=about.launches,
-    )  # fmt: skip
-    return Report(
-        schema_version=SCHEMA_VERSION, tool=Tool(name="mobile-bench-harness", version="0"),
-        run_id=run_id, started_at="2026-01-01T00:00:00+00:00", host={}, plan=about.plan,
-        devices=(about.device,), artifacts=(about.artifact,), cases=(case,),
-    )  # fmt: skip
-
-
-def outcome(before: Evidence, after: Evidence) -> str:
-    """What the gate says of the instructions, from one launch of each side."""
-    comparison = compare(
-        one_case_report("before", before), one_case_report("after", after), specs=gate.specs()
-    )
-    (row,) = (m for c in comparison.cases for m in c.metrics if m.metric == "instructions")
-    return str(row.outcome)
-
-
-def show_table(
-    artifacts: dict[str, Artifact],
-    inputs: dict[str, Path],
-    targets: dict[str, Arm64Target],
-    latencies: dict[str, float],
-    repeats: int,
-) -> None:
-    """Answers 1, 2 and 3."""
-    print("| variant | MACs | host latency | core | instructions | per MAC | init | launch |")
-    print("|---|--:|--:|---|--:|--:|--:|--:|")
-    counts: dict[str, list[float]] = {core: [] for core in targets}
-    differing: list[str] = []
-    for name, artifact in artifacts.items():
-        for core, target in targets.items():
-            about = measured(target, artifact, inputs[name], repeats)
-            counts[core].append(point(about, "instructions"))
-            seen = {launch.instructions for launch in about.launches}
-            if len(seen) > 1 or len(set(next(iter(seen)))) > 1:
-                differing.append(f"{name} on {core}: {sorted(seen)}")
-            took = median(launch.wall_ns for launch in about.launches[1:] or about.launches)
+def show_table(reports: Sequence[Report]) -> None:
+    """Answers 1 and 2."""
+    macs = {a.variant: a.macs or 0 for report in reports for a in report.artifacts}
+    core_of = {d.name: d.cpu for report in reports for d in report.devices if d.emulated}
+    host: dict[str, CaseReport] = {}
+    counted: dict[str, dict[str, CaseReport]] = {}
+    for case in (case for report in reports for case in report.cases):
+        if core := core_of.get(case.device):
+            counted.setdefault(core, {})[case.variant] = case
+        else:
+            host[case.variant] = case
+    print("| variant | MACs | host latency | core | instructions | per MAC | launch |")
+    print("|---|--:|--:|---|--:|--:|--:|")
+    for variant in sorted(macs, key=macs.__getitem__):
+        latency = units.interval("latency", host[variant].metrics["latency"])
+        for core, cases in sorted(counted.items()):
+            if variant not in cases:
+                print(f"| {variant} | {macs[variant]:,} | {latency} | {core} | not run | | |")
+                continue
+            case = cases[variant]
             print(
-                f"| {name} | {artifact.macs or 0:,} | {units.duration(latencies[name])} | {core} "
-                f"| {counts[core][-1]:,.0f} | {point(about, 'instructions_per_mac'):.3f} "
-                f"| {point(about, 'instructions_init'):,.0f} | {units.duration(took)} |",
-                flush=True,
+                f"| {variant} | {macs[variant]:,} | {latency} | {core} "
+                f"| {point(case, 'instructions'):,.0f} "
+                f"| {point(case, 'instructions_per_mac'):.3f} "
+                f"| {units.duration(case.launches[0].wall_ns)} |"
             )
     print()
-    for core, values in counts.items():
-        same = rank_correlation(values, [latencies[name] for name in artifacts])
-        print(f"rank correlation of instructions on {core} with host latency: {same:.2f}")
+    for core, cases in sorted(counted.items()):
+        both = [v for v in cases if v in host]
+        by_count = sorted(both, key=lambda v: point(counted[core][v], "instructions"))
+        latencies = [point(host[v], "latency") for v in both]
+        same = rank_correlation([point(cases[v], "instructions") for v in both], latencies)
+        print(f"{core}: rank correlation {same:.2f} over {len(both)} variants")
+        print(f"  by instructions: {', '.join(by_count)}")
+        by_time = sorted(both, key=lambda v: point(host[v], "latency"))
+        print(f"  by host latency: {', '.join(by_time)}", flush=True)
+
+
+def show_repeats(folder: Path, what: Iterable[str], repeats: int) -> None:
+    """Answer 3."""
+    seen: dict[str, list[tuple[int, ...]]] = {}
+    for _ in range(repeats):
+        for case in measured(folder, *what, "--device", "a76").cases:
+            seen.setdefault(case.variant, []).append(case.launches[0].instructions)
+    differing = {v: n for v, n in seen.items() if len({c for counts in n for c in counts}) > 1}
+    print(f"{repeats} runs of {len(seen)} variants on {CORES['a76']}:", end=" ")
     print(
-        f"{repeats} launches of {len(artifacts)} variants on {len(targets)} cores: "
-        + ("all counts identical" if not differing else "; ".join(differing)),
-        flush=True,
+        "; ".join(f"{v}: {n}" for v, n in differing.items()) or "all counts identical", flush=True
     )
 
 
-def show_gate(
-    artifacts: dict[str, Artifact], inputs: dict[str, Path], target: Arm64Target, repeats: int
-) -> None:
+def show_gate(folder: Path, repeats: int) -> None:
     """Answer 4."""
-    before = measured(target, artifacts["plain"], inputs["plain"], 1)
-    passed = sum(
-        outcome(before, measured(target, artifacts["plain"], inputs["plain"], 1)) == "no change"
-        for _ in range(repeats)
-    )
-    wider = msgspec.structs.replace(artifacts["wider"], variant="plain")
-    after = measured(target, wider, inputs["wider"], 1)
-    macs = (wider.macs or 0) / (artifacts["plain"].macs or 1) - 1
-    work = point(after, "instructions") / point(before, "instructions") - 1
-    print(f"unchanged: {passed} of {repeats} launches pass")
+    (folder / "models").unlink()
+    (folder / "models").mkdir()
+    variants, baseline = folder / "models/variants.yaml", folder / "baseline.json"
+    variants.with_name("scratch.py").symlink_to(config.load_project(None).models_dir / "scratch.py")
+    variants.write_text(PROOF.format(PLAIN))
+    before = measured(folder, "net", "--device", "a76", "--as-baseline", baseline)
+    gate = ("net", "--device", "a76", "--baseline", baseline, "--exact", "--strict")
+    statuses = [bench(folder, *gate)[0] for _ in range(repeats)]
+    print(f"unchanged: {statuses.count(0)} of {repeats} runs pass", flush=True)
+    variants.write_text(PROOF.format(WIDER))
+    after = folder / "after.json"
+    status, said = bench(folder, *gate, "--json", after)
+    wider = store.read_report(after)
+    work = point(wider.cases[0], "instructions") / point(before.cases[0], "instructions") - 1
+    macs = (wider.artifacts[0].macs or 0) / (before.artifacts[0].macs or 1) - 1
     print(
         f"one channel more, {units.percent(macs)} more MACs, {units.percent(work)} more "
-        f"instructions: {outcome(before, after)}"
+        f"instructions: exit status {status}, {said}"
     )
 
 
@@ -199,43 +184,24 @@ def main() -> int:
     """Print all answers."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="*", default=list(SMALL))
+    parser.add_argument("--reports", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--gate-repeats", type=int, default=20)
-    parser.add_argument("--cores", nargs="*", default=list(CORES))
+    parser.add_argument("--no-table", action="store_true", help="only answers 3 and 4")
     parser.add_argument("--no-load", action="store_true", help="leave the machine alone")
     args = parser.parse_args()
-    with (
-        contextlib.ExitStack() as closing,
-        tempfile.TemporaryDirectory() as scratch,
-        Narrator() as narrator,
-    ):
-        folder = Path(scratch)
-        job = resolve(Request(what=tuple(args.what), out=folder, untrained=True))
-        artifacts, _ = session.build_artifacts(job, narrator)
-        inputs = session.input_sets(artifacts, seed=0)
-        proof = job._replace(
-            project=job.project._replace(variants=VariantsFile(variants=PROOF)), variants=PROOF
-        )
-        of_proof, _ = session.build_artifacts(proof, narrator)
-        targets = {}
-        for core in {*args.cores, GATE_CORE}:
-            spec = ArmSpec(cpu=core, launch_timeout_s=3600)
-            targets[core] = Arm64Target(core, spec, folder, ready(spec))
-            closing.callback(targets[core].close)
-        host = HostTarget("host", HostSpec(), folder)
-        closing.callback(host.close)
-        # Only counts stand a busy machine, so the host comes first.
-        latencies = {
-            name: point(measured(host, artifact, inputs[name], 7), "latency")
-            for name, artifact in artifacts.items()
-        }
+    if args.reports:
+        show_table([store.read_report(file) for file in args.reports])
+        return 0
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = project(Path(scratch))
+        if not args.no_table:
+            # Only counts stand a busy machine, so the host comes first.
+            host = measured(folder, *args.what, "--device", "host", "--launches", "7")
+            show_table([host, measured(folder, *args.what, "--device", ",".join(CORES))])
         with load(not args.no_load):
-            wanted = {core: targets[core] for core in args.cores}
-            show_table(artifacts, inputs, wanted, latencies, args.repeats)
-            show_gate(
-                of_proof, session.input_sets(of_proof, seed=0), targets[GATE_CORE],
-                args.gate_repeats,
-            )  # fmt: skip
+            show_repeats(folder, args.what, args.repeats)
+            show_gate(folder, args.gate_repeats)
     return 0
 
 

@@ -1,44 +1,110 @@
-"""How long reports take, and where the time goes: python -m benchmarks.report [CASES]
+"""How long reports take, and where the time goes: python -m benchmarks.report [CASES [RUNS]]
 
-A report of 500 cases x 20 launches x 50 iterations is encoded, loaded, rendered in every format
-and made into data frames; then one of twice the cases, to see that all of it is linear. Times are
-CPU seconds, the best of three, so that other work on the machine does not count. Fails if the
-page takes more than 5 s, or twice the cases more than 2.2 times as long in any step of at least
-0.2 s.
+A report of 500 cases x 20 launches x 50 iterations, with all that a report can hold (findings,
+evaluations, a verdict with budgets, a comparison with a baseline of as many cases), is loaded,
+rendered in every format and made into data frames; then one of twice the cases, to see that all of
+it is linear. Likewise the history of 2000 runs, and of half as many. Times are CPU seconds, the
+best of three, so that other work on the machine does not count; for the steps that take longest a
+profile tells whose code it was. Fails if the page takes more than 5 s, or twice the size more than
+2.2 times as long in any step of at least 0.2 s.
 """
 
 from __future__ import annotations
 
+import cProfile
+import functools
 import gc
+import io
+import json
+import pstats
+import random
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from harness import frames, plugins, store
-from harness.core.types import Report
+from msgspec.structs import replace
+
+from harness import catalog, frames, gate, history, plugins, store
+from harness.core.evaluation import packed_labels, packed_scores
+from harness.core.types import Agreement, Evaluation, Finding, Report
+from harness.core.verdict import judge
+from harness.renderers import _history, terminal
 from harness.renderers._plots import plots
 from tests import reports
 
 HTML_LIMIT_S = 5.0
 GROWTH_LIMIT = 2.2
+HISTORY_GROWTH_LIMIT = 2.5  # the search for changes takes n log n
 NOTABLE_S = 0.2
+IMAGES = 400
+
+Steps = Mapping[str, Callable[[], object]]
 
 
 def sample(cases: int) -> Report:
-    """A report of so many cases: five variants' shapes under many names."""
+    """A report of so many cases: five variants' shapes under many names, and everything else."""
+    report = loaded(cases, seed=0)
+    slower = loaded(cases, seed=1)
+    report = replace(report, plan=replace(report.plan, budget="size<=10MB,latency_p95<=50ms"))
+    report = gate.compared(report, replace(slower, run_id="baseline"), 0.05)
+    return replace(report, verdict=judge(report, catalog.specs()))
+
+
+def loaded(cases: int, seed: int) -> Report:
+    """The same before anything is concluded."""
     shapes = list(reports.VARIANTS.values())
     variants = {f"variant-{i:04d}": shapes[i % len(shapes)] for i in range(cases)}
-    return reports.make(variants, launches=20, iterations=50)
+    report = reports.make(variants, launches=20, iterations=50, seed=seed)
+    rng = random.Random(seed)
+    labels = [i % 2 for i in range(IMAGES)]
+    shared = reports.normal().cases[1].findings
+    told = []
+    for i, case in enumerate(report.cases):
+        own = Finding(
+            level="info",
+            code="steady-state",
+            message=f"{case.variant}: warm-up was over after {i % 7} iterations",
+            mend="nothing to do",
+        )
+        told.append(replace(case, findings=(*shared, own) if i % 3 else (own,)))
+    evaluations = tuple(
+        evaluation(artifact.variant, labels, rng, shapes[i % len(shapes)].accuracy)
+        for i, artifact in enumerate(report.artifacts)
+    )
+    return replace(report, cases=tuple(told), evaluations=evaluations)
 
 
-def steps(report: Report) -> dict[str, Callable[[], object]]:
+def evaluation(variant: str, labels: list[int], rng: random.Random, accuracy: float) -> Evaluation:
+    """What a variant of this accuracy might have answered."""
+    right = [rng.random() < accuracy for _ in labels]
+    scores = [0.9 if (label == 1) == ok else 0.1 for label, ok in zip(labels, right, strict=True)]
+    found = Counter((label, int(s > 0.5)) for label, s in zip(labels, scores, strict=True))
+    return Evaluation(
+        variant=variant,
+        sha256="",
+        dataset="demo",
+        split="test",
+        fingerprint="f",
+        runtime="litert 2.3.0",
+        classes=("intact", "crack"),
+        n=len(labels),
+        scores=packed_scores(scores),
+        labels=packed_labels(labels),
+        confusion=tuple(tuple(found[a, b] for b in (0, 1)) for a in (0, 1)),
+        agreement=Agreement(parent="vgg16", n=IMAGES, equal=IMAGES - 9, largest=0.3, mean=0.01),
+    )
+
+
+def steps(report: Report) -> Steps:
     """Everything a report goes through."""
     data = store.encode(report)
     every: dict[str, Callable[[], object]] = {"load": lambda: store.decode(data, Path("report"))}
     for name in plugins.names("renderers"):
-        render = plugins.load("renderers", name).render
-        every[name] = lambda render=render: render(report)  # type: ignore[misc]
+        every[name] = functools.partial(plugins.load("renderers", name).render, report)
     every["plots"] = lambda: plots(report)
     every["frame"] = lambda: frames.frame(report)
     every["launches"] = lambda: frames.launches(report)
@@ -46,11 +112,54 @@ def steps(report: Report) -> dict[str, Callable[[], object]]:
     return every
 
 
-def measure(report: Report, times: int = 3) -> dict[str, tuple[float, int]]:
+# --- history ---------------------------------------------------------------------------------
+
+
+def save_runs(out: Path, count: int) -> None:
+    """Run folders of the five variants, whose latencies scatter and change once."""
+    raw: Any = json.loads(store.encode(reports.make(iterations=30)))
+    rng = random.Random(0)
+    points = [case["metrics"]["latency"]["point"] for case in raw["cases"]]
+    for i in range(count):
+        raw["run_id"] = f"{i:06d}-101500-abcd"
+        raw["started_at"] = f"{2020 + i // 360}-{1 + i // 30 % 12:02d}-{1 + i % 30:02d}T10:15:00Z"
+        for case, point in zip(raw["cases"], points, strict=True):
+            m = case["metrics"]["latency"]
+            m["point"] = point * rng.lognormvariate(0, 0.02) * (1.1 if i > count // 2 else 1)
+            m["ci_low"], m["ci_high"] = m["point"] * 0.98, m["point"] * 1.02
+        folder = out / raw["run_id"]
+        folder.mkdir()
+        (folder / store.HEADER).touch()
+        (folder / store.REPORT).write_text(json.dumps(raw))
+
+
+def steps_of_history(out: Path) -> Steps:
+    """`history`, `history VARIANT` and the page, from the folders on."""
+    past = history.scan(out)
+    lines = [run.line for run in past.runs]
+    trends = history.trends(past)
+
+    def shown(show: Callable[[Any, Any], None], what: object) -> None:
+        show(what, terminal.plain_console(io.StringIO()))
+
+    return {
+        "scan": lambda: history.scan(out),
+        "list": lambda: shown(_history.show_runs, lines),
+        "trends": lambda: history.trends(past),
+        "show trends": lambda: shown(_history.show_trends, trends),
+        "page": lambda: _history.page(lines, trends, past.skipped, "tool"),
+    }
+
+
+# --- measuring -------------------------------------------------------------------------------
+
+
+def measure(every: Steps, times: int = 3) -> dict[str, tuple[float, int]]:
     """Step -> best time in seconds and size of its result in bytes (0 if it has none)."""
+    gc.collect()
     gc.freeze()  # the report itself is not the step's garbage to look through
     found = {}
-    for name, step in steps(report).items():
+    for name, step in every.items():
         best, size = float("inf"), 0
         for _ in range(times):
             start = time.process_time()
@@ -62,17 +171,69 @@ def measure(report: Report, times: int = 3) -> dict[str, tuple[float, int]]:
     return found
 
 
-def main(cases: int) -> int:
-    """Print the table; 1 if a limit is broken."""
-    once, twice = measure(sample(cases)), measure(sample(2 * cases))
-    print(f"{'step':14}{f'{cases} cases':>14}{f'{2 * cases} cases':>14}{'growth':>8}{'size':>12}")
+def whose(step: Callable[[], object], most: int = 6) -> str:
+    """Whose code the time of a step is spent in, in shares of the profiled time."""
+    profile = cProfile.Profile()
+    profile.runcall(step)
+    own: Counter[str] = Counter()
+    stats: Any = pstats.Stats(profile)
+    for (file, _, name), (_, _, seconds, _, callers) in stats.stats.items():
+        if file != "~":
+            own[_part(file)] += seconds
+            continue
+        # Time in C belongs to the Python that called it, unless it is a step of its own.
+        for (caller, _, _), (_, _, part, _) in callers.items():
+            own["msgspec" if "msgspec" in name else _part(caller)] += part
+    total = sum(own.values())
+    return ", ".join(f"{part} {t / total:.0%}" for part, t in own.most_common(most))
+
+
+def _part(file: str) -> str:
+    """`/.../harness/core/units.py` -> `core.units`, `/.../site-packages/rich/x.py` -> `rich`."""
+    path = Path(file)
+    if "site-packages" in path.parts:
+        return path.parts[path.parts.index("site-packages") + 1]
+    if "harness" in path.parts:
+        below = path.with_suffix("").parts
+        return ".".join(below[len(below) - below[::-1].index("harness") :])
+    return "template" if "<template>" in file or path.suffix == ".html" else "python"
+
+
+def table(
+    title: str, half: Mapping[str, tuple[float, int]], whole: Mapping[str, tuple[float, int]],
+    heads: tuple[str, str], *, profiled: Steps, limit: float = GROWTH_LIMIT,
+) -> list[str]:  # fmt: skip
+    """Print one table, the smaller size first; what is not linear."""
+    print(f"{title:14}{heads[0]:>14}{heads[1]:>14}{'growth':>8}{'size':>12}")
     broken = []
-    for name, (seconds, size) in once.items():
-        growth = twice[name][0] / seconds
+    for name, (seconds, size) in half.items():
+        growth = whole[name][0] / max(seconds, 1e-9)
         shown = f"{size / 1e6:.2f} MB" if size else ""
-        print(f"{name:14}{seconds:>12.2f} s{twice[name][0]:>12.2f} s{growth:>7.1f}x{shown:>12}")
-        if growth > GROWTH_LIMIT and twice[name][0] > NOTABLE_S:
-            broken.append(f"{name} grows {growth:.1f} times with twice the cases")
+        print(f"{name:14}{seconds:>12.2f} s{whole[name][0]:>12.2f} s{growth:>7.1f}x{shown:>12}")
+        if growth > limit and whole[name][0] > NOTABLE_S:
+            broken.append(f"{name} grows {growth:.1f} times with twice the {title}")
+    print("where the time goes:")
+    for name, (seconds, _) in whole.items():
+        if seconds > NOTABLE_S:
+            print(f"  {name:14}{whose(profiled[name])}")
+    print()
+    return broken
+
+
+def main(cases: int, runs: int) -> int:
+    """Print the tables; 1 if a limit is broken."""
+    small = steps(sample(cases))
+    once, twice = measure(small), measure(steps(sample(2 * cases)))
+    heads = (f"{cases} cases", f"{2 * cases} cases")
+    broken = table("cases", once, twice, heads, profiled=small)
+    with tempfile.TemporaryDirectory() as half, tempfile.TemporaryDirectory() as whole:
+        save_runs(Path(half), runs // 2)
+        save_runs(Path(whole), runs)
+        few, many = steps_of_history(Path(half)), steps_of_history(Path(whole))
+        heads = (f"{runs // 2} runs", f"{runs} runs")
+        broken += table(
+            "runs", measure(few), measure(many), heads, profiled=many, limit=HISTORY_GROWTH_LIMIT
+        )
     if once["html"][0] > HTML_LIMIT_S:
         broken.append(f"html takes {once['html'][0]:.1f} s")
     for line in broken:
@@ -81,4 +242,5 @@ def main(cases: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 500))
+    numbers = [int(argument) for argument in sys.argv[1:]]
+    sys.exit(main(*(numbers + [500, 2000][len(numbers) :])))

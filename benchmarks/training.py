@@ -1,117 +1,128 @@
-"""What training costs, and what distillation and channel pruning gain: `python -m
-benchmarks.training [--seed N] [VARIANT ...]`.
+"""What training costs, and what distillation and channel pruning gain:
+`python benchmarks/training.py [--seeds 0,1,2]`.
 
-Prints time, processor time and peak memory of every training that the variants need, from the
-notes beside the trained networks: one that is in the cache already is not repeated, and its note
-tells what it took then. `student-alone` is the student without a teacher, `vgg16-slim-new` the slim
-network from random weights for as many epochs as the real one is trained on. Accuracy is of the
-artifact, on the test split.
+First a row per training: time, processor time and peak memory, from the notes beside the trained
+networks. One that is in the cache already is not repeated, and its note tells what it took then.
+
+Then each small network against its control, on the same test images: the student against one that
+learned from the labels alone, and the slim VGG16 against the same network trained from nothing for
+as many epochs as parent and child together, with the batch normalization that training it from
+nothing needs. Test images of all seeds are counted together; the difference has Newcombe's
+interval, and McNemar's test pairs the images.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
 
-from harness import config, files
+from harness import config, evaluate, files
 from harness.build.builder import Progress, build
 from harness.build.cache import TRAINING, TrainedCache
 from harness.build.material import Material
 from harness.build.plans import Plans
 from harness.build.request import Trained
-from harness.core import units
-from harness.core.specs import VariantsFile, VariantSpec
+from harness.core import accuracy, units
+from harness.core.specs import TrainingSpec, VariantsFile, VariantSpec
+from harness.core.types import Artifact
 from harness.data.dataset import Dataset, open_dataset
 
 ALONE = "student-alone"
 NEW = "vgg16-slim-new"
+PAIRS = {"student": ALONE, "vgg16-slim": NEW}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variants", nargs="*", help="default: every float32 variant")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", default="0")
     args = parser.parse_args()
-    project = config.load_project(None)
-    cache = files.cache_dir()
-    data = open_dataset("demo", cache, seed=args.seed)
-    variants = with_controls(project.variants)
-    float32 = [n for n, s in variants.variants.items() if s.recipe in ("float32", "pruned")]
-    names = args.variants or float32
-    built = build(
+    project = with_controls(config.load_project(None).variants)
+    names = [n for n, s in project.variants.items() if s.recipe in ("float32", "pruned")]
+    right: dict[str, list[bool]] = {}
+    for seed in map(int, args.seeds.split(",")):
+        data = open_dataset("demo", files.cache_dir(), seed=seed)
+        artifacts = built(names, project, data, seed)
+        costs(artifacts, project, data, seed)
+        for evaluation in evaluate.evaluate(artifacts, data, cache=files.cache_dir()):
+            right.setdefault(evaluation.variant, []).extend(evaluation.right)
+    print("\nnetwork            accuracy             without              difference")
+    for name, control in PAIRS.items():
+        pair = accuracy.paired(right[name], right[control])
+        gain = pair.difference
+        own, other = (units.share(accuracy.accuracy(right[n])) for n in (name, control))
+        print(
+            f"{name:18} {own:20} {other:20} {gain.point * 100:+.1f} ({gain.ci_low * 100:+.1f} to "
+            f"{gain.ci_high * 100:+.1f}) points, n = {gain.n}, McNemar p "
+            f"{units.p_value(pair.p)}"
+        )
+    return 0
+
+
+def built(names: list[str], project: VariantsFile, data: Dataset, seed: int) -> dict[str, Artifact]:
+    """The artifacts, trained on `data`; ends the benchmark if one cannot be built."""
+    done = build(
         names,
-        variants,
-        models_dir=project.models_dir,
-        cache_dir=cache,
+        project,
+        models_dir=config.load_project(None).models_dir,
+        cache_dir=files.cache_dir(),
         data=data,
-        seed=args.seed,
+        seed=seed,
         progress=say,
     )
-    for name, failure in built.failures.items():
-        print(f"{name}: {failure.message}")
-    plans = Plans(
-        variants,
-        project.models_dir,
-        cache=TrainedCache(cache),
-        material=Material(data, cache),
-        seed=args.seed,
-    )
-    print(f"{'variant':16} {'time':>9} {'processor':>9} {'peak RSS':>10}  epochs, test accuracy")
-    for name, artifact in built.artifacts.items():
-        said = f"{accuracy(artifact.path, data):.3f}"
-        trainings = [t for need in plans.of(name).needs for t in need.all]
-        for training in dict.fromkeys(trainings):
-            noted = msgspec.json.decode(
-                (TrainedCache(cache).folder(training.key) / TRAINING).read_bytes(), type=Trained
-            )
-            peak = noted.peak_rss_bytes
+    if done.failures:
+        sys.exit("\n".join(f"{name}: {f.message}" for name, f in done.failures.items()))
+    return done.artifacts
+
+
+def costs(
+    artifacts: Mapping[str, Artifact], project: VariantsFile, data: Dataset, seed: int
+) -> None:
+    """A row per training, under the variant that wanted it first."""
+    cache = TrainedCache(files.cache_dir())
+    models_dir = config.load_project(None).models_dir
+    material = Material(data, files.cache_dir())
+    plans = Plans(project, models_dir, cache=cache, material=material, seed=seed)
+    print(f"\nseed {seed:<13} {'time':>9} {'processor':>9} {'peak RSS':>10}  epochs")
+    seen = set()
+    for name in artifacts:
+        for training in [t for need in plans.of(name).needs for t in need.all]:
+            if training.key in seen:
+                continue
+            seen.add(training.key)
+            text = (cache.folder(training.key) / TRAINING).read_bytes()
+            noted = msgspec.json.decode(text, type=Trained)
             print(
-                f"{name:16} {units.duration(noted.wall_s * 1e9):>9} "
+                f"{name:18} {units.duration(noted.wall_s * 1e9):>9} "
                 f"{units.duration(noted.cpu_s * 1e9):>9} "
-                f"{'' if peak is None else units.memory(peak):>10}  "
-                f"{len(noted.curve)} {noted.curve[-1].phase}, {said}"
+                f"{units.memory(noted.peak_rss_bytes):>10}  "
+                f"{len(noted.curve)} ({noted.curve[-1].phase})"
             )
-    return 1 if built.failures else 0
 
 
 def with_controls(project: VariantsFile) -> VariantsFile:
     """The project and two variants to compare with: no teacher, and no parent."""
-    slim = project.variants["vgg16-slim"]
+    slim, parent = project.variants["vgg16-slim"], project.training["vgg16"]
     assert slim.training is not None
-    alone = msgspec.structs.replace(project.training["student"], teacher=None)
-    new = msgspec.structs.replace(slim.training, inherit=None)
+    alone = msgspec.structs.replace(project.training["student"], teacher=())
+    new = TrainingSpec(
+        epochs=parent.epochs + slim.training.epochs,
+        learning_rate=parent.learning_rate,
+        flips=parent.flips,
+    )
     controls = {
         ALONE: VariantSpec(model="student", training=alone),
-        NEW: msgspec.structs.replace(slim, training=new, weights="random"),
+        NEW: msgspec.structs.replace(
+            slim, options={**slim.options, "batch_norm": True}, training=new, weights="random"
+        ),
     }
     return msgspec.structs.replace(project, variants={**project.variants, **controls})
 
 
 def say(progress: Progress) -> None:
     print(f"{progress.variant}: {progress.stage}", file=sys.stderr)
-
-
-def accuracy(path: str, data: Dataset) -> float:
-    """Share of right decisions on the test split; two classes, float32 input."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_path=path, num_threads=2)
-    interpreter.allocate_tensors()
-    (image,), (answer,) = interpreter.get_input_details(), interpreter.get_output_details()
-    images, labels = data.arrays("test")
-
-    def says(picture: Any) -> int:
-        value = picture[None, :, :, None].astype(image["dtype"])
-        interpreter.set_tensor(image["index"], value)
-        interpreter.invoke()
-        said = interpreter.get_tensor(answer["index"])[0]
-        return int(said[0] > 0.5) if len(said) == 1 else int(said.argmax())
-
-    right = sum(says(picture) == int(label) for picture, label in zip(images, labels, strict=True))
-    return right / len(labels)
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def bench(
         out=out,
     )
     with Narrator() as narrator:
-        job = resolve(request, narrator.looking)
+        job = resolve(request, narrator.looking, narrator.attendant)
         folder, inputs = session.start(job, narrator)
         return _framed(session.finish(folder, job.devices, inputs, narrator))
 

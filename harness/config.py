@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar, cast, get_args, get_type_hints
 import msgspec
 import yaml
 
+from harness import entries
 from harness.core.errors import ConfigError, UsageError
 from harness.core.specs import DevicesFile, DeviceSpec, VariantsFile, VariantSpec
 from harness.plugins import unknown
@@ -75,10 +76,20 @@ def load_project(root: Path | None = None) -> Project:
     variants = (root if (root / VARIANTS).exists() else SHIPPED) / VARIANTS
     return Project(
         root=variants.parent.parent,
-        devices=load_yaml(devices, DevicesFile).devices,
+        devices=_load_devices(devices),
         variants=load_yaml(variants, VariantsFile),
         shipped=root == SHIPPED and root != Path.cwd(),
     )
+
+
+def _load_devices(path: Path) -> dict[str, DeviceSpec]:
+    devices = load_yaml(path, DevicesFile).devices
+    for name, spec in devices.items():
+        try:
+            entries.check(spec)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: devices.{name}.{error.message}", error.mend) from None
+    return devices
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -124,10 +135,10 @@ def _convert(data: object, kind: Any, path: Path, key: str) -> Any:
         data = dict(data)
         hints = get_type_hints(kind)
         for name in hints.keys() & data.keys():
-            entries, entry_kind = data[name], get_args(hints[name])[1]
-            if isinstance(entries, dict):
+            found, entry_kind = data[name], get_args(hints[name])[1]
+            if isinstance(found, dict):
                 data[name] = {
-                    k: _convert(v, entry_kind, path, f"{name}.{k}") for k, v in entries.items()
+                    k: _convert(v, entry_kind, path, f"{name}.{k}") for k, v in found.items()
                 }
     try:
         return msgspec.convert(data, kind)

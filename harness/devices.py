@@ -4,9 +4,9 @@ measured, and nothing stays on a phone."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -22,16 +22,20 @@ State = Literal["ready", "unauthorized", "absent", "error"]
 
 PROBE_TIMEOUT_S = 5.0
 
+Attendants = Callable[[str], Attendant]  # by the name of the device
+
 
 class Probe(Value, frozen=True):
-    """One entry of devices.yaml, or one phone that is in none. `error` and `mend` are empty when
-    it is ready."""
+    """One entry of devices.yaml, or one phone that is in none, which goes by its serial. `error`
+    and `mend` are empty when it is ready, but for the entry to write where there is none."""
 
     name: str
     kind: str
     state: State
     where: str
+    server: str | None = None
     configured: bool = True
+    serial: str | None = None
     model: str | None = None
     os: str | None = None
     abi: str | None = None
@@ -42,23 +46,35 @@ class Probe(Value, frozen=True):
     mend: str = ""
 
 
-def probe_all(devices: Mapping[str, DeviceSpec]) -> list[Probe]:
-    """Look at every entry, all at once, then for phones that have no entry. A phone that does not
-    answer within a few seconds is absent."""
+def probe_all(devices: Mapping[str, DeviceSpec], attendants: Attendants) -> list[Probe]:
+    """Look at every entry, all at once, then at phones that have no entry. A phone that does not
+    answer within a few seconds is absent; one that asks its user is announced."""
+    probes = _probe_each(devices, attendants)
+    seen = {p.serial for p in probes if p.serial}
+    others = _probe_each(_unconfigured(devices, seen), attendants)
+    for other in others:
+        if other.serial is None or other.serial not in seen:
+            seen.add(other.serial or other.name)
+            probes.append(_without_entry(other))
+    return probes + _unnamed()
+
+
+def _probe_each(devices: Mapping[str, DeviceSpec], attendants: Attendants) -> list[Probe]:
     with ThreadPoolExecutor(max_workers=max(1, len(devices))) as pool:
-        probes = list(pool.map(probe, devices, devices.values()))
-    return probes + _unconfigured(devices)
+        return list(pool.map(lambda name: probe(name, devices[name], attendants(name)), devices))
 
 
-def probe(name: str, spec: DeviceSpec) -> Probe:
+def probe(name: str, spec: DeviceSpec, attendant: Attendant) -> Probe:
     """Connect, ask, disconnect. Never raises HarnessErrors."""
     if isinstance(spec, ArmSpec):
         return _core(name, spec)
     if not isinstance(spec, AndroidSpec):
         return Probe(name=name, kind=kind_of(spec), state="ready", where="this machine")
-    found = Probe(name=name, kind="android", state="ready", where=_where(spec))
+    found = Probe(
+        name=name, kind="android", state="ready", where=_where(spec), server=spec.adb_server
+    )
     try:
-        with _connected(_quick(spec)) as link:
+        with _connected(_quick(spec), attendant) as link:
             phone, now = link.identity, _conditions(link)
     except HarnessError as error:
         return msgspec.structs.replace(
@@ -66,6 +82,7 @@ def probe(name: str, spec: DeviceSpec) -> Probe:
         )
     return msgspec.structs.replace(
         found,
+        serial=phone.serial,
         model=phone.model,
         os=f"Android {phone.android}" if phone.android else None,
         abi=phone.abi,
@@ -93,16 +110,19 @@ def _core(name: str, spec: ArmSpec) -> Probe:
     return found
 
 
-def unreachable(spec: DeviceSpec) -> HarnessError | None:
+def unreachable(spec: DeviceSpec, attendant: Attendant) -> HarnessError | None:
     """Why a launch on this device cannot even begin, if that shows within a few seconds. A phone
-    that asks its user is not unreachable, nor one that is made for the run."""
+    that asks its user is not unreachable, and says so; nor is one that is made for the run."""
     if not isinstance(spec, AndroidSpec) or spec.transport == "emulated":
         return None
     try:
-        with _connected(_quick(spec)):
+        with _connected(_quick(spec), attendant):
             return None
     except HarnessError as error:
-        return None if _state(error) == "unauthorized" else error
+        if _state(error) != "unauthorized":
+            return error
+    attendant.say("not allowed yet; the phone asks again when measuring begins")
+    return None
 
 
 def _quick(spec: AndroidSpec) -> AndroidSpec:
@@ -114,8 +134,7 @@ def _quick(spec: AndroidSpec) -> AndroidSpec:
 
 
 @contextlib.contextmanager
-def _connected(spec: AndroidSpec) -> Iterator[PhoneLink]:
-    attendant = Attendant()
+def _connected(spec: AndroidSpec, attendant: Attendant) -> Iterator[PhoneLink]:
     transport = plugins.load("transports", spec.transport).open_transport(spec, attendant)
     link = PhoneLink(spec, transport, attendant)
     try:
@@ -144,45 +163,81 @@ def _where(spec: AndroidSpec) -> str:
     return f"{spec.transport}: {place}"
 
 
-def _unconfigured(devices: Mapping[str, DeviceSpec]) -> list[Probe]:
-    """Phones on USB, and phones an adb server knows, that no entry can mean."""
+def _unconfigured(
+    devices: Mapping[str, DeviceSpec], seen: Container[str]
+) -> dict[str, AndroidSpec]:
+    """An entry for each phone that an adb server knows or that is on USB, and that no entry of
+    devices.yaml can mean, nor any in `seen`, which are serials. A phone on USB that a server has
+    is the server's."""
     specs = [s for s in devices.values() if isinstance(s, AndroidSpec)]
-    known = {s.serial for s in specs} | {s.address for s in specs}
+    named = {s.serial for s in specs} | {s.address for s in specs}
     takes_any = {s.transport for s in specs if not s.serial and not s.address}
-    found: list[Probe] = []
-    for transport, serials in (("adb_usb", _on_usb()), ("adb_server", _at_server())):
-        if transport in takes_any and len(serials) == 1:
-            continue
-        for serial, state in serials.items():
-            if serial in known:
-                continue
-            found.append(
-                Probe(
-                    name=serial,
-                    kind="android",
-                    state="ready" if state == "device" else "unauthorized",
-                    where=transport,
-                    configured=False,
-                    mend=f"add to devices.yaml: {{kind: android, transport: {transport}, "
-                    f"serial: {serial}}}",
-                )
+    on_usb = [serial for serial in map(_serial, _on_usb()) if serial]
+    if "adb_usb" in takes_any and len(on_usb) == 1:
+        named |= {*on_usb}
+    found: dict[str, AndroidSpec] = {}
+    servers = {s.adb_server for s in specs if s.transport == "adb_server"}
+    for server in sorted(servers | {None}, key=str):
+        serials = _at_server(server)
+        if "adb_server" in takes_any and len(serials) == 1:
+            named |= {*serials}
+        for serial in serials:
+            found.setdefault(
+                serial, AndroidSpec(transport="adb_server", serial=serial, adb_server=server)
             )
-    return found
+    for serial in on_usb:
+        found.setdefault(serial, AndroidSpec(transport="adb_usb", serial=serial))
+    return {n: spec for n, spec in found.items() if n not in named and n not in seen}
 
 
-def _on_usb() -> dict[str, str]:
+def _without_entry(p: Probe) -> Probe:
+    """With the entry to write, unless something else is to be done first."""
+    entry = {"kind": "android", "transport": p.where.partition(":")[0], "serial": p.name}
+    if p.server is not None:
+        entry["adb_server"] = p.server
+    # JSON, which is YAML too, quotes whatever a serial may hold.
+    add = f"add to devices.yaml: {msgspec.json.encode(entry).decode()}"
+    return msgspec.structs.replace(p, configured=False, mend=p.mend or add)
+
+
+def _unnamed() -> list[Probe]:
+    """Phones on USB whose serial cannot be read, so that no entry can name them."""
+    from harness.transports import adb_usb
+
+    return [
+        Probe(
+            name="?",
+            kind="android",
+            state="error",
+            where="adb_usb",
+            configured=False,
+            error="a phone on USB does not show its serial: no permission for USB",
+            mend=adb_usb.NO_ACCESS,
+        )
+        for phone in _on_usb()
+        if not _serial(phone)
+    ]
+
+
+def _on_usb() -> list[Any]:
     from harness.transports import adb_usb
 
     try:
-        return {adb_usb.serial_of(p): "device" for p in adb_usb.plugged_in()}
+        return adb_usb.plugged_in()
     except HarnessError:  # the package is optional; an entry that needs it has said so
-        return {}
+        return []
 
 
-def _at_server() -> dict[str, str]:
+def _serial(phone: Any) -> str:
+    from harness.transports import adb_usb
+
+    return adb_usb.serial_of(phone)
+
+
+def _at_server(address: str | None) -> dict[str, str]:
     from harness.transports import adb_server
 
     try:
-        return adb_server.listed(AndroidSpec(transport="adb_server"))
+        return adb_server.listed(AndroidSpec(transport="adb_server", adb_server=address))
     except HarnessError:  # no server runs; an entry that needs it has said so
         return {}

@@ -15,7 +15,7 @@ from harness.core.errors import (
     UndecidedError,
     UsageError,
 )
-from harness.core.types import Comparison, MetricSpec, Report
+from harness.core.types import Comparison, MetricComparison, MetricSpec, Report
 
 
 def specs() -> dict[str, MetricSpec]:
@@ -75,6 +75,13 @@ def _changed_exactly(comparison: Comparison) -> str:
     variants = ", ".join(dict.fromkeys(units.name(variant) for variant, _ in beyond))
     metrics = ", ".join(dict.fromkeys(metric for _, metric in beyond))
     return f"{metrics} of {variants} {'are' if len(beyond) > 1 else 'is'}" if beyond else ""
+
+
+def counted(report: Report, a: str, b: str, threshold: float | None) -> MetricComparison | None:
+    """Instructions of variant `b` beside those of `a` in one run; None where one has no count."""
+    spec = {"instructions": specs()["instructions"]}
+    comparison = compare(report, report, specs=spec, max_regression=threshold, variants={a: b})
+    return next((metric for case in comparison.cases for metric in case.metrics), None)
 
 
 def budget_exit_code(report: Report, *, strict: bool) -> int:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from harness.core.attendant import Attendant
 
 POLL_S = 0.5
+_PR_SET_PDEATHSIG = 1
 MAX_OUTPUT_BYTES = 64 * 2**20
 
 
@@ -46,10 +47,13 @@ def run(
     timeout_s: float,
     env: Mapping[str, str] | None = None,
     attendant: Attendant | None = None,
+    dies_with_us: bool = False,
 ) -> Finished:
     """Run `command` in a session of its own until it ends, `timeout_s` passes or it has written
     MAX_OUTPUT_BYTES; its standard error is appended to `log`. Whatever ends this call, Ctrl-C
-    and the attendant included, ends the child and its children too."""
+    and the attendant included, ends the child and its children too. Where nobody is left to end
+    it, as after SIGKILL, a child that `dies_with_us` is ended by the kernel (Linux; for programs
+    that start no threads before)."""
     with log.open("ab") as errors:
         child = subprocess.Popen(
             [os.fspath(c) for c in command],
@@ -58,6 +62,7 @@ def run(
             stderr=errors,
             env=None if env is None else dict(env),
             start_new_session=True,
+            preexec_fn=die_with_parent if dies_with_us else None,  # noqa: PLW1509
         )
     output = bytearray()
     flooded = threading.Event()
@@ -88,6 +93,15 @@ def run(
         if child.stdout is not None and not reader.is_alive():
             child.stdout.close()
     return Finished(child.returncode, bytes(output), timed_out, flooded.is_set())
+
+
+def die_with_parent() -> None:
+    """To be called in a child before it becomes another program: the kernel kills it as soon as
+    its parent is gone, however that went."""
+    import ctypes
+
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _wait(child: subprocess.Popen[bytes], timeout_s: float, attendant: Attendant) -> bool:

@@ -95,9 +95,12 @@ class Narrator:
         """A variant has come to another stage of being built."""
         if progress.stage == "cached":
             return
-        where = f"build {progress.index + 1} of {progress.count}"
-        text = f"{where}: {progress.variant}, {progress.stage}"
-        self._show("build", text, progress.index, progress.count)
+        line = f"build {progress.index + 1} of {progress.count}"
+        if progress.stage in ("built", "failed"):
+            self._hide(line)
+            return
+        text = f"{line}: {progress.variant}, {progress.stage}"
+        self._show(line, text, progress.index, progress.count)
 
     # --- what harness.evaluate tells ---
 
@@ -157,6 +160,11 @@ class Narrator:
             if line not in self._tasks:
                 self._tasks[line] = self._bar.add_task(text)
             self._bar.update(self._tasks[line], description=text, completed=done, total=total)
+
+    def _hide(self, line: str) -> None:
+        with self._lock:
+            if self._bar is not None and line in self._tasks:
+                self._bar.remove_task(self._tasks.pop(line))
 
 
 class _Attendant(Attendant):

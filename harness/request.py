@@ -5,17 +5,21 @@ Everything that can be wrong with a request is found here, before anything is bu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from harness import catalog, config, files, store
+from harness.core.attendant import Attendant
 from harness.core.budget import parse_budget
 from harness.core.errors import UsageError
-from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec, HostSpec, VariantSpec
+from harness.core.specs import AndroidSpec, ArmSpec, Delegate, DeviceSpec, HostSpec, VariantSpec
 from harness.core.types import Artifact, Timing
 from harness.data.dataset import DEMO
+from harness.plugins import unknown
 from harness.runners import PHASES
+from harness.runners._download import dialect_for
 
 if TYPE_CHECKING:
     from harness.data.dataset import Dataset, Progress
@@ -63,9 +67,14 @@ class Job(NamedTuple):
     dataset: Dataset | None = None
 
 
-def resolve(request: Request, looking: Progress | None = None) -> Job:
+def resolve(
+    request: Request,
+    looking: Progress | None = None,
+    attendant: Callable[[str], Attendant] = lambda device: Attendant(),
+) -> Job:
     """Check everything that can be checked without building; raises UsageError, writes nothing.
-    `looking` hears how far a folder of images has been looked through."""
+    `looking` hears how far a folder of images has been looked through, `attendant` of a device
+    what it says, such as that its user is to allow this computer."""
     if request.sustained_s is not None and (
         request.launches or request.iterations or request.quick
     ):
@@ -73,6 +82,9 @@ def resolve(request: Request, looking: Progress | None = None) -> Job:
             "--sustained decides by itself how much is measured",
             "leave out --launches, --iterations and --quick",
         )
+    for delegate in request.delegates or ():
+        if delegate not in get_args(Delegate):
+            raise unknown("delegate", delegate, get_args(Delegate))
     project = config.load_project(request.project)
     names = request.devices
     if names == ("all",):
@@ -92,7 +104,7 @@ def resolve(request: Request, looking: Progress | None = None) -> Job:
         if not path.is_file():
             raise UsageError(f"there is no file {path}", "give a file that Keras saved")
     store.check_writable(request.out)
-    _refuse_if_no_device_answers(devices)
+    _refuse_if_no_device_answers(devices, attendant)
     dataset = None
     if variants or keras or request.data is not None:
         dataset = labelled(
@@ -130,12 +142,16 @@ def _check_budget(job: Job) -> None:
             )
 
 
-def _refuse_if_no_device_answers(devices: Mapping[str, DeviceSpec]) -> None:
+def _refuse_if_no_device_answers(
+    devices: Mapping[str, DeviceSpec], attendant: Callable[[str], Attendant]
+) -> None:
     """Before anything is built for nobody; if one answers, the report tells of the others."""
     if all(isinstance(spec, AndroidSpec) for spec in devices.values()):
         from harness.devices import unreachable
 
-        errors = {name: unreachable(spec) for name, spec in devices.items()}
+        with ThreadPoolExecutor(max_workers=len(devices)) as pool:
+            looked = pool.map(lambda name: unreachable(devices[name], attendant(name)), devices)
+            errors = dict(zip(devices, looked, strict=True))
         if all(errors.values()):
             name, error = next(iter(errors.items()))
             assert error is not None
@@ -196,6 +212,7 @@ def _settings(
                 "a phone's runtime is its runner's; leave --runtime out",
             )
         _refuse_what_takes_too_long(request, name, spec)
+        _refuse_what_the_runner_does_not(request, name, spec)
         return (
             (spec.runner.tool,),
             request.delegates or spec.delegate,
@@ -235,6 +252,17 @@ def _refuse_what_only_phones_do(request: Request, name: str) -> None:
     for option, asked in options.items():
         if asked is not None:
             raise UsageError(f"device {name} cannot do {option}", f"{option} is for phones")
+
+
+def _refuse_what_the_runner_does_not(request: Request, name: str, spec: AndroidSpec) -> None:
+    asked = [o for o, on in (("--profile", request.profile), ("--parity", request.parity)) if on]
+    if asked and dialect_for(spec.runner) == "B":
+        raise UsageError(
+            f"{' and '.join(asked)} need the other benchmark_model, dialect A, and the runner of "
+            f"{name} is of dialect B",
+            f"write `dialect: A` below {name}: runner: in devices.yaml, or set runner.path to a "
+            "build of it",
+        )
 
 
 def _refuse_what_takes_too_long(request: Request, name: str, spec: AndroidSpec) -> None:

@@ -134,7 +134,7 @@ def ab(
 ) -> tuple[str, str, Report, Decision | None]:
     """(name of A, name of B, report, the last look): rounds until the question is decided or the
     time is up."""
-    job = resolve(request, narrator.looking)
+    job = resolve(request, narrator.looking, narrator.attendant)
     folder, inputs = start(job, narrator)
     plan_of_two = msgspec.structs.replace(folder.header.plan, launches=None, target_ci=0.0)
     a, b = _two_cases(plan_of_two)

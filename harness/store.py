@@ -240,8 +240,19 @@ def read_report(path: Path) -> Report:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "give a report file") from None
 
 
+class _Version(msgspec.Struct):
+    """Of a report only its version; the rest is skipped unread."""
+
+    schema_version: int
+
+
 def decode(data: bytes, path: Path) -> Report:
     """JSON of this or an older schema version -> Report; names `path` when it is neither."""
+    try:
+        if msgspec.json.decode(data, type=_Version).schema_version == SCHEMA_VERSION:
+            return msgspec.json.decode(data, type=Report)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass  # the slow way says what is wrong
     try:
         raw: Any = msgspec.json.decode(data)
         version = raw["schema_version"]

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -26,12 +26,19 @@ def emulated(
     faults: Faults | None = None,
     *,
     requires_auth: bool = True,
+    trusted: Iterable[bytes] | None = None,
     confirm_after_s: float = 0.0,
     **changes: object,
 ) -> Iterator[Daemon]:
     """An emulated phone on a free port; `changes` are fields of the profile."""
     described: Profile = msgspec.structs.replace(load_profile(profile), **changes)
-    phone = Phone(described, faults, requires_auth=requires_auth, confirm_after_s=confirm_after_s)
+    phone = Phone(
+        described,
+        faults,
+        requires_auth=requires_auth,
+        trusted=trusted,
+        confirm_after_s=confirm_after_s,
+    )
     with Daemon(phone) as daemon:
         yield daemon
 
@@ -127,10 +134,20 @@ def adb_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @contextlib.contextmanager
 def emulated_process(*arguments: str) -> Iterator[str]:
     """The address of an emulated phone that is a process of its own, so that it does not share an
-    interpreter with what is measured."""
+    interpreter with what is measured; it lets everybody in."""
+    with emulate_process("--no-auth", *arguments) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def emulate_process(*arguments: str, home: Path | None = None) -> Iterator[str]:
+    """The address of what `emulate` serves; `home` is the user's, with their keys."""
+    mine = {} if home is None else {"HOME": str(home)}
+    environment = {k: v for k, v in os.environ.items() if not mine or k != "ANDROID_USER_HOME"}
     process = subprocess.Popen(
         [sys.executable, "-m", "harness", "emulate", "--port", "0", "--until-stdin-closes",
          *arguments],
+        env=environment | mine,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -13,6 +13,6 @@ from __future__ import annotations
 
 from harness.arm64.cpus import CPUS
 from harness.arm64.environment import Arm64Env
-from harness.arm64.installation import find, remove, setup, size_bytes
+from harness.arm64.installation import find, hold, remove, setup, size_bytes
 
-__all__ = ["CPUS", "Arm64Env", "find", "remove", "setup", "size_bytes"]
+__all__ = ["CPUS", "Arm64Env", "find", "hold", "remove", "setup", "size_bytes"]

@@ -3,6 +3,7 @@ what the counts tell apart: plain NEON, int8 dot product, int8 matrix multiply."
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 from harness.core.errors import UsageError
@@ -39,9 +40,11 @@ class Cpu(NamedTuple):
         )
 
 
+CPUS_PY = Path(__file__)
+
 _V8 = "fp asimd aes pmull sha1 sha2 crc32 cpuid"
 _V8_2 = "fp asimd aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
-_V9 = f"{_V8_2} sha3 sha512 asimdfhm dit uscat ilrcpc flagm sve2 svei8mm i8mm bf16"
+_V9 = f"{_V8_2} sha3 sha512 asimdfhm dit uscat ilrcpc flagm sve sve2 svei8mm i8mm bf16"
 
 CPUS = {
     cpu.name: cpu
@@ -73,7 +76,7 @@ CPUS = {
             revision=3,
             features=_V8,
             kernels="NEON",
-            phones="big cores of 2015 to 2017: Snapdragon 650 and 652, Kirin 950 and 960 era",
+            phones="big cores of 2015 to 2017: Snapdragon 650 and 652, Kirin 950, Helio X20",
             since=(4, 0),
         ),
         Cpu(
@@ -85,7 +88,7 @@ CPUS = {
             kernels="NEON, fp16, int8 dot product",
             phones="big cores of 2018 to 2022: Snapdragon 855, 675, 720G, Kirin 980 and 990, "
             "Helio G90 to G99, Dimensity 700",
-            since=(7, 0),
+            since=(7, 1),
         ),
         Cpu(
             name="cortex-a710",
@@ -95,7 +98,7 @@ CPUS = {
             features=_V9,
             kernels="NEON, fp16, int8 dot product, int8 matrix multiply",
             phones="middle cores of 2022: Snapdragon 8 Gen 1 and 7 Gen 1, Dimensity 9000",
-            since=(8, 1),
+            since=(8, 2),
         ),
         Cpu(
             name="max",

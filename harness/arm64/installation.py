@@ -10,14 +10,17 @@ import contextlib
 import hashlib
 import importlib.metadata
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
 from harness import process
 from harness.arm64 import packages
+from harness.arm64.cpus import CPUS_PY
 from harness.arm64.environment import Arm64Env, Lock, lay_out_cpus, read_counts
 from harness.arm64.qemu import COUNT_C, Qemu, compile_plugin, find_qemu
 from harness.core.errors import UsageError
@@ -25,7 +28,8 @@ from harness.core.errors import UsageError
 LAYOUT = 1  # raise it when environments of old cannot be used any more
 MEND = "python -m harness setup arm64"
 _PARTIAL = "partial-"
-_ANY_CPU = "cortex-a53"
+_TRIED, _ANY_CPU = ("cortex-a76", "max"), "cortex-a53"
+_USERS = "arm64.users"
 _TRIAL = """
 import os, numpy, ai_edge_litert.interpreter
 part = [line for line in open("/proc/cpuinfo") if line.startswith("CPU part")]
@@ -44,14 +48,20 @@ def setup(cache: Path, *, progress: Callable[[str], None]) -> Arm64Env:
     qemu = find_qemu()
     versions = _host_versions()
     home = _home(cache)
-    home.mkdir(parents=True, exist_ok=True)
-    with _alone(cache, progress):
+    with _one_line(cache), _alone(cache, progress):
+        home.mkdir(exist_ok=True)
         for leftover in home.glob(f"{_PARTIAL}*"):
             shutil.rmtree(leftover, ignore_errors=True)
         folder = home / _name(qemu, versions)
         if folder.is_dir():
-            progress(f"ready: {folder}")
-            return Arm64Env(folder, qemu, _read_lock(folder))
+            try:
+                env = Arm64Env(folder, qemu, _read_lock(folder))
+            except (OSError, msgspec.MsgspecError):
+                progress(f"{folder} is damaged and made anew")
+                shutil.rmtree(folder)
+            else:
+                progress(f"ready: {folder}")
+                return env
         partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=home))
         try:
             lock = _build(partial, qemu, versions, home / "setup.log", progress)
@@ -102,23 +112,33 @@ def _build(
 
 
 def _try_out(env: Arm64Env, log: Path) -> None:
-    """Import all that a launch imports, which also leaves its .pyc behind, and count."""
+    """Import all that a launch imports, which also leaves its .pyc behind, and count; on the core
+    that devices.yaml names and on the one that can do most, as far as this qemu has them."""
+    for cpu in [name for name in _TRIED if name in env.qemu.cpus] or [_ANY_CPU]:
+        _try_out_on(cpu, env, log)
+
+
+def _try_out_on(cpu: str, env: Arm64Env, log: Path) -> None:
     counts = env.folder / "counts"
     variables = {k: v for k, v in env.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     done = process.run(
-        env.python(_ANY_CPU, ["-c", _TRIAL], counts=counts, folder=env.folder),
+        env.python(cpu, ["-c", _TRIAL], counts=counts, folder=env.folder),
         stdin=b"",
         log=log,
         timeout_s=300,
         env=variables,
+        dies_with_us=True,
     )
     if done.returncode != 0:
         raise UsageError(
-            f"the arm64 Python does not run under qemu {env.qemu.version} ({done.ending}): "
-            f"{process.last_line(log)}",
+            f"the arm64 Python does not run on {cpu} under qemu {env.qemu.version} "
+            f"({done.ending}): {process.last_line(log)}",
             f"look at {log}",
         )
-    seen = read_counts(counts)
+    try:
+        seen = read_counts(counts)
+    except (OSError, ValueError):
+        seen = []
     if len(seen) != 3 or not 0 < seen[0] < seen[1] < seen[2]:
         raise UsageError(
             f"the counting plugin does not count under qemu {env.qemu.version}: {seen}",
@@ -154,12 +174,38 @@ def find(cache: Path) -> Arm64Env | UsageError:
 
 
 def remove(cache: Path) -> int:
-    """Remove all environments below `cache`; the answer is the bytes that were freed."""
-    freed = size_bytes(cache)
-    if _home(cache).exists():
-        with _alone(cache, lambda _: None):
+    """Remove all environments below `cache`; the answer is the bytes that were freed. Raises
+    UsageError while a run uses them."""
+    import fcntl
+
+    if not cache.is_dir():
+        return 0
+    with _one_line(cache), _alone(cache, lambda _: None):
+        if not _home(cache).exists():
+            return 0
+        with (cache / _USERS).open("w") as users:
+            try:
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(
+                    "the arm64 environment is in use by a run", "remove it when that has ended"
+                ) from None
+            freed = size_bytes(cache)
             shutil.rmtree(_home(cache))
     return freed
+
+
+def hold(cache: Path) -> IO[str] | None:
+    """Keep the environments below `cache` from being removed until the answer is closed, or this
+    process ends. None where the cache is not ours to write, and so not to remove either."""
+    import fcntl
+
+    try:
+        users = (cache / _USERS).open("w")
+    except OSError:
+        return None
+    fcntl.flock(users, fcntl.LOCK_SH)
+    return users
 
 
 def size_bytes(cache: Path) -> int:
@@ -174,7 +220,8 @@ def _home(cache: Path) -> Path:
 
 def _name(qemu: Qemu, versions: dict[str, str]) -> str:
     parts = [f"qemu-{qemu.version}", *(f"{name}-{version}" for name, version in versions.items())]
-    made_by = hashlib.sha256(COUNT_C.read_bytes() + bytes([LAYOUT])).hexdigest()[:8]
+    made_from = COUNT_C.read_bytes() + CPUS_PY.read_bytes() + bytes([LAYOUT])
+    made_by = hashlib.sha256(made_from).hexdigest()[:8]
     return "_".join([*parts, made_by])
 
 
@@ -194,11 +241,25 @@ def _read_lock(folder: Path) -> Lock:
 
 
 @contextlib.contextmanager
+def _one_line(cache: Path) -> Iterator[None]:
+    """Whatever the system refuses, told as an error of ours."""
+    try:
+        yield
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UsageError(
+            f"the arm64 environment in {cache} cannot be made or removed: {error}",
+            "free some space or name another folder with MOBILE_BENCH_CACHE; it can simply be run "
+            "again",
+        ) from error
+
+
+@contextlib.contextmanager
 def _alone(cache: Path, progress: Callable[[str], None]) -> Iterator[None]:
     """Hold the lock of the environments below `cache`; the system lets go of it for a process
     that is killed. The lock file stays, because others may be waiting on it."""
     import fcntl
 
+    cache.mkdir(parents=True, exist_ok=True)
     with (cache / "arm64.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -31,6 +31,8 @@ _KEYRINGS = {
 }
 _UNUSED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info")
 _NO_NETWORK = "look at {log}; setup can simply be run again"
+# What apt says of a mirror that holds no arm64: of an index, and of packages.
+_NOT_THERE = ("binary-arm64", "404", "Unable to locate package", "has no installation candidate")
 
 
 def unpack_debian(root: Path, work: Path, log: Path) -> tuple[Download, ...]:
@@ -144,13 +146,18 @@ def _apt(config: Path, log: Path, *arguments: str) -> None:
         stdin=b"",
         log=log,
         timeout_s=_TIMEOUT_S,
+        dies_with_us=True,
         env={**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"},
     )
     if done.returncode != 0 or done.timed_out:
+        why = _first_error(log, "E:") or done.ending
+        lacking = any(said in why for said in _NOT_THERE)
         raise UsageError(
-            f"the arm64 packages cannot be had: apt-get {arguments[0]}: "
-            f"{_first_error(log, 'E:') or done.ending}",
-            _NO_NETWORK.format(log=log),
+            f"the arm64 packages cannot be had: apt-get {arguments[0]}: {why}",
+            "the mirror in /etc/apt/sources.list seems to hold no arm64; name one that does, such "
+            "as deb.debian.org or ports.ubuntu.com"
+            if lacking
+            else _NO_NETWORK.format(log=log),
         )
 
 
@@ -163,10 +170,16 @@ def _unpack(archive: Path, root: Path) -> None:
     """Unpack a .deb into a tree in which /lib is a link to /usr/lib, whether or not the package
     knows of that; dpkg-deb -x would replace the link by a folder."""
     tar = ["tar", "-x", "--keep-directory-symlink", "--no-same-owner", "-C", str(root)]
+    die = process.die_with_parent
     read = ["dpkg-deb", "--fsys-tarfile", str(archive)]
-    with subprocess.Popen(read, stdout=subprocess.PIPE) as contents:
+    with subprocess.Popen(read, stdout=subprocess.PIPE, preexec_fn=die) as contents:  # noqa: PLW1509
         unpacked = subprocess.run(
-            tar, stdin=contents.stdout, check=False, capture_output=True, text=True
+            tar,
+            stdin=contents.stdout,
+            check=False,
+            capture_output=True,
+            text=True,
+            preexec_fn=die,
         )
     if unpacked.returncode != 0 or contents.returncode != 0:
         raise UsageError(
@@ -194,13 +207,18 @@ def unpack_wheels(
     for tag in _platform_tags(work / "archives"):
         command += ["--platform", tag]
     done = process.run(
-        [*command, "--dest", wheels, *requirements], stdin=b"", log=log, timeout_s=_TIMEOUT_S
+        [*command, "--dest", wheels, *requirements],
+        stdin=b"",
+        log=log,
+        timeout_s=_TIMEOUT_S,
+        dies_with_us=True,
     )
     if done.returncode != 0 or done.timed_out:
         raise UsageError(
             f"no aarch64 wheels of {', '.join(requirements)} for Python {python_version(root)}: "
             f"{_first_error(log, 'ERROR:') or done.ending}",
-            _NO_NETWORK.format(log=log),
+            f"install versions here that have wheels for Python {python_version(root)}, or "
+            + _NO_NETWORK.format(log=log),
         )
     site.mkdir()
     found = sorted(wheels.glob("*.whl"))

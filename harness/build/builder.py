@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,13 +14,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness import plugins, recipes
-from harness.build import process
+from harness.build import process, side_by_side
 from harness.build.cache import Cache, Corrupted, TrainedCache
 from harness.build.jobs import Job, Planner
 from harness.build.material import Material
 from harness.build.plans import Plans, Training
 from harness.build.representative import Representative, demo, of_dataset
-from harness.build.request import Step
+from harness.build.request import Request, Step, TrainRequest
+from harness.build.side_by_side import Children
 from harness.core.errors import BuildError, UsageError
 from harness.core.specs import VariantsFile
 from harness.core.types import Artifact, Failure, Finding
@@ -136,6 +138,8 @@ class _Builder:
     progress: Listener | None
     timeout_s: float
     material: Material | None = None
+    children: Children = field(default_factory=Children)
+    _writing: threading.Lock = field(default_factory=threading.Lock)  # images are written once
 
     @property
     def trained(self) -> TrainedCache:
@@ -143,21 +147,30 @@ class _Builder:
         return TrainedCache(self.cache.root)
 
     def run(self, jobs: list[Job], ready: Ready | None = None) -> Built:
-        built = Built()
-        for index, job in enumerate(jobs):
-            tell = self.teller(job.variant, index, len(jobs))
+        """Have them all; the first error that is the user's to mend ends it."""
+        tellers = {j.variant: self.teller(j.variant, i, len(jobs)) for i, j in enumerate(jobs)}
+        done: dict[str, Artifact] = {}
+        failures: dict[str, Failure] = {}
+        for job, future in side_by_side.each(
+            jobs,
+            lambda job: self._have(job, tellers[job.variant]),
+            claims=lambda job: {job.key, *(training.key for training in job.trainings)},
+            children=self.children,
+        ):
             try:
-                artifact = self._have(job, tell)
+                artifact = done[job.variant] = future.result()
             except BuildError as error:
-                tell(Step(stage="failed"))
-                built.failures[job.variant] = Failure(
+                tellers[job.variant](Step(stage="failed"))
+                failures[job.variant] = Failure(
                     stage="build", transient=False, message=error.message, mend=error.mend
                 )
             else:
-                built.artifacts[job.variant] = artifact
                 if ready:
                     ready(artifact)
-        return built
+        return Built(
+            artifacts={j.variant: done[j.variant] for j in jobs if j.variant in done},
+            failures={j.variant: failures[j.variant] for j in jobs if j.variant in failures},
+        )
 
     def _have(self, job: Job, tell: _Tell) -> Artifact:
         """From the cache, or else built; said so if what the cache held was broken."""
@@ -179,7 +192,7 @@ class _Builder:
                 f"{job.variant} must be built, and TensorFlow is not installed",
                 "pip install 'mobile-bench-harness[build]'",
             )
-        with self.cache.lock(job.key, lambda: tell(_WAITING)):
+        with self.cache.lock(job.key, lambda: tell(_WAITING), self.children.stopping):
             try:
                 artifact = self.cache.get(job.key)
             except Corrupted:
@@ -190,11 +203,12 @@ class _Builder:
                     self._train(training, tell)
                 request = job.request
                 if job.calibrates:
-                    images = self.representative.save(self.cache.root)
+                    with self._writing:
+                        images = self.representative.save(self.cache.root)
                     request = msgspec.structs.replace(request, representative=str(images))
                 log = self.cache.log(job.key, job.label)
                 with self.cache.building(job.key) as folder:
-                    process.run(request, folder, log, tell, self.timeout_s)
+                    self._run(request, folder, log, tell, self.timeout_s)
                 artifact = self.cache.get(job.key)
                 assert artifact is not None
         tell(Step(stage="built"))
@@ -203,16 +217,22 @@ class _Builder:
     def _train(self, training: Training, tell: _Tell) -> None:
         """Have the network in the cache; a training that was killed goes on where it was."""
         cache, key = self.trained, training.key
-        with cache.lock(key, lambda: tell(_WAITING)):
+        with cache.lock(key, lambda: tell(_WAITING), self.children.stopping):
             if cache.has(key):
                 return
             assert self.material is not None
             tell(Step(stage="reading the images"))
-            self.material.save()
+            with self._writing:
+                self.material.save()
             log = cache.log(key, training.label)
             with cache.building(key) as folder:
-                process.run(training.request, folder, log, tell, TRAINING_TIMEOUT_S)
+                self._run(training.request, folder, log, tell, TRAINING_TIMEOUT_S)
             shutil.rmtree(cache.checkpoint(key), ignore_errors=True)
+
+    def _run(
+        self, request: Request | TrainRequest, folder: Path, log: Path, tell: _Tell, within_s: float
+    ) -> None:
+        process.run(request, folder, log, tell=tell, timeout_s=within_s, children=self.children)
 
     def teller(self, variant: str, index: int, count: int) -> _Tell:
         def tell(step: Step) -> None:

@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -58,11 +59,17 @@ class Folders:
         shutil.rmtree(self.folder(key), ignore_errors=True)
 
     @contextmanager
-    def lock(self, key: str, waiting: Callable[[], None] | None = None) -> Iterator[None]:
-        """Hold KEY alone; look again inside, another process may just have built it."""
+    def lock(
+        self,
+        key: str,
+        waiting: Callable[[], None] | None = None,
+        stopping: threading.Event | None = None,
+    ) -> Iterator[None]:
+        """Hold KEY alone; look again inside, another process may just have built it. With
+        `stopping` set, waiting ends in an error."""
         with ExitStack() as stack:
             with writing(self.root):
-                stack.enter_context(lock(self.root / "locks" / key, waiting))
+                stack.enter_context(lock(self.root / "locks" / key, waiting, stopping))
             yield
 
     @contextmanager

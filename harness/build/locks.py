@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness.core.errors import BuildError
+
 _POLL_S = 0.05
 
 
 @contextmanager
-def lock(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
-    """Hold the lock file `path`; while another process holds it, wait, calling `waiting` once."""
+def lock(
+    path: Path,
+    waiting: Callable[[], None] | None = None,
+    stopping: threading.Event | None = None,
+) -> Iterator[None]:
+    """Hold the lock file `path`; while another holds it, wait, calling `waiting` once. Raises
+    BuildError if `stopping` is set meanwhile."""
     handle = _open(path)
     try:
         told = False
@@ -22,6 +30,8 @@ def lock(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[None
             if waiting and not told:
                 waiting()
                 told = True
+            if stopping and stopping.is_set():
+                raise BuildError("stopped while waiting for another that builds the same")
             time.sleep(_POLL_S)
         yield
     finally:

@@ -16,6 +16,7 @@ import msgspec
 import harness
 from harness.build.cache import writing
 from harness.build.request import REFUSAL, REQUEST, WORK, Refusal, Request, Step, TrainRequest
+from harness.build.side_by_side import Children
 from harness.core.errors import BuildError, HarnessError, UsageError
 
 
@@ -23,11 +24,13 @@ def run(
     request: Request | TrainRequest,
     folder: Path,
     log: Path,
+    *,
     tell: Callable[[Step], None],
     timeout_s: float,
+    children: Children,
 ) -> None:
-    """Carry out `request` in `folder`. Raises what the child refused with, or BuildError if it
-    died; what it left beside the artifact is removed."""
+    """Carry out `request` in `folder`, in a process that is one of `children`. Raises what it
+    refused with, or BuildError if it died; what it left beside the artifact is removed."""
     work = folder / WORK
     with writing(folder):
         work.mkdir()
@@ -46,9 +49,10 @@ def run(
         timer.start()
         assert child.stdout is not None
         try:
-            for line in child.stdout:
-                tell(msgspec.json.decode(line, type=Step))
-            status = child.wait()
+            with children.watching(child):
+                for line in child.stdout:
+                    tell(msgspec.json.decode(line, type=Step))
+                status = child.wait()
         finally:
             timed_out = not timer.is_alive()
             timer.cancel()

@@ -141,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
             folder = store.find(args.resume, args.out)
             report = session.resume(folder, args.project, narrator)
         else:
-            job = resolve(_request(args), narrator.looking)
+            job = resolve(_request(args), narrator.looking, narrator.attendant)
             opened, inputs = session.start(job, narrator)
             folder = opened.path
             report = session.finish(opened, job.devices, inputs, narrator)

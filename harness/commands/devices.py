@@ -33,9 +33,11 @@ def run(args: argparse.Namespace) -> int:
 
     from harness import config
     from harness.devices import probe_all
+    from harness.progress import Narrator
 
     project = config.load_project(args.project)
-    probes = probe_all(project.devices)
+    with Narrator() as narrator:
+        probes = probe_all(project.devices, narrator.attendant)
     if args.json:
         print(msgspec.json.format(msgspec.json.encode(probes), indent=2).decode())
     else:

@@ -1,13 +1,17 @@
 """Serve an emulated phone on loopback, for tests and CI, until Ctrl-C.
 
-Any ADB client can connect to the address it prints. It runs models on this machine, so its times
+An ADB client connects to the address it prints. It runs models on this machine, so its times
 are this machine's; docs/explanation/emulated-device.md says what is real and what is not. For a
 benchmark none need be started: the device `emulated` of devices.yaml starts its own.
+
+Whoever is let in has a shell on this machine, as you. So only your own keys are let in, those that
+adb and the harness use, or those that --trust names; every other client waits in vain.
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from harness.core.errors import EXIT_OK
 
@@ -39,7 +43,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[=VALUE]",
         help="what goes wrong; docs/explanation/emulated-device.md has the list",
     )
-    parser.add_argument("--no-auth", action="store_true", help="let every client in")
+    parser.add_argument(
+        "--trust",
+        action="append",
+        type=Path,
+        metavar="FILE.pub",
+        help="a public key to let in (default: your own, ~/.android/adbkey.pub)",
+    )
+    parser.add_argument(
+        "--no-auth", action="store_true", help="let every client in, each with a shell as you"
+    )
     parser.add_argument(
         "--until-stdin-closes", action="store_true", help="end with the process that started it"
     )
@@ -47,13 +60,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve."""
+    from harness.core.errors import UsageError
     from harness.emulator.serve import serve
+    from harness.transports import _keys
 
+    if args.no_auth and args.trust:
+        raise UsageError("--no-auth lets every key in", "leave --trust or --no-auth out")
+    trusted = None
+    if not args.no_auth:
+        trusted = [_public_key(f) for f in args.trust] if args.trust else _keys.own_public()
     serve(
         port=args.port,
         profile=args.profile,
         faults=args.fault,
+        trusted=trusted,
         requires_auth=not args.no_auth,
         until_stdin_closes=args.until_stdin_closes,
     )
     return EXIT_OK
+
+
+def _public_key(path: Path) -> bytes:
+    from harness.core.errors import UsageError
+    from harness.emulator import auth
+
+    try:
+        key = path.read_bytes()
+        auth.parse_key(key)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(
+            f"{path} is no public key of adb: {reason}", "give the file adbkey.pub"
+        ) from None
+    return key

@@ -38,5 +38,5 @@ def run(args: argparse.Namespace) -> int:
         f"{env.lock.python}, {units.file_size(arm64.size_bytes(cache))} in {cache}"
     )
     print(f"cores: {', '.join(cpu for cpu in arm64.CPUS if cpu in env.qemu.cpus)}")
-    print("next: python -m harness bench --device arm64")
+    print("next: python -m harness bench scratch scratch-int8 --untrained --device arm64")
     return EXIT_OK

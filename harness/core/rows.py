@@ -5,7 +5,7 @@ CSV, Parquet and the data frames are all made from these, so their numbers canno
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from harness.core.types import CaseReport, Launch, Measurement, Report
@@ -133,25 +133,25 @@ def launches(report: Report) -> Columns:
     return columns
 
 
-def observations(report: Report) -> Columns:
+def observations(report: Report) -> Iterator[Columns]:
     """The long form, one row per observed value: which case, which launch, what (`quantity`),
     which of several (`iteration`, from 0), and `value` in `unit`. What was not observed has no
-    row."""
-    columns: Columns = keys(report, ())
-    columns |= {k: [] for k in ("launch", "order", "quantity", "iteration", "value", "unit")}
+    row. It comes case by case, because all of it together is long; the first block is empty, so
+    that there is always a head."""
+    own = ("launch", "order", "quantity", "iteration", "value", "unit")
+    yield keys(report, ()) | {name: [] for name in own}
     for case in report.cases:
+        block: Columns = {name: [] for name in own}
         for launch in case.launches:
             quantities, iterations, values, units = _observed(launch)
-            count = len(values)
-            for key, value in _key(report, case).items():
-                columns[key] += [value] * count
-            columns["launch"] += [launch.index] * count
-            columns["order"] += [launch.order] * count
-            columns["quantity"] += quantities
-            columns["iteration"] += iterations
-            columns["value"] += values
-            columns["unit"] += units
-    return columns
+            block["launch"] += [launch.index] * len(values)
+            block["order"] += [launch.order] * len(values)
+            block["quantity"] += quantities
+            block["iteration"] += iterations
+            block["value"] += values
+            block["unit"] += units
+        count = len(block["value"])
+        yield {name: [v] * count for name, v in _key(report, case).items()} | block
 
 
 def _observed(launch: Launch) -> tuple[list[str], list[int], list[int], list[str]]:

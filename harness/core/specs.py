@@ -13,6 +13,7 @@ from harness.core.types import Value
 
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
+Delegate = Literal["cpu", "gpu", "npu"]
 
 
 # --- models/variants.yaml --------------------------------------------------------------------
@@ -119,8 +120,8 @@ class ArmSpec(Value, frozen=True, tag_field="kind", tag="arm64-emulated"):
 class Guards(Value, frozen=True):
     """When a phone is unfit to measure on, and how long to wait until it is fit again."""
 
-    max_thermal_status: int = 0
-    min_battery_percent: int = 20
+    max_thermal_status: Annotated[int, Meta(ge=0, le=6)] = 0
+    min_battery_percent: Annotated[int, Meta(ge=0, le=100)] = 20
     cooldown_s: Seconds = 300.0
 
 
@@ -153,7 +154,7 @@ class AndroidSpec(Value, frozen=True, tag_field="kind", tag="android"):
     address: str | None = None
     threads: tuple[Positive, ...] = (1,)
     affinity: str = "all"
-    delegate: tuple[Literal["cpu", "gpu", "npu"], ...] = ("cpu",)
+    delegate: tuple[Delegate, ...] = ("cpu",)
     runner: RunnerSpec = RunnerSpec()
     work_dir: str = "/data/local/tmp"
     guards: Guards = Guards()

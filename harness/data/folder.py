@@ -18,6 +18,7 @@ from harness.core.data import SPLITS, DataSummary, Left, Split, first_few, imbal
 from harness.core.errors import DataError
 from harness.data import decode
 from harness.data.image_cache import ImageCache, Known
+from harness.data.isolated import Decoder
 from harness.data.split import SHARES, assign
 from harness.data.tree import ImageFile, Tree, look
 
@@ -69,25 +70,33 @@ class FolderSet:
 
         chosen = self._images[split]
         images = np.empty((len(chosen), *decode.SHAPE), np.uint8)
-        for row, image in zip(images, chosen, strict=True):
-            try:
-                pixels = self._cache.pixels(image.file.path, image.file.kind, image.known)
-            except decode.Refused as refused:
-                raise DataError(f"{image.file.name} {refused}", "run the command again") from None
-            row[:] = np.frombuffer(pixels, np.uint8).reshape(decode.SHAPE)
+        with self._cache:
+            for row, image in zip(images, chosen, strict=True):
+                try:
+                    pixels = self._cache.pixels(image.file.path, image.file.kind, image.known)
+                except decode.Refused as refused:
+                    raise DataError(
+                        f"{image.file.name} {refused}", "run the command again"
+                    ) from None
+                row[:] = np.frombuffer(pixels, np.uint8).reshape(decode.SHAPE)
         labels = [self.classes.index(image.file.label) for image in chosen]
         return images, np.array(labels, np.int64)
 
 
 def open_folder(
-    folder: Path, cache: Path, *, seed: int = 0, progress: Progress | None = None
+    folder: Path,
+    cache: Path,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+    decoder: Decoder | None = None,
 ) -> FolderSet:
     """Read every image of `folder`, and share them out between the splits.
 
     Raises DataError if the folder cannot be used, UsageError if Pillow is missing or the cache
     cannot be written to.
     """
-    decoder = decode.decoder()
+    version = decode.decoder()
     try:
         root = folder.resolve()
     except (OSError, RuntimeError):
@@ -95,8 +104,9 @@ def open_folder(
             f"{units.name(str(folder))} is a link in a loop", "give a folder of images, or demo"
         ) from None
     tree = look(root)
-    images = ImageCache(cache, root, decoder)
-    read = list(_read(tree, images, progress))
+    images = ImageCache(cache, root, version, decoder)
+    with images:
+        read = list(_read(tree, images, progress))
     images.save()
     _refuse_too_many(tree, len(read))
     name = units.name(root.name or str(root))

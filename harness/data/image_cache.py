@@ -1,6 +1,6 @@
 """Decoded images, kept so that a second run over the same folder is quick.
 
-CACHE/images/DECODER/AB/ABCD.png    the picture in the file with that digest, behind its own
+CACHE/images/VERSION/AB/ABCD.png    the picture in the file with that digest, behind its own
 CACHE/folders/KEY.json              what was known of each file of a folder when last seen
 
 A file counts as unchanged if its inode, size, and times of writing and of change are the same (the
@@ -20,7 +20,8 @@ import msgspec
 
 from harness import files
 from harness.core.errors import UsageError
-from harness.data.decode import MAX_BYTES, SIZE, Picture, Refused, grey
+from harness.data.decode import MAX_BYTES, SIZE, Picture, Refused
+from harness.data.isolated import Decoder
 
 SETTLED_NS = 2_000_000_000
 
@@ -43,14 +44,24 @@ class Known(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ImageCache:
-    """The decoded images of one folder; several processes may use the cache at once."""
+    """The decoded images of one folder; several processes may use the cache at once. Leave it as
+    a context after a series of calls, so that the decoder's process ends."""
 
-    def __init__(self, cache: Path, root: Path, decoder: str) -> None:
-        key = hashlib.sha256(os.fsencode(root) + decoder.encode()).hexdigest()[:32]
+    def __init__(
+        self, cache: Path, root: Path, version: str, decoder: Decoder | None = None
+    ) -> None:
+        key = hashlib.sha256(os.fsencode(root) + version.encode()).hexdigest()[:32]
         self._index_path = cache / "folders" / f"{key}.json"
-        self._images = cache / "images" / decoder
+        self._images = cache / "images" / version
+        self._decoder = decoder or Decoder()
         self._known = self._read_index()
         self._seen: dict[str, Known] = {}
+
+    def __enter__(self) -> ImageCache:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._decoder.close()
 
     def look(self, path: Path, kind: str) -> Known:
         """What `path` holds; decoded if it is not known. Raises Refused."""
@@ -64,7 +75,7 @@ class ImageCache:
         content = _content(data, kind)
         picture = self._get(content)
         if picture is None:
-            picture = grey(data, kind)
+            picture = self._decoder.grey(data, kind)
             self._put(content, picture)
         pixels = hashlib.sha256(picture.pixels).hexdigest()
         known = Known(*_state(facts), content, pixels, picture.colour)
@@ -77,7 +88,7 @@ class ImageCache:
         picture = self._get(known.content)
         if picture is None:
             data, _ = _read(path)
-            picture = grey(data, kind)
+            picture = self._decoder.grey(data, kind)
             self._put(_content(data, kind), picture)
         if hashlib.sha256(picture.pixels).hexdigest() != known.pixels:
             raise Refused("has changed since it was looked at")

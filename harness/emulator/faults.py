@@ -63,7 +63,11 @@ def parse(settings: Iterable[str]) -> Faults:
     try:
         return msgspec.convert(values, Faults, strict=False)
     except msgspec.ValidationError as error:
-        raise UsageError(f"fault: {error}", "see the list in docs/how-to/phone.md") from None
+        what, _, where = str(error).partition(" - at `$.")
+        raise UsageError(
+            f"fault {where.rstrip('`')}: {what[:1].lower()}{what[1:]}",
+            "docs/explanation/emulated-device.md has the list",
+        ) from None
 
 
 class Link:

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -95,13 +96,16 @@ class Phone:
         faults: Faults | None = None,
         *,
         requires_auth: bool = True,
+        trusted: Iterable[bytes] | None = None,
         confirm_after_s: float = 0.0,
     ) -> None:
+        """With `trusted`, public keys that may come in without being asked, nobody looks at the
+        screen: any other key is refused. Without, somebody does, and allows every key."""
         self.profile = profile
         self.faults = faults or Faults()
         self.link = Link(self.faults)
         self.requires_auth = requires_auth
-        self.refuse_key = self.faults.refused_key
+        self.refuse_key = self.faults.refused_key or trusted is not None
         self._confirm_after_s = confirm_after_s
         self._lock = threading.Lock()
         self._began = time.monotonic()
@@ -111,6 +115,8 @@ class Phone:
         self._groups: set[int] = set()
         self.root = Path(tempfile.mkdtemp(prefix="emulated-phone-")).resolve()
         self._furnish()
+        if trusted is not None and not self.faults.refused_key:
+            self._keys_file.write_bytes(b"".join(key.strip() + b"\n" for key in trusted))
 
     # --- the file system ---
 

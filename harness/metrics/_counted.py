@@ -8,8 +8,8 @@ from harness.core.types import Evidence, Measurement, MetricSpec
 
 NOT_COUNTED = "only an emulated core counts instructions"
 
-# Python between the marks, the length of a path: a thousand instructions or so come and go with
-# the machine, which is less than this share of any model worth measuring.
+# Of one environment counts are exact. Under another path of the cache or another version of qemu
+# some tens of instructions in a million come and go: much less than this share.
 COUNT_THRESHOLD = 0.001
 
 

@@ -15,6 +15,7 @@ from harness.core.stats import (
     summary_of_iterations,
 )
 from harness.core.types import Estimate, Evidence, LatencySummary, Measurement, MetricSpec
+from harness.metrics import reason
 
 # With fewer iterations a runner's p95, which is one of them, is the slowest and lies below p95.
 LEAST_FOR_P95 = 20
@@ -42,7 +43,7 @@ def _of_summaries(evidence: Evidence, spec: MetricSpec, which: str) -> Measureme
     iterations, but nothing else can be known."""
     summaries = [x.latency_summary for x in evidence.launches if x.latency_summary is not None]
     if not summaries:
-        return _absent(spec, "no launch observed it")
+        return _absent(spec, reason(evidence, "latency_ns") or "no launch observed it")
     if which == "p95":
         return _of_their_own(summaries, spec)
     latency = measure_summaries(summaries, spec.unit)

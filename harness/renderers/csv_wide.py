@@ -9,4 +9,4 @@ from harness.renderers._csv import encode
 
 def render(report: Report) -> bytes:
     """CSV: one column per metric and statistic, the unit in its name; see `harness.core.rows`."""
-    return encode(rows.cases(report))
+    return encode([rows.cases(report)])

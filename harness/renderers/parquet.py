@@ -23,11 +23,11 @@ def render(report: Report) -> bytes:
     # Said and not guessed, so that a file without rows has the same columns.
     whole = ("threads", "launch", "order", "iteration", "value")
     kinds = {"emulated": pyarrow.bool_(), **dict.fromkeys(whole, pyarrow.int64())}
-    columns = {
-        name: pyarrow.array(values, kinds.get(name, pyarrow.string()))
-        for name, values in rows.observations(report).items()
-    }
-    table = pyarrow.table(columns).replace_schema_metadata({METADATA_KEY: _summary(report)})
+    blocks = [
+        pyarrow.table({k: pyarrow.array(v, kinds.get(k, pyarrow.string())) for k, v in b.items()})
+        for b in rows.observations(report)
+    ]
+    table = pyarrow.concat_tables(blocks).replace_schema_metadata({METADATA_KEY: _summary(report)})
     out = io.BytesIO()
     parquet.write_table(table, out, compression="zstd")
     return out.getvalue()

@@ -26,7 +26,7 @@ from harness.core.types import Artifact, Case, OpTime, Outputs, Timing
 from harness.core.units import NS_PER_S
 from harness.runners import PHASES
 from harness.runners import benchmark_model as runner
-from harness.runners._download import DEFAULT_VERSION, locate
+from harness.runners._download import locate, version_of
 from harness.targets import _parity, _phone
 from harness.targets._link import PhoneLink
 from harness.transports import MAX_PULL_BYTES, ShellResult
@@ -77,7 +77,10 @@ class PhoneTool:
             self._check_device_runner(path)
         else:
             self._local = locate(
-                spec, self._link.identity.abi or "unknown", self._link.progress("runner")
+                spec,
+                self._link.identity.abi or "unknown",
+                self._link.progress("runner"),
+                check=self._link.attendant.check,
             )
             path = f"{self._link.work}/benchmark_model"
             self._link.bring(self._local, path)
@@ -104,15 +107,15 @@ class PhoneTool:
 
     def version(self) -> str:
         """Which build of the runner, and its dialect."""
-        spec = self._spec.runner
-        where = spec.version or ("on the phone" if spec.device_path else None)
-        return f"{where or ('local file' if spec.path else DEFAULT_VERSION)}, {self._dialect}"
+        return f"{version_of(self._spec.runner)}, {self._dialect}"
 
     def profile(self, case: Case, artifact: Artifact) -> tuple[OpTime, ...]:
         """The most expensive operators; timing each of them slows the whole down, so nothing else
         is taken from this launch."""
         if self._dialect == "B":
-            raise StableDeviceError("profile", "LiteRT's benchmark_model prints no such profile")
+            raise StableDeviceError(
+                "profile", "the runner is of dialect B, whose profile the harness does not read"
+            )
         return self.measure(case, artifact, _PROFILE_TIMING, profile=True).op_times
 
     def answers(self, case: Case, artifact: Artifact, inputs: Path) -> Outputs:

@@ -13,7 +13,7 @@ import tempfile
 import time
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
@@ -24,6 +24,7 @@ from harness.core.attendant import Attendant
 from harness.core.errors import UsageError, WorkerError
 from harness.core.specs import ArmSpec
 from harness.core.types import Artifact, Case, DeviceFacts, Launch, Parity, Timing
+from harness.core.units import NS_PER_S
 from harness.files import cache_dir
 from harness.targets import _parity
 from harness.targets.host import WORKER, parse_answer
@@ -38,7 +39,9 @@ MOST_EXAMPLES = 8
 _MACS_FOR_OUTPUTS = 1_600_000_000
 WRITTEN = "out"
 _OURS, _THEIRS = "answers.npy", "answers-of-host.npy"
-_ABSENT = {
+# Float kernels take some 11 s for 10^9 multiply-accumulates on a machine of its own.
+_NS_PER_MAC = 60
+ABSENT = {
     **dict.fromkeys(("init_ns", "first_inference_ns", "warmup_ns", "latency_ns"), NOT_TIME),
     **dict.fromkeys(
         (
@@ -58,7 +61,13 @@ _ABSENT = {
 
 def open_target(name: str, spec: ArmSpec, log_dir: Path, attendant: Attendant) -> Arm64Target:
     """The emulated core under the name it has in devices.yaml; raises UsageError like `ready`."""
-    return Arm64Target(name, spec, log_dir, ready(spec), attendant)
+    held = arm64.hold(cache_dir())
+    try:
+        return Arm64Target(name, spec, log_dir, ready(spec), attendant, held=held)
+    except UsageError:
+        if held is not None:
+            held.close()
+        raise
 
 
 def ready(spec: ArmSpec) -> arm64.Arm64Env:
@@ -80,12 +89,15 @@ class Arm64Target:
         log_dir: Path,
         env: arm64.Arm64Env,
         attendant: Attendant | None = None,
+        *,
+        held: IO[str] | None = None,
     ) -> None:
         self.name = name
         self.spec = spec
         self.log_dir = log_dir
         self.env = env
         self.attendant = attendant or Attendant()
+        self._held = held  # keeps the environment from being removed meanwhile
         self._work = tempfile.TemporaryDirectory(prefix="arm64-")
         self._folders: dict[str, Path] = {}
 
@@ -146,7 +158,7 @@ class Arm64Target:
         if asked is None and not _agree(inferences[1:]):
             _, init, *inferences = self._run(artifact, folder, log, MORE, False)
         first, *iterations = inferences
-        absent = dict(_ABSENT)
+        absent = dict(ABSENT)
         reference = parity = None
         if index == 0:
             try:
@@ -184,6 +196,7 @@ class Arm64Target:
         os.close(handle)
         counts = Path(name)
         request = _request(artifact, iterations, marker=True, outputs=outputs)
+        timeout_s = self.spec.launch_timeout_s + _most_s(artifact, iterations, outputs=outputs)
         finished = process.run(
             self.env.python(self.spec.cpu, ["worker.py"], counts=counts, folder=folder),
             stdin=msgspec.json.encode(
@@ -192,11 +205,11 @@ class Arm64Target:
                 | {"answers": f"../{WRITTEN}/{_OURS}"}
             ),
             log=log,
-            timeout_s=self.spec.launch_timeout_s,
+            timeout_s=timeout_s,
             attendant=self.attendant,
             env=self.env.environ,
         )
-        result = parse_answer(finished, log, self.spec.launch_timeout_s)
+        result = parse_answer(finished, log, timeout_s)
         marks = read_counts(counts)
         counts.unlink()
         if len(marks) != 2 * (2 + iterations):
@@ -224,6 +237,8 @@ class Arm64Target:
     def close(self) -> None:
         """Remove the folders that launches ran in."""
         self._work.cleanup()
+        if self._held is not None:
+            self._held.close()
 
 
 def _request(
@@ -268,6 +283,12 @@ def _affordable_examples(artifact: Artifact) -> int:
     if not artifact.macs:
         return MOST_EXAMPLES
     return max(1, min(MOST_EXAMPLES, _MACS_FOR_OUTPUTS // artifact.macs))
+
+
+def _most_s(artifact: Artifact, iterations: int, *, outputs: bool) -> float:
+    """Seconds that the inferences of a launch may take, which for a large model is most of it."""
+    inferences = 1 + iterations + (_affordable_examples(artifact) if outputs else 0)
+    return (artifact.macs or 0) * inferences * _NS_PER_MAC / NS_PER_S
 
 
 def _take_examples(inputs: Path, target: Path, most: int) -> None:

@@ -71,6 +71,7 @@ class AdbShellTransport(AdbTransport):
         self._connect_timeout_s = connect_timeout_s
         self._device: AdbDevice | None = None
         self._pipe: Pipe | None = None
+        self._warned_of_key = False
 
     def _make_pipe(self) -> Pipe:
         raise NotImplementedError
@@ -83,6 +84,7 @@ class AdbShellTransport(AdbTransport):
 
         self._disconnect()
         signer = _keys.load_signer()
+        self._warn_of_key()
         asked = False
 
         def ask(_: object) -> None:
@@ -116,6 +118,11 @@ class AdbShellTransport(AdbTransport):
             self._disconnect()
             raise
         self._device = device
+
+    def _warn_of_key(self) -> None:
+        if not self._warned_of_key and (said := _keys.exposed()):
+            self._attendant.say(said)
+            self._warned_of_key = True
 
     def close(self) -> None:
         """See Transport."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,41 @@ def load_signer() -> Any:
     """adb-shell's signer with the user's key."""
     from adb_shell.auth.sign_pythonrsa import PythonRSASigner
 
+    with _explained() as path:
+        return PythonRSASigner(_public(path), path.read_text("utf-8"))
+
+
+def own_public() -> list[bytes]:
+    """The public keys of this user: the harness's and, where that is another, adb's."""
+    with _explained() as path:
+        keys = [_public(path).encode()]
+        usual = Path.home() / ".android" / "adbkey.pub"
+        if usual != path.with_suffix(".pub") and usual.is_file():
+            keys.append(usual.read_bytes())
+        return keys
+
+
+def exposed() -> str:
+    """What to say of a key that others can read, and so can enter every phone that trusts it; else
+    nothing."""
+    path = key_path()
+    try:
+        mode = path.stat().st_mode & 0o777
+    except OSError:
+        return ""
+    if os.name != "posix" or not mode & 0o077:
+        return ""
+    return f"the key {path} is open to others (mode {mode:o}); chmod 600 {shlex.quote(str(path))}"
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[Path]:
+    """The key, made if there is none; raises StableDeviceError where it cannot be used."""
     path = key_path()
     try:
         if not path.exists():
             create(path)
-        return PythonRSASigner(_public(path), path.read_text("utf-8"))
+        yield path
     except Exception as error:  # of three packages, by what is wrong with the file
         raise StableDeviceError(
             "connect",

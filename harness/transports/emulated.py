@@ -46,10 +46,8 @@ class Emulated(AdbTcp):
                     pipe.close()
 
     def _start(self) -> tuple[str, int]:
+        # It trusts our own key and no other: what it runs for a client, it runs as this user.
         arguments = ["--port", "0", "--profile", self._spec.profile, "--until-stdin-closes"]
-        # No dialog to confirm on a screen that is not there, unless its refusal is asked for.
-        if "refused_key" not in self._spec.faults:
-            arguments.append("--no-auth")
         for fault in self._spec.faults:
             arguments += ["--fault", fault]
         self._process = subprocess.Popen(

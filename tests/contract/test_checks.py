@@ -110,14 +110,16 @@ def brought(scores: list[float]) -> Evidence:
     return evidence((), artifact=artifact(), evaluation=answers.evaluation(scores, [1, 0] * 20))
 
 
-def beside_the_host(ours: float | None, theirs: float, scale: float | None = None) -> Evidence:
+def beside_the_host(
+    ours: float | None, theirs: float, scale: float | None = None, values: int = 1
+) -> Evidence:
     def answer(value: float | None) -> Outputs:
         return Outputs(
             values=((value,),), finite=value is not None, constant=None, input_source="seeded"
         )
 
     both = with_fields(steady_launches(7), outputs=answer(ours), reference=answer(theirs))
-    output = TensorInfo(name="y", shape=(1, 1), dtype="int8", scale=scale)
+    output = TensorInfo(name="y", shape=(1, values), dtype="int8", scale=scale)
     difference = plugins.load("metrics", "parity_difference")
     about = evidence(both, artifact=artifact(outputs=(output,)))
     return msgspec.structs.replace(
@@ -242,6 +244,9 @@ FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
         ("answers-differ-from-host", "serious", lambda: beside_the_host(0.53, 0.45)),
         ("answers-differ-from-host", "serious", lambda: beside_the_host(0.53, 0.45, 1 / 256)),
         ("answers-differ-from-host", "serious", lambda: beside_the_host(None, 0.45)),
+        # In float32 a thousandth is no rounding.
+        ("answers-differ-from-host", "serious", lambda: beside_the_host(0.451, 0.45)),
+        ("compared-in-part", "info", lambda: beside_the_host(0.45, 0.45, values=1000)),
         (
             "not-compared-with-host",
             "warning",

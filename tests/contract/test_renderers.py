@@ -417,3 +417,15 @@ if __name__ == "__main__":
     for changed in GOLDEN:
         for which in STABLE:
             golden(changed, which).write_bytes(render(changed, made(which)))
+
+
+@pytest.mark.parametrize("name", ["terminal", "markdown", "html"])
+def test_instructions_stand_beside_the_macs_and_what_each_takes(name: str) -> None:
+    text = read(name, made("counted"))
+    assert all(head in text for head in ("instructions", "MACs", "/MAC"))
+    case = made("counted").cases[0]
+    macs = next(a.macs for a in made("counted").artifacts if a.variant == case.variant)
+    assert macs is not None
+    assert "63,468,657" in text or "63468657" in text
+    assert units.significant(macs / 1e6) in text
+    assert "0.212" in text

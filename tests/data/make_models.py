@@ -54,6 +54,15 @@ def int8(model: keras.Model) -> bytes:
     return converted
 
 
+def pruned(model: keras.Model) -> keras.Model:
+    """The smaller four of five weights of every kernel are zero."""
+    for weight in model.trainable_variables:
+        if weight.ndim > 1:
+            values = np.asarray(weight)
+            weight.assign(np.where(np.abs(values) < np.quantile(np.abs(values), 0.8), 0, values))
+    return model
+
+
 class Two(tf.Module):  # type: ignore[misc]
     """Two signatures with inputs of different shapes."""
 
@@ -127,6 +136,7 @@ def main() -> None:
         "tiny_float32": float32(model),
         "tiny_int8": int8(model),
         "two_signatures": two_signatures(),
+        "tiny_pruned": float32(pruned(tiny())),
         "dynamic": dynamic(),
         "open_batch": open_batch(),
         "strings": strings(),

@@ -49,6 +49,7 @@ def inputs(tmp_path: Path) -> Path:
     path.mkdir()
     images = np.random.default_rng(0).integers(0, 256, (3, 1, 256, 256, 1))
     np.savez(path / "tiny_float32.npz", source="seeded", input_0=images.astype("float32"))
+    shutil.copy(path / "tiny_float32.npz", path / "tiny_pruned.npz")
     np.savez(path / "tiny_int8.npz", source="seeded", input_0=(images - 128).astype("int8"))
     return path
 
@@ -80,12 +81,16 @@ def busy() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("env", "busy")
-@pytest.mark.parametrize("model", ["tiny_float32", "tiny_int8"])
+@pytest.mark.parametrize("model", ["tiny_float32", "tiny_int8", "tiny_pruned"])
 def test_counts_are_the_same_on_a_loaded_machine(model: str, inputs: Path, tmp_path: Path) -> None:
-    _, made = launches(model, "cortex-a76", inputs, tmp_path, 3)
+    """Five launches, each on a target of its own, which has folders of its own."""
+    made = [launches(model, "cortex-a76", inputs, tmp_path, 1)[1][0] for _ in range(4)]
+    made += launches(model, "cortex-a76", inputs, tmp_path, 2)[1][1:]  # without answers
+    assert len(made) == 5
     assert len({launch.instructions for launch in made}) == 1
     assert len(set(made[0].instructions)) == 1
     assert made[0].counters["instructions"] > 100_000
+    assert len({launch.counters["instructions_first"] for launch in made}) == 1
     assert len({launch.counters["instructions_init"] for launch in made}) == 1
 
 

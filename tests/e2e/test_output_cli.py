@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from harness import cli, output, store
 from harness.core.types import Report
-from tests import reports
+from tests import reports, schema
 
 pytest.importorskip("pyarrow")
 pytest.importorskip("matplotlib")
@@ -57,6 +57,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], int]] = {
 }
 # What a reader of the format looks for first.
 SIGNS = {
+    "as_baseline": b'{\n "schema_version": 1,',
     "csv": b"run_id,variant,device,",
     "csv_wide": b"run_id,variant,device,",
     "html": b"<!doctype html>",
@@ -85,7 +86,9 @@ def test_every_format_into_a_file_and_to_standard_output(
     assert data.lower().startswith(SIGNS[name].lower())
     assert main(*words, "--out", out, option, "-") == status
     assert capfdbinary.readouterr().out == data, "alone on standard output, and the same"
-    if command == "compare" and name not in ("csv",):
+    if name in ("json", "as_baseline"):
+        schema.check(data)
+    if command == "compare" and name not in ("csv", "as_baseline"):
         assert b"regression" in data
 
 

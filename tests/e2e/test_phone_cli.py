@@ -242,6 +242,31 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path, name: str) -> None:
     assert not (tmp_path / "reports").exists()
 
 
+DOWNLOADED: dict[str, tuple[list[str], str]] = {
+    "profile and parity": (
+        ["--profile", "--parity"],
+        "error: --profile and --parity need the other benchmark_model, dialect A, and the runner "
+        "of phone is of dialect B; write `dialect: A` below phone: runner: in devices.yaml, or",
+    ),
+    "a typo in the delegate": (
+        ["--delegate", "gpuu"],
+        "error: unknown delegate 'gpuu'; did you mean 'gpu' or 'npu' or 'cpu'?",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DOWNLOADED)
+def test_what_the_downloaded_runner_cannot_do_is_refused_without_a_phone(
+    tmp_path: Path, name: str
+) -> None:
+    arguments, words = DOWNLOADED[name]
+    run = bench(tmp_path, {"phone": entry("127.0.0.1:1", runner={})}, TINY, *arguments)
+    assert run.process.returncode == 2
+    (line,) = run.stderr.splitlines()
+    assert line.startswith(words)
+    assert not (tmp_path / "reports").exists()
+
+
 @pytest.mark.parametrize("option", [["--sustained", "1m"], ["--cadence", "1s"], ["--profile"],
                                     ["--parity"]])  # fmt: skip
 def test_the_host_refuses_what_only_phones_do(tmp_path: Path, option: list[str]) -> None:

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from pathlib import Path
 
 import pytest
+import usb1
+import yaml
 
 from harness.core.attendant import Attendant
 from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec, HostSpec, RunnerSpec
-from harness.devices import probe_all
+from harness.devices import Probe, probe_all
 from harness.doctor import doctor
 from harness.emulator.faults import Faults
-from tests.phones import adb_home, emulated
+from harness.emulator.phone import load_profile
+from harness.transports import adb_usb
+from tests.phones import Listening, adb_home, adb_server, emulated
 
 __all__ = ["adb_home"]
 
 pytestmark = pytest.mark.usefixtures("adb_home")
 
 ON_DEVICE = RunnerSpec(device_path="/system/bin/benchmark_model")
+
+
+def looked(devices: dict[str, DeviceSpec], said: list[str] | None = None) -> list[Probe]:
+    """What `devices` finds; what the phones say goes to `said`."""
+    return probe_all(devices, lambda name: Listening([] if said is None else said))
+
+
+def known_as(serial: str) -> dict[str, str]:
+    """The properties of a phone with this serial."""
+    return {**load_profile("pixel").props, "ro.serialno": serial}
 
 
 def test_devices_tells_ready_from_absent_from_unauthorised() -> None:
@@ -34,7 +50,7 @@ def test_devices_tells_ready_from_absent_from_unauthorised() -> None:
             "server": AndroidSpec(transport="adb_server", adb_server="127.0.0.1:1"),
             "cable": AndroidSpec(serial="nobody"),
         }
-        probes = {p.name: p for p in probe_all(devices) if p.configured}
+        probes = {p.name: p for p in looked(devices) if p.configured}
     assert list(probes) == list(devices)
     states = {name: p.state for name, p in probes.items()}
     assert states.pop("cable") in ("absent", "error")
@@ -55,9 +71,92 @@ def test_devices_tells_ready_from_absent_from_unauthorised() -> None:
         assert (probe.state == "ready") == (not probe.mend)
 
 
+def test_a_phone_that_asks_its_user_is_announced() -> None:
+    said: list[str] = []
+    with emulated(confirm_after_s=0.5) as phone:
+        spec = AndroidSpec(transport="adb_tcp", address=phone.address)
+        (probe,) = [p for p in looked({"x": spec}, said) if p.configured]
+    assert probe.state == "ready", "the user tapped Allow while it waited"
+    assert said == [
+        "the phone asks whether to allow this computer; unlock it and tap Allow (waiting 5 s)"
+    ]
+
+
+@pytest.mark.needs("adb")
+def test_phones_of_any_named_server_are_listed_once_with_what_they_are(adb_home: Path) -> None:
+    """Ready, not allowed and offline are told apart; one that an entry reaches otherwise is not
+    listed again."""
+    with (
+        emulated(props=known_as("MINE")) as mine,
+        emulated(props=known_as("FREE")) as free,
+        emulated(trusted=[]) as shut,
+        socket.create_server(("127.0.0.1", 0)) as mute,
+        adb_server(adb_home) as adb,
+    ):
+        server = f"127.0.0.1:{adb.port}"
+        silent = f"127.0.0.1:{mute.getsockname()[1]}"
+        for phone in (mine, free):
+            adb.connect(phone.address)
+        adb("connect", shut.address)
+        threading.Thread(target=adb, args=("connect", silent)).start()  # it would wait 10 s
+        devices: dict[str, DeviceSpec] = {
+            "mine": AndroidSpec(transport="adb_tcp", address=f"localhost:{mine.port}"),
+            "named": AndroidSpec(transport="adb_server", adb_server=server, serial="nobody"),
+        }
+        others = {p.name: p for p in looked(devices) if not p.configured}
+    assert set(others) == {free.address, shut.address, silent}
+    found = others[free.address]
+    assert (found.state, found.serial, found.model) == (
+        "ready",
+        "FREE",
+        "Google Pixel 7 (emulated)",
+    )
+    entry = yaml.safe_load(found.mend.removeprefix("add to devices.yaml: "))
+    assert entry == {
+        "kind": "android",
+        "transport": "adb_server",
+        "serial": free.address,
+        "adb_server": server,
+    }
+    assert others[shut.address].state == "unauthorized"
+    assert "allow USB debugging" in others[shut.address].mend
+    assert others[silent].state == "absent"
+    assert "is offline" in others[silent].error
+
+
+class Plugged:
+    """A phone on USB as libusb shows it; its serial cannot be read without permission."""
+
+    def __init__(self, serial: str | None) -> None:
+        self._serial = serial
+
+    @property
+    def serial_number(self) -> str:
+        if self._serial is None:
+            raise PermissionError
+        return self._serial
+
+    def connect(self, *_: object) -> None:
+        raise usb1.USBErrorAccess
+
+
+def test_a_phone_on_usb_is_not_ready_before_it_let_us_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no USB here: what libusb would list is made up, the rest is not."""
+    phones = [Plugged("KNOWN"), Plugged("NEW"), Plugged(None)]
+    monkeypatch.setattr(adb_usb, "plugged_in", lambda: phones)
+    probes = looked({"cable": AndroidSpec(serial="KNOWN")})
+    assert [(p.name, p.state, p.configured) for p in probes] == [
+        ("cable", "error", True),
+        ("NEW", "error", False),
+        ("?", "error", False),
+    ]
+    assert all("no permission for USB" in p.error for p in probes)
+    assert all("udev rules" in p.mend for p in probes)
+
+
 def test_looking_leaves_the_phone_alone() -> None:
     with emulated() as phone:
-        probe_all({"x": AndroidSpec(transport="adb_tcp", address=phone.address)})
+        looked({"x": AndroidSpec(transport="adb_tcp", address=phone.address)})
         assert phone.phone.fixed_performance is False
         assert list(phone.phone.work.iterdir()) == []
 

@@ -4,6 +4,7 @@ worker does and writes the marks that the plugin would."""
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import re
 import sys
@@ -15,7 +16,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness import assemble, config, gate, plugins, store
+from harness import assemble, catalog, config, gate, plugins, store
 from harness.arm64.environment import Arm64Env, Lock
 from harness.arm64.qemu import Qemu
 from harness.core.errors import GateError, UndecidedError, UsageError, WorkerError
@@ -32,7 +33,8 @@ from harness.core.types import (
     Timing,
 )
 from harness.renderers import _comparison
-from harness.targets.arm64 import NOT_MEMORY, NOT_TIME, Arm64Target
+from harness.targets import _parity
+from harness.targets.arm64 import ABSENT, NOT_MEMORY, NOT_TIME, Arm64Target
 from tests.fakes import artifact, case
 from tests.strategies import case_report, device, evidence, report
 
@@ -77,7 +79,8 @@ class FakeEnv(Arm64Env):
     def python(
         self, cpu: str, arguments: Sequence[str | Path], *, counts: Path, folder: Path
     ) -> list[str]:
-        code = ["-c", EMULATOR, str(counts), json.dumps(self.plan)]
+        pause = "import time; time.sleep(0.6)\n" if self.folder.name == "slow" else ""
+        code = ["-c", pause + EMULATOR, str(counts), json.dumps(self.plan)]
         return ["env", "--chdir", str(folder), sys.executable, *code]
 
 
@@ -173,6 +176,20 @@ def test_a_host_that_cannot_answer_is_a_reason_and_no_failure(
     assert "the host could not answer" in launch.absent["reference"]
 
 
+def test_a_large_model_may_take_longer(target: MakeTarget, inputs: Path) -> None:
+    """vgg16 takes a quarter of an hour on a machine of its own, and twice that on a busy one."""
+    made = target()
+    made.spec = msgspec.structs.replace(made.spec, launch_timeout_s=0.3)
+    FakeEnv.plan = {"2": [60, 60]}
+    about = tiny(macs=1)
+    made.prepare(about, inputs)
+    made.env = dataclasses.replace(made.env, folder=made.env.folder / "slow")
+    with pytest.raises(WorkerError, match="was ended"):
+        made.launch(case("tiny", "arm64"), about, Timing(), 1)
+    large = tiny(macs=50_000_000)
+    assert made.launch(case("tiny", "arm64"), large, Timing(), 1).instructions == (60, 60)
+
+
 def test_a_large_model_answers_fewer_examples(target: MakeTarget, inputs: Path) -> None:
     made = target()
     for macs, examples in ((None, 8), (1_000_000, 8), (400_000_000, 4), (20_000_000_000, 1)):
@@ -262,9 +279,15 @@ def test_instructions_per_mac_needs_the_macs() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["latency", "peak_rss"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(name for name, spec in catalog.specs().items() if spec.unit == "ns"),
+        *("peak_rss", "rss_anon", "rss_file"),
+    ],
+)
 def test_times_and_memory_are_absent_with_the_reason(name: str) -> None:
-    measured = metric(name, evidence([counted(60)]))
+    measured = metric(name, evidence([counted(60, absent=ABSENT)]))
     assert measured.point is None
     assert "emulated" in (measured.absent_because or "")
 
@@ -320,6 +343,39 @@ def test_parity_without_the_host_says_why() -> None:
     assert silent.absent_because == "it hung"
     never = metric("parity_difference", evidence([counted(60)]))
     assert "not compared" in (never.absent_because or "")
+
+
+def test_whole_answers_are_compared_and_not_only_what_is_kept_of_them() -> None:
+    """The seventeenth value of a thousand decides."""
+    ours, theirs = np.zeros((2, 1000)), np.zeros((2, 1000))
+    ours[:, 3] = theirs[:, 3] = 0.4
+    ours[0, 17] = 0.5
+    compared = _parity.compared(ours, theirs)
+    assert compared is not None
+    assert (compared.examples, compared.values, compared.equal_decisions) == (2, 1000, 1)
+    assert (compared.largest_difference, compared.largest_answer) == (0.5, 0.4)
+    about = beside([[0.0] * 16] * 2, [[0.0] * 16] * 2, outputs_of_model=1000)
+    launch = msgspec.structs.replace(about.launches[0], parity=compared)
+    about = msgspec.structs.replace(about, launches=(launch,))
+    assert metric("parity_difference", about).point == 0.5
+    assert metric("parity_decisions", about).point == 0.5
+
+
+def test_whole_answers_of_which_one_side_is_not_finite() -> None:
+    ours, theirs = np.array([[np.nan, 1.0]]), np.array([[2.0, 1.0]])
+    compared = _parity.compared(ours, theirs)
+    assert compared is not None
+    assert (compared.largest_difference, compared.equal_decisions) == (None, 0)
+    both = _parity.compared(ours, ours)
+    assert both is not None and both.largest_difference == 0
+    assert _parity.compared(ours, theirs[:, :1]) is None
+
+
+def test_peers_are_the_other_cases_of_the_same_device() -> None:
+    cases = [case("a", "arm64"), case("b", "arm64"), case("a", "host"), case("c", "arm64")]
+    found = [msgspec.structs.replace(evidence([]), case=c) for c in cases]
+    peers = assemble._peers(found[0], found)
+    assert [peer.case.id for peer in peers] == [cases[1].id, cases[3].id]
 
 
 # --- gate ------------------------------------------------------------------------------------

@@ -221,7 +221,7 @@ def test_a_derivative_counts_as_its_parent(
     assert packages._distribution() == ("ubuntu", "noble")
 
 
-def test_an_archive_without_arm64_is_told_in_apts_words(
+def test_an_archive_without_arm64_is_told_in_apts_words_and_what_to_name_instead(
     bin_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packages, "_distribution", lambda: ("debian", "bookworm"))
@@ -232,7 +232,7 @@ def test_an_archive_without_arm64_is_told_in_apts_words(
         f"[ $1 = indextargets ] && printf '%s' '{ROWS}' && exit 0\n"
         "echo 'E: Unable to locate package python3' >&2; exit 100\n",
     )
-    with pytest.raises(UsageError, match=r"cannot be had.*Unable to locate package python3"):
+    with pytest.raises(UsageError, match=r"Unable to locate package python3; the mirror.*deb\.deb"):
         packages.unpack_debian(tmp_path / "root", tmp_path / "work", tmp_path / "log")
 
 
@@ -359,6 +359,93 @@ def test_of_two_setups_at_once_one_works_and_one_waits(tmp_path: Path) -> None:
     assert isinstance(arm64.find(tmp_path), Arm64Env)
 
 
+SLEEPY_APT = """#!/bin/sh
+[ $1 = indextargets ] && echo 'Packages http://mirror.example/debian/ bookworm main' && exit 0
+echo $$ > {pids}/apt-get
+exec {sleep} 60
+"""
+
+
+@pytest.mark.parametrize("signalled", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_setup_takes_its_programs_with_it(
+    tmp_path: Path, bin_folder: Path, monkeypatch: pytest.MonkeyPatch, signalled: signal.Signals
+) -> None:
+    """An apt-get that went on would write into a folder that the next setup removes."""
+    fake_qemu(bin_folder)
+    program(bin_folder, "cc", "#!/bin/sh\nexit 0\n")
+    sleep = shutil.which("sleep", path="/usr/bin:/bin")
+    program(bin_folder, "apt-get", SLEEPY_APT.format(pids=tmp_path, sleep=sleep))
+    monkeypatch.setattr(packages, "_distribution", lambda: ("debian", "bookworm"))
+    child = multiprocessing.get_context("fork").Process(
+        target=arm64.setup, args=(tmp_path / "cache",), kwargs={"progress": quiet}
+    )
+    child.start()
+    assert child.pid is not None
+    written = tmp_path / "apt-get"
+    while not written.exists() or not written.read_text():
+        assert child.is_alive()
+        time.sleep(0.01)
+    grandchild = int(written.read_text())
+    assert running(grandchild)
+    os.kill(child.pid, signalled)
+    child.join()
+    deadline = time.monotonic() + 5
+    while running(grandchild) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not running(grandchild)
+
+
+def running(pid: int) -> bool:
+    """Whether it is there, and not only waiting to be collected by whoever inherited it."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.usefixtures("emulator")
+def test_a_damaged_environment_is_made_anew_by_setup(tmp_path: Path) -> None:
+    env = arm64.setup(tmp_path, progress=quiet)
+    (env.folder / "lock.json").write_text("{")
+    assert isinstance(arm64.find(tmp_path), UsageError)
+    said: list[str] = []
+    assert arm64.setup(tmp_path, progress=said.append) == env == arm64.find(tmp_path)
+    assert "damaged" in said[0]
+
+
+@pytest.mark.usefixtures("emulator")
+def test_several_that_remove_at_once_do_not_clash(tmp_path: Path) -> None:
+    arm64.setup(tmp_path, progress=quiet)
+    fork = multiprocessing.get_context("fork")
+    all_at_once = [fork.Process(target=arm64.remove, args=(tmp_path,)) for _ in range(4)]
+    for process in all_at_once:
+        process.start()
+    for process in all_at_once:
+        process.join()
+    assert [process.exitcode for process in all_at_once] == [0] * 4
+    assert not (tmp_path / "arm64").exists()
+
+
+@pytest.mark.usefixtures("emulator")
+def test_what_a_run_uses_is_not_removed(tmp_path: Path) -> None:
+    env = arm64.setup(tmp_path, progress=quiet)
+    held = [arm64.hold(tmp_path), arm64.hold(tmp_path)]
+    for users in held:
+        assert users is not None
+        with pytest.raises(UsageError, match="in use by a run; remove it when that has ended"):
+            arm64.remove(tmp_path)
+        assert arm64.find(tmp_path) == env
+        users.close()
+    assert arm64.remove(tmp_path) > 0
+
+
+@pytest.mark.usefixtures("emulator")
+def test_a_cache_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"cannot be made or removed.*MOBILE_BENCH_CACHE"):
+        arm64.setup(tmp_path / "file", progress=quiet)
+
+
 @pytest.mark.usefixtures("emulator")
 def test_removing_frees_what_was_shown(tmp_path: Path) -> None:
     assert arm64.size_bytes(tmp_path) == arm64.remove(tmp_path) == 0
@@ -376,7 +463,7 @@ def test_the_tests_own_path_hides_the_systems_qemu(bin_folder: Path) -> None:
 
 
 def test_devices_and_doctor_tell_what_is_missing(bin_folder: Path, tmp_path: Path) -> None:
-    probe = devices.probe("arm64", ArmSpec())
+    probe = devices.probe("arm64", ArmSpec(), Attendant())
     assert (probe.state, probe.error) == ("absent", "qemu-aarch64 is not installed")
     (finding,) = doctor.doctor("arm64", ArmSpec(), tmp_path, Attendant())
     assert (finding.level, finding.mend) == ("serious", "sudo apt-get install qemu-user")
@@ -385,7 +472,7 @@ def test_devices_and_doctor_tell_what_is_missing(bin_folder: Path, tmp_path: Pat
 @pytest.mark.usefixtures("emulator", "fresh_cache")
 def test_devices_and_doctor_see_what_is_ready(tmp_path: Path) -> None:
     arm64.setup(cache_dir(), progress=quiet)
-    assert devices.probe("arm64", ArmSpec(cpu="cortex-a53")).state == "ready"
+    assert devices.probe("arm64", ArmSpec(cpu="cortex-a53"), Attendant()).state == "ready"
     (finding,) = doctor.doctor("arm64", ArmSpec(cpu="cortex-a53"), tmp_path, Attendant())
     assert finding.level == "info" and "litert 2.3.0" in finding.message
     (finding,) = doctor.doctor("arm64", ArmSpec(cpu="cortex-a55"), tmp_path, Attendant())

@@ -98,3 +98,69 @@ def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
 def test_a_folder_without_a_project_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="init"):
         config.load_project(tmp_path)
+
+
+SHA = "a" * 64
+REFUSED = {
+    "a typo in the transport": ("transport: adb_tpc, address: 'a:1'", "transport: unknown "
+                                "transport 'adb_tpc'; did you mean 'adb_tcp'"),
+    "no address": ("transport: adb_tcp", "transport: adb_tcp needs an address"),
+    "no such port": ("transport: adb_tcp, address: 'a:99999'", "address: 'a:99999' is not"),
+    "an ignored address": ("address: 'a:1'", "address: transport adb_usb does not use it"),
+    "an ignored serial": ("transport: adb_tcp, address: a, serial: b", "serial: transport adb_tcp"),
+    "an ignored server": ("adb_server: 'a:1'", "adb_server: transport adb_usb does not use it"),
+    "ignored faults": ("faults: [hot=3]", "faults: transport adb_usb does not use it"),
+    "an ignored profile": ("profile: old", "profile: transport adb_usb does not use it"),
+    "a mask": ("affinity: '0xf0'", "affinity: '0xf0' is no set of cores"),
+    "a mask of no cores": ("affinity: '00'", "affinity: '00' is no set of cores"),
+    "a word for a mask": ("affinity: bgi", "affinity: 'bgi' is no set of cores"),
+    "a typo in the runner": ("runner: {tool: benchmark_modle}", "runner.tool: unknown runner "
+                             "'benchmark_modle'; did you mean 'benchmark_model'?"),
+    "two files": ("runner: {path: a, device_path: b}", "runner: both path and device_path"),
+    "a version of a file": ("runner: {path: a, version: '2.2.0'}", "runner.version: is of a"),
+    "an address of a file": ("runner: {device_path: a, url: 'https://a'}", "runner.url: is of a"),
+    "a nightly version": ("runner: {dialect: A, version: '2.2.0'}", "runner.version: dialect A"),
+    "http": ("runner: {url: 'http://example.org'}", "runner.url: is not https"),
+    "braces": ("runner: {url: 'https://a/{abi}'}", "runner.url: braces that are neither"),
+    "a short sum": ("runner: {sha256: abc}", "runner.sha256: is no SHA-256"),
+    "a dialect": ("runner: {dialect: C}", "runner.dialect: invalid enum value 'C'"),
+    "a delegate": ("delegate: [gpuu]", "delegate[0]: invalid enum value 'gpuu'"),
+    "a battery of 200 %": ("guards: {min_battery_percent: 200}", "guards.min_battery_percent: "
+                           "expected `int` <= 100"),
+    "a thermal status": ("guards: {max_thermal_status: 7}", "guards.max_thermal_status: expected"),
+    "no time to cool": ("guards: {cooldown_s: 0}", "guards.cooldown_s: expected `float` > 0"),
+    "a profile": ("transport: emulated, profile: pixle", "profile: unknown profile 'pixle'; did "
+                  "you mean 'pixel'?"),
+    "a fault": ("transport: emulated, faults: [hto=3]", "faults: unknown fault 'hto'; did you "
+                "mean 'hot'?"),
+    "a value of a fault": ("transport: emulated, faults: [hot=very]",
+                           "faults: fault hot: expected"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_an_entry_that_makes_no_sense_is_refused_when_it_is_read(tmp_path: Path, name: str) -> None:
+    """Before anything is connected to, and whatever else the file holds."""
+    text, says = REFUSED[name]
+    (tmp_path / config.DEVICES).write_text(f"devices: {{p: {{kind: android, {text}}}}}")
+    with pytest.raises(ConfigError) as error:
+        config.load_project(tmp_path)
+    assert f"devices.yaml: devices.p.{says}" in str(error.value)
+    assert error.value.mend
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"runner: {{path: a, sha256: {SHA}}}",
+        f"runner: {{dialect: A, sha256: {SHA}}}",
+        "affinity: F0",
+        "transport: adb_server, address: 'a:1', serial: x, adb_server: 'b:2'",
+        "transport: adb_tcp, address: '[::1]:5555'",
+        "transport: emulated, profile: old, faults: [hot=3, hot_for_s=1.5]",
+    ],
+)
+def test_an_entry_that_makes_sense_is_taken(tmp_path: Path, text: str) -> None:
+    (tmp_path / config.DEVICES).write_text(f"devices: {{p: {{kind: android, {text}}}}}")
+    assert "p" in config.load_project(tmp_path).devices

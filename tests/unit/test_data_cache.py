@@ -38,14 +38,16 @@ COUNT_OPENED = """
 import sys
 from pathlib import Path
 from harness.data.dataset import open_dataset
-opened = []
+opened, started = [], []
 def hook(event, arguments):
+    if event == "subprocess.Popen":
+        started.append(arguments)
     if event == "open" and str(arguments[0]).startswith(sys.argv[1]):
         opened.append(arguments[0])
 sys.addaudithook(hook)
 data = open_dataset(sys.argv[1], Path(sys.argv[2]))
 images, _ = data.arrays("train")
-print(len(opened), "PIL.Image" in sys.modules)
+print(len(opened), len(started), "PIL.Image" in sys.modules)
 """
 
 
@@ -55,9 +57,9 @@ def test_a_second_run_opens_no_image(root: Path, tmp_path: Path) -> None:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     time.sleep(2.1)  # files written a moment ago are not trusted
-    assert [run(), run()] == ["20 True", "0 False"]
+    assert [run(), run()] == ["20 1 False", "0 0 False"]
     picture(999).save(root / "a" / "new.bmp")
-    assert [run(), run()] == ["1 True", "1 False"]  # too new to be known by its times
+    assert [run(), run()] == ["1 1 False", "1 0 False"]  # too new to be known by its times
 
 
 def test_a_changed_file_is_noticed_whatever_its_times_say(root: Path, opened: Opened) -> None:

@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import DataError, UsageError
+from harness.data import decode
 from harness.data.dataset import SPLITS, Dataset, open_dataset
+from harness.data.folder import open_folder
+from harness.data.isolated import Decoder
 from tests.unit.test_data_decode import png_of
 from tests.unit.test_data_folder import fill, picture, same, told
 
@@ -113,6 +116,13 @@ def an_ordinary_user() -> Iterator[None]:
         os.seteuid(own)
 
 
+class Here(Decoder):
+    """Decodes in this process: somebody else may not start this Python."""
+
+    def grey(self, data: bytes, kind: str) -> decode.Picture:
+        return decode.grey(data, kind)
+
+
 def test_what_may_not_be_read() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         cache, root = Path(scratch) / "cache", Path(scratch) / "x"
@@ -125,7 +135,7 @@ def test_what_may_not_be_read() -> None:
         (root / "a" / "0.png").chmod(0)
         (root / "b" / "deep").chmod(0)
         with an_ordinary_user():
-            data = open_dataset(str(root), cache)
+            data = open_folder(root, cache, decoder=Here())
             lines = told(data)
             (cache / "images").rename(cache / "gone")
         assert "refused (2): a/0.png cannot be read: Permission denied; " in lines
@@ -133,11 +143,11 @@ def test_what_may_not_be_read() -> None:
         assert data.summary.total == 39
         root.chmod(0)
         with an_ordinary_user(), pytest.raises(DataError, match="cannot look into"):
-            open_dataset(str(root), cache)
+            open_folder(root, cache, decoder=Here())
         root.chmod(0o755)
         cache.chmod(0o555)
         with an_ordinary_user(), pytest.raises(UsageError, match=r"cannot write to .*images"):
-            open_dataset(str(root), cache)
+            open_folder(root, cache, decoder=Here())
         cache.chmod(0o755)
         (root / "b" / "deep").chmod(0o755)
 
@@ -326,3 +336,49 @@ except UsageError as error:
     command = [sys.executable, "-c", program, str(root), str(tmp_path / "cache")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "pip install 'mobile-bench-harness[build]'" in done.stdout
+
+
+# --- what no `except` can catch ----------------------------------------------------------------
+
+# The real worker, with a decoder that fails on three images as native code does.
+FRAGILE = """
+import os, signal, time
+from harness.data import decode_worker
+whole = decode_worker.grey
+def grey(data, kind):
+    if data.endswith(b"crash"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if data.endswith(b"exit"):
+        os._exit(3)
+    if data.endswith(b"hang"):
+        time.sleep(600)
+    return whole(data, kind)
+decode_worker.grey = grey
+decode_worker.main()
+"""
+
+
+def test_an_image_that_crashes_the_decoder_is_refused_by_name(tmp_path: Path) -> None:
+    root = tmp_path / "x"
+    fill(root / "a", range(30))
+    fill(root / "b", range(50, 80))
+    expected = open_folder(root, tmp_path / "cache")
+    whole = (root / "a" / "1.png").read_bytes()
+    for how in ("crash", "exit", "hang"):
+        (root / "a" / f"{how}.png").write_bytes(whole + how.encode())
+    fragile = Decoder((sys.executable, "-c", FRAGILE), timeout_s=2)
+    data = open_folder(root, tmp_path / "other", decoder=fragile)
+    assert same(data, expected)
+    assert {(left.path, left.reason) for left in data.summary.refused} == {
+        ("a/crash.png", "crashes the decoder (SIGSEGV)"),
+        ("a/exit.png", "crashes the decoder (exit status 3)"),
+        ("a/hang.png", "takes longer than 2 s to decode"),
+    }
+
+
+def test_a_decoder_that_does_not_start_is_one_line(tmp_path: Path) -> None:
+    root = tmp_path / "x"
+    fill(root / "a", range(5))
+    fill(root / "b", range(50, 55))
+    with pytest.raises(UsageError, match="cannot be started: it ended with exit status 0"):
+        open_folder(root, tmp_path / "cache", decoder=Decoder((sys.executable, "-c", "")))

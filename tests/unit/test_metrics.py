@@ -191,6 +191,26 @@ def test_agreement_is_a_share_with_an_interval() -> None:
     assert found.ci_low is not None
 
 
+def test_how_far_scores_are_from_the_float_parents() -> None:
+    labels = [0, 1, 1, 0]
+    parent, own = evaluation([0.1, 0.9, 0.8, 0.2], labels), evaluation([0.1, 0.5, 0.9, 0.2], labels)
+    own = msgspec.structs.replace(own, agreement=agreement(own, parent))
+    evidence = strategies.evidence((), evaluation=own, parent_evaluation=parent)
+    assert extract("agreement_largest", evidence).point == pytest.approx(0.4)
+    assert extract("agreement_mean", evidence).point == pytest.approx((0.4 + 0.1) / 4)
+    alone = strategies.evidence((), evaluation=parent)
+    assert extract("agreement_largest", alone).absent_because == "no float parent was evaluated"
+
+
+def test_sparsity_is_told_where_it_is_known() -> None:
+    def found(sparsity: float | None) -> Measurement:
+        artifact = strategies.artifact(sparsity=sparsity)
+        return extract("sparsity", strategies.evidence((), artifact=artifact))
+
+    assert found(0.8).point == 0.8
+    assert found(None).absent_because == "not known"
+
+
 def test_no_parent_no_agreement() -> None:
     evidence = strategies.evidence((), evaluation=evaluation([0.1, 0.9], [0, 1]))
     assert extract("agreement", evidence).absent_because == "it has no float parent"

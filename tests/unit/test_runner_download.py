@@ -6,7 +6,9 @@ import contextlib
 import hashlib
 import http.server
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,10 +111,60 @@ def test_no_download_says_which_file_to_put_where(site: Site, tmp_path: Path, ve
             cache=tmp_path / "cache",
             lock=tmp_path / "lock",
         )
-    wanted = tmp_path / "cache" / version / "android_arm64" / "benchmark_model"
+    wanted = str(tmp_path / "cache" / version / "android_arm64" / "benchmark_model-")
     assert f"at {wanted}" in caught.value.mend
     assert "runner.path" in caught.value.mend
-    assert not wanted.exists()
+    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+
+
+OFFLINE = {
+    "B, the default": (RunnerSpec(), ABI, "litert/binaries/2.2.0/android_arm64/benchmark_model",
+                       "2.2.0/android_arm64/benchmark_model"),
+    "A": (RunnerSpec(dialect="A"), ABI, "nightly/latest/android_aarch64_benchmark_model",
+          "nightly/android_aarch64/benchmark_model"),
+    "A for 32 bits": (RunnerSpec(dialect="A"), "armeabi-v7a",
+                      "nightly/latest/android_arm_benchmark_model",
+                      "nightly/android_arm/benchmark_model"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OFFLINE)
+def test_each_dialect_has_its_documented_address(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a network: a proxy where nobody listens."""
+    for variable in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:1")
+    for variable in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    spec, abi, address, place = OFFLINE[name]
+    with pytest.raises(UsageError, match="could not be downloaded") as caught:
+        locate(spec, abi, cache=tmp_path, lock=tmp_path / "lock")
+    assert "put the file from https://storage.googleapis.com/" in caught.value.mend
+    assert f"{address} at {tmp_path / place}" in caught.value.mend
+
+
+def test_two_addresses_are_two_files(site: Site, tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    one = locate(RunnerSpec(url=site.url), ABI, cache=tmp_path, lock=lock)
+    site.content = b"another"
+    two = locate(RunnerSpec(url=site.url + "?b"), ABI, cache=tmp_path, lock=lock)
+    assert (one.read_bytes(), two.read_bytes()) == (CONTENT, b"another")
+
+
+def test_a_download_that_stands_still_can_be_left(tmp_path: Path) -> None:
+    """The site accepts and never answers; Ctrl-C must not wait for its time-out."""
+
+    def check() -> None:
+        raise KeyboardInterrupt
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        spec = RunnerSpec(url=f"http://127.0.0.1:{silent.getsockname()[1]}/x")
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            locate(spec, ABI, check=check, cache=tmp_path, lock=tmp_path / "lock")
+    assert time.monotonic() - began < 5
+    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
 
 
 def test_a_cut_download_is_no_download(site: Site, tmp_path: Path) -> None:
@@ -135,8 +187,13 @@ def test_a_path_needs_no_network(tmp_path: Path) -> None:
 
 
 def test_no_prebuilt_for_this_abi(tmp_path: Path) -> None:
-    with pytest.raises(StableDeviceError, match="ABI mips"):
-        locate(RunnerSpec(), "mips", cache=tmp_path, lock=tmp_path / "l")
+    for abi in ("mips", "x86_64"):
+        with pytest.raises(StableDeviceError, match=f"ABI {abi}") as caught:
+            locate(RunnerSpec(), abi, cache=tmp_path, lock=tmp_path / "l")
+        assert "runner.path" in caught.value.mend
+    with pytest.raises(StableDeviceError, match="ABI armeabi-v7a") as caught:
+        locate(RunnerSpec(), "armeabi-v7a", cache=tmp_path, lock=tmp_path / "l")
+    assert "set runner.dialect to A" in caught.value.mend
 
 
 def test_executables_come_over_https(tmp_path: Path) -> None:

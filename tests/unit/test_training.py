@@ -404,8 +404,8 @@ from harness.build.builder import build
 from harness.core.specs import VariantsFile
 from tests.unit.test_training import Stripes
 project = msgspec.json.decode(sys.argv[1], type=VariantsFile)
-build([sys.argv[2]], project, models_dir=Path(sys.argv[3]), cache_dir=Path(sys.argv[4]),
-    data=Stripes(), progress=lambda p: print(p.stage, flush=True))
+build(sys.argv[2].split(","), project, models_dir=Path(sys.argv[3]), cache_dir=Path(sys.argv[4]),
+    data=Stripes(), progress=lambda p: print(p.variant, p.stage, flush=True))
 """
 
 
@@ -441,6 +441,38 @@ def test_a_killed_training_goes_on_and_ends_the_same(
 ) -> None:
     other = Site(tmp_path, tiny=TINY)
     assert killed_and_resumed(other, FAMILY, name, when) == site.built.artifacts[name].sha256
+
+
+def test_ctrl_c_ends_every_training(tmp_path: Path) -> None:
+    many = project(
+        msgspec.structs.replace(QUICK, epochs=10_000, patience=10_000),
+        one=VariantSpec(model="tiny"),
+        two=VariantSpec(model="tiny", options={"units": 4}),
+    )
+    site = Site(tmp_path, tiny=TINY)
+    known = msgspec.json.encode(many).decode()
+    command = [sys.executable, "-c", BUILD, known, "one,two", str(site.models), str(site.cache)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        training: set[str] = set()
+        for line in process.stdout:
+            if "epoch 3 of" in line:
+                training.add(line.split()[0])
+            if len(training) == 2:
+                process.send_signal(signal.SIGINT)  # to it alone, and not to its children
+                break
+        process.stdout.read()
+        assert process.wait(30) != 0
+    assert not [
+        line for line in Path("/proc").glob("[0-9]*/cmdline") if str(site.cache) in _text(line)
+    ]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""  # it has ended meanwhile
 
 
 def test_killed_while_fine_tuning(tmp_path: Path, pretrained: Path) -> None:

@@ -1,0 +1,46 @@
+"""What a run on the demo images must show; shared by CI and `seeds.py`."""
+
+from __future__ import annotations
+
+from harness.core.candidates import SIGNIFICANT, Candidate, best_of, candidates_of, paired
+from harness.core.types import Report
+
+BASELINE = "vgg16"
+SCRATCH_AT_LEAST, SMALLER, FASTER = 0.9, 20, 10
+
+
+def shortcomings(report: Report) -> list[str]:
+    """What does not hold of the scratch network, of the verdict, and of there being a variant much
+    smaller and much faster than VGG16 that is not significantly less accurate than the best."""
+    named = {c.case.variant: c for c in candidates_of(report) if c.right is not None}
+    if missing := {BASELINE, "scratch"} - set(named):
+        return [f"nothing is known of the accuracy of {' and '.join(sorted(missing))}"]
+    wrong = []
+    if named["scratch"].score < SCRATCH_AT_LEAST:
+        wrong.append(f"scratch is right in {named['scratch'].score:.3f} of the test images")
+    if not winners(report):
+        wrong.append(f"nothing is {SMALLER}x smaller, {FASTER}x faster and as accurate")
+    if report.verdict is None or report.verdict.recommended is None:
+        wrong.append("the verdict recommends nothing")
+    return wrong
+
+
+def winners(report: Report) -> list[Candidate]:
+    """Those much smaller and faster than VGG16 and not significantly less accurate than the
+    best."""
+    judged = [c for c in candidates_of(report) if c.right is not None]
+    big = next(c for c in judged if c.case.variant == BASELINE)
+    best = best_of(judged)
+    return [
+        c
+        for c in judged
+        if _times(big, c, "size") >= SMALLER
+        and _times(big, c, "latency") >= FASTER
+        and (c.score >= best.score or paired(c, best).p >= SIGNIFICANT)
+    ]
+
+
+def _times(big: Candidate, small: Candidate, metric: str) -> float:
+    """How many times smaller; 0 where it is not known."""
+    theirs, own = big.point(metric), small.point(metric)
+    return theirs / own if theirs and own else 0.0

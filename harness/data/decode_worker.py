@@ -1,0 +1,39 @@
+"""The process that decodes images: `python -m harness.data.decode_worker`.
+
+Says `+` once it is ready. Reads, again and again, a line `KIND LENGTH` and that many bytes, and
+answers `P` with a byte for colour and the pixels, or `R` with a line that is the reason. Ends with
+its standard input. Decoders are native code that gets bytes from anywhere: what crashes them ends
+this process and no other.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from harness.data.decode import Refused, grey
+
+
+def main() -> None:
+    """Until there is nothing more to decode."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which then closes us
+    requests = sys.stdin.buffer
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a decoder prints is no answer
+    answers.write(b"+")
+    answers.flush()
+    while line := requests.readline():
+        kind, length = line.decode().split()
+        data = requests.read(int(length))
+        try:
+            picture = grey(data, kind)
+        except Refused as refused:
+            answers.write(b"R" + str(refused).encode() + b"\n")
+        else:
+            answers.write(b"P" + bytes([picture.colour]) + picture.pixels)
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Decoding in a process of its own, so that an image which crashes the decoder, or keeps it busy
+for good, is refused by its name and the next one is looked at."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from harness.core.errors import UsageError
+from harness.data.decode import SIZE, Picture, Refused
+
+COMMAND = (sys.executable, "-m", "harness.data.decode_worker")
+TIMEOUT_S, _DYING_S = 60.0, 5.0
+_ROOT = Path(__file__).parents[2]  # where `harness` is found
+
+
+class Decoder:
+    """One process, started by the first image and again after each crash; `close` ends it."""
+
+    def __init__(self, command: Sequence[str] = COMMAND, timeout_s: float = TIMEOUT_S) -> None:
+        self._command = command
+        self._timeout_s = timeout_s
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def grey(self, data: bytes, kind: str) -> Picture:
+        """As `decode.grey`. Raises Refused; UsageError if no process can be started."""
+        child = self._child or self._start()
+        overdue = threading.Event()
+
+        def end() -> None:
+            overdue.set()
+            child.kill()
+
+        timer = threading.Timer(self._timeout_s, end)
+        timer.start()
+        try:
+            return self._ask(child, data, kind)
+        except Refused:
+            raise
+        except (OSError, EOFError):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_DYING_S)  # by itself, so that its status tells of what
+            self.close()
+            if overdue.is_set():
+                raise Refused(f"takes longer than {self._timeout_s:g} s to decode") from None
+            raise Refused(f"crashes the decoder ({_how(child.returncode)})") from None
+        except BaseException:
+            self.close()  # in the middle of an answer, so that the next one would be this one
+            raise
+        finally:
+            timer.cancel()
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        child, self._child = self._child, None
+        if child is None:
+            return
+        child.kill()
+        child.wait()
+        for stream in (child.stdin, child.stdout):
+            assert stream is not None
+            with contextlib.suppress(OSError):  # unwritten rest, which nobody reads
+                stream.close()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        try:
+            self._child = child = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                cwd=_ROOT,
+            )
+        except OSError as error:
+            raise _cannot_start(f"{self._command[0]}: {error.strerror or error}") from None
+        assert child.stdout is not None
+        if child.stdout.read(1) != b"+":
+            self.close()
+            raise _cannot_start(f"it ended with {_how(child.returncode)}")
+        return child
+
+    def _ask(self, child: subprocess.Popen[bytes], data: bytes, kind: str) -> Picture:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(f"{kind} {len(data)}\n".encode())
+        child.stdin.write(data)
+        child.stdin.flush()
+        if _whole(child.stdout, 1) == b"R":
+            raise Refused(child.stdout.readline().decode().rstrip("\n"))
+        answer = _whole(child.stdout, 1 + SIZE * SIZE)
+        return Picture(answer[1:], bool(answer[0]))
+
+
+def _cannot_start(why: str) -> UsageError:
+    return UsageError(
+        f"the process that decodes images cannot be started: {why}",
+        f"see what {Path(sys.executable).name} -m harness.data.decode_worker says",
+    )
+
+
+def _whole(stream: IO[bytes], count: int) -> bytes:
+    data = stream.read(count)
+    if len(data) < count:
+        raise EOFError
+    return data
+
+
+def _how(status: int | None) -> str:
+    if status is not None and status < 0:
+        return signal.Signals(-status).name
+    return f"exit status {status}"
