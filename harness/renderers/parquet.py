@@ -23,9 +23,17 @@ def render(report: Report) -> bytes:
     # Said and not guessed, so that a file without rows has the same columns.
     whole = ("threads", "launch", "order", "iteration", "value")
     kinds = {"emulated": pyarrow.bool_(), **dict.fromkeys(whole, pyarrow.int64())}
+    same = rows.keys(report, ()).keys()  # of a case every row has the same
+
+    def column(name: str, values: list[Any]) -> Any:
+        kind = kinds.get(name, pyarrow.string())
+        if name in same and values:
+            return pyarrow.repeat(pyarrow.scalar(values[0], kind), len(values))
+        return pyarrow.array(values, kind)
+
     blocks = [
-        pyarrow.table({k: pyarrow.array(v, kinds.get(k, pyarrow.string())) for k, v in b.items()})
-        for b in rows.observations(report)
+        pyarrow.table({name: column(name, values) for name, values in block.items()})
+        for block in rows.observations(report)
     ]
     table = pyarrow.concat_tables(blocks).replace_schema_metadata({METADATA_KEY: _summary(report)})
     out = io.BytesIO()

@@ -42,7 +42,7 @@ def memory(report: Report, rows: list[view.Row]) -> list[Chart]:
         Chart(
             key="memory",
             group="overview",
-            title="Memory",
+            title="Memory" + view.emulated_among(report, [r.case.device for r in shown]),
             caption=sentences(
                 "Resident memory:",
                 "anonymous (buffers, and weights that were unpacked) and file-backed (the model "
@@ -177,7 +177,8 @@ def forest(report: Report) -> list[Chart]:
         Chart(
             key="baseline",
             group="baseline",
-            title="Ratio to the baseline",
+            title="Ratio to the baseline"
+            + view.emulated_among(report, [c.device for c in report.cases]),
             caption=sentences(
                 "Candidate over baseline with its interval; the band is what is allowed. An "
                 "outcome is claimed only if the whole interval agrees.",

@@ -36,7 +36,7 @@ def distributions(report: Report, rows: list[view.Row]) -> list[Chart]:
         return Chart(
             key=f"latency-{i + 1:02d}",
             group="distributions",
-            title=name,
+            title=name + view.emulated_among(report, [row.case.device]),
             caption="",
             alt=f"Latency of {name} by launch: {units.with_interval('latency', m)}.",
             draw=lambda theme, width: _draw_distribution(row.case, theme, width),
@@ -118,7 +118,7 @@ def minutes(report: Report, rows: list[view.Row]) -> list[Chart]:
         Chart(
             key=f"sustained-{i + 1:02d}",
             group="sustained",
-            title=labels[row.case.case.id],
+            title=labels[row.case.case.id] + view.emulated_among(report, [row.case.device]),
             caption="",
             note=not_shown(len(long), MOST_CASES, "the JSON has all"),
             alt=f"Latency of {labels[row.case.case.id]} minute by minute: "
@@ -164,7 +164,7 @@ def profiles(report: Report, rows: list[view.Row], most: int = 10) -> list[Chart
         Chart(
             key=f"ops-{i + 1:02d}",
             group="ops",
-            title=labels[row.case.case.id],
+            title=labels[row.case.case.id] + view.emulated_among(report, [row.case.device]),
             caption="",
             alt=f"Most expensive operators of {labels[row.case.case.id]}: "
             + ", ".join(f"{units.printable(o.op)} {units.duration(o.mean_ns)}" for o in ops[:3]),

@@ -99,7 +99,8 @@ def _chart(scene: Scene, *, key: str, place: str, note: str) -> Chart:
     return Chart(
         key=key,
         group="overview",
-        title=f"Size against {view.title(cost)}{place}",
+        title=f"Size against {view.title(cost)}{place}"
+        + view.emulated_among(report, [scene.device]),
         caption=sentences(
             "Down and to the left is better; bars are intervals.",
             f"A ring: nothing beats it on {counts} together." if front else "",
