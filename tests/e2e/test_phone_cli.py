@@ -35,6 +35,7 @@ __all__ = ["adb_home"]
 pytestmark = pytest.mark.usefixtures("adb_home")
 
 ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs/how-to/phone.md"
 MODELS = ROOT / "tests/data/models"
 TINY, OTHER = MODELS / "tiny_float32.tflite", MODELS / "tiny_int8.tflite"
 RUNNER = ROOT / "harness/emulator/benchmark_model.py"
@@ -301,6 +302,7 @@ def test_delegates_are_a_sweep_and_a_build_without_gpu_fails_its_case_only(tmp_p
     assert cpu.failure is None
     assert gpu.failure is not None
     assert "does not know --use_gpu=true" in gpu.failure.message
+    assert documented("build without GPU").fullmatch(run.said("failed ("))
 
 
 REFUSED = {
@@ -376,6 +378,13 @@ TABLE: dict[str, tuple[Faults, dict[str, Any], str]] = {
 }
 
 
+def documented(what: str) -> re.Pattern[str]:
+    """The line that docs/how-to/phone.md promises, with `...` for what differs."""
+    rows = re.findall(r"^\| (.+?) \| (`+) ?(.+?) ?\2 \|", DOCS.read_text(), flags=re.MULTILINE)
+    (line,) = [line for name, _, line in rows if name == what]
+    return re.compile(".+".join(map(re.escape, line.split("..."))))
+
+
 @pytest.mark.parametrize("name", TABLE)
 def test_a_fault_is_one_line_with_the_mend(tmp_path: Path, name: str) -> None:
     faults, changes, words = TABLE[name]
@@ -385,6 +394,7 @@ def test_a_fault_is_one_line_with_the_mend(tmp_path: Path, name: str) -> None:
         line = run.said("failed (")
         assert words in line
         assert "; " in line, "the mend is missing"
+        assert documented(name).fullmatch(line)
         assert_clean(phone)
     (case,) = run.report.cases
     assert case.status == "failed"
@@ -400,6 +410,7 @@ def test_a_runner_for_another_abi(tmp_path: Path) -> None:
         run = bench(tmp_path, {"phone": entry(phone, runner={"path": str(foreign)})})
         assert run.process.returncode == 3
         assert "not executable on this phone (status 126" in run.said("failed (")
+        assert documented("wrong ABI").fullmatch(run.said("failed ("))
         assert_clean(phone)
 
 
@@ -408,6 +419,7 @@ def test_no_device_is_told_before_anything_is_built(tmp_path: Path) -> None:
     assert run.process.returncode == 3
     (line,) = run.stderr.strip().splitlines()
     assert line.startswith("error: phone: no phone answers at 127.0.0.1:1")
+    assert documented("nobody at the address").fullmatch(line)
     assert not (tmp_path / "reports").exists()
 
 
@@ -422,7 +434,7 @@ def test_two_devices_and_no_serial(tmp_path: Path, adb_home: Path) -> None:
     assert run.process.returncode == 2
     (line,) = run.stderr.strip().splitlines()
     assert "2 phones are connected" in line
-    assert "serial:" in line
+    assert documented("two phones, no serial").fullmatch(line)
 
 
 def test_hot_in_the_middle_twice_is_invalid(tmp_path: Path) -> None:
@@ -460,7 +472,7 @@ def test_unplugged(tmp_path: Path, when: str, again: bool) -> None:
         run = bench(tmp_path, {"phone": entry(phone, runner={"path": str(RUNNER)})})
         if again:
             assert run.process.returncode == 0, run.stderr
-            assert run.said("waiting for the phone")
+            assert documented("unplugged").fullmatch(run.said("waiting for the phone"))
             assert_clean(phone)
         else:
             assert run.process.returncode == 3, run.stderr

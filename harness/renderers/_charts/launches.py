@@ -48,7 +48,7 @@ def distributions(report: Report, rows: list[view.Row]) -> list[Chart]:
 
 
 def _draw_distribution(case: CaseReport, theme: Theme, width: int) -> Drawing:
-    figure, ax = axes(theme, (width, 200), (52, 8, 12, 42))
+    figure, ax = axes(theme, (width, 200), (68, 8, 12, 42))
     launches = [x for x in case.launches if launch_median(x)]
     scale = units.column_scale("latency", "ns", map(_median, launches))
     xs = [x.index + 1 for x in launches]
@@ -131,7 +131,7 @@ def minutes(report: Report, rows: list[view.Row]) -> list[Chart]:
 
 
 def _draw_minutes(launch: Launch, theme: Theme, width: int) -> Drawing:
-    figure, ax = axes(theme, (width, 200), (52, 8, 12, 42))
+    figure, ax = axes(theme, (width, 200), (68, 8, 12, 42))
     medians = [m.median_ns for m in launch.minutes]
     scale = units.column_scale("latency", "ns", medians)
     xs = range(1, len(medians) + 1)
