@@ -14,6 +14,7 @@ from harness import plugins
 from harness.core.types import (
     Case,
     Conditions,
+    DeviceFacts,
     Evidence,
     Failure,
     Finding,
@@ -307,6 +308,22 @@ FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
             "outputs-constant",
             "warning",
             lambda: evidence(outputs(constant=True), artifact=artifact(trained=False)),
+        ),
+    ],
+    "threads_ignored": [
+        (
+            "threads-ignored",
+            "warning",
+            lambda: evidence(
+                steady_launches(7),
+                case=Case(variant="m", device="phone", runtime="benchmark_model", threads=2),
+                device=DeviceFacts(
+                    name="phone",
+                    kind="android",
+                    identity="x",
+                    runtimes={"benchmark_model": "2.2.0, B"},
+                ),
+            ),
         ),
     ],
     "partial_delegation": [
