@@ -285,6 +285,8 @@ class _DeviceRun:
         order = 1 + max((x.order for done in self.launches.values() for x in done), default=-1)
         index = 0
         while True:
+            if self.attendant.stopping.is_set():
+                return "interrupted"
             active = self._active()
             if not active:
                 return "failed"

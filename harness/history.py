@@ -44,6 +44,7 @@ class _Case(_Part, frozen=True):
 class _Device(_Part, frozen=True):
     name: str
     identity: str
+    emulated: bool = False
 
 
 class _Stopped(_Part, frozen=True):
@@ -67,10 +68,13 @@ class Run(_Part, frozen=True):
             run_id=self.run_id,
             started_at=self.started_at,
             variants=tuple(dict.fromkeys(case.variant for case in self.cases)),
-            devices=tuple(dict.fromkeys(case.device for case in self.cases)),
+            devices=tuple(dict.fromkeys(map(self._named, self.cases))),
             statuses=dict(Counter(case.status for case in self.cases)),
             stopped=self.stopped.reason if self.stopped else "",
         )
+
+    def _named(self, case: _Case) -> str:
+        return case.device + _emulated(self, case)
 
 
 class History(Value, frozen=True):
@@ -139,7 +143,8 @@ def trends(
             matches = fnmatchcase(case.variant, variant) and fnmatchcase(case.device, device)
             if not usable or not matches or m is None or m.point is None:
                 continue
-            key = (case.variant, case.device, identities.get(case.device, ""), _setting(case))
+            setting = _setting(case) + _emulated(run, case)
+            key = (case.variant, case.device, identities.get(case.device, ""), setting)
             point = Point(
                 run_id=run.run_id,
                 started_at=run.started_at,
@@ -153,6 +158,12 @@ def trends(
         _trend(key, metric, unit=points[0][1], points=[p for p, _ in points])
         for key, points in sorted(found.items())
     ]
+
+
+def _emulated(run: Run, case: _Case) -> str:
+    """Its times are not those of a phone, whatever the device is called."""
+    emulated = any(d.emulated for d in run.devices if d.name == case.device)
+    return " (emulated)" if emulated else ""
 
 
 def _setting(case: _Case) -> str:

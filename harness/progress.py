@@ -6,6 +6,7 @@ readable and a waiting person still sees that something moves.
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 import threading
@@ -34,7 +35,7 @@ class Narrator:
         self._tasks: dict[str, TaskID] = {}
         self._done: dict[str, int] = {}
         self._expected: dict[str, int] = {}
-        self._last_plain = 0.0
+        self._last_plain: dict[str, float] = {}
         self._looking_since = 0.0
         self._last_shown: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -145,16 +146,17 @@ class Narrator:
         line = f"{device}: {text}"
         if self._bar is None and self._last_shown.get(device) != (kind := re.sub(r"\d+", "", text)):
             self._last_shown[device] = kind
-            self._last_plain = 0.0
+            self._last_plain.pop(device, None)
         done = self._done.get(device, 0)
         self._show(device, line, done, max(done + 1, self._expected.get(device, 0)))
 
     def _show(self, line: str, text: str, done: int, total: int) -> None:
         with self._lock:
             if self._bar is None:
+                # Each device has its own measure, so that no phone is drowned by another.
                 now = time.monotonic()
-                if now - self._last_plain >= _PLAIN_EVERY_S:
-                    self._last_plain = now
+                if now - self._last_plain.get(line, -math.inf) >= _PLAIN_EVERY_S:
+                    self._last_plain[line] = now
                     print(text, file=sys.stderr, flush=True)
                 return
             if line not in self._tasks:

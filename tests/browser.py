@@ -13,7 +13,7 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,13 +91,26 @@ class Page:
         self.call("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [point]})
         self.call("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
-    def screenshot(self, *, whole: bool = False) -> bytes:
-        """PNG of what is seen, or of the whole page."""
+    def screenshot(self, *, whole: bool = False, of: Sequence[str] = ()) -> bytes:
+        """PNG of what is seen, of the whole page, or in its whole width from the first to the last
+        of the elements that these selectors find."""
         options: dict[str, Any] = {"format": "png"}
-        if whole:
+        if whole or of:
             size = self.call("Page.getLayoutMetrics")["cssContentSize"]
+            if of:
+                tops, bottoms = zip(*map(self._extent, of), strict=True)
+                top = max(0, min(tops) - 12)
+                size |= {"y": top, "height": max(bottoms) + 12 - top}
             options |= {"captureBeyondViewport": True, "clip": {**size, "scale": 1}}
         return base64.b64decode(self.call("Page.captureScreenshot", options)["data"])
+
+    def _extent(self, selector: str) -> tuple[float, float]:
+        """Top and bottom of an element on the page."""
+        top, bottom = self.run(
+            f"(() => {{ const b = document.querySelector({json.dumps(selector)})"
+            ".getBoundingClientRect(); return [b.top + scrollY, b.bottom + scrollY]; })()"
+        )
+        return top, bottom
 
     def pdf(self) -> bytes:
         """The page as it would be printed."""

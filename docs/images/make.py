@@ -1,101 +1,147 @@
-"""Take the pictures of the documentation again: python docs/images/make.py
+"""Take the pictures of the documentation again, from runs that were saved:
 
-Needs Chromium. The reports are those of the tests: their numbers are drawn around medians that
-were measured on a host, and stand for no machine.
+    python docs/images/make.py REPORT [--budget BUDGET] [--history FOLDER]
+
+REPORT is a report file of a real run; with `--budget` its verdict is made again under these
+budgets, from the same observations. FOLDER holds runs of one file over time: they are the history,
+and the last one is compared with the first; without it these two pictures stay as they are.
+Findings of level info and the paths in the command are left out: they tell of the machine where
+the run was made. Needs Chromium.
 """
 
 from __future__ import annotations
 
+import argparse
 import io
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
 from PIL import Image
 from rich.console import Console
+from rich.terminal_theme import DEFAULT_TERMINAL_THEME, MONOKAI, TerminalTheme
 
-from harness.core import trend
-from harness.core.trend import Point, RunLine, Trend
+from harness import catalog, gate, history, store
+from harness.core.types import Report
+from harness.core.verdict import judge
 from harness.renderers import _history, html, terminal
-from tests import reports
 from tests.browser import Page, browser
 
 HERE = Path(__file__).parent
+THEMES = {"light": False, "dark": True}
+PRE = """<body style="margin:0;background:{background}"><pre style="margin:0;padding:14px 18px;
+display:inline-block;font:15px/1.3 'DejaVu Sans Mono',monospace;color:{foreground}">{code}</pre>"""
 
 
-def take(page: Page, name: str, file: Path, size: tuple[int, int], *, dark: bool = False) -> None:
-    """One picture of the top of a page, in few colours so that it stays small."""
-    page.open(file, *size, dark=dark)
-    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    picture.quantize(128).save(HERE / f"{name}.png", optimize=True)
+def save(name: str, png: bytes) -> None:
+    """A small file whose flat colours are exact: the most frequent ones are kept, the others
+    (edges of letters, steps of a scale) become the nearest of 256."""
+    import numpy as np
+
+    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+    colours, index, counts = np.unique(
+        pixels.reshape(-1, 3), axis=0, return_inverse=True, return_counts=True
+    )
+    order = np.argsort(-counts)
+    exact, rest = colours[order[:160]], colours[order[160:]]
+    palette = exact
+    if len(rest):
+        mixed = Image.fromarray(rest[None]).quantize(96).convert("RGB")
+        palette = np.concatenate([exact, np.unique(np.asarray(mixed)[0], axis=0)])
+    far = ((colours[:, None].astype(int) - palette[None].astype(int)) ** 2).sum(axis=2)
+    small = Image.fromarray(
+        far.argmin(axis=1)[index.ravel()].astype("uint8").reshape(pixels.shape[:2]), "P"
+    )
+    small.putpalette(palette.astype("uint8").tobytes())
+    small.save(HERE / f"{name}.png", optimize=True)
 
 
-def printed(folder: Path) -> Path:
-    """The terminal report of 120 columns as a page of its own."""
-    console = Console(width=120, record=True, force_terminal=True, file=io.StringIO())
-    terminal.render_to(reports.with_verdict(), console)
-    path = folder / "terminal.svg"
-    path.write_text(console.export_svg(title="python -m harness bench"), "utf-8")
+def take(
+    page: Page, name: str, file: Path, size: tuple[int, int], *, of: Sequence[str] = ()
+) -> None:
+    """The page in both themes: its top, or the elements `of`."""
+    for theme, dark in THEMES.items():
+        page.open(file, *size, dark=dark)
+        save(f"{name}-{theme}", page.screenshot(of=of))
+
+
+def loaded(path: Path) -> Report:
+    """The report as it is shown."""
+    report = store.decode(path.read_bytes(), path)
+    words, shown = iter(report.command), []
+    for word in words:
+        if word in ("--json", "--html", "--out", "--baseline", "--csv"):
+            next(words, None)
+        else:
+            shown.append(word)
+    cases = [
+        replace(c, findings=tuple(f for f in c.findings if f.level != "info")) for c in report.cases
+    ]
+    artifacts = [replace(a, findings=()) for a in report.artifacts]
+    general = tuple(f for f in report.findings if f.level != "info")
+    return replace(
+        report,
+        command=tuple(shown),
+        cases=tuple(cases),
+        artifacts=tuple(artifacts),
+        findings=general,
+    )
+
+
+def printed(report: Report, folder: Path, width: int, theme: TerminalTheme) -> Path:
+    """The terminal's report of this width as a page."""
+    console = Console(width=width, record=True, force_terminal=True, color_system="standard",
+                      file=io.StringIO(), legacy_windows=False, _environ={})  # fmt: skip
+    terminal.render_to(report, console)
+    path = folder / "terminal.html"
+    path.write_text(console.export_html(theme=theme, inline_styles=True, code_format=PRE), "utf-8")
     return path
 
 
-def past(folder: Path) -> Path:
-    """A history page with one change."""
-    latency = [5.19, 5.21, 5.13, 5.27, 5.19, 5.09, 5.16, 5.24, 5.11, 5.07, 5.85, 5.93, 5.83, 5.82,
-               5.88, 5.96]  # fmt: skip
-    points = [
-        Point(
-            run_id=f"202611{i + 1:02d}-101500-a1b2",
-            started_at=f"2026-11-{i + 1:02d}T10:15:00Z",
-            value=ms * 1e6,
-            ci_low=ms * 0.98e6,
-            ci_high=ms * 1.02e6,
-        )
-        for i, ms in enumerate(latency)
-    ]
-    found = Trend(
-        variant="scratch",
-        device="host",
-        identity="",
-        setting="litert, cpu, 1 thread",
-        metric="latency",
-        unit="ns",
-        points=tuple(points),
-        changes=trend.changes([p.value for p in points]),
-    )
-    runs = [
-        RunLine(
-            run_id=p.run_id,
-            started_at=p.started_at,
-            variants=("scratch", "vgg16"),
-            devices=("host",),
-            statuses={"ok": 2},
-        )
-        for p in points
-    ]
+def past(folder: Path, runs: Path) -> Path:
+    """The page of a history."""
+    found = history.scan(runs)
+    lines = [run.line for run in found.runs]
     path = folder / "history.html"
-    path.write_bytes(_history.page(runs, [found], [], "mobile-bench-harness"))
+    page = _history.page(lines, history.trends(found), found.skipped, "mobile-bench-harness")
+    path.write_bytes(page)
     return path
 
 
 def main() -> None:
     """All of them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("report", type=Path)
+    parser.add_argument("--budget")
+    parser.add_argument("--history", type=Path)
+    args = parser.parse_args()
+    report = loaded(args.report)
+    if args.budget:
+        report = replace(report, plan=replace(report.plan, budget=args.budget))
+        report = replace(report, verdict=judge(report, catalog.specs()))
     with tempfile.TemporaryDirectory() as name, browser(Path(name) / "profile") as page:
         folder = Path(name)
-        report = folder / "report.html"
-        report.write_bytes(html.render(replace(reports.with_verdict(), findings=())))
-        take(page, "html-light", report, (1280, 1000))
-        take(page, "html-dark", report, (1280, 1000), dark=True)
-        take(page, "html-phone", report, (400, 800))
-        baseline = folder / "baseline.html"
-        baseline.write_bytes(html.render(reports.compared()))
-        take(page, "html-baseline", baseline, (1280, 900))
-        page.open(report, 1280, 1000)
-        page.run("document.getElementById('overview').scrollIntoView({behavior: 'instant'})")
-        picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-        picture.quantize(128).save(HERE / "html-charts.png", optimize=True)
-        take(page, "history", past(folder), (1280, 800))
-        take(page, "terminal", printed(folder), (1480, 1000))
+        file = folder / "report.html"
+        file.write_bytes(html.render(report))
+        take(page, "html", file, (1280, 900), of=["header", "#cases .card"])
+        take(page, "charts", file, (1280, 900), of=["#overview"])
+        take(page, "launches", file, (1280, 900), of=["#distributions .panels"])
+        take(page, "phone", file, (400, 860))
+        take(
+            page, "phone-charts", file, (400, 860), of=["#overview h2", "#overview figure + figure"]
+        )
+        for width in (80, 120):
+            for theme, colours in (("light", DEFAULT_TERMINAL_THEME), ("dark", MONOKAI)):
+                page.open(printed(report, folder, width, colours), 9 * width + 60, 700)
+                save(f"terminal-{width}-{theme}", page.screenshot(of=["pre"]))
+        if args.history:
+            runs = sorted(args.history.glob("*/report.json"))
+            baseline, candidate = map(loaded, (runs[0], runs[-1]))
+            file.write_bytes(html.render(gate.compared(candidate, baseline, 0.05)))
+            take(page, "baseline", file, (1280, 900), of=["#baseline h2", "#baseline figure"])
+            take(page, "history", past(folder, args.history), (1280, 900),
+                 of=["header", "#trends figure"])  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ def findings(evidence: Evidence) -> list[Finding]:
     ]
     asked = evidence.case.delegate
     if not taken:
-        return [] if asked == "cpu" or not evidence.launches else [_unknown(asked)]
+        told = any(n.code == "partial-delegation" for x in evidence.launches for n in x.notes)
+        return [] if asked == "cpu" or told or not evidence.launches else [_unknown(asked)]
     delegated, total = min(taken, key=lambda pair: pair[0] / pair[1])
     share = delegated / total
     if share >= 1 or (asked == "cpu" and delegated == 0):

@@ -129,11 +129,13 @@ class DeviceFacts(Value, frozen=True):
 
 
 class Conditions(Value, frozen=True):
-    """The state of the device at one moment, before or after a launch."""
+    """The state of the device at one moment, before or after a launch. `limit_khz` is the highest
+    clock that it allows each core."""
 
     load_average: float | None = None
     other_cpu_share: float | None = None
     frequency_khz: tuple[int, ...] = ()
+    limit_khz: tuple[int, ...] = ()
     governor: str | None = None
     temperature_c: float | None = None
     thermal_status: int | None = None
@@ -252,7 +254,9 @@ class Launch(Value, frozen=True):
     timed iteration, where they can be counted; `reference` is what the host answered to the
     inputs of `outputs`, and `parity` compares the two whole. What could not be observed is None
     and `absent` maps the field's name to the reason. An executable that reports no single
-    iterations leaves `latency_ns` and `warmup_ns` empty and fills in the summaries instead."""
+    iterations leaves `latency_ns` and `warmup_ns` empty and fills in the summaries instead.
+    `set_aside` is a launch during which the device became unfit: this one was made in its place,
+    and nothing is computed from that one."""
 
     case: str
     index: int
@@ -286,6 +290,7 @@ class Launch(Value, frozen=True):
     after: Conditions | None = None
     absent: dict[str, str] = {}
     notes: tuple[Finding, ...] = ()
+    set_aside: Launch | None = None
 
 
 # --- estimates -------------------------------------------------------------------------------

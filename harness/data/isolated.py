@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -27,18 +28,14 @@ class Decoder:
         self._command = command
         self._timeout_s = timeout_s
         self._child: subprocess.Popen[bytes] | None = None
+        self._ended = threading.Event()
+        self._busy_since: float | None = None
+        self._overdue = False
 
     def grey(self, data: bytes, kind: str) -> Picture:
         """As `decode.grey`. Raises Refused; UsageError if no process can be started."""
         child = self._child or self._start()
-        overdue = threading.Event()
-
-        def end() -> None:
-            overdue.set()
-            child.kill()
-
-        timer = threading.Timer(self._timeout_s, end)
-        timer.start()
+        self._busy_since = time.monotonic()
         try:
             return self._ask(child, data, kind)
         except Refused:
@@ -47,20 +44,21 @@ class Decoder:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(_DYING_S)  # by itself, so that its status tells of what
             self.close()
-            if overdue.is_set():
+            if self._overdue:
                 raise Refused(f"takes longer than {self._timeout_s:g} s to decode") from None
             raise Refused(f"crashes the decoder ({_how(child.returncode)})") from None
         except BaseException:
             self.close()  # in the middle of an answer, so that the next one would be this one
             raise
         finally:
-            timer.cancel()
+            self._busy_since = None
 
     def close(self) -> None:
         """End the process, if there is one."""
         child, self._child = self._child, None
         if child is None:
             return
+        self._ended.set()
         child.kill()
         child.wait()
         for stream in (child.stdin, child.stdout):
@@ -83,7 +81,19 @@ class Decoder:
         if child.stdout.read(1) != b"+":
             self.close()
             raise _cannot_start(f"it ended with {_how(child.returncode)}")
+        self._ended, self._overdue = threading.Event(), False
+        threading.Thread(target=self._watch, args=(child, self._ended), daemon=True).start()
         return child
+
+    def _watch(self, child: subprocess.Popen[bytes], ended: threading.Event) -> None:
+        """End the process once an image takes too long. One thread for all images: to start one
+        for each took half as long as decoding it."""
+        while not ended.wait(self._timeout_s / 10):
+            since = self._busy_since
+            if since is not None and time.monotonic() - since > self._timeout_s:
+                self._overdue = True
+                child.kill()
+                return
 
     def _ask(self, child: subprocess.Popen[bytes], data: bytes, kind: str) -> Picture:
         assert child.stdin is not None

@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -49,8 +50,8 @@ class Core(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one model of phone says of itself. `dialect` is of its benchmark_model: A is the
     classic Interpreter's, B LiteRT's; `fixed_latency_us` makes that tool not run the model but
-    sleep. `shell_v2` off plays a phone from before Android 7, `adb_version` 0x01000000 plays
-    an older one, which wants the sum of every packet."""
+    sleep. `features` without shell_v2 play a phone from before Android 7, `adb_version` 0x01000000
+    plays an older one, which wants the sum of every packet."""
 
     props: dict[str, str]
     cores: tuple[Core, ...]
@@ -60,7 +61,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     battery_temperature_c: float = 27.4
     skin_temperature_c: float = 31.2
     governor: str = "schedutil"
-    dialect: str = "A"
+    dialect: Literal["A", "B"] = "A"
     fixed_latency_us: int | None = None
     adb_version: int = VERSION_SKIP_CHECKSUM
     features: tuple[str, ...] = ("shell_v2", "cmd", "stat_v2", "ls_v2", "fixed_push_mkdir")
@@ -290,6 +291,7 @@ class Phone:
                 self._write(f"{folder}/cpuinfo_min_freq", f"{core.min_khz}\n")
                 self._write(f"{folder}/cpuinfo_max_freq", f"{core.max_khz}\n")
                 self._write(f"{folder}/scaling_cur_freq", f"{int(core.max_khz * share)}\n")
+                self._write(f"{folder}/scaling_max_freq", f"{int(core.max_khz * share)}\n")
                 self._write(f"{folder}/scaling_governor", f"{profile.governor}\n")
                 number += 1
         self._write("sys/devices/system/cpu/possible", f"0-{number - 1}\n")

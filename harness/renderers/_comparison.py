@@ -60,6 +60,7 @@ def labels_of(report: Report, comparison: Comparison) -> dict[int, str]:
 
     def label(case: CaseComparison) -> str:
         candidate = own.get(case.candidate.id, units.name(case.candidate.variant))
+        candidate += view.emulated_among(report, [case.candidate.device])
         if case.baseline.variant == case.candidate.variant:
             return candidate
         return f"{candidate} against {units.name(case.baseline.variant)}"

@@ -27,7 +27,7 @@ _HREF = "{http://www.w3.org/1999/xlink}href"
 
 class Theme(NamedTuple):
     """Colours by their part in a chart. `series` tells variants apart, for any kind of colour
-    vision; `scale` runs from little to much."""
+    vision (tests/unit/test_colours.py holds how far); `scale` runs from little to much."""
 
     ink: str
     muted: str
@@ -50,18 +50,18 @@ PAPER = Theme(
     grid="#dfe3e8",
     surface="#ffffff",
     pale="#a9cfec",
-    good="#0b6bb0",
-    doubt="#a05a00",
-    bad="#b3261e",
+    good="#0b62a4",
+    doubt="#8f5600",
+    bad="#a21526",
     series=(
-        "#0072b2",
-        "#d55e00",
-        "#008f68",
+        "#225dbc",
+        "#e57310",
+        "#087e51",
         "#b8578c",
-        "#8a6d00",
+        "#816200",
         "#3d8fd1",
-        "#5b5b5b",
-        "#7a3e9d",
+        "#535254",
+        "#6c3286",
     ),
     scale=_SCALE,
 )

@@ -357,6 +357,17 @@ def labels_of(report: Report) -> dict[str, str]:
     return {case.case.id: label(case, varying) for case in report.cases}
 
 
+def emulated_among(report: Report, devices: Iterable[str]) -> str:
+    """What to add to a title: ` (emulated)`, ` (toy: emulated)` where only some of the devices are,
+    nothing where none is."""
+    devices = list(dict.fromkeys(devices))
+    emulated = {d.name for d in report.devices if d.emulated}
+    found = [units.name(d) for d in devices if d in emulated]
+    if len(found) == len(devices):
+        return " (emulated)" if found else ""
+    return f" ({some(found)}: emulated)" if found else ""
+
+
 def names_on(report: Report, device: str) -> dict[str, str]:
     """Labels of the device's cases where only this device is spoken of: they need not name it."""
     own = [c for c in report.cases if c.device == device]

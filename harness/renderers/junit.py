@@ -24,7 +24,10 @@ def render(report: Report) -> bytes:
     labels = view.labels_of(report)
     for device in dict.fromkeys(case.device for case in report.cases):
         suite = ET.SubElement(root, "testsuite", name=units.name(device))
-        _properties(suite, {"run_id": report.run_id, "started_at": report.started_at})
+        about = {"run_id": report.run_id, "started_at": report.started_at}
+        if view.emulated_among(report, [device]):
+            about["emulated"] = "true"  # no phone: its times are this machine's
+        _properties(suite, about)
         for case in (c for c in report.cases if c.device == device):
             _case(suite, case, labels[case.case.id])
         _count(suite)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from harness.core.attendant import Attendant
-from harness.core.errors import StableDeviceError
+from harness.core.errors import TransientDeviceError
 from harness.core.specs import Guards
 from harness.core.types import Conditions, Finding
 
@@ -21,38 +21,50 @@ def too_hot(guards: Guards, now: Conditions) -> bool:
 def await_fit(
     guards: Guards, conditions: Callable[[], Conditions], attendant: Attendant
 ) -> Conditions:
-    """Wait until the phone is cool; raises StableDeviceError if it does not become so, or if its
-    battery is low."""
+    """Wait until the phone is cool; raises TransientDeviceError of the stage `guard` if it does not
+    become so, or if its battery is low. That ends all of its cases, each of which need not find
+    out by waiting."""
     end = time.monotonic() + guards.cooldown_s
     while True:
         now = conditions()
         level = now.battery_percent
         if level is not None and level < guards.min_battery_percent:
-            raise StableDeviceError(
+            raise TransientDeviceError(
                 "guard",
                 f"the battery is at {level} %, less than {guards.min_battery_percent} %",
-                "charge the phone, or lower guards.min_battery_percent in devices.yaml",
+                "charge the phone and go on with --resume, or lower guards.min_battery_percent in "
+                "devices.yaml",
             )
         if not too_hot(guards, now):
             return now
         left = end - time.monotonic()
         if left <= 0:
-            raise StableDeviceError(
+            raise TransientDeviceError(
                 "guard",
                 f"the phone stayed hot (thermal status {now.thermal_status}) for "
                 f"{guards.cooldown_s:g} s",
-                "let it cool off the charger, or raise guards.cooldown_s in devices.yaml",
+                "let it cool off the charger and go on with --resume, or raise guards.cooldown_s "
+                "in devices.yaml",
             )
         attendant.show(f"hot (thermal status {now.thermal_status}), cooling, {left:.0f} s left")
         attendant.wait(min(POLL_S, left))
 
 
 def repeated(after: Conditions) -> Finding:
-    """A launch was thrown away for heat, and measured again."""
+    """A launch was set aside for heat, and measured again."""
     return Finding(
         level="info",
         code="repeated_hot",
         message=f"one launch was repeated: the phone became hot (status {after.thermal_status})",
+    )
+
+
+def suspect(after: Conditions) -> Finding:
+    """Of the launch that was set aside."""
+    return Finding(
+        level="serious",
+        code="became_hot",
+        message=f"the phone became hot during it (status {after.thermal_status}); not used",
     )
 
 

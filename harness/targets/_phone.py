@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from harness.core.text import clean, clean_lines, integer
@@ -45,6 +45,7 @@ CONDITION_QUESTIONS = {
     "battery": "dumpsys battery",
     "power": "dumpsys power | grep mWakefulness=",
     "frequencies": f"cat {_CPU}/cpu[0-9]*/cpufreq/scaling_cur_freq",
+    "limits": f"cat {_CPU}/cpu[0-9]*/cpufreq/scaling_max_freq",
     "governors": f"cat {_CPU}/cpu[0-9]*/cpufreq/scaling_governor",
     "load": "cat /proc/loadavg",
 }
@@ -136,7 +137,8 @@ def read_conditions(answers: Mapping[str, str]) -> Conditions:
     load = answers.get("load", "").split()[:1]
     return Conditions(
         load_average=_float(load[0]) if load else None,
-        frequency_khz=tuple(_known(integer(f) for f in answers.get("frequencies", "").split())),
+        frequency_khz=_numbers(answers.get("frequencies", "")),
+        limit_khz=_numbers(answers.get("limits", "")),
         governor=clean(", ".join(governors), 80) or None,
         temperature_c=_float(skin[1]) if skin else None if warmth is None else warmth / 10,
         thermal_status=_number(r"^\s*Thermal Status: (\d+)", thermal),
@@ -167,8 +169,8 @@ def _number(pattern: str, text: str) -> int | None:
     return integer(match[1]) if match else None
 
 
-def _known(numbers: Iterable[int | None]) -> Iterator[int]:
-    return (n for n in numbers if n is not None)
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(n for n in map(integer, text.split()) if n is not None)
 
 
 def _float(text: str) -> float | None:

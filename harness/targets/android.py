@@ -18,11 +18,7 @@ import msgspec
 
 from harness import plugins
 from harness.core.attendant import Attendant
-from harness.core.errors import (
-    StableDeviceError,
-    TransientDeviceError,
-    WorkerError,
-)
+from harness.core.errors import MeasurementError, TransientDeviceError
 from harness.core.specs import AndroidSpec, DeviceSpec
 from harness.core.text import plain_name
 from harness.core.types import (
@@ -49,6 +45,7 @@ MINUTE_NS = 60_000_000_000
 _SUMMARY_ONLY = "benchmark_model reports a summary, not single iterations"
 T = TypeVar("T")
 
+_MEMORY_FIELDS = ("peak_rss_bytes", "pss_bytes")
 _NOT_SEEN = "not observable from outside the process on a phone"
 _NOT_SEEN_FIELDS = (
     "rss_before_load_bytes",
@@ -84,6 +81,7 @@ class _Observed(NamedTuple):
     after: Conditions
     notes: list[Finding]
     minutes: tuple[Minute, ...] = ()
+    set_aside: _Observed | None = None
 
 
 @dataclass
@@ -168,10 +166,19 @@ class AndroidTarget:
         self.install()
         self.link.bring(Path(artifact.path), self.tool.model_path(artifact))
 
+    def _installed(self, artifact: Artifact, work: Callable[[], T]) -> T:
+        self._install_model(artifact)
+        return work()
+
     def launch(self, case: Case, artifact: Artifact, timing: Timing, index: int) -> Launch:
-        """See Target. The first round also has a launch of its own for memory. A phone that is
-        gone is waited for, once, and the launch begun again."""
-        return self._resumed(lambda: self._launch(case, artifact, timing, index))
+        """See Target. The first round also has launches of their own for memory and the like. A
+        phone that is gone is waited for, once, and the launch begun again; once it is finished it
+        is kept, whatever comes after."""
+        observed = self._resumed(
+            lambda: self._installed(artifact, lambda: self._observe(case, artifact, timing))
+        )
+        extra = self._extras(case, artifact, timing) if index == 0 else _Extras()
+        return self._launched(case, index, observed, extra)
 
     def close(self) -> None:
         """See Target."""
@@ -182,6 +189,8 @@ class AndroidTarget:
         try:
             return work()
         except TransientDeviceError as error:
+            if error.stage == "guard":
+                raise
             going_on = "trying again" if error.stage == "push" else "waiting for the phone"
             self._attendant.say(f"{error.message}; {going_on}")
             self.link.recover()
@@ -202,21 +211,21 @@ class AndroidTarget:
 
     # --- launching ---
 
-    def _launch(self, case: Case, artifact: Artifact, timing: Timing, index: int) -> Launch:
-        self._install_model(artifact)
+    def _observe(self, case: Case, artifact: Artifact, timing: Timing) -> _Observed:
         if timing.sustained_ns is not None:
-            observed = self._sustained(case, artifact, timing)
-        else:
-            observed = self._cool_launch(case, artifact, timing)
-        extra = self._extras(case, artifact, timing) if index == 0 else _Extras()
+            return self._sustained(case, artifact, timing)
+        return self._cool_launch(case, artifact, timing)
+
+    def _launched(self, case: Case, index: int, observed: _Observed, extra: _Extras) -> Launch:
+        aside = observed.set_aside
+        unobserved = dict.fromkeys(_MEMORY_FIELDS, "a launch that was set aside")
         absent = dict.fromkeys(("latency_ns", "warmup_ns"), _SUMMARY_ONLY)
         absent |= dict.fromkeys(_NOT_SEEN_FIELDS, _NOT_SEEN) | extra.absent
         notes = [*observed.notes, *observed.outcome.notes]
         if observed.after.thermal_status is None:
             notes.append(_guards.no_thermal_status())
-        if extra.peak_rss_bytes is None:
-            why = "measured in the first round only" if index else "the phone hides /proc/PID"
-            absent |= dict.fromkeys(("peak_rss_bytes", "pss_bytes"), why)
+        if index:
+            absent |= dict.fromkeys(_MEMORY_FIELDS, "measured in the first round only")
         return Launch(
             case=case.id,
             index=index,
@@ -238,12 +247,14 @@ class AndroidTarget:
             after=observed.after,
             absent=absent,
             notes=tuple(notes),
+            set_aside=aside and self._launched(case, index, aside, _Extras(absent=unobserved)),
         )
 
     def _cool_launch(self, case: Case, artifact: Artifact, timing: Timing) -> _Observed:
         """One launch on a cool phone; when it becomes hot, one more."""
         notes: list[Finding] = []
-        for attempt in (1, 2):
+        hot: _Observed | None = None
+        for _ in range(2):
             before = self._await_fit()
             started_at, began = _now(), time.monotonic_ns()
             outcome = self.tool.measure(case, artifact, timing)
@@ -251,12 +262,14 @@ class AndroidTarget:
             after = self._conditions()
             if not _guards.too_hot(self._spec.guards, after):
                 break
-            if attempt == 1:
+            if hot is None:
+                notes = [_guards.suspect(after)]
+                hot = _Observed(started_at, wall_ns, outcome, before, after, notes)
                 self._attendant.say("became hot during the launch, which is measured again")
-                notes.append(_guards.repeated(after))
-        else:
-            notes = [_guards.throttled(after)]
-        return _Observed(started_at, wall_ns, outcome, before, after, notes)
+        if hot is not None:
+            again = _guards.too_hot(self._spec.guards, after)
+            notes = [_guards.throttled(after) if again else _guards.repeated(hot.after)]
+        return _Observed(started_at, wall_ns, outcome, before, after, notes, set_aside=hot)
 
     def _sustained(self, case: Case, artifact: Artifact, timing: Timing) -> _Observed:
         """Begins on a cool phone and lets it become hot. The runner tells no course of time, so
@@ -284,23 +297,40 @@ class AndroidTarget:
         return _Observed(started_at, wall_ns, outcome, before, after, [], tuple(minutes))
 
     def _extras(self, case: Case, artifact: Artifact, timing: Timing) -> _Extras:
-        """What is observed once for a case, each in launches of its own. What cannot be had does
-        not spoil what can."""
-        peak, pss = self.tool.memory(case, artifact)
-        extras = _Extras(peak_rss_bytes=peak, pss_bytes=pss)
+        """What is observed once for a case, each in launches of its own. What cannot be had spoils
+        neither the other things nor the launch that is finished; so not even Ctrl-C ends it, but
+        only the next launch."""
+        extras = _Extras()
+
+        def attempt(work: Callable[[], T], *fields: str) -> T | None:
+            try:
+                self._attendant.check()
+                return self._resumed(lambda: self._installed(artifact, work))
+            except MeasurementError as error:
+                why = error.message
+            except KeyboardInterrupt:
+                self._attendant.stopping.set()
+                why = "interrupted"
+            extras.absent |= dict.fromkeys(fields, why)
+            return None
+
+        memory = attempt(lambda: self.tool.memory(case, artifact), *_MEMORY_FIELDS)
+        if memory is not None:
+            extras.peak_rss_bytes, extras.pss_bytes, why = memory
+            missing = (name for name in _MEMORY_FIELDS if getattr(extras, name) is None)
+            extras.absent |= dict.fromkeys(missing, why)
         if timing.profile:
-            try:
-                extras.op_times = self.tool.profile(case, artifact)
-            except (WorkerError, StableDeviceError) as error:
-                extras.absent["op_times"] = error.message
+            ops = attempt(lambda: self.tool.profile(case, artifact), "op_times")
+            extras.op_times = ops or ()
         if timing.parity:
-            try:
-                extras.outputs = self.tool.answers(case, artifact, self._inputs[artifact.sha256])
-                extras.reference = self._answers_of_host(artifact, extras.outputs.input_source)
-            except (WorkerError, StableDeviceError) as error:
-                extras.outputs = None
-                extras.absent["reference"] = error.message
+            pair = attempt(lambda: self._answers(case, artifact), "reference")
+            extras.outputs, extras.reference = pair or (None, None)
         return extras
+
+    def _answers(self, case: Case, artifact: Artifact) -> tuple[Outputs, Outputs]:
+        """The phone's and the host's, to the same inputs."""
+        outputs = self.tool.answers(case, artifact, self._inputs[artifact.sha256])
+        return outputs, self._answers_of_host(artifact, outputs.input_source)
 
     def _answers_of_host(self, artifact: Artifact, source: str) -> Outputs:
         answers = host.answers(

@@ -36,7 +36,7 @@ MORE = 7  # iterations when they do not
 MOST_EXAMPLES = 8
 # So many multiply-accumulates are emulated in some ten seconds: the larger the model, the fewer
 # examples it answers.
-_MACS_FOR_OUTPUTS = 1_600_000_000
+_MACS_FOR_OUTPUTS = 800_000_000
 WRITTEN = "out"
 _OURS, _THEIRS = "answers.npy", "answers-of-host.npy"
 # Float kernels take some 11 s for 10^9 multiply-accumulates on a machine of its own.

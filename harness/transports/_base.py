@@ -32,7 +32,8 @@ DAMAGED = 65  # an exit status that no command of ours has
 LARGE = 8_000_000
 BLOCK = 1 << 20
 
-# Whole blocks as they come, then the rest; gives up when nothing has come for half a minute.
+# Whole blocks as they come, then the rest; gives up when nothing has come for half a minute, for
+# what runs on a phone does not end with the connection.
 _HASH_GROWING = """\
 command -v dd stat sha256sum >/dev/null || exit 9
 {{ i=0; idle=0
@@ -42,7 +43,9 @@ while [ $i -lt {whole} ] && [ $idle -lt 600 ]; do
     dd if={part} bs={block} skip=$i count=$((n - i)) 2>/dev/null; i=$n; idle=0
   else sleep 0.05; idle=$((idle + 1)); fi
 done
-while [ "$(stat -c %s {part})" -lt {size} ] 2>/dev/null; do sleep 0.02; done
+while [ "$(stat -c %s {part})" -lt {size} ] 2>/dev/null && [ $idle -lt 600 ]; do
+  sleep 0.05; idle=$((idle + 1))
+done
 dd if={part} bs={block} skip={whole} 2>/dev/null; }} | sha256sum"""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

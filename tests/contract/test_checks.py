@@ -14,6 +14,7 @@ from harness import plugins
 from harness.core.types import (
     Case,
     Conditions,
+    DeviceFacts,
     Evidence,
     Failure,
     Finding,
@@ -149,6 +150,17 @@ def conditions(**fields: Any) -> Evidence:
 
 
 # check -> (code, level, evidence): every line is a doubt that must be raised.
+def clocks(**changed: Any) -> Evidence:
+    """Fixed clocks, with something else after the third of eight launches."""
+    steady = Conditions(
+        limit_khz=(1_800_000, 2_850_000), frequency_khz=(1_800_000, 2_850_000), screen_on=False
+    )
+    launches = list(with_fields(steady_launches(8), before=steady, after=steady))
+    after = msgspec.structs.replace(steady, **changed)
+    launches[2] = msgspec.structs.replace(launches[2], after=after)
+    return evidence(tuple(launches), device=device(extra={"fixed_performance": "on"}))
+
+
 FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
     "sustained": [
         ("sustained", "info", lambda: sustained(5, 5)),
@@ -182,6 +194,14 @@ FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
     "drift": [
         ("drift", "warning", lambda: evidence(drifting())),
         ("throttled", "serious", lambda: conditions(thermal_status=2)),
+    ],
+    "clocks": [
+        ("clock-limit", "serious", lambda: clocks(limit_khz=(1_800_000, 2_100_000))),
+        ("clock-moved", "warning", lambda: clocks(frequency_khz=(1_800_000, 2_000_000))),
+    ],
+    "screen": [
+        ("screen-on", "info", lambda: conditions(screen_on=True)),
+        ("screen-on", "warning", lambda: clocks(screen_on=True)),
     ],
     "alike_neighbours": [
         ("alike-neighbours", "warning", lambda: evidence(changing_mood())),
@@ -288,6 +308,22 @@ FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
             "outputs-constant",
             "warning",
             lambda: evidence(outputs(constant=True), artifact=artifact(trained=False)),
+        ),
+    ],
+    "threads_ignored": [
+        (
+            "threads-ignored",
+            "warning",
+            lambda: evidence(
+                steady_launches(7),
+                case=Case(variant="m", device="phone", runtime="benchmark_model", threads=2),
+                device=DeviceFacts(
+                    name="phone",
+                    kind="android",
+                    identity="x",
+                    runtimes={"benchmark_model": "2.2.0, B"},
+                ),
+            ),
         ),
     ],
     "partial_delegation": [

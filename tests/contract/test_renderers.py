@@ -301,9 +301,13 @@ def test_html_asks_for_nothing_from_elsewhere(report: Report) -> None:
 
 
 def test_twenty_cases_are_under_two_megabytes() -> None:
-    shapes = list(reports.VARIANTS.values())
-    big = reports.make({f"v{i}": shapes[i % 5] for i in range(20)}, launches=15, iterations=200)
-    assert len(render("html", big)) < 2_000_000
+    """With everything a report can hold: ten variants on two devices, 20 launches of 50."""
+    big = reports.loaded(10, launches=20, iterations=50)
+    assert len(big.cases) == 20
+    page = render("html", big).decode()
+    for section in ("verdict", "baseline", "findings", "confusion", "ops", "layers", "how"):
+        assert f'<section id="{section}"' in page
+    assert len(page.encode()) < 2_000_000
 
 
 # --- JSON ------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import shlex
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from harness.core.specs import AndroidSpec
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
 from harness.transports import Transport, adb_server, adb_tcp
+from harness.transports._base import _HASH_GROWING
 from tests.phones import AdbServer, Listening, adb_home, emulated
 from tests.phones import adb_server as start_adb_server
 
@@ -320,6 +322,18 @@ def test_two_commands_at_once_on_two_transports(opener: Opener) -> None:
             thread.join()
         assert results == [b"ok\n", b"ok\n"]
         assert time.monotonic() - began < 1.9
+
+
+@pytest.mark.parametrize("arrived", [1 << 20, (2 << 20) + 7], ids=["a block", "all blocks"])
+def test_hashing_on_the_phone_ends_after_a_broken_push(tmp_path: Path, arrived: int) -> None:
+    """adbd does not end a command when the cable is pulled: it must end by itself."""
+    part = tmp_path / "file.part"
+    part.write_bytes(bytes(arrived))
+    script = _HASH_GROWING.format(part=part, whole=2, block=1 << 20, size=(2 << 20) + 100)
+    hurried = script.replace("-lt 600", "-lt 5")
+    assert hurried != script
+    done = subprocess.run(["sh", "-c", hurried], capture_output=True, timeout=10, check=True)
+    assert done.stdout.split()[0] != hashlib.sha256(bytes((2 << 20) + 100)).hexdigest().encode()
 
 
 def test_two_phones_and_no_serial(adb_home: Path) -> None:

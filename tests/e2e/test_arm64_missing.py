@@ -15,6 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from harness import store
+from harness.build.inspect import inspect
+from harness.core.types import Case, Plan
+from tests.strategies import report
+
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or os.uname().machine != "x86_64", reason="needs Linux on x86-64"
 )
@@ -231,3 +236,19 @@ def test_of_all_devices_the_others_are_measured(system: System) -> None:
     assert "arm64 failed (configuration): qemu-aarch64 is not installed" in done.stderr
     assert '"status": "failed"' in report.read_text()
     assert "µs" in done.stdout or "ms" in done.stdout
+
+
+def test_a_run_whose_core_is_gone_is_not_resumed(system: System) -> None:
+    artifact = inspect(TINY, variant="tiny_int8")
+    planned = Case(variant="tiny_int8", device="arm64", runtime="litert")
+    header = report(
+        "20261123-101500-a1b2",
+        plan=Plan(cases=(planned,), exact_devices=("arm64",)),
+        artifacts=(artifact,),
+        devices=(),
+    )
+    folder = store.create(system.folder, header)
+    folder.close()
+    line = system.refused("bench", "--resume", folder.path)
+    assert line == "qemu-aarch64 is not installed; sudo apt-get install qemu-user"
+    assert (folder.path / store.JOURNAL).read_bytes() == b""

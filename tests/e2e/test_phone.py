@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from harness.core.attendant import Attendant
@@ -276,7 +277,7 @@ def test_no_gpu_in_this_build(tmp_path: Path) -> None:
 def test_battery_low(tmp_path: Path) -> None:
     with (
         bench(tmp_path, Faults(battery_percent=5)) as it,
-        pytest.raises(StableDeviceError) as caught,
+        pytest.raises(TransientDeviceError) as caught,
     ):
         it.launch()
     assert "battery is at 5 %" in one_line(caught.value)
@@ -293,7 +294,7 @@ def test_hot_at_the_start_waits_until_it_is_cool(tmp_path: Path) -> None:
 def test_hot_for_good_is_not_measured(tmp_path: Path) -> None:
     with (
         bench(tmp_path, Faults(hot=3), guards=Guards(cooldown_s=1)) as it,
-        pytest.raises(StableDeviceError) as caught,
+        pytest.raises(TransientDeviceError) as caught,
     ):
         it.launch()
     assert "stayed hot (thermal status 3)" in one_line(caught.value)
@@ -303,6 +304,12 @@ def test_hot_in_the_middle_is_repeated_once(tmp_path: Path) -> None:
     with bench(tmp_path, Faults(hot_launches=1, hot_for_s=3)) as it:
         launch = it.launch()
     assert [(n.level, n.code) for n in launch.notes] == [("info", "repeated_hot")]
+    hot = launch.set_aside
+    assert hot is not None
+    assert hot.latency_summary
+    assert hot.after is not None
+    assert hot.after.thermal_status == 3
+    assert [(n.level, n.code) for n in hot.notes] == [("serious", "became_hot")]
     assert launch.after is not None
     assert launch.after.thermal_status == 0
 
@@ -311,6 +318,7 @@ def test_hot_in_the_middle_twice_is_invalid(tmp_path: Path) -> None:
     with bench(tmp_path, Faults(hot_launches=2, hot_for_s=3)) as it:
         launch = it.launch()
     assert [(n.level, n.code) for n in launch.notes] == [("invalid", "throttled")]
+    assert launch.set_aside is not None
     assert launch.after is not None
     assert launch.after.thermal_status == 3
 
@@ -321,6 +329,99 @@ def test_throttling_makes_it_slower_and_is_seen(tmp_path: Path) -> None:
     assert launch.after is not None
     assert launch.after.thermal_status == 2
     assert max(launch.after.frequency_khz) == int(2_850_000 * 0.6)
+
+
+# --- what is observed besides ----------------------------------------------------------------
+
+# Of the launches of a first round: the timed one, memory, profile, answers.
+BESIDES = {
+    "memory": ("*memory.err*|*min_secs=0.5*", ("peak_rss_bytes", "pss_bytes")),
+    "profile": ("*enable_op_profiling*", ("op_times",)),
+    "parity": ("*output_filepath*", ("reference",)),
+}
+WHOLE = msgspec.structs.replace(QUICK, profile=True, parity=True)
+
+
+def first_round(it: Bench, tmp_path: Path) -> Launch:
+    inputs = tmp_path / "inputs.npz"
+    np.savez(inputs, input_0=np.zeros((2, 1, 8, 8, 3), np.float32), source="test")
+    it.target.prepare(artifact(), inputs)
+    return it.target.launch(CASE, artifact(), WHOLE, 0)
+
+
+@pytest.mark.parametrize("what", BESIDES)
+@pytest.mark.parametrize("how", ["crash", "hang"])
+def test_what_is_observed_besides_does_not_spoil_the_launch(
+    tmp_path: Path, what: str, how: str
+) -> None:
+    pattern, fields = BESIDES[what]
+    mishap = {"crash": "kill -ABRT $$", "hang": "sleep 60"}[how]
+    with bench(tmp_path, launch_timeout_s=3) as it:
+        command(
+            it.phone,
+            "benchmark_model",
+            'echo "$*" >> $EMULATED_ROOT/launches\n'
+            f'case "$*" in {pattern}) {mishap};; esac\nexec "$REAL" "$@"',
+        )
+        launch = first_round(it, tmp_path)
+        launches = (it.phone.phone.root / "launches").read_text().splitlines()
+    words = {"crash": "crashed (status 134", "hang": "did not end within 3 s"}[how]
+    assert launch.latency_summary
+    for field in fields:
+        assert words in launch.absent[field]
+    timed = [x for x in launches if "result_file_path" in x and "op_profiling" not in x]
+    assert len(timed) == 1, "what is finished is not measured again"
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["plugged in again", "for good"])
+def test_unplugged_while_memory_is_measured(tmp_path: Path, again: bool) -> None:
+    with emulated(
+        faults=Faults(unplug_during="smaps", unplugged_for_s=0.3 if again else None)
+    ) as p:
+        it = Bench(p, tmp_path, reconnect_timeout_s=1)
+        launch = it.launch(index=0)
+        it.target.close()
+        if again:
+            assert_clean(p)
+    assert launch.latency_summary
+    assert bool(launch.peak_rss_bytes) is again
+    assert again or "phone" in launch.absent["peak_rss_bytes"]
+
+
+def test_ctrl_c_while_memory_is_measured_keeps_the_launch(tmp_path: Path) -> None:
+    with bench(tmp_path) as it:
+        command(
+            it.phone,
+            "benchmark_model",
+            'case "$*" in *min_secs=0.5*) touch $EMULATED_ROOT/reached; sleep 60;; esac\n'
+            'exec "$REAL" "$@"',
+        )
+        reached = it.phone.phone.root / "reached"
+
+        def interrupt() -> None:
+            wait_for(reached.exists)
+            _thread.interrupt_main()
+
+        threading.Thread(target=interrupt).start()
+        launch = it.launch(index=0)
+        assert it.target.link.attendant.stopping.is_set(), "the next launch is not begun"
+    assert launch.latency_summary
+    assert launch.absent["peak_rss_bytes"] == "interrupted"
+
+
+def test_memory_is_the_runners_and_not_the_shells(tmp_path: Path) -> None:
+    """A runner that ends at once is not met; the shell it comes from is no answer."""
+    with bench(tmp_path, affinity="big") as it:
+        command(
+            it.phone,
+            "benchmark_model",
+            'case "$*" in *min_secs=0.5*) exit 0;; esac\nexec "$REAL" "$@"',
+        )
+        command(it.phone, "taskset", 'sleep 0.4; exec "$REAL" "$@"')
+        launch = it.launch(index=0)
+    assert launch.latency_summary
+    assert launch.peak_rss_bytes is None
+    assert launch.absent["peak_rss_bytes"] == "the runner had ended before it was looked at"
 
 
 # --- the cable -------------------------------------------------------------------------------

@@ -86,6 +86,11 @@ def test_a_change_that_changes_nothing_passes(repository: Path, tmp_path: Path) 
     assert (repository / "junit.xml").read_text().startswith("<?xml")
 
 
+def test_the_first_commit_of_a_repository_passes(repository: Path, tmp_path: Path) -> None:
+    assert run_steps(repository, tmp_path / "summary.md") == 0
+    assert json.loads((repository / "benchmark.json").read_text())["comparison"] is not None
+
+
 def test_a_model_that_grew_is_refused_and_the_summary_says_why(
     repository: Path, tmp_path: Path
 ) -> None:

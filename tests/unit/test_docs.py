@@ -83,3 +83,14 @@ def test_links_between_documents_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_picture_is_in_a_document_and_says_what_it_shows() -> None:
+    pages = [
+        p.read_text(encoding="utf-8") for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    ]
+    shown = re.findall(r"images/([\w-]+\.png)", "\n".join(pages))
+    there = {p.name for p in (ROOT / "docs/images").glob("*.png")}
+    assert there <= set(shown)
+    for alt in re.findall(r'!\[(.*?)\]\([^)]*\.png\)|<img alt="(.*?)"', "\n".join(pages)):
+        assert len("".join(alt)) > 10

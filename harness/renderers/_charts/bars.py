@@ -42,7 +42,7 @@ def memory(report: Report, rows: list[view.Row]) -> list[Chart]:
         Chart(
             key="memory",
             group="overview",
-            title="Memory",
+            title="Memory" + view.emulated_among(report, [r.case.device for r in shown]),
             caption=sentences(
                 "Resident memory:",
                 "anonymous (buffers, and weights that were unpacked) and file-backed (the model "
@@ -146,15 +146,17 @@ def _draw_accuracy(report: Report, rows: list[view.Row], theme: Theme, width: in
         if m.estimate:
             ends += [m.estimate.ci_low, m.estimate.ci_high]
             ax.plot(ends[-2:], [i, i], color=theme.series[0], lw=6, alpha=0.35,
-                    solid_capstyle="butt", gid=f"interval-{i}")  # fmt: skip
-        ax.plot([m.point], [i], "o", color=theme.series[0], ms=9, gid=f"accuracy-{i}")
+                    solid_capstyle="butt", clip_on=False, gid=f"interval-{i}")  # fmt: skip
+        ax.plot(
+            [m.point], [i], "o", color=theme.series[0], ms=9, clip_on=False, gid=f"accuracy-{i}"
+        )
         ax.annotate(f"{m.point:.3f}", (1, i), (7, 0), xycoords=("axes fraction", "data"),
                     va="center", textcoords="offset points", color=theme.ink)  # fmt: skip
         said = tip(labels[case.case.id], case, ("accuracy", "auc", "agreement"))
         tips[f"accuracy-{i}"] = tips[f"interval-{i}"] = said
     low, high = min(ends), max(ends)
     room = max(0.01, (high - low) * 0.06)
-    ax.set_xlim(low - room, high + room)
+    ax.set_xlim(max(0.0, low - room), min(1.0, high + room))
     ax.set_xlabel("accuracy", color=theme.muted)
     draw_limits(ax, report, "accuracy", 1.0, theme)
     return Drawing(figure, tips)
@@ -175,7 +177,8 @@ def forest(report: Report) -> list[Chart]:
         Chart(
             key="baseline",
             group="baseline",
-            title="Ratio to the baseline",
+            title="Ratio to the baseline"
+            + view.emulated_among(report, [c.device for c in report.cases]),
             caption=sentences(
                 "Candidate over baseline with its interval; the band is what is allowed. An "
                 "outcome is claimed only if the whole interval agrees.",
@@ -189,7 +192,7 @@ def forest(report: Report) -> list[Chart]:
 
 
 def _draw_forest(lines: list[against.Line], allowed: float, theme: Theme, width: int) -> Drawing:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
     colours = {"regression": theme.bad, "inconclusive": theme.doubt, "improvement": theme.good}
     shapes = {"regression": "s", "inconclusive": "D", "improvement": "o", "no change": "|"}
@@ -221,9 +224,11 @@ def _draw_forest(lines: list[against.Line], allowed: float, theme: Theme, width:
         )
     ends = [v for x in lines for v in (x.raw.ratio, x.raw.ci_low, x.raw.ci_high) if v]
     low, high = min([*ends, 1 - allowed]), max([*ends, 1 + allowed])
+    low, high = max(low, 1e-3) / 1.03, high * 1.03
+    steps = MaxNLocator(4 if width < HALF else 8, steps=[1, 2, 5, 10]).tick_values(low, high)
     ax.set_xscale("log")
-    ax.set_xlim(max(low, 1e-3) / 1.03, high * 1.03)
-    ax.xaxis.set_major_locator(MaxNLocator(4 if width < HALF else 8, steps=[1, 2, 5, 10]))
+    ax.set_xlim(low, high)
+    ax.xaxis.set_major_locator(FixedLocator([1.0, *(t for t in steps if t > 0 and t != 1)]))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
     ax.set_xlabel("candidate / baseline", color=theme.muted)

@@ -36,7 +36,7 @@ def distributions(report: Report, rows: list[view.Row]) -> list[Chart]:
         return Chart(
             key=f"latency-{i + 1:02d}",
             group="distributions",
-            title=name,
+            title=name + view.emulated_among(report, [row.case.device]),
             caption="",
             alt=f"Latency of {name} by launch: {units.with_interval('latency', m)}.",
             draw=lambda theme, width: _draw_distribution(row.case, theme, width),
@@ -48,7 +48,7 @@ def distributions(report: Report, rows: list[view.Row]) -> list[Chart]:
 
 
 def _draw_distribution(case: CaseReport, theme: Theme, width: int) -> Drawing:
-    figure, ax = axes(theme, (width, 200), (52, 8, 12, 42))
+    figure, ax = axes(theme, (width, 200), (68, 8, 12, 42))
     launches = [x for x in case.launches if launch_median(x)]
     scale = units.column_scale("latency", "ns", map(_median, launches))
     xs = [x.index + 1 for x in launches]
@@ -118,7 +118,7 @@ def minutes(report: Report, rows: list[view.Row]) -> list[Chart]:
         Chart(
             key=f"sustained-{i + 1:02d}",
             group="sustained",
-            title=labels[row.case.case.id],
+            title=labels[row.case.case.id] + view.emulated_among(report, [row.case.device]),
             caption="",
             note=not_shown(len(long), MOST_CASES, "the JSON has all"),
             alt=f"Latency of {labels[row.case.case.id]} minute by minute: "
@@ -131,7 +131,7 @@ def minutes(report: Report, rows: list[view.Row]) -> list[Chart]:
 
 
 def _draw_minutes(launch: Launch, theme: Theme, width: int) -> Drawing:
-    figure, ax = axes(theme, (width, 200), (52, 8, 12, 42))
+    figure, ax = axes(theme, (width, 200), (68, 8, 12, 42))
     medians = [m.median_ns for m in launch.minutes]
     scale = units.column_scale("latency", "ns", medians)
     xs = range(1, len(medians) + 1)
@@ -164,7 +164,7 @@ def profiles(report: Report, rows: list[view.Row], most: int = 10) -> list[Chart
         Chart(
             key=f"ops-{i + 1:02d}",
             group="ops",
-            title=labels[row.case.case.id],
+            title=labels[row.case.case.id] + view.emulated_among(report, [row.case.device]),
             caption="",
             alt=f"Most expensive operators of {labels[row.case.case.id]}: "
             + ", ".join(f"{units.printable(o.op)} {units.duration(o.mean_ns)}" for o in ops[:3]),

@@ -99,7 +99,8 @@ def _chart(scene: Scene, *, key: str, place: str, note: str) -> Chart:
     return Chart(
         key=key,
         group="overview",
-        title=f"Size against {view.title(cost)}{place}",
+        title=f"Size against {view.title(cost)}{place}"
+        + view.emulated_among(report, [scene.device]),
         caption=sentences(
             "Down and to the left is better; bars are intervals.",
             f"A ring: nothing beats it on {counts} together." if front else "",
@@ -154,25 +155,35 @@ def _draw_pareto(scene: Scene, theme: Theme, width: int) -> Drawing:
     steps = _front_of(on_front)
     if len(steps) > 1:
         ax.step(*zip(*steps, strict=True), where="post", color=theme.good, lw=1.6, alpha=0.6)
-    for case, x in zip(cases, xs, strict=True):
-        if estimate := (m := view.measured(case, cost)) and m.estimate:
-            divisor = scales[cost].divisor
-            ends = (estimate.ci_low / divisor, estimate.ci_high / divisor)
-            ax.plot([x, x], ends, color=theme.ink, lw=1.4, zorder=2)
+    divisor = scales[cost].divisor
+    bars = [
+        (x, e.ci_low / divisor, e.ci_high / divisor)
+        for c, x in zip(cases, xs, strict=True)
+        if (m := view.measured(c, cost)) and (e := m.estimate)
+    ]
+    if bars:
+        ax.vlines(*zip(*bars, strict=True), color=theme.ink, lw=1.4, zorder=2)
+    if on_front:
+        rings = [(a**0.5 + 7) ** 2 for c, a in zip(cases, areas, strict=True) if c.case.id in front]
+        front_xs, front_ys = zip(*on_front, strict=True)
+        ax.scatter(front_xs, front_ys, s=rings, facecolors="none", lw=2, zorder=2,
+                   edgecolors=theme.good, gid="front")  # fmt: skip
     colours = [theme.series[0] if shade is None else shade.colour(c, theme) for c in cases]
     tips: dict[str, str | Sequence[str]] = {}
     # The largest first, so that a small one before it is seen and reached.
-    for i in sorted(range(len(cases)), key=lambda i: -areas[i]):
-        case, (x, y) = cases[i], points[i]
-        state = states.get(case.case.id, "met")
-        if case.case.id in front:
-            ax.scatter([x], [y], s=(areas[i] ** 0.5 + 7) ** 2, facecolors="none", lw=2,
-                       edgecolors=theme.good, zorder=2)  # fmt: skip
-        ax.scatter([x], [y], s=areas[i], c=[colours[i]], marker=SHAPES[state], lw=1.2,
-                   edgecolors=theme.bad if state == "missed" else theme.ink, zorder=3,
-                   gid=f"point-{i}")  # fmt: skip
-        said = tip(labels[case.case.id], case, ("size", cost, "peak_rss", "accuracy"))
-        tips[f"point-{i}"] = f"{said}{_outcomes(report, case.case.id)}"
+    order = sorted(range(len(cases)), key=lambda i: -areas[i])
+    for state, shape in SHAPES.items():
+        own = [i for i in order if states.get(cases[i].case.id, "met") == state]
+        if not own:
+            continue
+        ax.scatter([xs[i] for i in own], [ys[i] for i in own], s=[areas[i] for i in own],
+                   c=[colours[i] for i in own], marker=shape, lw=1.2, zorder=3, gid=state,
+                   edgecolors=theme.bad if state == "missed" else theme.ink)  # fmt: skip
+        tips[state] = [
+            tip(labels[cases[i].case.id], cases[i], ("size", cost, "peak_rss", "accuracy"))
+            + _outcomes(report, cases[i].case.id)
+            for i in own
+        ]
     taken += [_around(ax, p, a**0.5 / 2 + 4) for p, a in zip(points, areas, strict=True)]
     taken += _segments(ax, steps)
     _name_points(ax, scene, list(zip(points, areas, strict=True)), taken, theme)

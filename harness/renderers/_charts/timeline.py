@@ -60,7 +60,8 @@ def _timeline(
     return Chart(
         key=f"timeline-{number + 1}",
         group="overview",
-        title=f"Order of measurement on {units.name(device)}",
+        title=f"Order of measurement on {units.name(device)}"
+        + view.emulated_among(report, [device]),
         caption=sentences(
             "Every launch against its own case's median. What moves all cases at once is the "
             "machine, not the model.",

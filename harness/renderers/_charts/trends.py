@@ -59,7 +59,11 @@ def _draw(found: Trend, theme: Theme, width: int) -> Drawing:
     ax.set_ylabel(axis_label(found.metric, scale), color=theme.muted)
     most = width // (115 if width >= HALF else 90)
     ticks = list(xs)[:: max(1, -(-len(points) // most))]
-    ax.set_xticks(ticks, [units.printable(found.points[i].started_at[:10]) for i in ticks])
+    days = {p.started_at[:10] for p in points}
+    shown = slice(11, 16) if len(days) == 1 else slice(10)
+    ax.set_xticks(ticks, [units.printable(found.points[i].started_at[shown]) for i in ticks])
+    if len(days) == 1:
+        ax.set_xlabel(units.printable(f"{days.pop()}, UTC"), color=theme.muted)
     ax.set_xlim(first - 0.7, len(found.points) - 0.3)
     ax.margins(y=0.15)
     ax.grid(axis="y", color=theme.grid, lw=0.8)

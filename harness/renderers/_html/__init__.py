@@ -21,10 +21,10 @@ _DARK = """
     color-scheme: dark;
     --page: #11151b; --surface: #191f27; --raised: #1e252e; --ink: #e9edf2; --muted: #a3aebb;
     --grid: #2b333d; --line: #38424e; --accent: #7cc0ff;
-    --pale: #2f5d80; --good: #7cc0ff; --doubt: #f0b860; --bad: #ff9d92;
+    --pale: #2f5d80; --good: #7cc0ff; --doubt: #f1be62; --bad: #ff9d92;
     --good-soft: #16324a; --doubt-soft: #3a2c12; --bad-soft: #43201d;
-    --series-0: #56b4e9; --series-1: #ff9f4a; --series-2: #3ccfa4; --series-3: #eba3cb;
-    --series-4: #e2c653; --series-5: #9cc9ff; --series-6: #bdbdbd; --series-7: #c79bef;
+    --series-0: #3f89c2; --series-1: #e08630; --series-2: #36cfa3; --series-3: #da96c4;
+    --series-4: #ecce56; --series-5: #b5d0ff; --series-6: #dcdbdf; --series-7: #bfa3ff;
 """
 
 

@@ -1,0 +1,22 @@
+"""A sweep over threads with a runner that may not heed them."""
+
+from __future__ import annotations
+
+from harness.core.types import Evidence, Finding
+
+
+def findings(evidence: Evidence) -> list[Finding]:
+    """LiteRT's benchmark_model (dialect B) 2.0.3 takes --num_threads and ignores it; nothing in
+    its output tells whether another version heeds it."""
+    dialect_b = evidence.device.runtimes.get(evidence.case.runtime, "").endswith(", B")
+    if not dialect_b or evidence.case.threads == 1 or not evidence.launches:
+        return []
+    return [
+        Finding(
+            level="warning",
+            code="threads-ignored",
+            message=f"whether {evidence.case.threads} threads were used is not known: "
+            "benchmark_model of dialect B has a version that ignores their number",
+            mend="measure threads with dialect A (runner: {dialect: A} in devices.yaml)",
+        )
+    ]
