@@ -176,7 +176,9 @@ class Plans:
             plan.weights,
             narrow.needs,
             _from_scratch(
-                weights, f"a network with {how} was trained from nothing and widened to this one"
+                weights,
+                f"a network with {how} was trained from nothing and widened to this one, whose "
+                "channels are copies, so that gzip makes it smaller than a real one",
             ),
         )
 
