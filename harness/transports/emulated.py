@@ -44,27 +44,28 @@ class Emulated(AdbTcp):
                 process.wait()
             if process.stdout:
                 process.stdout.close()
+            self._errors.close()
 
     def _start(self) -> tuple[str, int]:
         # It trusts our own key and no other: what it runs for a client, it runs as this user.
         arguments = ["--port", "0", "--profile", self._spec.profile, "--until-stdin-closes"]
         for fault in self._spec.faults:
             arguments += ["--fault", fault]
-        errors = tempfile.TemporaryFile()  # noqa: SIM115  a pipe that nobody reads would fill up
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  a pipe nobody reads would fill up
         self._process = subprocess.Popen(
             [sys.executable, "-m", "harness", "emulate", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=errors,
+            stderr=self._errors,
             start_new_session=True,  # Ctrl-C is for the harness, which still needs its phone
         )
         assert self._process.stdout is not None
         ready, _, _ = select.select([self._process.stdout], [], [], self._connect_timeout_s)
         line = self._process.stdout.readline() if ready else b""
         if not line:
+            self._errors.seek(0)
+            error = self._errors.read(4096) if ready else b"it did not start in time"
             self.close()
-            errors.seek(0)
-            error = errors.read(4096) if ready else b"it did not start in time"
             raise ConfigError(f"the emulated phone: {clean(error)}")
         return split_address(line.decode().strip(), 0)
 
