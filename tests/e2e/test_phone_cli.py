@@ -259,9 +259,9 @@ def test_dialect_b_has_neither_profile_nor_parity_and_says_so(tmp_path: Path) ->
 
 
 def test_sustained_tells_the_course_of_heat(tmp_path: Path) -> None:
-    """The phone becomes hot in the second half: not a fault here, but what is looked for."""
+    """The phone becomes hot, after 5.4 s and so in the second 6: no fault here, but looked for."""
     with emulated(faults=Faults(throttle_at_minute=0.09), fixed_latency_us=2000) as phone:
-        run = bench(tmp_path, {"phone": entry(phone)}, TINY, "--sustained", "12s")  # hot after 5.4 s, so in the second 6
+        run = bench(tmp_path, {"phone": entry(phone)}, TINY, "--sustained", "12s")
         assert run.process.returncode == 0, run.stderr
         (case,) = run.report.cases
         assert_clean(phone)
