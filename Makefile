@@ -21,7 +21,7 @@ bench: $(STAMP)
 test: lint types unit
 
 unit: $(STAMP)
-	$(PY) -m pytest -n 3 --dist loadfile $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 arm64: $(STAMP)
 	$(PY) -m harness setup arm64
