@@ -13,6 +13,7 @@ from harness.renderers._optional import require
 
 NEEDS = ("pyarrow",)  # of the extra `report`
 METADATA_KEY = b"mobile-bench-harness"
+ROWS_AT_ONCE = 100_000  # what is kept in memory before it is written
 
 
 def render(report: Report) -> bytes:
@@ -31,13 +32,24 @@ def render(report: Report) -> bytes:
             return pyarrow.repeat(pyarrow.scalar(values[0], kind), len(values))
         return pyarrow.array(values, kind)
 
-    blocks = [
-        pyarrow.table({name: column(name, values) for name, values in block.items()})
-        for block in rows.observations(report)
-    ]
-    table = pyarrow.concat_tables(blocks).replace_schema_metadata({METADATA_KEY: _summary(report)})
     out = io.BytesIO()
-    parquet.write_table(table, out, compression="zstd")
+    writer: Any = None
+    waiting: list[Any] = []
+
+    def write() -> None:
+        writer.write_table(pyarrow.concat_tables(waiting).cast(writer.schema))
+        waiting.clear()
+
+    for block in rows.observations(report):
+        waiting.append(pyarrow.table({name: column(name, own) for name, own in block.items()}))
+        if writer is None:  # the first block is empty, and tells the columns
+            schema = waiting[0].schema.with_metadata({METADATA_KEY: _summary(report)})
+            writer = parquet.ParquetWriter(out, schema, compression="zstd")
+        if sum(map(len, waiting)) >= ROWS_AT_ONCE:
+            write()
+    if waiting:
+        write()
+    writer.close()
     return out.getvalue()
 
 
