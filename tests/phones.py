@@ -19,6 +19,8 @@ from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
 from harness.emulator.phone import Phone, Profile, load_profile
 
+ROOT = Path(__file__).parents[1]
+
 
 @contextlib.contextmanager
 def emulated(
@@ -161,3 +163,18 @@ def emulate_process(*arguments: str, home: Path | None = None) -> Iterator[str]:
         finally:
             process.stdin.close()
             process.wait(timeout=20)
+
+
+def run_harness(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """A command of the harness in `folder`; its standard error must be free of tracebacks."""
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "150"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done

@@ -28,7 +28,7 @@ from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
 from harness.renderers._charts import charts_of
 from tests import schema
-from tests.phones import adb_home, adb_server, command, emulated
+from tests.phones import adb_home, adb_server, command, emulated, run_harness
 
 __all__ = ["adb_home"]
 
@@ -211,18 +211,8 @@ def test_every_format_marks_an_emulated_case_whatever_the_device_is_called(tmp_p
 
 
 def harness(folder: Path, *arguments: str | Path) -> str:
-    """What another command prints; its standard error must be free of tracebacks."""
-    done = subprocess.run(
-        [sys.executable, "-m", "harness", *map(str, arguments)],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "150"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.stdout
+    """What another command prints."""
+    return run_harness(folder, *arguments).stdout
 
 
 def test_host_and_phone_side_by_side(tmp_path: Path) -> None:

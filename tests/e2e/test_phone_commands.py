@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ import yaml
 
 from harness.doctor import UNPROVED
 from harness.emulator.faults import Faults
-from tests.phones import adb_home, emulated
+from tests.phones import adb_home, emulated, run_harness
 
 __all__ = ["adb_home"]
 
@@ -31,17 +29,7 @@ def harness(
     """A command in a folder whose devices.yaml has these entries; without any, the shipped one."""
     if entries is not None:
         (folder / "devices.yaml").write_text(yaml.safe_dump({"devices": entries}))
-    done = subprocess.run(
-        [sys.executable, "-m", "harness", *map(str, arguments)],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "150"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
+    return run_harness(folder, *arguments)
 
 
 def phone(address: str, **changes: Any) -> dict[str, Any]:
