@@ -102,11 +102,12 @@ class PhoneLink:
         script = _phone.Script(questions)
         return script.answers(self.shell(script.command).stdout)
 
-    def bring(self, local: Path, remote: str) -> None:
-        """Push a file that stays, unless it is there already."""
+    def bring(self, local: Path, remote: str, sha256: str | None = None) -> None:
+        """Push a file that stays, unless it is there already. `sha256` as for Transport.push."""
         if remote not in self._in_place:
             with self._careful():
-                self._transport.push(local, remote, self.progress(local.name))
+                progress = self.progress(local.name)
+                self._transport.push(local, remote, progress, sha256=sha256)
             self._in_place.add(remote)
 
     def push_bytes(self, data: bytes, remote: str) -> None:

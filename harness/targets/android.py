@@ -164,7 +164,8 @@ class AndroidTarget:
 
     def _install_model(self, artifact: Artifact) -> None:
         self.install()
-        self.link.bring(Path(artifact.path), self.tool.model_path(artifact))
+        place = self.tool.model_path(artifact)
+        self.link.bring(Path(artifact.path), place, artifact.sha256)
 
     def _installed(self, artifact: Artifact, work: Callable[[], T]) -> T:
         self._install_model(artifact)

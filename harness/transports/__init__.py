@@ -38,9 +38,18 @@ class Transport(Protocol):
     def shell(self, command: str, timeout_s: float) -> ShellResult:
         """Run `command` (already quoted) and wait; the exit status is always the real one."""
 
-    def push(self, local: Path, remote: str, progress: Progress | None = None) -> bool:
+    def push(
+        self,
+        local: Path,
+        remote: str,
+        progress: Progress | None = None,
+        *,
+        sha256: str | None = None,
+    ) -> bool:
         """Copy a file to the device, verified by SHA-256 there; `progress(bytes_done,
-        bytes_total)`. False if the device had it already and no byte was sent."""
+        bytes_total)`. False if the device had it already and no byte was sent. `sha256` is what
+        the file must have where that is known, which saves reading it twice; a file that has
+        another is a StableDeviceError of the stage `push`."""
 
     def pull(self, remote: str, local: Path, max_bytes: int = MAX_PULL_BYTES) -> None:
         """Copy a file from the device; a partial copy is never left behind. A StableDeviceError

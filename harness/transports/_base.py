@@ -37,14 +37,14 @@ BLOCK = 1 << 20
 _HASH_GROWING = """\
 command -v dd stat sha256sum >/dev/null || exit 9
 {{ i=0; idle=0
-while [ $i -lt {whole} ] && [ $idle -lt 600 ]; do
+while [ $i -lt {whole} ] && [ $idle -lt 1500 ]; do
   s=$(stat -c %s {part} 2>/dev/null); n=$((${{s:-0}} / {block}))
   if [ $n -gt $i ]; then
     dd if={part} bs={block} skip=$i count=$((n - i)) 2>/dev/null; i=$n; idle=0
-  else sleep 0.05; idle=$((idle + 1)); fi
+  else sleep 0.02; idle=$((idle + 1)); fi
 done
-while [ "$(stat -c %s {part})" -lt {size} ] 2>/dev/null && [ $idle -lt 600 ]; do
-  sleep 0.05; idle=$((idle + 1))
+while [ "$(stat -c %s {part})" -lt {size} ] 2>/dev/null && [ $idle -lt 1500 ]; do
+  sleep 0.02; idle=$((idle + 1))
 done
 dd if={part} bs={block} skip={whole} 2>/dev/null; }} | sha256sum"""
 
@@ -79,13 +79,20 @@ class AdbTransport:
         with contextlib.closing(stream):
             return sentinel.read(stream)
 
-    def push(self, local: Path, remote: str, progress: Progress | None = None) -> bool:
+    def push(
+        self,
+        local: Path,
+        remote: str,
+        progress: Progress | None = None,
+        *,
+        sha256: str | None = None,
+    ) -> bool:
         """See Transport."""
         try:
             size = local.stat().st_size
+            wanted = sha256 or _sha256(local)
             there, free = self._look(remote, size)
-            # Without a file to compare with, ours is hashed while it is sent.
-            if there is not None and there == _sha256(local):
+            if there == wanted:
                 return False
             self._check_space(posixpath.dirname(remote), size, free)
             # The name is only given to a whole file: a broken push leaves `.part` behind at worst.
@@ -95,13 +102,15 @@ class AdbTransport:
             except Refused:
                 raise nonsense("no sync service") from None
             with contextlib.closing(stream), self._hashing(part, size) as hashing:
-                digest = send_file(stream, local, part, STALL_S, progress=progress)
+                send_file(stream, local, part, STALL_S, progress=progress)
                 got = hashing()
+            accepted = self._accept(part, remote, wanted, got, size)
+            if accepted != wanted:
+                raise _not_the_same(local, accepted, wanted)
         except OSError as error:
             raise StableDeviceError(
                 "push", f"{clean(str(local))} cannot be read: {error.strerror}"
             ) from None
-        self._accept(part, remote, digest, got, size)
         return True
 
     def pull(self, remote: str, local: Path, max_bytes: int = MAX_PULL_BYTES) -> None:
@@ -166,9 +175,9 @@ class AdbTransport:
 
             yield answer
 
-    def _accept(self, part: str, remote: str, wanted: str, got: str | None, size: int) -> None:
+    def _accept(self, part: str, remote: str, wanted: str, got: str | None, size: int) -> str:
         """Give the file its name if it arrived whole; else remove it. `got` is its SHA-256 there,
-        None if that is still to be found out."""
+        None if that is still to be found out; it is what comes back."""
         source, target = shlex.quote(part), shlex.quote(remote)
         result = self.shell(
             f"set -- {got or f'$(sha256sum < {source})'}; "
@@ -180,14 +189,25 @@ class AdbTransport:
             got = clean(result.stdout, 64)
             if not _SHA256.fullmatch(got):
                 raise _no_hash(result)
-            raise TransientDeviceError(
-                "push",
-                f"{clean(posixpath.basename(remote))} arrived damaged: SHA-256 on the phone is "
-                f"{got}, here {wanted}",
-                "try another cable or port, then run again",
-            )
+            return got
         if result.exit_code:
             raise refusal("push", clean(result.stderr or result.stdout))
+        return wanted
+
+
+def _not_the_same(local: Path, there: str, wanted: str) -> StableDeviceError | TransientDeviceError:
+    """Whose fault it is that another file arrived; reads ours, since its hash may be an old one."""
+    if (here := _sha256(local)) != wanted:
+        return StableDeviceError(
+            "push",
+            f"{clean(str(local))} has changed: its SHA-256 is {here}, and was {wanted}",
+            "leave the file alone while it is measured, and run again",
+        )
+    return TransientDeviceError(
+        "push",
+        f"{clean(local.name)} arrived damaged: SHA-256 on the phone is {there}, here {wanted}",
+        "try another cable or port, then run again",
+    )
 
 
 def _no_hash(result: ShellResult) -> StableDeviceError:

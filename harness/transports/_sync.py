@@ -5,7 +5,6 @@ Source: packages/modules/adb, SYNC.TXT of the Android Open Source Project.
 
 from __future__ import annotations
 
-import hashlib
 import struct
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from harness.transports._streams import REPLUG, Stream, nonsense, read_exactly
 
 _HEAD = struct.Struct("<4sI")
 _CHUNK = 64 * 1024
-_CHUNKS_PER_SEND = 7  # of the 15 that fit into a packet: the phone writes one while another comes
+_CHUNKS_PER_SEND = 15  # as many as fit into the largest packet, 1 MiB
 _MAX_PATH = 1024
 SLOWEST_BYTES_PER_S = 20_000
 
@@ -52,28 +51,26 @@ def send_file(
     stall_s: float,
     *,
     progress: Progress | None = None,
-) -> str:
-    """Copy `local` to `remote`, mode 755, on a fresh `sync:` stream, and tell the SHA-256 of what
-    was sent. The stream may stall for `stall_s` seconds at a time. An early refusal by the phone,
-    which adbd sends long before it has thrown away the rest, is read at once.
+) -> None:
+    """Copy `local` to `remote`, mode 755, on a fresh `sync:` stream. The stream may stall for
+    `stall_s` seconds at a time. An early refusal by the phone, which adbd sends long before it has
+    thrown away the rest, is read at once.
     """
     name = remote.encode()
     if len(name) > _MAX_PATH - 8:
         raise StableDeviceError("push", "the path on the phone is too long", OTHER_FOLDER)
-    total, done, digest = local.stat().st_size, 0, hashlib.sha256()
+    total, done = local.stat().st_size, 0
     patience = Patience(stream, stall_s, total)
     patience.renew()
     request = name + b",33261"  # a regular file, 0755: the runner is one to execute
     stream.send(_HEAD.pack(b"SEND", len(request)) + request)
     with local.open("rb", buffering=0) as file:
-        for block, parts in _blocks(file):
+        for block, count in _blocks(file):
             patience.renew()
             stream.send(block)
-            for part in parts:
-                digest.update(part)  # while the phone is busy with the block
             if stream.pending():
                 break
-            done += sum(map(len, parts))
+            done += count
             if progress:
                 progress(done, total)
         else:
@@ -84,29 +81,27 @@ def send_file(
         raise refusal("push", _message(stream, buffer, length))
     if kind != b"OKAY":
         raise nonsense(f"answer {kind!r} to SEND")
-    return digest.hexdigest()
 
 
-def _blocks(file: BinaryIO) -> Iterator[tuple[memoryview, list[memoryview]]]:
-    """(what goes over the line, the parts of the file in it), read straight into one buffer that
-    the next block overwrites."""
+def _blocks(file: BinaryIO) -> Iterator[tuple[memoryview, int]]:
+    """(what goes over the line, how many bytes of the file are in it), read straight into one
+    buffer that the next block overwrites."""
     stride = _HEAD.size + _CHUNK
     buffer = memoryview(bytearray(_CHUNKS_PER_SEND * stride))
     count = _CHUNK
     while count:
-        end, parts = 0, []
+        end = inside = 0
         for start in range(0, len(buffer), stride):
             body = start + _HEAD.size
             count = file.readinto(buffer[body : start + stride])  # type: ignore[attr-defined]
             if not count:
                 break
-            end = body + count
+            end, inside = body + count, inside + count
             _HEAD.pack_into(buffer, start, b"DATA", count)
-            parts.append(buffer[body:end])
             if count < _CHUNK:
                 break
-        if parts:
-            yield buffer[:end], parts
+        if inside:
+            yield buffer[:end], inside
 
 
 def receive_file(

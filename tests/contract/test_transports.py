@@ -209,6 +209,24 @@ def test_a_wrong_hash_is_not_believed(opener: Opener, tmp_path: Path) -> None:
         assert list(phone.phone.work.iterdir()) == []
 
 
+def test_a_file_that_has_changed_is_not_taken_for_the_one_that_was_known(
+    opener: Opener, tmp_path: Path
+) -> None:
+    local = tmp_path / "file"
+    local.write_bytes(b"built")
+    known = sha(local)
+    with emulated() as phone:
+        transport = opener(phone)
+        assert transport.push(local, f"{WORK}/file", sha256=known) is True
+        assert transport.push(local, f"{WORK}/file", sha256=known) is False
+        (phone.phone.work / "file").unlink()
+        local.write_bytes(b"other")
+        with pytest.raises(StableDeviceError, match="has changed") as caught:
+            transport.push(local, f"{WORK}/file", sha256=known)
+        assert "run again" in caught.value.mend
+        assert list(phone.phone.work.iterdir()) == []
+
+
 def test_unplugged_during_a_push_and_picked_up_again(opener: Opener, tmp_path: Path) -> None:
     local = tmp_path / "file"
     local.write_bytes(os.urandom(20_000_000))
