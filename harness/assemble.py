@@ -16,6 +16,7 @@ from harness.core.types import (
     CaseReport,
     DeviceFacts,
     Evidence,
+    Failure,
     Finding,
     Measurement,
     Report,
@@ -86,7 +87,7 @@ def _case(evidence: Evidence) -> CaseReport:
         findings += plugins.load("checks", name).findings(evidence)
     return CaseReport(
         **msgspec.structs.asdict(evidence.case),
-        status=_status(findings, failed=evidence.failure is not None),
+        status=_status(findings, evidence.failure),
         metrics=evidence.metrics,
         launches=evidence.launches,
         findings=tuple(findings),
@@ -94,10 +95,10 @@ def _case(evidence: Evidence) -> CaseReport:
     )
 
 
-def _status(findings: Iterable[Finding], *, failed: bool) -> Status:
+def _status(findings: Iterable[Finding], failure: Failure | None) -> Status:
     levels = {finding.level for finding in findings}
-    if failed:
-        return "failed"
+    if failure is not None:
+        return failure.status
     if "invalid" in levels:
         return "invalid"
     return "suspect" if "serious" in levels else "ok"

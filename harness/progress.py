@@ -139,7 +139,7 @@ class Narrator:
     def failed(self, what: str, failure: Failure) -> None:
         """A failure is said at once, not only in the report."""
         mend = f"; {failure.mend}" if failure.mend else ""
-        self.say(f"{what} failed ({failure.stage}): {failure.message}{mend}")
+        self.say(f"{what} {failure.status} ({failure.stage}): {failure.message}{mend}")
 
     def busy(self, device: str, text: str) -> None:
         """What a device does instead of launching. In a log, a countdown is told now and then."""

@@ -25,6 +25,9 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Base of all domain types."""
 
 
+HEAT = "heat"  # the stage of a failure: the phone did not cool off
+
+
 # --- doubts and failures ---------------------------------------------------------------------
 
 
@@ -45,6 +48,11 @@ class Failure(Value, frozen=True):
     transient: bool
     message: str
     mend: str = ""
+
+    @property
+    def status(self) -> Status:
+        """Of the case: nothing broke where a phone was only too hot for an honest number."""
+        return "invalid" if self.stage == HEAT else "failed"
 
 
 # --- what a row of the table is ---------------------------------------------------------------

@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable
 
 from harness.core.attendant import Attendant
+from harness.core.base import HEAT
 from harness.core.errors import TransientDeviceError
 from harness.core.specs import Guards
 from harness.core.types import Conditions, Finding
 
 POLL_S = 2.0
+UNFIT = (HEAT, "guard")  # stages of what it raises here: waiting again would not help
 
 
 def too_hot(guards: Guards, now: Conditions) -> bool:
@@ -21,9 +23,9 @@ def too_hot(guards: Guards, now: Conditions) -> bool:
 def await_fit(
     guards: Guards, conditions: Callable[[], Conditions], attendant: Attendant
 ) -> Conditions:
-    """Wait until the phone is cool; raises TransientDeviceError of the stage `guard` if it does not
-    become so, or if its battery is low. That ends all of its cases, each of which need not find
-    out by waiting."""
+    """Wait until the phone is cool; raises TransientDeviceError, of the stage `heat` if it does not
+    become so, of the stage `guard` if its battery is low. That ends all of its cases, each of which
+    need not find out by waiting."""
     end = time.monotonic() + guards.cooldown_s
     while True:
         now = conditions()
@@ -40,7 +42,7 @@ def await_fit(
         left = end - time.monotonic()
         if left <= 0:
             raise TransientDeviceError(
-                "guard",
+                HEAT,
                 f"the phone stayed hot (thermal status {now.thermal_status}) for "
                 f"{guards.cooldown_s:g} s",
                 "let it cool off the charger and go on with --resume, or raise guards.cooldown_s "
@@ -54,7 +56,7 @@ def repeated(after: Conditions) -> Finding:
     """A launch was set aside for heat, and measured again."""
     return Finding(
         level="info",
-        code="repeated_hot",
+        code="repeated-hot",
         message=f"one launch was repeated: the phone became hot (status {after.thermal_status})",
     )
 
@@ -63,7 +65,7 @@ def suspect(after: Conditions) -> Finding:
     """Of the launch that was set aside."""
     return Finding(
         level="serious",
-        code="became_hot",
+        code="became-hot",
         message=f"the phone became hot during it (status {after.thermal_status}); not used",
     )
 
@@ -78,11 +80,23 @@ def throttled(after: Conditions) -> Finding:
     )
 
 
+def unrepeated(after: Conditions, why: str) -> Finding:
+    """It became hot, and no repetition could be made: the hot launch is all there is."""
+    return Finding(
+        level="invalid",
+        code="throttled",
+        message=f"the phone throttled during a launch (status {after.thermal_status}), which "
+        f"could not be repeated: {why}",
+        mend="cool it, take it off the charger and out of its case; or measure with --sustained",
+    )
+
+
 def no_thermal_status() -> Finding:
     """The guard is blind."""
     return Finding(
         level="warning",
-        code="no_thermal_status",
-        message="the phone tells no thermal status (before Android 10): throttling goes unseen",
-        mend="compare only launches that follow a pause",
+        code="no-thermal-status",
+        message="the phone tells no thermal status (before Android 10): heat is seen only in a "
+        "lowered clock (clock-limit) and in latency that drifts over the launches (drift)",
+        mend="make ten launches or more, and doubt them if there is one of these findings",
     )

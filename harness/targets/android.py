@@ -189,7 +189,7 @@ class AndroidTarget:
         try:
             return work()
         except TransientDeviceError as error:
-            if error.stage == "guard":
+            if error.stage in _guards.UNFIT:
                 raise
             going_on = "trying again" if error.stage == "push" else "waiting for the phone"
             self._attendant.say(f"{error.message}; {going_on}")
@@ -251,25 +251,30 @@ class AndroidTarget:
         )
 
     def _cool_launch(self, case: Case, artifact: Artifact, timing: Timing) -> _Observed:
-        """One launch on a cool phone; when it becomes hot, one more."""
-        notes: list[Finding] = []
-        hot: _Observed | None = None
-        for _ in range(2):
-            before = self._await_fit()
-            started_at, began = _now(), time.monotonic_ns()
-            outcome = self.tool.measure(case, artifact, timing)
-            wall_ns = time.monotonic_ns() - began
-            after = self._conditions()
-            if not _guards.too_hot(self._spec.guards, after):
-                break
-            if hot is None:
-                notes = [_guards.suspect(after)]
-                hot = _Observed(started_at, wall_ns, outcome, before, after, notes)
-                self._attendant.say("became hot during the launch, which is measured again")
-        if hot is not None:
-            again = _guards.too_hot(self._spec.guards, after)
-            notes = [_guards.throttled(after) if again else _guards.repeated(hot.after)]
-        return _Observed(started_at, wall_ns, outcome, before, after, notes, set_aside=hot)
+        """One launch on a cool phone; when it becomes hot, one more. If there can be no other, the
+        hot one stands, and makes the case invalid."""
+        first = self._timed(case, artifact, timing)
+        if not _guards.too_hot(self._spec.guards, first.after):
+            return first
+        self._attendant.say("became hot during the launch, which is measured again")
+        try:
+            second = self._timed(case, artifact, timing)
+        except MeasurementError as error:
+            if error.transient and error.stage not in _guards.UNFIT:
+                raise  # the phone is gone, and waited for
+            self._attendant.say(f"{error.message}; the hot launch is kept and makes it invalid")
+            return first._replace(notes=[_guards.unrepeated(first.after, error.message)])
+        again = _guards.too_hot(self._spec.guards, second.after)
+        notes = [_guards.throttled(second.after) if again else _guards.repeated(first.after)]
+        aside = first._replace(notes=[_guards.suspect(first.after)])
+        return second._replace(notes=notes, set_aside=aside)
+
+    def _timed(self, case: Case, artifact: Artifact, timing: Timing) -> _Observed:
+        before = self._await_fit()
+        started_at, began = _now(), time.monotonic_ns()
+        outcome = self.tool.measure(case, artifact, timing)
+        wall_ns = time.monotonic_ns() - began
+        return _Observed(started_at, wall_ns, outcome, before, self._conditions(), [])
 
     def _sustained(self, case: Case, artifact: Artifact, timing: Timing) -> _Observed:
         """Begins on a cool phone and lets it become hot. The runner tells no course of time, so

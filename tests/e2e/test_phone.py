@@ -183,7 +183,7 @@ def test_an_old_phone_is_measured_and_says_what_it_lacks(tmp_path: Path) -> None
     assert launch.before is not None
     assert launch.before.thermal_status is None
     assert launch.before.temperature_c == 27.4
-    assert [n.code for n in launch.notes] == ["no_thermal_status"]
+    assert [n.code for n in launch.notes] == ["no-thermal-status"]
 
 
 def test_a_work_folder_with_a_strange_name(tmp_path: Path) -> None:
@@ -303,13 +303,13 @@ def test_hot_for_good_is_not_measured(tmp_path: Path) -> None:
 def test_hot_in_the_middle_is_repeated_once(tmp_path: Path) -> None:
     with bench(tmp_path, Faults(hot_launches=1, hot_for_s=3)) as it:
         launch = it.launch()
-    assert [(n.level, n.code) for n in launch.notes] == [("info", "repeated_hot")]
+    assert [(n.level, n.code) for n in launch.notes] == [("info", "repeated-hot")]
     hot = launch.set_aside
     assert hot is not None
     assert hot.latency_summary
     assert hot.after is not None
     assert hot.after.thermal_status == 3
-    assert [(n.level, n.code) for n in hot.notes] == [("serious", "became_hot")]
+    assert [(n.level, n.code) for n in hot.notes] == [("serious", "became-hot")]
     assert launch.after is not None
     assert launch.after.thermal_status == 0
 

@@ -26,6 +26,7 @@ from harness import store
 from harness.core.types import Report
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
+from harness.emulator.phone import load_profile
 from harness.renderers._charts import charts_of
 from tests import schema
 from tests.phones import adb_home, adb_server, command, emulated, run_harness
@@ -405,7 +406,6 @@ TABLE: dict[str, tuple[Faults, dict[str, Any], str]] = {
     "runner without end": (Faults(runner="endless"), {}, "printed more than"),
     "unknown flag": (Faults(runner="unknown_flag"), {}, "does not know --num_threads=1"),
     "model rejected": (Faults(runner="rejects_model"), {}, "Didn't find op for builtin opcode"),
-    "hot at the start": (Faults(hot=3), {"guards": {"cooldown_s": 1}}, "stayed hot"),
     "battery low": (Faults(battery_percent=5), {}, "battery is at 5 %"),
 }
 
@@ -467,6 +467,64 @@ def test_two_devices_and_no_serial(tmp_path: Path, adb_home: Path) -> None:
     (line,) = run.stderr.strip().splitlines()
     assert "2 phones are connected" in line
     assert documented("two phones, no serial").fullmatch(line)
+
+
+def test_hot_for_good_from_the_start_is_invalid(tmp_path: Path) -> None:
+    with emulated(faults=Faults(hot=3)) as phone:
+        run = bench(tmp_path, {"phone": entry(phone, guards={"cooldown_s": 1})})
+        assert run.process.returncode == 3, run.stderr
+        assert documented("hot at the start").fullmatch(run.said("invalid (heat)"))
+        assert_clean(phone)
+    (case,) = run.report.cases
+    assert case.status == "invalid"
+    assert case.failure is not None
+    assert case.failure.mend
+    assert case.launches == ()
+
+
+def test_hot_for_good_from_the_middle_keeps_the_hot_launch(tmp_path: Path) -> None:
+    """The second launch makes it hot for good: it cannot be repeated, and is labelled."""
+    with emulated(fixed_latency_us=1000) as phone:
+        heat = 'case "$*" in *--num_runs*) echo >> $EMULATED_ROOT/state/count;; esac; "$REAL" "$@"'
+        command(phone, "benchmark_model", heat)
+        command(
+            phone,
+            "dumpsys",
+            '"$REAL" "$@" | if [ "$(wc -l 2>/dev/null < $EMULATED_ROOT/state/count)" -ge 4 ]; '
+            "then sed 's/Thermal Status: 0/Thermal Status: 3/'; else cat; fi",
+        )
+        spec = entry(phone, guards={"cooldown_s": 1})
+        run = bench(tmp_path, {"phone": spec}, TINY, "--launches", "9", "--iterations", "3")
+        assert run.process.returncode == 3, run.stderr
+        assert documented("hot at the start").fullmatch(run.said("invalid (heat)"))
+        assert documented("hot for good").fullmatch(run.said("is kept"))
+        assert_clean(phone)
+    (case,) = run.report.cases
+    assert case.status == "invalid"
+    *cool, hot = case.launches
+    assert cool
+    assert not any(launch.notes for launch in cool)
+    assert [(n.level, n.code) for n in hot.notes] == [("invalid", "throttled")]
+    assert "could not be repeated" in hot.notes[0].message
+    assert hot.latency_summary
+
+
+def test_an_old_phone_that_warms_up_is_noticed(tmp_path: Path) -> None:
+    """Android 9 tells no thermal status; the rounds time the same work again and again."""
+    props = {**load_profile("pixel").props, "ro.build.version.sdk": "28"}
+    with emulated(fixed_latency_us=10_000, props=props) as phone:
+        slower = (
+            'us=$EMULATED_ROOT/state/fixed_latency_us; case "$*" in *--num_runs*) '
+            'echo $(( $(cat $us) * 12 / 10 )) > $us;; esac; "$REAL" "$@"'
+        )
+        command(phone, "benchmark_model", slower)
+        run = bench(tmp_path, {"phone": entry(phone)}, TINY, "--launches", "7", "--iterations", "3")
+        assert run.process.returncode == 0, run.stderr
+        assert_clean(phone)
+    (case,) = run.report.cases
+    found = {f.code: f for f in case.findings}
+    assert "drift" in found["no-thermal-status"].message
+    assert found["drift"].message.startswith("latency rose by")
 
 
 def test_hot_in_the_middle_twice_is_invalid(tmp_path: Path) -> None:
