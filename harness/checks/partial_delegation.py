@@ -6,6 +6,7 @@ from harness.core import units
 from harness.core.types import Evidence, Finding, Level
 
 _HALF = 0.5
+_TOLD = ("partial-delegation", "fully-delegated")  # by the runner, in words
 
 
 def findings(evidence: Evidence) -> list[Finding]:
@@ -19,7 +20,7 @@ def findings(evidence: Evidence) -> list[Finding]:
     ]
     asked = evidence.case.delegate
     if not taken:
-        told = any(n.code == "partial-delegation" for x in evidence.launches for n in x.notes)
+        told = any(n.code in _TOLD for x in evidence.launches for n in x.notes)
         return [] if asked == "cpu" or told or not evidence.launches else [_unknown(asked)]
     delegated, total = min(taken, key=lambda pair: pair[0] / pair[1])
     share = delegated / total

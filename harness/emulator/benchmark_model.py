@@ -8,6 +8,7 @@ output and writes their result file. Whatever it measures is this machine's time
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import resource
@@ -56,6 +57,14 @@ DIALECTS: dict[str, Flags] = {
     },
 }
 
+# Flags that dialect A has only in builds with an accelerator; without one they are unknown to it.
+ACCELERATED: Flags = {"use_gpu": False, "gpu_precision_loss_allowed": True, "use_nnapi": False}
+ACCELERATORS = {  # flag -> what the tool calls it, the name of its delegate
+    "use_gpu": ("GPU", "TfLiteGpuDelegateV2"),
+    "use_nnapi": ("NNAPI", "TfLiteNnapiDelegate"),
+    "use_npu": ("NPU", "TfLiteNpuDelegate"),
+}
+
 ROOT = Path(os.environ.get("EMULATED_ROOT", "/nonexistent"))
 
 
@@ -72,6 +81,12 @@ def say(text: str, level: str = "INFO") -> None:
     stream = sys.stderr if level in ("ERROR", "FATAL") else sys.stdout
     stream.write(f"{level}: {text}\n")
     stream.flush()
+
+
+def log(text: str, level: str = "INFO") -> None:
+    """What the runtime says, not the tool: it goes to standard error."""
+    sys.stderr.write(f"{level}: {text}\n")
+    sys.stderr.flush()
 
 
 class Failed(Exception):
@@ -180,6 +195,29 @@ class Model:
             time.sleep(self._fixed_s * random.uniform(0.99, 1.01))
         else:
             self._invoke()
+
+    def node_counts(self) -> tuple[int, int, int]:
+        """Nodes that XNNPACK replaced, all nodes, and the partitions that came of it. Python is
+        told only what goes into and comes out of a delegate's node: between them lie its nodes."""
+        if self._interpreter is None:
+            return 0, 1, 1
+        listed = self._interpreter._get_ops_details()
+        plain = {op["index"]: op for op in listed if op["op_name"] != "DELEGATE"}
+        makers = {int(t): n for n, op in plain.items() for t in op["outputs"]}
+        taken: set[int] = set()
+        for op in listed:
+            if op["op_name"] == "DELEGATE":
+                given = {int(t) for t in op["inputs"]}
+                wanted = [int(t) for t in op["outputs"]]
+                while wanted:
+                    tensor = wanted.pop()
+                    node = makers.get(tensor)
+                    if node is not None and tensor not in given and node not in taken:
+                        taken.add(node)
+                        wanted += [int(t) for t in plain[node]["inputs"]]
+        sides = [number in taken for number in sorted(plain)]
+        changes = sum(a != b for a, b in itertools.pairwise(sides))
+        return len(taken), len(plain), changes + 1
 
     def ops(self) -> list[tuple[str, str, int]]:
         """(kind, name, bytes that it touches) of each operator."""
@@ -355,7 +393,7 @@ def run(flags: Flags, dialect: str) -> None:
     model = Model(flags)
     init = model.init_us
     say(f"Loaded model {flags['graph']}")
-    say("Created TensorFlow Lite XNNPACK delegate for CPU.")
+    delegate(model, flags)
     size = Path(flags["graph"]).stat().st_size / 1e6
     say(f"The input model file size (MB): {size:g}")
     say(f"Initialized session in {init / 1000:g}ms.")
@@ -379,6 +417,53 @@ def run(flags: Flags, dialect: str) -> None:
             say(f"Failed to save benchmark result to: {flags['result_file_path']}", "ERROR")
         else:
             say(f"Saved benchmark result to: {flags['result_file_path']}")
+
+
+def delegate(model: Model, flags: Flags) -> None:
+    """Say which nodes run where. The phone has no accelerator: what it is told to claim for one
+    (`accelerator=`) changes these lines only, the CPU computes all the same."""
+    nodes, total, partitions = model.node_counts()
+    asked = [flag for flag in ACCELERATORS if flags.get(flag)]
+    if not asked:
+        log("Created TensorFlow Lite XNNPACK delegate for CPU.")
+        if nodes:
+            replaced(nodes, total, "TfLiteXNNPackDelegate", partitions)
+        return
+    name, kernel = ACCELERATORS[asked[0]]
+    claim = state("accelerator", "none")
+    nodes = {"all": total, "part": (total + 1) // 2, "none": 0}[claim]
+    if nodes:
+        log(f"Created TensorFlow Lite delegate for {name}.")
+        replaced(nodes, total, kernel, 1 if nodes == total else 2)
+    if "use_cpu" in flags:
+        if nodes < total and not flags["use_cpu"]:
+            log(
+                "Some ops are not accelerated. Add kLiteRtHwAcceleratorCpu to the compilation "
+                "accelerator set to allow using the CPU to run those.",
+                "ERROR",
+            )
+            raise Failed("Failed to create the compiled model")
+    elif nodes:
+        share = "completely" if nodes == total else "partially"
+        kernels = "" if nodes == total else " w/ 1 delegate kernels"
+        say(
+            f"Explicitly applied {name} delegate, and the model graph will be {share} executed "
+            f"by the delegate{kernels}."
+        )
+    else:
+        say(
+            f"Though {name} delegate is explicitly applied, the model graph will not be executed "
+            "by the delegate."
+        )
+
+
+def replaced(nodes: int, total: int, kernel: str, partitions: int) -> None:
+    """The line with which a build for Android tells of delegation."""
+    log(
+        f"Replacing {nodes} out of {total} node(s) with delegate ({kernel}) node, yielding "
+        f"{partitions} partitions for subgraph 0.",
+        "VERBOSE",
+    )
 
 
 def report_a(flags: Flags, init: int, warmup: list[int], times: list[int]) -> None:
@@ -465,6 +550,8 @@ def main(argv: list[str]) -> int:
     """The tool."""
     dialect = state("dialect", "A")
     defaults = BASE | DIALECTS[dialect]
+    if dialect == "A" and state("accelerator", ""):
+        defaults |= ACCELERATED
     try:
         say("STARTING!")
         flags = parse(argv, defaults)

@@ -26,7 +26,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     lasts `hot_for_s` seconds from the first command on; `hot_launches` one that begins with each
     of the first n launches of the runner and lasts `hot_for_s`; `throttle_at_minute` one that
     begins then and stays. Each comes with lower frequencies and slower inference. `path_tricks`
-    names the phone, and the files it sends, after paths of the client's machine.
+    names the phone, and the files it sends, after paths of the client's machine. `accelerator`
+    makes the runner claim a GPU and an NPU that take all, a part or none of a model's nodes.
     """
 
     unplug_after_bytes: int | None = None
@@ -47,6 +48,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Literal["crash", "hang", "garbage", "half_line", "unknown_flag", "rejects_model", "endless"]
         | None
     ) = None
+    accelerator: Literal["all", "part", "none"] | None = None
     escape_codes: bool = False
     path_tricks: bool = False
 

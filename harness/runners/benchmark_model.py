@@ -207,6 +207,16 @@ def _delegation(output: Output, delegate: str) -> tuple[dict[str, int], tuple[Fi
             f"{delegate} was asked for and ran none of the model's nodes",
             f"measure with --delegate cpu, or use a model that {delegate} can run",
         )
+    if not ran and set(applied.values()) == {"completely"}:
+        # A build that is not for Android tells no numbers, but that it was all of them.
+        return counters, (
+            Finding(
+                level="info",
+                code="fully-delegated",
+                message=f"{delegate} ran the whole graph; the runner did not number its nodes",
+                mend="",
+            ),
+        )
     if not nodes and "partially" in applied.values():
         # Where nodes are counted, the check of that name tells of them.
         return counters, (

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from xml.etree import ElementTree
 
 import pandas
@@ -294,6 +294,48 @@ def test_delegates_are_a_sweep_and_a_build_without_gpu_fails_its_case_only(tmp_p
     assert gpu.failure is not None
     assert "does not know --use_gpu=true" in gpu.failure.message
     assert documented("build without GPU").fullmatch(run.said("failed ("))
+
+
+Shares = Literal["all", "part", "none"]
+B_REFUSES = "rejected the model or its flags (status 1): Some ops are not accelerated"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "share", "status", "told"),
+    [
+        ("A", "all", 0, ""),
+        ("A", "part", 0, "the gpu delegate took 3 of 5 nodes (60 %)"),
+        ("A", "none", 3, "gpu was asked for and ran none of the model's nodes"),
+        ("B", "all", 0, ""),
+        ("B", "part", 3, B_REFUSES),
+        ("B", "none", 3, B_REFUSES),
+    ],
+)
+def test_what_was_delegated_is_told(
+    tmp_path: Path, dialect: Literal["A", "B"], share: Shares, status: int, told: str
+) -> None:
+    """N of M in the report; a part is a finding (LiteRT's tool refuses it), nothing an error."""
+    out = ("--html", "r.html", "--markdown", "r.md", "--csv", "r.csv")
+    with emulated(faults=Faults(accelerator=share), dialect=dialect) as phone:
+        run = bench(tmp_path, {"phone": entry(phone)}, TINY, *SHORT, "--delegate", "cpu,gpu", *out)
+        assert run.process.returncode == status, run.stderr
+        cpu, gpu = run.report.cases
+        assert_clean(phone)
+    on_cpu = [x.counters for x in cpu.launches]
+    assert on_cpu == [{"delegated_nodes": 5, "total_nodes": 5}] * 2, "XNNPACK's, which are true"
+    if status:
+        assert gpu.status == "failed"
+        assert gpu.failure is not None
+        assert told in gpu.failure.message
+        assert gpu.failure.mend
+        assert told in run.said("failed (")
+        return
+    nodes = 5 if share == "all" else 3
+    assert [x.counters for x in gpu.launches] == [{"delegated_nodes": nodes, "total_nodes": 5}] * 2
+    found = [f.message for f in gpu.findings if "delegat" in f.code]
+    assert found == ([told] if share == "part" else [])
+    for name in ("r.html", "r.md") if share == "part" else ():
+        assert "took 3 of 5 nodes" in (tmp_path / name).read_text(), name
 
 
 REFUSED = {

@@ -344,7 +344,7 @@ def test_full_delegation_has_nothing_to_note() -> None:
         "by the delegate.\n"
     )
     outcome = runner.interpret(0, applied + DIALECT_B_OUT, DIALECT_B_ERR, delegate="gpu")
-    assert outcome.notes == ()
+    assert [(n.level, n.code) for n in outcome.notes] == [("info", "fully-delegated")]
 
 
 # --- exit statuses ---------------------------------------------------------------------------
