@@ -32,6 +32,7 @@ from harness.plugins import unknown
 
 HERE = Path(__file__).parent
 WORK = "data/local/tmp"
+SDK_SMAPS_ROLLUP = 28  # what comes with Android 9 has Linux 4.14, and with it this file
 
 # Paths of the phone in a shell command: not in the middle of another path or word.
 _PHONE_PATH = re.compile(
@@ -133,6 +134,8 @@ class Phone:
 
     def translate(self, command: str) -> str:
         """A shell command with the phone's paths made this machine's."""
+        if self._sdk < SDK_SMAPS_ROLLUP:
+            command = command.replace("/smaps_rollup", "/no_smaps_rollup")
         return _PHONE_PATH.sub(f"{self.root}/", command)
 
     def environment(self) -> dict[str, str]:

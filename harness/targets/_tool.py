@@ -44,6 +44,10 @@ _PROFILE_TIMING = msgspec.structs.replace(_SHORT, min_iterations=10, min_warmup=
 _ANSWER_TIMING = _SHORT
 
 
+_NO_PROC = "the phone hides /proc/PID"
+_NO_PSS = "the phone shows no /proc/PID/smaps_rollup, which came with Linux 4.14"
+
+
 class Memory(NamedTuple):
     """Bytes; None with the reason in `absent_because`."""
 
@@ -239,7 +243,10 @@ class PhoneTool:
         hwm, pss, seen = counts if len(counts) == 3 else (None, None, None)
         if not seen:
             return Memory(None, None, "the runner had ended before it was looked at")
-        return Memory(hwm and hwm * 1024, pss and pss * 1024, "the phone hides /proc/PID")
+        # A value of 0 was never read.
+        return Memory(
+            hwm * 1024 if hwm else None, pss * 1024 if pss else None, _NO_PSS if hwm else _NO_PROC
+        )
 
     def model_path(self, artifact: Artifact) -> str:
         """Where its models are."""

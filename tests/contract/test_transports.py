@@ -348,7 +348,7 @@ def test_hashing_on_the_phone_ends_after_a_broken_push(tmp_path: Path, arrived: 
     part = tmp_path / "file.part"
     part.write_bytes(bytes(arrived))
     script = _HASH_GROWING.format(part=part, whole=2, block=1 << 20, size=(2 << 20) + 100)
-    hurried = script.replace("-lt 600", "-lt 5")
+    hurried = script.replace("-lt 1500", "-lt 5")
     assert hurried != script
     done = subprocess.run(["sh", "-c", hurried], capture_output=True, timeout=10, check=True)
     assert done.stdout.split()[0] != hashlib.sha256(bytes((2 << 20) + 100)).hexdigest().encode()

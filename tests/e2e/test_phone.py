@@ -184,6 +184,9 @@ def test_an_old_phone_is_measured_and_says_what_it_lacks(tmp_path: Path) -> None
     assert launch.before.thermal_status is None
     assert launch.before.temperature_c == 27.4
     assert [n.code for n in launch.notes] == ["no-thermal-status"]
+    assert launch.peak_rss_bytes
+    assert launch.pss_bytes is None
+    assert "smaps_rollup" in launch.absent["pss_bytes"]
 
 
 def test_a_work_folder_with_a_strange_name(tmp_path: Path) -> None:
