@@ -177,7 +177,7 @@ def test_both_dialects(tmp_path: Path, dialect: str) -> None:
 
 def test_an_old_phone_is_measured_and_says_what_it_lacks(tmp_path: Path) -> None:
     with bench(tmp_path, profile="old") as it:
-        launch = it.launch()
+        launch = it.launch(index=0)
         assert it.phone.phone.fixed_performance is False
     assert launch.latency_summary
     assert launch.before is not None
