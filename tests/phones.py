@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -17,7 +20,7 @@ import pytest
 from harness.core.attendant import Attendant
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
-from harness.emulator.phone import Phone, Profile, load_profile
+from harness.emulator.phone import Phone, Profile, load_profile, pack_tool
 
 ROOT = Path(__file__).parents[1]
 
@@ -178,3 +181,11 @@ def run_harness(folder: Path, *arguments: str | Path) -> subprocess.CompletedPro
     )
     assert "Traceback" not in done.stderr, done.stderr
     return done
+
+
+def packed_runner() -> Path:
+    """The emulated phone's benchmark_model as a file to push, until this process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="runner-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    pack_tool(folder / "benchmark_model")
+    return folder / "benchmark_model"

@@ -18,7 +18,7 @@ def findings(evidence: Evidence) -> list[Finding]:
     """Beyond rounding, the kernels of one side are wrong, and so is what was measured of them."""
     reasons = [x.absent["reference"] for x in evidence.launches if "reference" in x.absent]
     if reasons:
-        return [_not_compared(reasons[0])]
+        return [_not_compared(reasons[0], evidence.case.runtime)]
     measured = evidence.metrics.get("parity_difference")
     launch = next((x for x in evidence.launches if x.outputs and x.reference), None)
     if launch is None or launch.reference is None:
@@ -65,10 +65,15 @@ def _in_part(evidence: Evidence, launch: Launch) -> list[Finding]:
     ]
 
 
-def _not_compared(why: str) -> Finding:
+def _not_compared(why: str, runtime: str) -> Finding:
+    mend = (
+        "on a phone, use a runner of dialect A (devices.yaml: runner)"
+        if runtime == "benchmark_model"
+        else "see to it that the host can run the file: python -m harness bench FILE"
+    )
     return Finding(
         level="warning",
         code="not-compared-with-host",
         message=f"the answers were not compared with the host's: {why}",
-        mend="on a phone, use a runner of dialect A (devices.yaml: runner)",
+        mend=mend,
     )

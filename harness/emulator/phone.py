@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+import zipapp
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -87,6 +88,17 @@ def load_profile(name: str) -> Profile:
 def _host_abi() -> str:
     machine = platform.machine().lower()
     return {"aarch64": "arm64-v8a", "arm64": "arm64-v8a", "amd64": "x86_64"}.get(machine, machine)
+
+
+def pack_tool(target: Path) -> None:
+    """Make one executable file of the folder `benchmark_model`, as a phone's runner is one."""
+    zipapp.create_archive(
+        HERE,
+        target,
+        interpreter="/usr/bin/env python3",
+        main="benchmark_model.tool:main",
+        filter=lambda path: path.parts[0] == "benchmark_model" and path.suffix == ".py",
+    )
 
 
 class Phone:
@@ -257,7 +269,7 @@ class Phone:
             (self.root / folder).mkdir(parents=True)
         self._keys_file.touch()
         shutil.copytree(HERE / "commands", self.root / "system/bin")
-        shutil.copy(HERE / "benchmark_model.py", self.root / "system/bin/benchmark_model")
+        pack_tool(self.root / "system/bin/benchmark_model")
         for file in (self.root / "system/bin").iterdir():
             file.chmod(0o755)
         profile = self.profile

@@ -31,6 +31,7 @@ from harness.core.specs import AndroidSpec, Guards, RunnerSpec
 from harness.core.types import Artifact, Case, Launch, Timing
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
+from harness.emulator.phone import pack_tool
 from harness.targets.android import AndroidTarget, open_target
 from tests.phones import Listening, adb_home, command, emulated, wait_for
 
@@ -153,9 +154,8 @@ def test_a_launch_on_the_emulated_phone(tmp_path: Path) -> None:
 
 
 def test_the_runner_is_pushed_from_a_path(tmp_path: Path) -> None:
-    source = Path(__file__).parents[2] / "harness/emulator/benchmark_model.py"
     runner = tmp_path / "my $(runner)'s.py"
-    runner.write_bytes(source.read_bytes())
+    pack_tool(runner)
     with bench(tmp_path, runner=RunnerSpec(path=str(runner))) as it:
         assert it.launch().latency_summary
 

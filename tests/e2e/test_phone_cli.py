@@ -29,7 +29,7 @@ from harness.emulator.faults import Faults
 from harness.emulator.phone import load_profile
 from harness.renderers._charts import charts_of
 from tests import schema
-from tests.phones import adb_home, adb_server, command, emulated, run_harness
+from tests.phones import adb_home, adb_server, command, emulated, packed_runner, run_harness
 
 __all__ = ["adb_home"]
 
@@ -39,7 +39,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs/how-to/phone.md"
 MODELS = ROOT / "tests/data/models"
 TINY, OTHER = MODELS / "tiny_float32.tflite", MODELS / "tiny_int8.tflite"
-RUNNER = ROOT / "harness/emulator/benchmark_model.py"
+RUNNER = packed_runner()
 SHORT = ("--launches", "2", "--iterations", "3")
 CONNECT_S = 6
 
