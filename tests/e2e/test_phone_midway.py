@@ -43,8 +43,8 @@ SEVERAL = ("--launches", "5", "--iterations", "3")
 
 def test_a_disk_that_fills_up_during_the_push(tmp_path: Path) -> None:
     """`df` promised more."""
-    big = tmp_path / "big.py"
-    big.write_text(RUNNER.read_text() + "# padding\n" * 300_000)
+    big = tmp_path / "big"
+    big.write_bytes(RUNNER.read_bytes() + bytes(3_000_000))
     with emulated(storage_kb=1000) as phone:
         command(phone, "df", "echo Filesystem; echo /data 9 9 99000 9% /data")
         run = bench(tmp_path, {"phone": entry(phone, runner={"path": str(big)})})
