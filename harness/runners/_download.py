@@ -23,7 +23,7 @@ import msgspec
 from harness.core.errors import ConfigError, StableDeviceError, UsageError
 from harness.core.specs import RunnerSpec
 from harness.core.text import clean
-from harness.files import cache_dir, write_atomic
+from harness.files import cache_dir, sha256, write_atomic
 
 DEFAULT_VERSION = "2.2.0"
 NIGHTLY = "nightly"
@@ -136,14 +136,14 @@ def locate(
     else:
         _download(url, path, expected, progress, check)
     if expected is None:
-        _write_lock(lock, {**locked, url: _sha256(path)})
+        _write_lock(lock, {**locked, url: sha256(path)})
     return path
 
 
 def _check(path: Path, expected: str | None, source: str) -> None:
-    if expected and _sha256(path) != expected.lower():
+    if expected and sha256(path) != expected.lower():
         raise UsageError(
-            f"{path} is not the file it should be: its SHA-256 is {_sha256(path)}, "
+            f"{path} is not the file it should be: its SHA-256 is {sha256(path)}, "
             f"{source} says {expected}",
             "remove the file to get it again, or correct the sum if you trust the file",
         )
@@ -240,11 +240,3 @@ def _write_lock(lock: Path, entries: dict[str, str]) -> None:
     text = msgspec.json.format(msgspec.json.encode(dict(sorted(entries.items()))), indent=2)
     lock.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(lock, text + b"\n")
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while data := file.read(1 << 20):
-            digest.update(data)
-    return digest.hexdigest()

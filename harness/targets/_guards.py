@@ -12,6 +12,7 @@ from harness.core.specs import Guards
 from harness.core.types import Conditions, Finding
 
 POLL_S = 2.0
+_COOL_IT = "cool it, take it off the charger and out of its case; or measure with --sustained"
 UNFIT = (HEAT, "guard")  # stages of what it raises here: waiting again would not help
 
 
@@ -76,7 +77,7 @@ def throttled(after: Conditions) -> Finding:
         level="invalid",
         code="throttled",
         message=f"the phone throttled twice during a launch (status {after.thermal_status})",
-        mend="cool it, take it off the charger and out of its case; or measure with --sustained",
+        mend=_COOL_IT,
     )
 
 
@@ -87,7 +88,7 @@ def unrepeated(after: Conditions, why: str) -> Finding:
         code="throttled",
         message=f"the phone throttled during a launch (status {after.thermal_status}), which "
         f"could not be repeated: {why}",
-        mend="cool it, take it off the charger and out of its case; or measure with --sustained",
+        mend=_COOL_IT,
     )
 
 

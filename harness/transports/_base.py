@@ -6,7 +6,6 @@ A transport adds how to connect and how to open a stream to a service.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import os
 import posixpath
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from harness.core.errors import StableDeviceError, TransientDeviceError
 from harness.core.text import clean, integer
+from harness.files import sha256 as sha256_of
 from harness.transports import MAX_PULL_BYTES, Progress, ShellResult
 from harness.transports._shell import Sentinel, framed_service, read_framed
 from harness.transports._streams import Refused, Stream, nonsense
@@ -90,7 +90,7 @@ class AdbTransport:
         """See Transport."""
         try:
             size = local.stat().st_size
-            wanted = sha256 or _sha256(local)
+            wanted = sha256 or sha256_of(local)
             there, free = self._look(remote, size)
             if there == wanted:
                 return False
@@ -104,9 +104,7 @@ class AdbTransport:
             with contextlib.closing(stream), self._hashing(part, size) as hashing:
                 send_file(stream, local, part, STALL_S, progress=progress)
                 got = hashing()
-            accepted = self._accept(part, remote, wanted, got, size)
-            if accepted != wanted:
-                raise _not_the_same(local, accepted, wanted)
+            self._accept(local, part, remote, wanted, got=got, size=size)
         except OSError as error:
             raise StableDeviceError(
                 "push", f"{clean(str(local))} cannot be read: {error.strerror}"
@@ -175,9 +173,11 @@ class AdbTransport:
 
             yield answer
 
-    def _accept(self, part: str, remote: str, wanted: str, got: str | None, size: int) -> str:
+    def _accept(
+        self, local: Path, part: str, remote: str, wanted: str, *, got: str | None, size: int
+    ) -> None:
         """Give the file its name if it arrived whole; else remove it. `got` is its SHA-256 there,
-        None if that is still to be found out; it is what comes back."""
+        None if that is still to be found out."""
         source, target = shlex.quote(part), shlex.quote(remote)
         result = self.shell(
             f"set -- {got or f'$(sha256sum < {source})'}; "
@@ -189,15 +189,14 @@ class AdbTransport:
             got = clean(result.stdout, 64)
             if not _SHA256.fullmatch(got):
                 raise _no_hash(result)
-            return got
+            raise _not_the_same(local, got, wanted)
         if result.exit_code:
             raise refusal("push", clean(result.stderr or result.stdout))
-        return wanted
 
 
 def _not_the_same(local: Path, there: str, wanted: str) -> StableDeviceError | TransientDeviceError:
     """Whose fault it is that another file arrived; reads ours, since its hash may be an old one."""
-    if (here := _sha256(local)) != wanted:
+    if (here := sha256_of(local)) != wanted:
         return StableDeviceError(
             "push",
             f"{clean(str(local))} has changed: its SHA-256 is {here}, and was {wanted}",
@@ -231,11 +230,3 @@ def free_bytes(line: str) -> int | None:
         if field.endswith("%") and (free_kib := integer(before)) is not None:
             return free_kib * 1024
     return None
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while data := file.read(1 << 20):
-            digest.update(data)
-    return digest.hexdigest()

@@ -123,15 +123,9 @@ def assert_clean(phone: Daemon) -> None:
 
 
 def test_the_emulated_device_of_the_shipped_file(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "harness", "bench", TINY, OTHER, "--device", "emulated", "--quick",
-         "--json", "r.json", "--budget", "latency_p95<=10s"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "150"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+    done = run_harness(
+        tmp_path, "bench", TINY, OTHER, "--device", "emulated", "--quick",
+        "--json", "r.json", "--budget", "latency_p95<=10s",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "r.json").read_text())
