@@ -52,7 +52,8 @@ class Entry(Value, frozen=True, omit_defaults=True):
 
 
 class Journal(Value, frozen=True):
-    """What a journal says, by kind; the last word on a device or a failure counts."""
+    """What a journal says, by kind; the last word on a device, a launch or a failure counts. A
+    case that was launched again after it had failed has not failed."""
 
     devices: dict[str, DeviceFacts] = {}
     launches: tuple[Launch, ...] = ()
@@ -166,16 +167,17 @@ def _cut_torn_line(journal: Path) -> None:
 def read_journal(path: Path) -> Journal:
     """All whole lines; a line in the middle that is damaged is an error, a cut last one is not."""
     devices: dict[str, DeviceFacts] = {}
-    launches: list[Launch] = []
+    launches: dict[tuple[str, int], Launch] = {}
     failures: dict[str, Failure] = {}
     for entry in _entries(path):
         if entry.device is not None:
             devices[entry.device.name] = entry.device
         if entry.launch is not None:
-            launches.append(entry.launch)
+            launches[entry.launch.case, entry.launch.index] = entry.launch
+            failures.pop(entry.launch.case, None)
         if entry.failed is not None:
             failures[entry.failed.case] = entry.failed.failure
-    return Journal(devices=devices, launches=tuple(launches), failures=failures)
+    return Journal(devices=devices, launches=tuple(launches.values()), failures=failures)
 
 
 def _entries(path: Path) -> Iterator[Entry]:

@@ -1,10 +1,10 @@
 """Take the pictures of the documentation again, from runs that were saved:
 
-    python docs/images/make.py REPORT [--budget BUDGET] [--history FOLDER]
+    python docs/images/make.py [REPORT [--budget BUDGET]] [--history FOLDER]
 
 REPORT is a report file of a real run; with `--budget` its verdict is made again under these
 budgets, from the same observations. FOLDER holds runs of one file over time: they are the history,
-and the last one is compared with the first; without it these two pictures stay as they are.
+and the last one is compared with the first. The pictures of what is not given stay as they are.
 Findings of level info and the paths in the command are left out: they tell of the machine where
 the run was made. Needs Chromium.
 """
@@ -109,39 +109,47 @@ def past(folder: Path, runs: Path) -> Path:
     return path
 
 
+def of_report(page: Page, report: Report, folder: Path) -> None:
+    """The pictures of one run."""
+    file = folder / "report.html"
+    file.write_bytes(html.render(report))
+    take(page, "html", file, (1280, 900), of=["header", "#cases .card"])
+    take(page, "charts", file, (1280, 900), of=["#overview"])
+    take(page, "launches", file, (1280, 900), of=["#distributions .panels"])
+    take(page, "phone", file, (400, 860))
+    take(page, "phone-charts", file, (400, 860), of=["#overview h2", "#overview figure + figure"])
+    for width in (80, 120):
+        for theme, colours in (("light", DEFAULT_TERMINAL_THEME), ("dark", MONOKAI)):
+            page.open(printed(report, folder, width, colours), 9 * width + 60, 700)
+            save(f"terminal-{width}-{theme}", page.screenshot(of=["pre"]))
+
+
+def of_history(page: Page, runs: Path, folder: Path) -> None:
+    """The pictures of several runs."""
+    reports = sorted(runs.glob("*/report.json"))
+    baseline, candidate = map(loaded, (reports[0], reports[-1]))
+    file = folder / "compared.html"
+    file.write_bytes(html.render(gate.compared(candidate, baseline, 0.05)))
+    take(page, "baseline", file, (1280, 900), of=["#baseline h2", "#baseline figure"])
+    take(page, "history", past(folder, runs), (1280, 900), of=["header", "#trends figure"])
+
+
 def main() -> None:
     """All of them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("report", type=Path)
+    parser.add_argument("report", type=Path, nargs="?")
     parser.add_argument("--budget")
     parser.add_argument("--history", type=Path)
     args = parser.parse_args()
-    report = loaded(args.report)
-    if args.budget:
-        report = replace(report, plan=replace(report.plan, budget=args.budget))
-        report = replace(report, verdict=judge(report, catalog.specs()))
     with tempfile.TemporaryDirectory() as name, browser(Path(name) / "profile") as page:
-        folder = Path(name)
-        file = folder / "report.html"
-        file.write_bytes(html.render(report))
-        take(page, "html", file, (1280, 900), of=["header", "#cases .card"])
-        take(page, "charts", file, (1280, 900), of=["#overview"])
-        take(page, "launches", file, (1280, 900), of=["#distributions .panels"])
-        take(page, "phone", file, (400, 860))
-        take(
-            page, "phone-charts", file, (400, 860), of=["#overview h2", "#overview figure + figure"]
-        )
-        for width in (80, 120):
-            for theme, colours in (("light", DEFAULT_TERMINAL_THEME), ("dark", MONOKAI)):
-                page.open(printed(report, folder, width, colours), 9 * width + 60, 700)
-                save(f"terminal-{width}-{theme}", page.screenshot(of=["pre"]))
+        if args.report:
+            report = loaded(args.report)
+            if args.budget:
+                report = replace(report, plan=replace(report.plan, budget=args.budget))
+                report = replace(report, verdict=judge(report, catalog.specs()))
+            of_report(page, report, Path(name))
         if args.history:
-            runs = sorted(args.history.glob("*/report.json"))
-            baseline, candidate = map(loaded, (runs[0], runs[-1]))
-            file.write_bytes(html.render(gate.compared(candidate, baseline, 0.05)))
-            take(page, "baseline", file, (1280, 900), of=["#baseline h2", "#baseline figure"])
-            take(page, "history", past(folder, args.history), (1280, 900),
-                 of=["header", "#trends figure"])  # fmt: skip
+            of_history(page, args.history, Path(name))
 
 
 if __name__ == "__main__":

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import msgspec
 
+from harness import files
 from harness.build.locks import lock, try_lock
 from harness.build.request import Trained
-from harness.build.sources import sha256_file
 from harness.core.errors import UsageError
 from harness.core.types import Artifact
 
@@ -117,7 +117,7 @@ class Cache(Folders):
         folder = self.folder(key)
         try:
             artifact = msgspec.json.decode((folder / DESCRIPTION).read_bytes(), type=Artifact)
-            intact = sha256_file(folder / MODEL) == artifact.sha256
+            intact = files.sha256(folder / MODEL) == artifact.sha256
         except FileNotFoundError:
             if folder.exists():
                 raise Corrupted(f"{folder} is incomplete") from None
@@ -148,7 +148,7 @@ class TrainedCache(Folders):
         folder = self.folder(key)
         try:
             noted = msgspec.json.decode((folder / TRAINING).read_bytes(), type=Trained)
-            if sha256_file(folder / NETWORK) == noted.sha256:
+            if files.sha256(folder / NETWORK) == noted.sha256:
                 return True
         except (FileNotFoundError, msgspec.DecodeError):
             pass

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-from harness import plugins, recipes
+from harness import files, plugins, recipes
 from harness.build.plans import Plans, Training, versions
 from harness.build.representative import Representative
 from harness.build.request import Request
-from harness.build.sources import closure, sha256, sha256_file
+from harness.build.sources import closure, sha256
 from harness.core.errors import UsageError
 from harness.core.specs import VariantsFile, VariantSpec
 from harness.core.types import Finding
@@ -106,7 +106,7 @@ class Planner:
         return Job(
             variant=variant,
             label=f"{path.stem}-{recipe}",
-            key=self._key(request, chain, {"keras_file": sha256_file(path)}),
+            key=self._key(request, chain, {"keras_file": files.sha256(path)}),
             request=request,
             calibrates=chain.calibrates,
             claims={"variant": variant, "recipe": recipe},
@@ -122,7 +122,7 @@ class Planner:
             "recipe": [step.name for step in chain.steps],
             "recipe_options": chain.options,
             "representative": self.representative.fingerprint if chain.calibrates else None,
-            "sources": [sha256_file(_HERE / name) for name in _CHILD],
+            "sources": [files.sha256(_HERE / name) for name in _CHILD],
             "steps": [closure(path) for path in ours],
             "libraries": versions(),
         }

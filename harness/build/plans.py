@@ -10,12 +10,12 @@ from types import MappingProxyType
 
 import msgspec
 
-from harness import plugins, recipes
+from harness import files, plugins, recipes
 from harness.build import weights as weight_files
 from harness.build.cache import TrainedCache
 from harness.build.material import Material
 from harness.build.request import Network, Teacher, TrainRequest
-from harness.build.sources import Model, closure, read_model, sha256, sha256_file
+from harness.build.sources import Model, closure, read_model, sha256
 from harness.build.weights import Weights
 from harness.core.errors import ConfigError
 from harness.core.specs import TrainingSpec, VariantsFile, VariantSpec
@@ -283,7 +283,7 @@ def _from_scratch(weights: Weights, how: str) -> tuple[Finding, ...]:
 
 
 def _common() -> list[object]:
-    return [sha256_file(_HERE / "networks.py"), sha256_file(_HERE / "widen.py"), versions()]
+    return [files.sha256(_HERE / "networks.py"), files.sha256(_HERE / "widen.py"), versions()]
 
 
 def _digest(everything: object) -> str:

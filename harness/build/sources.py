@@ -20,15 +20,6 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def sha256_file(path: Path) -> str:
-    """Hexadecimal digest of a file of any size."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def closure(path: Path) -> dict[str, str]:
     """Digests of a Python file and of the siblings it imports, directly or not, by file name.
 

@@ -17,7 +17,6 @@ from harness.build.cache import CURVE, NETWORK, TRAINING, writing
 from harness.build.loop import Phase
 from harness.build.objective import judge
 from harness.build.request import Epoch, Trained, TrainRequest
-from harness.build.sources import sha256_file
 from harness.core.errors import BuildError, ConfigError, HarnessError
 
 # The layer that ends a frozen trunk; what is before it is computed once per image.
@@ -46,7 +45,7 @@ def train(request: TrainRequest, folder: Path, tell: Tell) -> None:
         networks.save(model, folder / NETWORK)
         (folder / CURVE).write_text(_csv(curve), encoding="utf-8")
         noted = Trained(
-            sha256=sha256_file(folder / NETWORK),
+            sha256=files.sha256(folder / NETWORK),
             curve=curve,
             wall_s=time.monotonic() - started,
             cpu_s=time.process_time(),

@@ -15,13 +15,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from harness import files
 from harness.build.cache import writing
 from harness.build.locks import lock
-from harness.build.sources import sha256_file
 from harness.core.errors import ConfigError, UsageError
 from harness.core.specs import WeightsSource
 from harness.core.types import Finding
-from harness.files import replacing, write_atomic
 
 RANDOM = "random"
 IMAGENET = "imagenet"
@@ -87,7 +86,7 @@ def resolve(
         path = folder / Path(wanted).expanduser()
         if not path.is_file():
             raise ConfigError(f"weights: there is no file {path}", "auto, imagenet and random work")
-        return Weights(wanted, path, sha256_file(path))
+        return Weights(wanted, path, files.sha256(path))
     if source is None:
         raise ConfigError(
             "weights: imagenet, but this model has none",
@@ -109,7 +108,7 @@ def resolve(
                     failure = str(error)
             if failure is not None:
                 return _without(wanted, failure, url, target)
-        digest = sha256_file(target)
+        digest = files.sha256(target)
         if expected:
             _compare(target, digest, expected)
         else:
@@ -194,7 +193,7 @@ class _Ledger:
             entries = self._read()
             change(entries)
             with writing(self._path.parent):
-                write_atomic(self._path, msgspec.json.format(msgspec.json.encode(entries)))
+                files.write_atomic(self._path, msgspec.json.format(msgspec.json.encode(entries)))
 
 
 def _fetch(url: str, target: Path, expected: str | None, progress: Progress | None) -> None:
@@ -204,7 +203,7 @@ def _fetch(url: str, target: Path, expected: str | None, progress: Progress | No
     response = _open(url)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with response, replacing(target) as file:
+        with response, files.replacing(target) as file:
             digest = _copy(response, file, url, progress)
             if expected:
                 _compare(url, digest, expected)

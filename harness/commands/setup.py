@@ -30,7 +30,9 @@ def run(args: argparse.Namespace) -> int:
 
     cache = cache_dir()
     if args.remove:
-        print(f"removed {units.file_size(arm64.remove(cache))} from {cache}")
+        freed = arm64.remove(cache)
+        said = f"removed {units.file_size(freed)} from" if freed else "nothing of it is in"
+        print(said, cache)
         return EXIT_OK
     env = arm64.setup(cache, progress=lambda line: print(line, file=sys.stderr, flush=True))
     print(

@@ -256,7 +256,7 @@ class Launch(Value, frozen=True):
     and `absent` maps the field's name to the reason. An executable that reports no single
     iterations leaves `latency_ns` and `warmup_ns` empty and fills in the summaries instead.
     `set_aside` is a launch during which the device became unfit: this one was made in its place,
-    and nothing is computed from that one."""
+    in the same run or when it went on, and nothing is computed from that one."""
 
     case: str
     index: int
@@ -291,6 +291,11 @@ class Launch(Value, frozen=True):
     absent: dict[str, str] = {}
     notes: tuple[Finding, ...] = ()
     set_aside: Launch | None = None
+
+    @property
+    def invalid(self) -> bool:
+        """Whether it makes its case invalid. A run that goes on measures it again."""
+        return any(note.level == "invalid" for note in self.notes)
 
 
 # --- estimates -------------------------------------------------------------------------------

@@ -175,9 +175,7 @@ class AndroidTarget:
         """See Target. The first round also has launches of their own for memory and the like. A
         phone that is gone is waited for, once, and the launch begun again; once it is finished it
         is kept, whatever comes after."""
-        observed = self._resumed(
-            lambda: self._installed(artifact, lambda: self._observe(case, artifact, timing))
-        )
+        observed = self._observe(case, artifact, timing)
         extra = self._extras(case, artifact, timing) if index == 0 else _Extras()
         return self._launched(case, index, observed, extra)
 
@@ -211,11 +209,6 @@ class AndroidTarget:
         return self._tool
 
     # --- launching ---
-
-    def _observe(self, case: Case, artifact: Artifact, timing: Timing) -> _Observed:
-        if timing.sustained_ns is not None:
-            return self._sustained(case, artifact, timing)
-        return self._cool_launch(case, artifact, timing)
 
     def _launched(self, case: Case, index: int, observed: _Observed, extra: _Extras) -> Launch:
         aside = observed.set_aside
@@ -251,24 +244,35 @@ class AndroidTarget:
             set_aside=aside and self._launched(case, index, aside, _Extras(absent=unobserved)),
         )
 
-    def _cool_launch(self, case: Case, artifact: Artifact, timing: Timing) -> _Observed:
+    def _observe(self, case: Case, artifact: Artifact, timing: Timing) -> _Observed:
         """One launch on a cool phone; when it becomes hot, one more. If there can be no other, the
-        hot one stands, and makes the case invalid."""
-        first = self._timed(case, artifact, timing)
-        if not _guards.too_hot(self._spec.guards, first.after):
+        hot one stands, and makes the case invalid. Under a sustained load it may become hot."""
+        sustained = timing.sustained_ns is not None
+        timed = self._sustained if sustained else self._timed
+
+        def once() -> _Observed:
+            return self._resumed(
+                lambda: self._installed(artifact, lambda: timed(case, artifact, timing))
+            )
+
+        first = once()
+        if sustained or not _guards.too_hot(self._spec.guards, first.after):
             return first
         self._attendant.say("became hot during the launch, which is measured again")
         try:
-            second = self._timed(case, artifact, timing)
+            second = once()
         except MeasurementError as error:
-            if error.transient and error.stage not in _guards.UNFIT:
-                raise  # the phone is gone, and waited for
-            self._attendant.say(f"{error.message}; the hot launch is kept and makes it invalid")
-            return first._replace(notes=[_guards.unrepeated(first.after, error.message)])
-        again = _guards.too_hot(self._spec.guards, second.after)
-        notes = [_guards.throttled(second.after) if again else _guards.repeated(first.after)]
-        aside = first._replace(notes=[_guards.suspect(first.after)])
-        return second._replace(notes=notes, set_aside=aside)
+            why = error.message
+        except KeyboardInterrupt:
+            self._attendant.stopping.set()
+            why = "interrupted"
+        else:
+            again = _guards.too_hot(self._spec.guards, second.after)
+            notes = [_guards.throttled(second.after) if again else _guards.repeated(first.after)]
+            aside = first._replace(notes=[_guards.suspect(first.after)])
+            return second._replace(notes=notes, set_aside=aside)
+        self._attendant.say(f"{why}; the hot launch is kept and makes it invalid")
+        return first._replace(notes=[_guards.unrepeated(first.after, why)])
 
     def _timed(self, case: Case, artifact: Artifact, timing: Timing) -> _Observed:
         before = self._await_fit()

@@ -124,12 +124,16 @@ class AdbServer(AdbTransport):
         if self._chosen is None:
             raise cut_off()
         client = make_client(self._host, self._port, self._timeout_s)
+        deadline = Deadline(timeout_s, self._attendant)
         with translated_errors():
             connection = client.make_connection(timeout=timeout_s)
             try:
                 for request in (f"host:transport:{self._chosen}", service):
                     data = request.encode()
                     connection.conn.sendall(b"%04x" % len(data) + data)
+                    # adbutils would wait for the answer whatever the attendant wants.
+                    while not select.select([connection.conn], [], [], deadline.slice())[0]:
+                        pass
                     connection.check_okay()
             except AdbError as error:
                 connection.close()

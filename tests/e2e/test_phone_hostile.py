@@ -150,6 +150,13 @@ def no_end_to_the_greeting(peer: Peer) -> None:
         peer.socket.sendall(b"\0" * 65536)
 
 
+def no_stream(peer: Peer) -> None:
+    """Connected, and deaf to the request for a stream."""
+    peer.greet()
+    assert peer.read().command == OPEN
+    time.sleep(60)
+
+
 def silence(peer: Peer) -> None:
     peer.accept()
     time.sleep(60)
@@ -243,6 +250,25 @@ def test_nothing_hangs_through_an_adb_server(evil: Evil, adb_home: Path) -> None
     assert "\n" not in str(caught.value)
     assert caught.value.mend
     assert time.monotonic() - began < QUICK_S * 2
+
+
+@pytest.mark.needs("adb")
+def test_ctrl_c_ends_waiting_for_a_stream_through_an_adb_server(adb_home: Path) -> None:
+    attendant = Attendant()
+    with phone(no_stream) as address, start_adb_server(adb_home) as server:
+        spec = AndroidSpec(
+            transport="adb_server",
+            address=address,
+            connect_timeout_s=5,
+            adb_server=f"127.0.0.1:{server.port}",
+        )
+        transport = adb_server.open_transport(spec, attendant)
+        transport.connect()
+        began = time.monotonic()
+        threading.Timer(0.5, attendant.stopping.set).start()
+        with pytest.raises(KeyboardInterrupt):
+            transport.shell("echo hello", 60)
+    assert time.monotonic() - began < QUICK_S
 
 
 def chunks(head: bytes, body: bytes = b"", pause_s: float = 0) -> Evil:

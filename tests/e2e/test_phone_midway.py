@@ -18,7 +18,7 @@ import pytest
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
 from harness.emulator.phone import load_profile
-from tests.e2e.test_phone_cli import (
+from tests.phone_bench import (
     OTHER,
     RUNNER,
     SHORT,
@@ -29,7 +29,7 @@ from tests.e2e.test_phone_cli import (
     documented,
     entry,
     hanging,
-)
+)  # fmt: skip
 from tests.phones import adb_home, command, emulated, wait_for
 
 __all__ = ["adb_home"]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import arm64, devices, doctor
+from harness import arm64, cli, devices, doctor
 from harness.arm64 import installation, packages, qemu
 from harness.arm64.cpus import CPUS, cpu_named, qemu_argument
 from harness.arm64.environment import Arm64Env, Download, Lock, lay_out_cpus
@@ -456,6 +456,14 @@ def test_removing_frees_what_was_shown(tmp_path: Path) -> None:
     assert arm64.remove(tmp_path) == size
     assert not (tmp_path / "arm64").exists()
     assert isinstance(arm64.find(tmp_path), UsageError)
+
+
+def test_removing_nothing_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MOBILE_BENCH_CACHE", str(tmp_path))
+    assert cli.main(["setup", "arm64", "--remove"]) == 0
+    assert capsys.readouterr().out == f"nothing of it is in {tmp_path}\n"
 
 
 def test_the_tests_own_path_hides_the_systems_qemu(bin_folder: Path) -> None:

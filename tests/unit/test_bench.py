@@ -4,12 +4,13 @@ import random
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from harness import bench, store
 from harness.assemble import assemble
 from harness.core.attendant import Attendant
 from harness.core.specs import AndroidSpec, ArmSpec, HostSpec
-from harness.core.types import Case, DeviceFacts, Failure, Launch, Plan, Report, Stopped
+from harness.core.types import Case, DeviceFacts, Failure, Finding, Launch, Plan, Report, Stopped
 from tests.fakes import CRASH, Crash, FakeTarget, case, header
 
 A, B = case("a"), case("b")
@@ -143,6 +144,33 @@ def test_resume_tries_a_transient_failure_again_and_no_other(
     folder.close()
     journal = store.read_journal(folder.path / store.JOURNAL)
     assert len(journal.launches) == launches
+    assert bool(journal.failures) is not transient, "it has not failed in the end"
+
+
+def test_resume_makes_an_unusable_launch_again_and_keeps_it(tmp_path: Path) -> None:
+    """Though all that was wanted has been measured, and the time budget is spent."""
+    rng = random.Random(3)
+    fake = FakeTarget("host", lambda c, i: [rng.randrange(1000, 2000)])
+    plan = Plan(cases=(A, B), min_launches=5, time_budget_s=1e-9)
+    _, report = run(tmp_path, plan, fake)
+    folder = store.reopen(tmp_path / report.run_id)
+    of_a = next(c for c in report.cases if c.case == A)
+    hot = replace(of_a.launches[3], notes=(Finding(level="invalid", code="x", message="hot"),))
+    folder.append(store.Entry(launch=hot))
+    folder.close()
+
+    fake.launched.clear()
+    folder = store.reopen(tmp_path / report.run_id)
+    stopped = bench.measure(folder, {"host": HostSpec()}, INPUTS, Silent(), opener=fake.opener)
+    folder.close()
+    assert fake.launched == [(A.id, 3)]
+    assert stopped.reason == "time_budget"
+    launches = store.read_journal(folder.path / store.JOURNAL).launches
+    assert len(launches) == 10
+    (again,) = [x for x in launches if x.set_aside]
+    assert (again.case, again.index, again.set_aside) == (A.id, 3, hot)
+    assert [n.code for n in again.notes] == ["made-again"]
+    assert again.order not in {x.order for x in launches if x is not again}
 
 
 def test_devices_run_side_by_side_each_in_its_own_order(tmp_path: Path) -> None:

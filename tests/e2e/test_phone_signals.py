@@ -1,0 +1,117 @@
+"""Ctrl-C, SIGTERM: a run ends within seconds, keeps what it measured, and leaves every phone as it
+was."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.emulator.daemon import Daemon
+from harness.emulator.faults import Faults
+from tests.phone_bench import ROOT, RUNNER, SHORT, TINY, Run, assert_clean, entry, hanging
+from tests.phones import adb_home, command, emulated
+
+__all__ = ["adb_home"]
+
+pytestmark = pytest.mark.usefixtures("adb_home")
+
+
+def pushing(phone: Daemon) -> Callable[[], bool]:
+    return lambda: any(phone.phone.work.glob("*/*.part"))
+
+
+def cooling(phone: Daemon) -> Callable[[], bool]:
+    """The model is there and no runner was started: it only asks for the temperature."""
+    began: list[float] = []
+
+    def holds() -> bool:
+        if any(phone.phone.work.glob("*/*.tflite")):
+            began.append(time.monotonic())
+        return bool(began) and time.monotonic() > began[0] + 1
+
+    return holds
+
+
+STAGES: dict[str, tuple[Faults, dict[str, Any], Callable[[Daemon], Callable[[], bool]]]] = {
+    "push": (Faults(slow_link=10_000), {"runner": {"path": str(RUNNER)}}, pushing),
+    "launch": (Faults(runner="hang"), {}, hanging),
+    "cooling": (Faults(hot=3), {}, cooling),
+}
+
+
+@pytest.mark.parametrize("phones", [1, 2])
+@pytest.mark.parametrize("stage", STAGES)
+def test_ctrl_c(tmp_path: Path, stage: str, phones: int) -> None:
+    """It ends within seconds, though a launch may last 300, and cleans up on every phone."""
+    faults, changes, reached = STAGES[stage]
+    with contextlib.ExitStack() as stack:
+        all_phones = [stack.enter_context(emulated(faults=faults)) for _ in range(phones)]
+        entries = {f"phone{n}": entry(p, **changes) for n, p in enumerate(all_phones)}
+        run = Run(tmp_path, entries, TINY, *SHORT)
+        for phone in all_phones:
+            run.until(reached(phone))
+        run.process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        assert run.finish() == 130, run.stderr
+        assert time.monotonic() - began < 30
+        for phone in all_phones:
+            assert_clean(phone)
+    assert run.report.stopped is not None
+    assert run.report.stopped.reason == "interrupted"
+    assert "--resume" in run.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
+@pytest.mark.parametrize("phones", [1, 2])
+def test_an_impatient_user(tmp_path: Path, phones: int, number: signal.Signals) -> None:
+    """Signals go on coming while the phones are put back, which takes a moment."""
+    with contextlib.ExitStack() as stack:
+        all_phones = [
+            stack.enter_context(emulated(faults=Faults(runner="hang"))) for _ in range(phones)
+        ]
+        for phone in all_phones:
+            command(phone, "cmd", '[ $3 = true ] || sleep 1; "$REAL" "$@"')
+        run = Run(tmp_path, {f"p{n}": entry(p) for n, p in enumerate(all_phones)}, TINY, *SHORT)
+        for phone in all_phones:
+            run.until(hanging(phone))
+        while any(p.phone.fixed_performance or list(p.phone.work.iterdir()) for p in all_phones):
+            run.process.send_signal(number)
+            time.sleep(0.1)
+        assert run.finish() == 130, run.stderr
+        for phone in all_phones:
+            assert_clean(phone)
+    assert run.report.stopped is not None, "it is saved all the same"
+
+
+def test_ctrl_c_keeps_what_was_measured_and_resume_goes_on(tmp_path: Path) -> None:
+    with emulated(fixed_latency_us=100_000) as phone:
+        run = Run(tmp_path, {"phone": entry(phone)}, TINY, "--launches", "6", "--iterations", "3")
+        run.until(lambda: run.launches_saved() >= 2)
+        run.process.send_signal(signal.SIGINT)
+        assert run.finish() == 130
+        assert_clean(phone)
+        saved = run.report.cases[0].launches
+        assert 2 <= len(saved) < 6
+        done = subprocess.run(
+            [sys.executable, "-m", "harness", "bench", "--resume", "latest"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert_clean(phone)
+    launches = run.report.cases[0].launches
+    assert len(launches) == 6
+    assert launches[: len(saved)] == saved

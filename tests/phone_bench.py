@@ -1,0 +1,116 @@
+"""`bench` against phones, as a user meets it: the harness is a process of its own, the phone is
+behind a real socket."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness import store
+from harness.core.types import Report
+from harness.emulator.daemon import Daemon
+from tests import schema
+from tests.phones import packed_runner
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs/how-to/phone.md"
+MODELS = ROOT / "tests/data/models"
+TINY, OTHER = MODELS / "tiny_float32.tflite", MODELS / "tiny_int8.tflite"
+RUNNER = packed_runner()
+SHORT = ("--launches", "2", "--iterations", "3")
+CONNECT_S = 6
+
+
+def entry(phone: Daemon | str, **changes: Any) -> dict[str, Any]:
+    """What devices.yaml says of a phone; nothing waits long."""
+    return {
+        "kind": "android",
+        "transport": "adb_tcp",
+        "address": phone if isinstance(phone, str) else phone.address,
+        "runner": {"device_path": "/system/bin/benchmark_model"},
+        "connect_timeout_s": CONNECT_S,
+        "reconnect_timeout_s": 3,
+        "launch_timeout_s": 300,
+    } | changes
+
+
+class Run:
+    """A bench under way in `folder`."""
+
+    def __init__(self, folder: Path, entries: dict[str, Any], *arguments: str | Path) -> None:
+        self.folder = folder
+        (folder / "devices.yaml").write_text(yaml.safe_dump({"devices": entries}))
+        names = ",".join(entries)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "harness", "bench", "--device", names, *map(str, arguments)],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "150"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.stdout = self.stderr = ""
+
+    def finish(self, timeout: float = 120) -> int:
+        """Wait; the exit status."""
+        self.stdout, self.stderr = self.process.communicate(timeout=timeout)
+        assert "Traceback" not in self.stderr, self.stderr
+        return self.process.returncode
+
+    def until(self, holds: Callable[[], object], timeout: float = 60) -> None:
+        """Wait for something that the run does."""
+        end = time.monotonic() + timeout
+        while not holds():
+            assert time.monotonic() < end, "it never came to that"
+            assert self.process.poll() is None, self.process.communicate()
+            time.sleep(0.02)
+
+    def launches_saved(self) -> int:
+        journals = list(self.folder.glob("reports/*/journal.jsonl"))
+        return journals[0].read_bytes().count(b'"launch"') if journals else 0
+
+    @property
+    def report(self) -> Report:
+        (run,) = (self.folder / "reports").iterdir()
+        schema.check((run / store.REPORT).read_bytes())
+        return store.read_report(run)
+
+    def said(self, words: str) -> str:
+        """The one line with these words."""
+        (line,) = [x for x in self.stderr.splitlines() if words in x]
+        return line
+
+
+def bench(folder: Path, entries: dict[str, Any], *arguments: str | Path) -> Run:
+    run = Run(folder, entries, *(arguments or (TINY, *SHORT)))
+    run.finish()
+    return run
+
+
+def assert_clean(phone: Daemon) -> None:
+    assert list(phone.phone.work.iterdir()) == []
+    assert phone.phone.fixed_performance is False
+    end = time.monotonic() + 5
+    while phone.phone.processes():
+        assert time.monotonic() < end, "a process was left running"
+        time.sleep(0.05)
+
+
+def documented(what: str) -> re.Pattern[str]:
+    """The line that docs/how-to/phone.md promises, with `...` for what differs."""
+    rows = re.findall(r"^\| (.+?) \| (`+) ?(.+?) ?\2 \|", DOCS.read_text(), flags=re.MULTILINE)
+    (line,) = [line for name, _, line in rows if name == what]
+    return re.compile(".+".join(map(re.escape, line.split("..."))))
+
+
+def hanging(phone: Daemon) -> Callable[[], bool]:
+    """Whether a runner is under way on the phone."""
+    return lambda: any(phone.phone.work.glob("*/pid")) and bool(phone.phone.processes())
