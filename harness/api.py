@@ -75,6 +75,7 @@ def bench(
     seed: int = 0,
     data: str | Path | None = None,
     untrained: bool = False,
+    weights: str = "auto",
     signature: str | None = None,
     budget: str | None = None,
     project: Path | None = None,
@@ -103,6 +104,7 @@ def bench(
         seed=seed,
         data=None if data is None else str(data),
         untrained=untrained,
+        weights=weights,
         signature=signature,
         budget=budget,
         project=project,
@@ -118,6 +120,7 @@ def build(
     *names: str,
     data: str | Path | None = None,
     untrained: bool = False,
+    weights: str = "auto",
     seed: int = 0,
     project: Path | None = None,
 ) -> dict[str, Artifact]:
@@ -126,7 +129,7 @@ def build(
     that cannot be built."""
     from harness.build import builder
 
-    opened = config.load_project(project)
+    opened = config.load_project(project, weights)
     with Narrator() as narrator:
         chosen = None if data is None else str(data)
         built = builder.build(

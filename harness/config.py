@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
 import yaml
+from msgspec.structs import replace
 
 from harness import entries
 from harness.core.errors import ConfigError, UsageError
@@ -61,9 +62,10 @@ class Project(NamedTuple):
         return chosen
 
 
-def load_project(root: Path | None = None) -> Project:
+def load_project(root: Path | None = None, weights: str = "auto") -> Project:
     """The project in `root`; without one, the current folder's if it has either file, else the
-    one that ships with the harness."""
+    one that ships with the harness. `weights` takes the place of `auto` in all variants: what
+    `auto` comes to depends on what can be fetched."""
     if root is None:
         here = Path.cwd()
         root = here if (here / DEVICES).exists() or (here / VARIANTS).exists() else SHIPPED
@@ -74,10 +76,15 @@ def load_project(root: Path | None = None) -> Project:
         )
     devices = (root if (root / DEVICES).exists() else SHIPPED) / DEVICES
     variants = (root if (root / VARIANTS).exists() else SHIPPED) / VARIANTS
+    known = load_yaml(variants, VariantsFile)
+    chosen = {
+        name: replace(spec, weights=weights) if spec.weights == "auto" else spec
+        for name, spec in known.variants.items()
+    }
     return Project(
         root=variants.parent.parent,
         devices=_load_devices(devices),
-        variants=load_yaml(variants, VariantsFile),
+        variants=replace(known, variants=chosen),
         shipped=root == SHIPPED and root != Path.cwd(),
     )
 

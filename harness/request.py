@@ -47,6 +47,7 @@ class Request(NamedTuple):
     seed: int = 0
     data: str | None = None
     untrained: bool = False
+    weights: str = "auto"
     signature: str | None = None
     budget: str | None = None
     project: Path | None = None
@@ -85,7 +86,7 @@ def resolve(
     for delegate in request.delegates or ():
         if delegate not in get_args(Delegate):
             raise unknown("delegate", delegate, get_args(Delegate))
-    project = config.load_project(request.project)
+    project = config.load_project(request.project, request.weights)
     names = request.devices
     if names == ("all",):
         names = tuple(project.devices)

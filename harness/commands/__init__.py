@@ -30,7 +30,7 @@ def add_out(parser: argparse.ArgumentParser) -> None:
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """--data and --untrained, the same for every command that builds."""
+    """--data, --untrained and --weights, the same for every command that builds."""
     parser.add_argument(
         "--data",
         metavar="DIR",
@@ -38,7 +38,14 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "(default: demo, images of our own)",
     )
     parser.add_argument(
-        "--untrained", action="store_true", help="random or ImageNet weights: sizes and times only"
+        "--untrained", action="store_true", help="do not train: sizes, times and counts only"
+    )
+    parser.add_argument(
+        "--weights",
+        choices=["auto", "random"],
+        default="auto",
+        help="what networks start from: ImageNet's if they can be fetched (auto), or random ones, "
+        "which are the same everywhere",
     )
 
 

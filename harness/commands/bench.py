@@ -176,7 +176,7 @@ def _refuse_with_resume(args: argparse.Namespace) -> None:
              "iterations", "time_budget", "cadence", "sustained", "profile", "parity", "quick",
              "untrained")  # fmt: skip
     given = [word for word in words if getattr(args, word)]
-    if given or (args.data, args.device) != (None, ("host",)):
+    if given or (args.data, args.device, args.weights) != (None, ("host",), "auto"):
         raise UsageError(
             "--resume goes on with the plan of the saved run",
             "give it no variants and no options of measuring",
@@ -204,6 +204,7 @@ def _request(args: argparse.Namespace) -> Request:
         seed=args.seed,
         data=args.data,
         untrained=args.untrained,
+        weights=args.weights,
         signature=args.signature,
         budget=args.budget,
         project=args.project,

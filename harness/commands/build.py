@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from harness.progress import Narrator
     from harness.request import labelled
 
-    project = config.load_project(args.project)
+    project = config.load_project(args.project, args.weights)
     chosen = project.select(args.what or ["*"])
     with Narrator() as narrator:
         data = labelled(

@@ -8,8 +8,8 @@ from harness.core.types import Evidence, Measurement, MetricSpec
 
 NOT_COUNTED = "only an emulated core counts instructions"
 
-# Of one environment counts are exact. Under another path of the cache or another version of qemu
-# some tens of instructions in a million come and go: much less than this share.
+# Of one environment counts are exact. With other versions of the system's libraries, or with a qemu
+# that does not tell Python from the rest, some come and go: much less than this share.
 COUNT_THRESHOLD = 0.001
 
 

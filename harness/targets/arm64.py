@@ -13,7 +13,7 @@ import tempfile
 import time
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import msgspec
 
@@ -23,7 +23,7 @@ from harness.arm64.environment import read_counts
 from harness.core.attendant import Attendant
 from harness.core.errors import UsageError, WorkerError
 from harness.core.specs import ArmSpec
-from harness.core.types import Artifact, Case, DeviceFacts, Launch, Parity, Timing
+from harness.core.types import Artifact, Case, DeviceFacts, Launch, Outputs, Parity, Timing
 from harness.core.units import NS_PER_S
 from harness.files import cache_dir
 from harness.targets import _parity
@@ -77,6 +77,15 @@ def ready(spec: ArmSpec) -> arm64.Arm64Env:
         raise env
     cpu_named(spec.cpu, env.qemu.cpus, env.qemu.version)
     return env
+
+
+class _Counted(NamedTuple):
+    """Instructions of one process: of loading, of the first inference, of each one after it."""
+
+    init: int
+    first: int
+    iterations: tuple[int, ...]
+    outputs: Outputs | None
 
 
 class Arm64Target:
@@ -154,10 +163,9 @@ class Arm64Target:
         asked = timing.max_iterations if timing.min_iterations == timing.max_iterations else None
         began = time.perf_counter_ns()
         started_at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        result, init, *inferences = self._run(artifact, folder, log, asked or AGREEING, index == 0)
-        if asked is None and not _agree(inferences[1:]):
-            _, init, *inferences = self._run(artifact, folder, log, MORE, False)
-        first, *iterations = inferences
+        ran = counted = self._run(artifact, folder, log, asked or AGREEING, outputs=index == 0)
+        if asked is None and not _agree(ran.iterations):
+            counted = self._run(artifact, folder, log, MORE, outputs=False)
         absent = dict(ABSENT)
         reference = parity = None
         if index == 0:
@@ -166,31 +174,27 @@ class Arm64Target:
                 parity = _compared(folder)
             except WorkerError as error:
                 absent["reference"] = f"the host could not answer: {error.message}"
-        return msgspec.convert(
-            {
-                "case": case.id,
-                "index": index,
-                "order": 0,
-                "started_at": started_at,
-                "wall_ns": time.perf_counter_ns() - began,
-                "counters": {
-                    "instructions_init": init,
-                    "instructions_first": first,
-                    "instructions": statistics.median_low(iterations),
-                },
-                "instructions": iterations,
-                "outputs": result["outputs"],
-                "reference": reference,
-                "parity": parity,
-                "absent": absent,
+        return Launch(
+            case=case.id,
+            index=index,
+            order=0,
+            started_at=started_at,
+            wall_ns=time.perf_counter_ns() - began,
+            counters={
+                "instructions_init": counted.init,
+                "instructions_first": counted.first,
+                "instructions": statistics.median_low(counted.iterations),
             },
-            Launch,
+            instructions=counted.iterations,
+            outputs=ran.outputs,
+            reference=reference,
+            parity=parity,
+            absent=absent,
         )
 
     def _run(
-        self, artifact: Artifact, folder: Path, log: Path, iterations: int, outputs: bool
-    ) -> tuple[Any, ...]:
-        """(the worker's result, instructions of init, of the first inference, of each iteration)"""
+        self, artifact: Artifact, folder: Path, log: Path, iterations: int, *, outputs: bool
+    ) -> _Counted:
         # Cases of one artifact may be counted at the same time.
         handle, name = tempfile.mkstemp(prefix="counts-", dir=_written(folder))
         os.close(handle)
@@ -218,10 +222,10 @@ class Arm64Target:
                 f"{len(marks)} marks were counted where {2 * (2 + iterations)} were made",
                 f"set it up again: python -m harness setup arm64 --remove; the log is {log}",
             )
-        spans = zip(marks[::2], marks[1::2], strict=True)
-        return result, *(end - begin for begin, end in spans)
+        init, first, *rest = (b - a for a, b in zip(marks[::2], marks[1::2], strict=True))
+        return _Counted(init, first, tuple(rest), _outputs(result))
 
-    def _answers_of_host(self, artifact: Artifact, folder: Path, log: Path) -> object:
+    def _answers_of_host(self, artifact: Artifact, folder: Path, log: Path) -> Outputs | None:
         """What the host answers to the same inputs; raises WorkerError."""
         paths = {"model": artifact.path, "inputs": str(folder / "inputs.npz")}
         paths["answers"] = str(_written(folder) / _THEIRS)
@@ -232,7 +236,7 @@ class Arm64Target:
             timeout_s=self.spec.launch_timeout_s,
             attendant=self.attendant,
         )
-        return parse_answer(finished, log, self.spec.launch_timeout_s)["outputs"]
+        return _outputs(parse_answer(finished, log, self.spec.launch_timeout_s))
 
     def close(self) -> None:
         """Remove the folders that launches ran in."""
@@ -275,7 +279,11 @@ def _compared(folder: Path) -> Parity | None:
     return _parity.compared(ours, theirs)
 
 
-def _agree(counts: list[int]) -> bool:
+def _outputs(result: dict[str, Any]) -> Outputs | None:
+    return msgspec.convert(result["outputs"], Outputs | None)
+
+
+def _agree(counts: tuple[int, ...]) -> bool:
     return counts[-1] == counts[-2]
 
 

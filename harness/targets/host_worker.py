@@ -82,7 +82,9 @@ class Model:
             self.outputs = self.interpreter.get_output_details()
             self.set_tensor = self.interpreter.set_tensor
             self.get_tensor = self.interpreter.get_tensor
-            self.invoke = self.interpreter.invoke
+            # The public call looks for views of tensors first, which there are none of here: some
+            # lines of Python at every inference, that an app's runtime does not have.
+            self.invoke = self.interpreter._interpreter.Invoke
         else:
             self._use_signature(request["signature"])
 

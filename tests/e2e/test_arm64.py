@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ pytestmark = [pytest.mark.needs("qemu-aarch64"), pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "tests/data/models"
+DEFAULT = Timing()
 DEVICES = """
 devices:
   arm64: {kind: arm64-emulated, cpu: cortex-a76}
@@ -55,14 +57,14 @@ def inputs(tmp_path: Path) -> Path:
 
 
 def launches(
-    model: str, cpu: str, inputs: Path, logs: Path, n: int
+    model: str, cpu: str, inputs: Path, logs: Path, n: int, timing: Timing = DEFAULT
 ) -> tuple[Artifact, list[Launch]]:
     artifact = inspect(MODELS / f"{model}.tflite", variant=model)
     target = targets.open_target("arm64", ArmSpec(cpu=cpu), logs, Attendant())
     case = Case(variant=model, device="arm64", runtime="litert")
     try:
         target.prepare(artifact, inputs / f"{model}.npz")
-        return artifact, [target.launch(case, artifact, Timing(), i) for i in range(n)]
+        return artifact, [target.launch(case, artifact, timing, i) for i in range(n)]
     finally:
         target.close()
 
@@ -92,6 +94,24 @@ def test_counts_are_the_same_on_a_loaded_machine(model: str, inputs: Path, tmp_p
     assert made[0].counters["instructions"] > 100_000
     assert len({launch.counters["instructions_first"] for launch in made}) == 1
     assert len({launch.counters["instructions_init"] for launch in made}) == 1
+
+
+@pytest.mark.usefixtures("env")
+@pytest.mark.parametrize("model", ["tiny_float32", "tiny_int8"])
+def test_every_inference_after_the_first_is_alike_wherever_the_files_lie(
+    model: str, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The interpreter, which depends on both, is not counted."""
+    counts = set()
+    for place in ("a", "of-another-length", "and-of-one-that-is-longer-still"):
+        folder = tmp_path / place
+        folder.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
+        twelve = Timing(min_iterations=12, max_iterations=12)
+        _, (launch,) = launches(model, "cortex-a76", inputs, tmp_path, 1, twelve)
+        assert len(launch.instructions) == 12
+        counts |= set(launch.instructions)
+    assert len(counts) == 1
 
 
 @pytest.mark.usefixtures("env")

@@ -178,6 +178,7 @@ WRONG: dict[str, tuple[Sequence[str | Path], str]] = {
     "json into nowhere": (["x.tflite", "--json", "no/such/r.json"], "cannot write no/such"),
     "no such run": (["--resume", "2001"], "there is no run"),
     "resume with options": (["--resume", "2001", "--quick"], "plan of the saved run"),
+    "resume with weights": (["--resume", "2001", "--weights", "random"], "plan of the saved run"),
     "bad share": (["--target-ci", "3"], "'3' is not a share"),
     "bad time": (["--time-budget", "soon"], "'soon' is not a time"),
 }

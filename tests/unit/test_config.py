@@ -35,6 +35,18 @@ def test_the_shipped_files_are_valid() -> None:
     } == set(shipped.select([]))
 
 
+def test_weights_take_the_place_of_auto_only(tmp_path: Path) -> None:
+    """What `auto` comes to depends on the network; what was chosen does not."""
+    made = config.load_project(config.SHIPPED, "random").variants.variants
+    as_written = config.load_project(config.SHIPPED).variants.variants
+    assert "auto" in {spec.weights for spec in as_written.values()}
+    assert {spec.weights for spec in made.values()} == {"random"}
+    root = project(tmp_path)
+    file = root / config.VARIANTS
+    file.write_text("variants: {one: {model: m, recipe: float32, weights: mine.h5}}")
+    assert config.load_project(root, "random").variants.variants["one"].weights == "mine.h5"
+
+
 def test_names_and_globs_select_in_the_order_asked_for_each_once(tmp_path: Path) -> None:
     found = config.load_project(project(tmp_path))
     assert list(found.select([])) == ["one"]
