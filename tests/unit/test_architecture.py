@@ -24,7 +24,8 @@ ALLOWED = {
     "arm64": {"core", "arm64", "plugins", "process"},
     "data": {"core", "data", "files"},
     "store": {"core", "files"},
-    "bench": {"core", "interrupts", "plan", "store", "targets"},
+    "bench": {"core", "interrupts", "rounds", "store", "targets"},
+    "rounds": {"core", "plan", "store", "targets"},
 }
 
 

@@ -352,7 +352,7 @@ def test_an_endless_vector_in_a_large_file_is_not_followed(tmp_path: Path) -> No
     path.write_bytes(data)
     began = time.monotonic()
     assert "damaged" in refused(path)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
 
 
 def test_equal_files_give_equal_artifacts(tmp_path: Path) -> None:

