@@ -1,10 +1,10 @@
 /* Counts the instructions that a program's libraries execute under qemu-user, to the last one.
  *
  * One addition per translated block, done inline by the emulator, is all the cost there is: blocks
- * are straight code, so a block entered is a block executed. Blocks of the executable itself are
- * left out: that is the Python interpreter, which is not what is measured, and which from its
- * seventh call on or so runs other code than before, depending on where its objects happen to lie.
- * (qemu before 7.1 does not tell where the executable is, and so it is counted too.) Whenever the program makes the system
+ * are straight code, so a block entered is a block executed. Blocks of the file of the argument
+ * `except` are left out: that is the Python interpreter, which is not what is measured, and which
+ * from its seventh call on or so runs other code than before, depending on where its objects lie.
+ * Whenever the program makes the system
  * call of the marker, the total so far is written as a line of text to the file of the argument
  * `out`. The program makes the marker call between what it wants told apart.
  *
@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #ifndef PLUGIN_API
@@ -42,9 +43,8 @@ typedef void (*syscall_cb)(qemu_plugin_id_t, unsigned int, int64_t, uint64_t, ui
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, tb_trans_cb);
 void qemu_plugin_register_vcpu_syscall_cb(qemu_plugin_id_t, syscall_cb);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
-uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *);
-uint64_t qemu_plugin_start_code(void) __attribute__((weak));
-uint64_t qemu_plugin_end_code(void) __attribute__((weak));
+struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
+void *qemu_plugin_insn_haddr(const struct qemu_plugin_insn *);
 
 #if PLUGIN_API == 1
 void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *, enum qemu_plugin_op, void *,
@@ -86,17 +86,48 @@ static void count(struct qemu_plugin_tb *tb, uint64_t instructions)
 static uint64_t total(void) { return qemu_plugin_u64_sum(executed); }
 #endif
 
-static bool of_the_executable(const struct qemu_plugin_tb *tb)
+/* From where to where this process, which is qemu, has mapped the file `except`. The addresses are
+ * the machine's, not those that the program sees. */
+static const char *except;
+static uintptr_t except_from, except_to;
+
+static void find_except(void)
 {
-    uint64_t address = qemu_plugin_tb_vaddr(tb);
-    return qemu_plugin_start_code && address >= qemu_plugin_start_code() &&
-           address < qemu_plugin_end_code();
+    FILE *maps = fopen("/proc/self/maps", "r");
+    char line[5000];
+    while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
+        unsigned long from, to;
+        int name = 0;
+        sscanf(line, "%lx-%lx %*s %*s %*s %*s %n", &from, &to, &name);
+        line[strcspn(line, "\n")] = '\0';
+        if (name > 0 && strcmp(line + name, except) == 0) {
+            except_from = except_to == 0 ? from : except_from;
+            except_to = to;
+        }
+    }
+    if (except_to == 0) {
+        fprintf(stderr, "count: %s is not mapped, so its code cannot be left out\n", except);
+        exit(1);
+    }
+    fclose(maps);
+}
+
+static bool left_out(const struct qemu_plugin_tb *tb)
+{
+    if (except == NULL) {
+        return false;
+    }
+    if (except_to == 0) {
+        find_except(); /* the first block is translated after the program was loaded */
+    }
+    uintptr_t address = (uintptr_t)qemu_plugin_insn_haddr(qemu_plugin_tb_get_insn(tb, 0));
+    return address >= except_from && address < except_to;
 }
 
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
     (void)id;
-    if (!of_the_executable(tb)) {
+    if (!left_out(tb)) {
         count(tb, qemu_plugin_tb_n_insns(tb));
     }
 }
@@ -119,6 +150,8 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
     for (int i = 0; i < argc; i++) {
         if (strncmp(argv[i], "out=", 4) == 0) {
             out = fopen(argv[i] + 4, "w");
+        } else if (strncmp(argv[i], "except=", 7) == 0) {
+            except = strdup(argv[i] + 7);
         }
     }
     if (out == NULL) {

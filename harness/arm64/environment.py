@@ -91,13 +91,16 @@ class Arm64Env:
         Raises UsageError when there is no such core.
         """
         core = cpu_named(cpu, self.qemu.cpus, self.qemu.version)
+        plugin = _quoted(self.folder / "count.so")
+        # Without links, as the system names a file that is mapped.
+        python = (self.folder / "root" / "usr" / "bin" / "python3").resolve()
         return [
             *("env", "--chdir", str(folder)),
             self.qemu.path,
             *("-L", str(self.folder / "cpus" / core.name)),
             *("-cpu", qemu_argument(core, self.qemu.numbers)),
-            *("-plugin", f"file={_quoted(self.folder / 'count.so')},out={_quoted(counts)}"),
-            str(self.folder / "root" / "usr" / "bin" / "python3"),
+            *("-plugin", f"file={plugin},out={_quoted(counts)},except={_quoted(python)}"),
+            str(python),
             *("-s", "-S"),
             *map(str, arguments),
         ]

@@ -8,7 +8,7 @@ from harness.core.types import Evidence, Finding
 
 def findings(evidence: Evidence) -> list[Finding]:
     """The emulated core is deterministic, so what runs on it is not: threads that wait for each
-    other, addresses that decide, the time of day; with qemu before 7.1, Python's own code too."""
+    other, addresses that decide, the time of day."""
     counts = [n for launch in evidence.launches for n in launch.instructions]
     if not counts or min(counts) == max(counts):
         return []

@@ -8,8 +8,8 @@ from harness.core.types import Evidence, Measurement, MetricSpec
 
 NOT_COUNTED = "only an emulated core counts instructions"
 
-# Of one environment counts are exact. With other versions of the system's libraries, or with a qemu
-# that does not tell Python from the rest, some come and go: much less than this share.
+# Of one environment counts are exact; with other versions of the system's libraries some hundred
+# may come and go: much less than this share.
 COUNT_THRESHOLD = 0.001
 
 
