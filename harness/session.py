@@ -196,8 +196,9 @@ def _refuse_if_not_set_up(folder: store.RunFolder, devices: Mapping[str, DeviceS
             continue
         ids = {case.id for case in planned.cases if case.device == name} - saved.failures.keys()
         if any(launched[i] < plan.least(planned, name) for i in ids):
-            from harness.targets.arm64 import ready
+            from harness.targets.arm64 import hold, ready
 
+            hold()
             ready(spec)
 
 
