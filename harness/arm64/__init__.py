@@ -18,9 +18,20 @@ from harness.arm64.installation import (
     find,
     hold,
     leftover_bytes,
+    release,
     remove,
     setup,
     size_bytes,
 )
 
-__all__ = ["CPUS", "Arm64Env", "find", "hold", "leftover_bytes", "remove", "setup", "size_bytes"]
+__all__ = [
+    "CPUS",
+    "Arm64Env",
+    "find",
+    "hold",
+    "leftover_bytes",
+    "release",
+    "remove",
+    "setup",
+    "size_bytes",
+]

@@ -215,15 +215,21 @@ _held: dict[Path, int] = {}
 
 
 def hold(cache: Path) -> None:
-    """Keep the environments below `cache`, if there are any, from being removed until this process
-    ends. Where the lock cannot be had, they are not held: a run need not fail for that."""
+    """Keep the environments below `cache` from being removed until `release`, or until this
+    process ends. Where the lock cannot be had, they are not held: a run need not fail for that."""
     import fcntl
 
-    if cache in _held or not _home(cache).is_dir():
+    if cache in _held:
         return
     with contextlib.suppress(OSError):
         _held[cache] = _users(cache)
         fcntl.flock(_held[cache], fcntl.LOCK_SH)
+
+
+def release(cache: Path) -> None:
+    """They may be removed again."""
+    if cache in _held:
+        os.close(_held.pop(cache))
 
 
 @contextlib.contextmanager

@@ -61,14 +61,20 @@ ABSENT = {
 
 def open_target(name: str, spec: ArmSpec, log_dir: Path, attendant: Attendant) -> Arm64Target:
     """The emulated core under the name it has in devices.yaml; raises UsageError like `ready`."""
-    hold()
-    return Arm64Target(name, spec, log_dir, ready(spec), attendant)
+    return Arm64Target(name, spec, log_dir, reserve(spec), attendant)
 
 
-def hold() -> None:
-    """From here until this process ends, nobody removes the environment. To be called as soon as
-    a run is going to need it: models are built in between."""
+def reserve(spec: ArmSpec) -> arm64.Arm64Env:
+    """What is `ready`, which nobody removes from here until `let_go` or the end of this process. To
+    be called as soon as a run is going to need it: models are built in between."""
+    env = ready(spec)
     arm64.hold(cache_dir())
+    return env
+
+
+def let_go() -> None:
+    """The run is over."""
+    arm64.release(cache_dir())
 
 
 def ready(spec: ArmSpec, *, thorough: bool = False) -> arm64.Arm64Env:
