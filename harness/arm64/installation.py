@@ -27,12 +27,15 @@ from harness.arm64.cpus import CPUS, CPUS_PY
 from harness.arm64.environment import Arm64Env, Lock, lay_out_cpus, read_counts
 from harness.arm64.qemu import COUNT_C, Qemu, compile_plugin, find_qemu
 from harness.core.errors import UsageError
+from harness.core.units import file_size
 
 LAYOUT = 2  # raise it when environments of old cannot be used any more
 MEND = "python -m harness setup arm64"
 _PARTIAL = "partial-"
 _ANY_CPU = "cortex-a53"
 _ALONE, _USERS = "arm64.lock", "arm64.users"
+# What is downloaded is there twice for a while. Asked beforehand: on a full disk apt-get waits.
+NEEDED_BYTES = 250_000_000
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _TRIAL = """
@@ -101,6 +104,7 @@ def _build(
     log: Path,
     progress: Progress,
 ) -> Lock:
+    _refuse_if_full(folder.parent)
     log.write_bytes(b"")
     root, site, work = folder / "root", folder / "site", folder / "work"
     root.mkdir()
@@ -129,6 +133,15 @@ def _build(
     _try_out(Arm64Env(folder, qemu, lock), log)
     (folder / "lock.json").write_bytes(msgspec.json.format(msgspec.json.encode(lock), indent=1))
     return lock
+
+
+def _refuse_if_full(home: Path) -> None:
+    free = shutil.disk_usage(home).free
+    if free < NEEDED_BYTES:
+        raise UsageError(
+            f"setup needs {file_size(NEEDED_BYTES)}, and {file_size(free)} are free in {home}",
+            "free some space or name another folder with MOBILE_BENCH_CACHE",
+        )
 
 
 def _try_out(env: Arm64Env, log: Path) -> None:
@@ -200,15 +213,14 @@ def _opened(folder: Path, qemu: Qemu, *, thorough: bool, mend: str = MEND) -> Ar
 def remove(cache: Path, *, progress: Progress) -> int:
     """Remove all environments below `cache`; the answer is the bytes that were freed. Waits for a
     setup at work, and tells `progress` so. Raises UsageError while a run uses them."""
-    if not cache.is_dir():
-        return 0
-    with _told(cache, "removed"), _alone(cache, progress):
+    with _told(cache, "removed"):
         if not _home(cache).exists():
             return 0
-        with _unused(cache):
+        with _alone(cache, progress), _unused(cache):
             freed = size_bytes(cache)
-            shutil.rmtree(_home(cache))
-    return freed
+            if freed:  # else another was quicker
+                shutil.rmtree(_home(cache))
+            return freed
 
 
 _held: dict[Path, int] = {}
@@ -328,7 +340,7 @@ def _mend(error: Exception, cache: Path, done: str) -> str:
     if number in _FULL:
         return "free some space, then run it again"
     if number in _REFUSED and done == "removed":
-        return f"remove {_home(cache)} as the user whom it belongs to"
+        return f"make {cache} writable, or remove it as the user whom it belongs to"
     if number in _REFUSED:
         return "name another folder with MOBILE_BENCH_CACHE"
     if number is None:

@@ -193,8 +193,9 @@ def _unpack(archive: Path, root: Path) -> None:
             preexec_fn=die,
         )
     if unpacked.returncode != 0 or contents.returncode != 0:
+        why = (unpacked.stderr.splitlines() or ["dpkg-deb failed"])[0]
         raise UsageError(
-            f"{archive.name} cannot be unpacked: {unpacked.stderr.strip() or 'dpkg-deb failed'}",
+            f"{archive.name} cannot be unpacked: {why}",
             "is the disk full? setup can simply be run again",
         )
 

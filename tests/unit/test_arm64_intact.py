@@ -264,7 +264,8 @@ def test_what_keeps_it_from_being_removed_has_its_own_mend(
     monkeypatch.setattr(shutil, "rmtree", refusing(errno.EACCES))
     with pytest.raises(UsageError, match=r"cannot be removed: .*Permission denied") as refused:
         arm64.remove(cache, progress=quiet)
-    assert refused.value.mend == f"remove {cache}/arm64 as the user whom it belongs to"
+    mend = f"make {cache} writable, or remove it as the user whom it belongs to"
+    assert refused.value.mend == mend
 
 
 def test_a_cache_that_is_no_folder_is_one_line(cache: Path) -> None:
@@ -301,6 +302,8 @@ def test_nothing_in_a_cache_that_cannot_be_written(
     make_read_only(cache)
     assert cli.main(["setup", "arm64"]) == 2
     assert capsys.readouterr().err.endswith(f"arm64.lock'; {ELSEWHERE}\n")
+    assert cli.main(["setup", "arm64", "--remove"]) == 0
+    assert capsys.readouterr().out == f"nothing of it is in {cache}\n"
 
 
 # --- removed, and cut off --------------------------------------------------------------------

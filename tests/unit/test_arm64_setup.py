@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -321,6 +322,28 @@ def test_a_setup_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(UsageError, match="no network"):
         arm64.setup(tmp_path, progress=quiet)
     assert list((tmp_path / "arm64").iterdir()) == []
+
+
+def test_a_disk_that_is_nearly_full_is_told_before_anything_is_downloaded(
+    tmp_path: Path, bin_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full one apt-get would wait for ever."""
+    fake_qemu(bin_folder)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000_000))
+    with pytest.raises(UsageError) as refused:
+        arm64.setup(tmp_path, progress=quiet)
+    assert str(refused.value) == (
+        f"setup needs 250 MB, and 20.0 MB are free in {tmp_path}/arm64; free some space or name "
+        "another folder with MOBILE_BENCH_CACHE"
+    )
+
+
+def test_an_archive_that_cannot_be_unpacked_is_one_line(tmp_path: Path, bin_folder: Path) -> None:
+    program(bin_folder, "dpkg-deb", "#!/bin/sh\n")
+    program(bin_folder, "tar", "#!/bin/sh\necho 'tar: a: No space' >&2; echo more >&2; exit 2\n")
+    with pytest.raises(UsageError, match=r"x\.deb cannot be") as told:
+        packages._unpack(tmp_path / "x.deb", tmp_path)
+    assert told.value.message == "x.deb cannot be unpacked: tar: a: No space"
 
 
 @pytest.mark.usefixtures("emulator")
