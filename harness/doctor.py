@@ -15,6 +15,7 @@ from harness.core.errors import HarnessError, StableDeviceError, UsageError
 from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec, HostSpec
 from harness.core.types import Conditions, Finding
 from harness.core.units import file_size, percent, significant
+from harness.files import cache_dir
 from harness.targets import _linux, _phone
 from harness.targets._link import PhoneLink
 from harness.targets.android import open_target
@@ -92,18 +93,16 @@ def doctor(name: str, spec: DeviceSpec, log_dir: Path, attendant: Attendant) -> 
         return _phone_findings(name, spec, log_dir, attendant)
     if isinstance(spec, HostSpec):
         return [_runtime(spec), *_host_findings()]
-    return [_core(spec)]
+    return _core_findings(spec)
 
 
 def unproved(devices: Mapping[str, DeviceSpec]) -> list[str]:
     """What nobody has shown on a real phone yet, and the commands that show it on a phone of
-    `devices`, if there is one that may be real."""
-    phones = [
-        name
-        for name, spec in devices.items()
-        if isinstance(spec, AndroidSpec) and spec.transport != "emulated"
-    ]
-    name = phones[0] if phones else "pixel"
+    `devices`, the first that may be real. Nothing where no phone is among them."""
+    phones = {n: spec for n, spec in devices.items() if isinstance(spec, AndroidSpec)}
+    if not phones:
+        return []
+    name = next((n for n, spec in phones.items() if spec.transport != "emulated"), "pixel")
     lines = ["not yet proved on a real phone by this project, and how you can with yours:"]
     for what, how in UNPROVED:
         lines += [f"  {what}", f"      -> {how.format(name=name)}"]
@@ -122,15 +121,26 @@ def _runtime(spec: HostSpec) -> Finding:
         return Finding(level="serious", code="runtime", message=error.message, mend=error.mend)
 
 
-def _core(spec: ArmSpec) -> Finding:
+def _core_findings(spec: ArmSpec) -> list[Finding]:
     """An emulated core counts and does not time: how busy this machine is does not matter."""
+    from harness import arm64
     from harness.targets.arm64 import ready
 
+    cache = cache_dir()
     try:
-        env = ready(spec)
+        env = ready(spec, thorough=True)
     except UsageError as error:
-        return Finding(level="serious", code="core", message=error.message, mend=error.mend)
-    return _well("core", f"{spec.cpu} under qemu {env.qemu.version}, litert {env.lock.litert}")
+        core = Finding(level="serious", code="core", message=error.message, mend=error.mend)
+    else:
+        core = _well(
+            "core",
+            f"{spec.cpu} under qemu {env.qemu.version}, litert {env.lock.litert}, "
+            f"{file_size(arm64.size_bytes(cache))} in {cache}",
+        )
+    if not (left := arm64.leftover_bytes(cache)):
+        return [core]
+    said = f"a set-up that was cut off left {file_size(left)}"
+    return [core, _doubt("leftover", said, "python -m harness setup arm64 clears it")]
 
 
 def _host_findings() -> list[Finding]:

@@ -225,7 +225,7 @@ def _settings(
 def _settings_of_core(
     request: Request, name: str, spec: ArmSpec
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]:
-    from harness.targets.arm64 import ready
+    from harness.targets.arm64 import reserve
 
     _refuse_what_only_phones_do(request, name)
     if others := sorted(set(request.runtimes or ()) - {"litert"}):
@@ -238,8 +238,11 @@ def _settings_of_core(
             f"device {name} is a single core without accelerators",
             "leave --threads and --delegate out",
         )
-    if request.devices != ("all",):  # of all, those that cannot be reached are told of
-        ready(spec)
+    try:
+        reserve(spec)
+    except UsageError:
+        if request.devices != ("all",):  # of all, those that cannot be reached are told of
+            raise
     return ("litert",), ("cpu",), (1,)
 
 

@@ -33,6 +33,7 @@ from harness.core.types import (
 from harness.data.dataset import DEMO
 from harness.progress import Narrator
 from harness.request import Job, Request, resolve
+from harness.rounds import Enough
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,12 +122,25 @@ def finish(
     narrator: Narrator,
 ) -> Report:
     """Measure what the plan still wants, then write the report whatever ended the measuring."""
+    return conclude(folder, _measured(folder, devices, inputs, narrator))
+
+
+def _measured(
+    folder: store.RunFolder,
+    devices: Mapping[str, DeviceSpec],
+    inputs: Mapping[str, Path],
+    narrator: Narrator,
+    enough: Enough | None = None,
+) -> Stopped:
     narrator.expect(expected_launches(folder.header.plan))
     try:
-        stopped = bench.measure(folder, devices, inputs, narrator)
+        return bench.measure(folder, devices, inputs, narrator, enough=enough)
     finally:
         folder.close()
-    return conclude(folder, stopped)
+        if any(isinstance(spec, ArmSpec) for spec in devices.values()):
+            from harness.targets.arm64 import let_go
+
+            let_go()
 
 
 def ab(
@@ -148,11 +162,7 @@ def ab(
             looks.append(decide(rounds, look=look, threshold=threshold))
         return bool(looks) and looks[-1].decided
 
-    narrator.expect(expected_launches(plan_of_two))
-    try:
-        stopped = bench.measure(folder, job.devices, inputs, narrator, enough=decided)
-    finally:
-        folder.close()
+    stopped = _measured(folder, job.devices, inputs, narrator, enough=decided)
     return a.variant, b.variant, conclude(folder, stopped), looks[-1] if looks else None
 
 
@@ -196,9 +206,9 @@ def _refuse_if_not_set_up(folder: store.RunFolder, devices: Mapping[str, DeviceS
             continue
         ids = {case.id for case in planned.cases if case.device == name} - saved.failures.keys()
         if any(launched[i] < plan.least(planned, name) for i in ids):
-            from harness.targets.arm64 import ready
+            from harness.targets.arm64 import reserve
 
-            ready(spec)
+            reserve(spec)
 
 
 def conclude(folder: store.RunFolder, stopped: Stopped) -> Report:

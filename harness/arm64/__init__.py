@@ -2,6 +2,7 @@
 the host, and a plugin that counts instructions. Needs Linux on x86-64; nothing else imports it.
 
     installation.py  puts an environment together, finds it again, removes it
+    manifest.py      what an environment consists of, and what of it is damaged
     environment.py   what such an environment is, and how to start a program in it
     packages.py      the distribution's arm64 packages and the aarch64 wheels
     qemu.py          the emulator of this machine: version, cores, the plugin for it
@@ -13,6 +14,24 @@ from __future__ import annotations
 
 from harness.arm64.cpus import CPUS
 from harness.arm64.environment import Arm64Env
-from harness.arm64.installation import find, hold, remove, setup, size_bytes
+from harness.arm64.installation import (
+    find,
+    hold,
+    leftover_bytes,
+    release,
+    remove,
+    setup,
+    size_bytes,
+)
 
-__all__ = ["CPUS", "Arm64Env", "find", "hold", "remove", "setup", "size_bytes"]
+__all__ = [
+    "CPUS",
+    "Arm64Env",
+    "find",
+    "hold",
+    "leftover_bytes",
+    "release",
+    "remove",
+    "setup",
+    "size_bytes",
+]

@@ -1,6 +1,7 @@
 """An environment that has been put together, and how to start a program in it.
 
-    lock.json   versions, and the SHA-256 of everything that was downloaded
+    lock.json   versions, and the SHA-256 of everything that was downloaded (manifest.json has it
+                of every file, so that damage is noticed)
     root/       the distribution's arm64 Python and its libraries
     site/       numpy and the runtime, for aarch64
     cpus/NAME/  what qemu takes for the file system: root/ seen through links, and the /proc/cpuinfo

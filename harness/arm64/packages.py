@@ -55,12 +55,23 @@ def unpack_debian(root: Path, work: Path, log: Path) -> tuple[Download, ...]:
     return tuple(_download(archive) for archive in archives)
 
 
+def release() -> str:
+    """'debian-12': of another release of the system, the packages are others."""
+    known = _os_release()
+    said = [known.get("ID", "linux"), known.get("VERSION_ID") or known.get("VERSION_CODENAME", "")]
+    return re.sub(r"[^\w.-]", "-", "-".join(filter(None, said)))
+
+
+def _os_release() -> dict[str, str]:
+    try:
+        return platform.freedesktop_os_release()
+    except OSError:
+        return {}
+
+
 def _distribution() -> tuple[str, str]:
     """('debian', 'bookworm'), ('ubuntu', 'noble'); derivatives count as what they derive from."""
-    try:
-        release = platform.freedesktop_os_release()
-    except OSError:
-        release = {}
+    release = _os_release()
     likes = [release.get("ID", ""), *release.get("ID_LIKE", "").split()]
     family = next((like for like in likes if like in _KEYRINGS), None)
     codename = release.get(f"{family}_CODENAME".upper()) or release.get("VERSION_CODENAME")
@@ -182,8 +193,9 @@ def _unpack(archive: Path, root: Path) -> None:
             preexec_fn=die,
         )
     if unpacked.returncode != 0 or contents.returncode != 0:
+        why = (unpacked.stderr.splitlines() or ["dpkg-deb failed"])[0]
         raise UsageError(
-            f"{archive.name} cannot be unpacked: {unpacked.stderr.strip() or 'dpkg-deb failed'}",
+            f"{archive.name} cannot be unpacked: {why}",
             "is the disk full? setup can simply be run again",
         )
 

@@ -20,6 +20,7 @@ FIRST_WITH_SCOREBOARDS = (9, 0)
 COUNT_C = Path(__file__).with_name("count.c")
 _INSTALL = "sudo apt-get install qemu-user"
 _HOW_TO = "docs/how-to/arm64.md"
+_COMPILER = "sudo apt-get install gcc libc6-dev"
 
 
 class Qemu(NamedTuple):
@@ -85,23 +86,23 @@ def compile_plugin(qemu: Qemu, plugin: Path) -> str:
 
     Raises UsageError when there is no C compiler or it does not succeed.
     """
-    compiler = shlex.split(os.environ.get("CC") or "cc")
+    chosen = os.environ.get("CC", "").strip()
+    mend = "unset CC, or name a C compiler with it" if chosen else _COMPILER
+    try:
+        compiler = shlex.split(chosen or "cc")
+    except ValueError as error:
+        raise UsageError(f"CC is no command ({error}): {chosen}", mend) from error
     command = [*compiler, "-O2", "-Wall", "-shared", "-fPIC", "-fvisibility=hidden"]
     command += [f"-DPLUGIN_API={qemu.plugin_api}", "-o", str(plugin), str(COUNT_C)]
     try:
         done = _run(command)
         version = _run([*compiler, "--version"])
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise UsageError(
-            f"no C compiler: {compiler[0]} does not start",
-            "sudo apt-get install gcc libc6-dev",
-        ) from error
+        raise UsageError(f"no C compiler: {compiler[0]} does not start", mend) from error
     if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if "error" in line] or [
-            "no reason given"
-        ]
-        raise UsageError(
-            f"the counting plugin does not compile: {lines[0]}",
-            "sudo apt-get install gcc libc6-dev",
-        )
+        lines = [line for line in done.stderr.splitlines() if "error" in line]
+        why, mend = (lines[0], _COMPILER) if lines else ("no reason given", mend)
+        raise UsageError(f"the counting plugin does not compile: {why}", mend)
+    if not plugin.is_file():
+        raise UsageError(f"{shlex.join(compiler)} is no C compiler: it wrote no plugin", mend)
     return (version.stdout.splitlines() or compiler)[0]

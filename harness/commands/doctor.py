@@ -1,8 +1,9 @@
 """Is this machine, or this phone, fit to measure on?
 
 Each thing is tried for real: what passes here passes in a run. A line says what was found; where
-something is wrong, the next says what to do. What the project could not yet prove on a real phone
-is told at the end, with how you can prove it on yours.
+something is wrong, the next says what to do. Where phones are among the devices (without --device:
+of devices.yaml), what the project could not yet prove on a real phone is told at the end, with how
+you can prove it on yours.
 """
 
 from __future__ import annotations
@@ -30,7 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device",
         type=commands.comma_list,
-        default=("host",),
         metavar="NAME[,NAME]",
         help="entries of devices.yaml, or all (default: host)",
     )
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from harness.progress import Narrator
 
     project = config.load_project(args.project)
-    names = tuple(project.devices) if args.device == ("all",) else args.device
+    names = tuple(project.devices) if args.device == ("all",) else args.device or ("host",)
     specs = {name: project.device(name) for name in names}
     unfit = False
     with tempfile.TemporaryDirectory() as logs, Narrator() as narrator:
@@ -54,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
             findings = doctor(name, spec, Path(logs), narrator.attendant(name))
             print("\n".join(lines(name, findings)), flush=True)
             unfit = unfit or any(f.level in ("serious", "invalid") for f in findings)
-    print("\n".join(unproved(specs)))
+    for line in unproved(specs if args.device else project.devices):
+        print(line)
     return EXIT_MEASUREMENT if unfit else EXIT_OK
 
 

@@ -1,7 +1,8 @@
 """Put together what a device needs besides the harness: the ARM64 core of `--device arm64`.
 
 It comes from the distribution's arm64 packages and the aarch64 wheels of the runtime that is
-installed here, and is kept in the cache. No root is needed; what is there already is kept.
+installed here, and is kept in the cache. No root is needed; what is there already is kept, if it
+is whole, and made anew if not.
 """
 
 from __future__ import annotations
@@ -28,13 +29,16 @@ def run(args: argparse.Namespace) -> int:
     from harness.core import units
     from harness.files import cache_dir
 
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
     cache = cache_dir()
     if args.remove:
-        freed = arm64.remove(cache)
+        freed = arm64.remove(cache, progress=say)
         said = f"removed {units.file_size(freed)} from" if freed else "nothing of it is in"
         print(said, cache)
         return EXIT_OK
-    env = arm64.setup(cache, progress=lambda line: print(line, file=sys.stderr, flush=True))
+    env = arm64.setup(cache, progress=say)
     print(
         f"qemu {env.qemu.version}, litert {env.lock.litert}, numpy {env.lock.numpy}, Python "
         f"{env.lock.python}, {units.file_size(arm64.size_bytes(cache))} in {cache}"

@@ -13,7 +13,7 @@ import tempfile
 import time
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -61,20 +61,26 @@ ABSENT = {
 
 def open_target(name: str, spec: ArmSpec, log_dir: Path, attendant: Attendant) -> Arm64Target:
     """The emulated core under the name it has in devices.yaml; raises UsageError like `ready`."""
-    held = arm64.hold(cache_dir())
-    try:
-        return Arm64Target(name, spec, log_dir, ready(spec), attendant, held=held)
-    except UsageError:
-        if held is not None:
-            held.close()
-        raise
+    return Arm64Target(name, spec, log_dir, reserve(spec), attendant)
 
 
-def ready(spec: ArmSpec) -> arm64.Arm64Env:
-    """The environment for `spec`; raises UsageError with what is missing and how to get it."""
-    env = arm64.find(cache_dir())
-    if isinstance(env, UsageError):
-        raise env
+def reserve(spec: ArmSpec) -> arm64.Arm64Env:
+    """What is `ready`, which nobody removes from here until `let_go` or the end of this process. To
+    be called as soon as a run is going to need it: models are built in between."""
+    env = ready(spec)
+    arm64.hold(cache_dir())
+    return env
+
+
+def let_go() -> None:
+    """The run is over."""
+    arm64.release(cache_dir())
+
+
+def ready(spec: ArmSpec, *, thorough: bool = False) -> arm64.Arm64Env:
+    """The environment for `spec`; raises UsageError with what is missing and how to get it. Only
+    `thorough` reads every file of it."""
+    env = arm64.find(cache_dir(), thorough=thorough)
     cpu_named(spec.cpu, env.qemu.cpus, env.qemu.version)
     return env
 
@@ -98,15 +104,12 @@ class Arm64Target:
         log_dir: Path,
         env: arm64.Arm64Env,
         attendant: Attendant | None = None,
-        *,
-        held: IO[str] | None = None,
     ) -> None:
         self.name = name
         self.spec = spec
         self.log_dir = log_dir
         self.env = env
         self.attendant = attendant or Attendant()
-        self._held = held  # keeps the environment from being removed meanwhile
         self._work = tempfile.TemporaryDirectory(prefix="arm64-")
         self._folders: dict[str, Path] = {}
 
@@ -220,7 +223,7 @@ class Arm64Target:
             raise WorkerError(
                 "counting",
                 f"{len(marks)} marks were counted where {2 * (2 + iterations)} were made",
-                f"set it up again: python -m harness setup arm64 --remove; the log is {log}",
+                f"look for what is damaged: python -m harness setup arm64; the log is {log}",
             )
         init, first, *rest = (b - a for a, b in zip(marks[::2], marks[1::2], strict=True))
         return _Counted(init, first, tuple(rest), _outputs(result))
@@ -241,8 +244,6 @@ class Arm64Target:
     def close(self) -> None:
         """Remove the folders that launches ran in."""
         self._work.cleanup()
-        if self._held is not None:
-            self._held.close()
 
 
 def _request(

@@ -152,7 +152,7 @@ def test_what_was_downloaded_is_on_record(env: Arm64Env) -> None:
         assert re.fullmatch("[0-9a-f]{64}", download.sha256)
         assert download.size_bytes > 0
     assert {p.name for p in env.folder.iterdir()} == {
-        *("root", "site", "cpus", "count.so", "lock.json")
+        *("root", "site", "cpus", "count.so", "lock.json", "manifest.json")
     }
 
 

@@ -27,13 +27,15 @@ pytestmark = pytest.mark.skipif(
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/data/models/tiny_int8.tflite"
 
-# With -L it runs a program, which is not run here: three marks are counted for it.
+# With -L it runs a program, which is not run here: three marks are counted for it, and the core
+# is noted.
 QEMU = """#!/bin/sh
 case "$1" in
   --version) echo 'qemu-aarch64 version VERSION (Debian)' ;;
   -cpu) printf 'Available CPUs:\\n  cortex-a53\\n  cortex-a76\\n  max\\n' ;;
   -h) echo '-L path'; echo '-plugin [file=]' ;;
   -L) for word in "$@"; do case "$word" in file=*) out=${word##*,out=} ;; esac; done
+      echo "$4" >> "$0.cores"
       printf 'MARKS' > "$out" ;;
 esac
 """
@@ -54,6 +56,7 @@ class System:
         self.wheels = folder / "wheels"
         self.wheels.mkdir()
         self.preamble = DEBIAN
+        self.environ: dict[str, str] = {}
 
     def program(self, name: str, text: str) -> None:
         (self.bin / name).write_text(text)
@@ -104,6 +107,7 @@ class System:
                 "HOME": str(self.folder),
                 "PIP_NO_INDEX": "1",
                 "PIP_FIND_LINKS": str(self.wheels),
+                **self.environ,
             },
             capture_output=True,
             text=True,
@@ -153,6 +157,24 @@ def test_a_plugin_that_does_not_compile(system: System) -> None:
         "the counting plugin does not compile: count.c:17: fatal error: no stdio.h; "
         "sudo apt-get install gcc libc6-dev"
     )
+
+
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        ('"cc', 'CC is no command (No closing quotation): "cc'),
+        ("true", "true is no C compiler: it wrote no plugin"),
+    ],
+)
+def test_a_compiler_that_is_none_is_told_before_anything_is_downloaded(
+    system: System, chosen: str, told: str
+) -> None:
+    system.qemu()
+    system.program("true", "#!/bin/sh\n")
+    system.program("apt-get", f"#!/bin/sh\n: > {system.folder}/downloaded\n")
+    system.environ["CC"] = chosen
+    assert system.refused() == f"{told}; unset CC, or name a C compiler with it"
+    assert not (system.folder / "downloaded").exists()
 
 
 def test_a_mirror_without_arm64(system: System) -> None:
@@ -207,6 +229,8 @@ def test_set_up_twice_shown_and_removed(system: System) -> None:
     assert first.returncode == 0, first.stderr
     assert "compiling the counting plugin for qemu 7.2.22" in first.stderr
     assert "cores: cortex-a53, cortex-a76, max" in first.stdout
+    tried = (system.bin / "qemu-aarch64.cores").read_text().split()
+    assert tried == ["cortex-a53", "cortex-a76", "max,sme=off"], "each of them"
     assert "kB in" in first.stdout or "MB in" in first.stdout
     again = system.harness("setup", "arm64")
     assert (again.returncode, again.stdout) == (0, first.stdout)
@@ -216,7 +240,8 @@ def test_set_up_twice_shown_and_removed(system: System) -> None:
     assert removed.returncode == 0
     assert removed.stdout.startswith("removed ") and str(system.cache) in removed.stdout
     assert not (system.cache / "arm64").exists()
-    assert system.harness("setup", "arm64", "--remove").stdout.startswith("removed 0 B")
+    again = system.harness("setup", "arm64", "--remove")
+    assert again.stdout == f"nothing of it is in {system.cache}\n"
 
 
 def test_the_host_needs_nothing_of_it(system: System) -> None:

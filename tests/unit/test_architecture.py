@@ -21,7 +21,7 @@ ALLOWED = {
     "runners": {"core", "runners", "plugins", "files"},
     "recipes": {"core", "recipes", "plugins"},
     "plan": {"core"},
-    "arm64": {"core", "arm64", "plugins", "process"},
+    "arm64": {"core", "arm64", "plugins", "process", "files"},
     "data": {"core", "data", "files"},
     "store": {"core", "files"},
     "bench": {"core", "interrupts", "rounds", "store", "targets"},

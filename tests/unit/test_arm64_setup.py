@@ -13,46 +13,32 @@ import signal
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from harness import arm64, cli, devices, doctor
+from harness import arm64, devices, doctor
 from harness.arm64 import installation, packages, qemu
 from harness.arm64.cpus import CPUS, cpu_named, qemu_argument
-from harness.arm64.environment import Arm64Env, Download, Lock, lay_out_cpus
+from harness.arm64.environment import Arm64Env, Lock, lay_out_cpus
 from harness.core.attendant import Attendant
 from harness.core.errors import UsageError
 from harness.core.specs import ArmSpec
-from harness.files import cache_dir
+from tests.emulated_core import (
+    build_slowly,
+    fake_qemu,
+    lock,
+    machine,
+    program,
+    quiet,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the emulated core needs Linux")
-
-QEMU = """#!/bin/sh
-case "$1" in
-  --version) echo "qemu-aarch64 version {version} (Debian 1:{version}+dfsg-7)" ;;
-  -cpu) printf 'Available CPUs:\\n  cortex-a53\\n  cortex-a76\\n  max\\n' ;;
-  -h) echo '-L path'; echo '{plugin}' ;;
-esac
-"""
 
 
 @pytest.fixture
 def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A PATH that holds nothing but what the test puts there."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    return folder
-
-
-def program(folder: Path, name: str, text: str) -> None:
-    (folder / name).write_text(text)
-    (folder / name).chmod(0o755)
-
-
-def fake_qemu(folder: Path, version: str = "7.2.22", plugin: str = "-plugin [file=]") -> None:
-    program(folder, "qemu-aarch64", QEMU.format(version=version, plugin=plugin))
+    return machine(tmp_path, monkeypatch)
 
 
 # --- the emulator ----------------------------------------------------------------------------
@@ -113,6 +99,25 @@ def test_the_plugin_compiles_for_both_interfaces(tmp_path: Path, version: str) -
 
 def test_no_compiler(bin_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no C compiler: cc does not start; .*install gcc"):
+        qemu.compile_plugin(qemu.Qemu("qemu", "7.2", ()), tmp_path / "count.so")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        ('"unbalanced', r'CC is no command \(No closing quotation\): "unbalanced'),
+        ("true", "true is no C compiler: it wrote no plugin"),
+        ("false", "the counting plugin does not compile: no reason given"),
+        ("nowhere -m64", "no C compiler: nowhere does not start"),
+    ],
+)
+def test_a_compiler_that_the_user_chose(
+    bin_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: str, told: str
+) -> None:
+    program(bin_folder, "true", "#!/bin/sh\nexit 0\n")
+    program(bin_folder, "false", "#!/bin/sh\nexit 1\n")
+    monkeypatch.setenv("CC", chosen)
+    with pytest.raises(UsageError, match=f"{told}; unset CC, or name a C compiler with it"):
         qemu.compile_plugin(qemu.Qemu("qemu", "7.2", ()), tmp_path / "count.so")
 
 
@@ -239,39 +244,10 @@ def test_an_archive_without_arm64_is_told_in_apts_words_and_what_to_name_instead
 # --- all or nothing --------------------------------------------------------------------------
 
 
-def lock() -> Lock:
-    return Lock(
-        qemu="7.2.22",
-        plugin_api=1,
-        compiler="cc 12",
-        python="3.11",
-        litert="2.3.0",
-        numpy="2.4.6",
-        packages=(Download(name="python3.deb", sha256="0" * 64, size_bytes=1),),
-        wheels=(),
-    )
-
-
-def build_slowly(folder: Path, *_: object) -> Lock:
-    """In place of downloads: leaves a trace per call, and takes its time."""
-    made = lock()
-    import msgspec
-
-    with (folder.parents[1] / "built").open("a") as trace:
-        trace.write("once\n")
-    (folder / "lock.json").write_bytes(msgspec.json.encode(made))
-    time.sleep(0.5)
-    return made
-
-
 @pytest.fixture
 def emulator(bin_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_qemu(bin_folder)
     monkeypatch.setattr(installation, "_build", build_slowly)
-
-
-def quiet(_: str) -> None:
-    pass
 
 
 @pytest.mark.usefixtures("emulator")
@@ -285,8 +261,9 @@ def test_what_was_set_up_is_found_and_set_up_only_once(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("emulator")
 def test_nothing_has_been_set_up(tmp_path: Path) -> None:
-    found = arm64.find(tmp_path)
-    assert str(found) == (
+    with pytest.raises(UsageError) as refused:
+        arm64.find(tmp_path)
+    assert str(refused.value) == (
         "the arm64 environment has not been set up; python -m harness setup arm64"
     )
 
@@ -298,18 +275,41 @@ def test_an_environment_for_another_qemu_is_not_used(
     fake_qemu(bin_folder)
     arm64.setup(tmp_path, progress=quiet)
     fake_qemu(bin_folder, "8.0.0")
-    found = arm64.find(tmp_path)
-    assert isinstance(found, UsageError)
-    assert "other versions (qemu-7.2.22" in found.message
+    with pytest.raises(UsageError, match=r"other versions \([\w.-]*_qemu-7\.2\.22_ai-edge"):
+        arm64.find(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("release", "name"),
+    [
+        ({"ID": "debian", "VERSION_ID": "13", "VERSION_CODENAME": "trixie"}, "debian-13"),
+        ({"ID": "debian", "VERSION_CODENAME": "forky"}, "debian-forky"),
+        ({"ID": "arch"}, "arch"),
+        ({"ID": "../odd", "VERSION_ID": "1 2"}, "..-odd-1-2"),
+        ({}, "linux"),
+    ],
+)
+@pytest.mark.usefixtures("emulator")
+def test_an_environment_of_another_release_of_the_system_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, release: dict[str, str], name: str
+) -> None:
+    old = {"ID": "debian", "VERSION_ID": "12"}
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: old)
+    arm64.setup(tmp_path, progress=quiet)
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: release)
+    with pytest.raises(UsageError, match=r"other versions \(debian-12_qemu-"):
+        arm64.find(tmp_path)
+    env = arm64.setup(tmp_path, progress=quiet)
+    assert env.folder.name.startswith(f"{name}_qemu-7.2.22_")
+    assert env.folder.parent == tmp_path / "arm64"
 
 
 @pytest.mark.usefixtures("emulator")
-def test_a_damaged_environment_is_told_with_the_mend(tmp_path: Path) -> None:
-    env = arm64.setup(tmp_path, progress=quiet)
-    (env.folder / "lock.json").write_text("{}")
-    found = arm64.find(tmp_path)
-    assert isinstance(found, UsageError)
-    assert "damaged" in found.message and "--remove" in found.mend
+def test_a_setup_that_is_at_work_is_not_another_version(tmp_path: Path) -> None:
+    (tmp_path / "arm64/partial-x").mkdir(parents=True)
+    (tmp_path / "arm64/partial-x/lock.json").touch()
+    with pytest.raises(UsageError, match="has not been set up"):
+        arm64.find(tmp_path)
 
 
 @pytest.mark.usefixtures("emulator")
@@ -322,6 +322,28 @@ def test_a_setup_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(UsageError, match="no network"):
         arm64.setup(tmp_path, progress=quiet)
     assert list((tmp_path / "arm64").iterdir()) == []
+
+
+def test_a_disk_that_is_nearly_full_is_told_before_anything_is_downloaded(
+    tmp_path: Path, bin_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full one apt-get would wait for ever."""
+    fake_qemu(bin_folder)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000_000))
+    with pytest.raises(UsageError) as refused:
+        arm64.setup(tmp_path, progress=quiet)
+    assert str(refused.value) == (
+        f"setup needs 250 MB, and 20.0 MB are free in {tmp_path}/arm64; free some space or name "
+        "another folder with MOBILE_BENCH_CACHE"
+    )
+
+
+def test_an_archive_that_cannot_be_unpacked_is_one_line(tmp_path: Path, bin_folder: Path) -> None:
+    program(bin_folder, "dpkg-deb", "#!/bin/sh\n")
+    program(bin_folder, "tar", "#!/bin/sh\necho 'tar: a: No space' >&2; echo more >&2; exit 2\n")
+    with pytest.raises(UsageError, match=r"x\.deb cannot be") as told:
+        packages._unpack(tmp_path / "x.deb", tmp_path)
+    assert told.value.message == "x.deb cannot be unpacked: tar: a: No space"
 
 
 @pytest.mark.usefixtures("emulator")
@@ -338,7 +360,8 @@ def test_a_killed_setup_leaves_nothing_to_be_found_and_the_next_one_cleans_up(
     os.kill(child.pid, signal.SIGKILL)
     child.join()
     assert [p.name[:8] for p in (tmp_path / "arm64").iterdir()] == ["partial-"]
-    assert isinstance(arm64.find(tmp_path), UsageError)
+    with pytest.raises(UsageError, match="has not been set up"):
+        arm64.find(tmp_path)
     env = arm64.setup(tmp_path, progress=quiet)
     assert list((tmp_path / "arm64").iterdir()) == [env.folder]
 
@@ -359,6 +382,7 @@ def test_of_two_setups_at_once_one_works_and_one_waits(tmp_path: Path) -> None:
     assert isinstance(arm64.find(tmp_path), Arm64Env)
 
 
+CC = '#!/bin/sh\nwhile [ $# -gt 1 ]; do [ "$1" = -o ] && : > "$2"; shift; done\n'
 SLEEPY_APT = """#!/bin/sh
 [ $1 = indextargets ] && echo 'Packages http://mirror.example/debian/ bookworm main' && exit 0
 echo $$ > {pids}/apt-get
@@ -372,7 +396,7 @@ def test_a_killed_setup_takes_its_programs_with_it(
 ) -> None:
     """An apt-get that went on would write into a folder that the next setup removes."""
     fake_qemu(bin_folder)
-    program(bin_folder, "cc", "#!/bin/sh\nexit 0\n")
+    program(bin_folder, "cc", CC)
     sleep = shutil.which("sleep", path="/usr/bin:/bin")
     program(bin_folder, "apt-get", SLEEPY_APT.format(pids=tmp_path, sleep=sleep))
     monkeypatch.setattr(packages, "_distribution", lambda: ("debian", "bookworm"))
@@ -403,69 +427,6 @@ def running(pid: int) -> bool:
         return False
 
 
-@pytest.mark.usefixtures("emulator")
-def test_a_damaged_environment_is_made_anew_by_setup(tmp_path: Path) -> None:
-    env = arm64.setup(tmp_path, progress=quiet)
-    (env.folder / "lock.json").write_text("{")
-    assert isinstance(arm64.find(tmp_path), UsageError)
-    said: list[str] = []
-    assert arm64.setup(tmp_path, progress=said.append) == env == arm64.find(tmp_path)
-    assert "damaged" in said[0]
-
-
-@pytest.mark.usefixtures("emulator")
-def test_several_that_remove_at_once_do_not_clash(tmp_path: Path) -> None:
-    arm64.setup(tmp_path, progress=quiet)
-    fork = multiprocessing.get_context("fork")
-    all_at_once = [fork.Process(target=arm64.remove, args=(tmp_path,)) for _ in range(4)]
-    for process in all_at_once:
-        process.start()
-    for process in all_at_once:
-        process.join()
-    assert [process.exitcode for process in all_at_once] == [0] * 4
-    assert not (tmp_path / "arm64").exists()
-
-
-@pytest.mark.usefixtures("emulator")
-def test_what_a_run_uses_is_not_removed(tmp_path: Path) -> None:
-    env = arm64.setup(tmp_path, progress=quiet)
-    held = [arm64.hold(tmp_path), arm64.hold(tmp_path)]
-    for users in held:
-        assert users is not None
-        with pytest.raises(UsageError, match="in use by a run; remove it when that has ended"):
-            arm64.remove(tmp_path)
-        assert arm64.find(tmp_path) == env
-        users.close()
-    assert arm64.remove(tmp_path) > 0
-
-
-@pytest.mark.usefixtures("emulator")
-def test_a_cache_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match=r"cannot be made or removed.*MOBILE_BENCH_CACHE"):
-        arm64.setup(tmp_path / "file", progress=quiet)
-
-
-@pytest.mark.usefixtures("emulator")
-def test_removing_frees_what_was_shown(tmp_path: Path) -> None:
-    assert arm64.size_bytes(tmp_path) == arm64.remove(tmp_path) == 0
-    env = arm64.setup(tmp_path, progress=quiet)
-    (env.folder / "big").write_bytes(b"x" * 100_000)
-    size = arm64.size_bytes(tmp_path)
-    assert size >= 100_000
-    assert arm64.remove(tmp_path) == size
-    assert not (tmp_path / "arm64").exists()
-    assert isinstance(arm64.find(tmp_path), UsageError)
-
-
-def test_removing_nothing_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("MOBILE_BENCH_CACHE", str(tmp_path))
-    assert cli.main(["setup", "arm64", "--remove"]) == 0
-    assert capsys.readouterr().out == f"nothing of it is in {tmp_path}\n"
-
-
 def test_the_tests_own_path_hides_the_systems_qemu(bin_folder: Path) -> None:
     assert shutil.which("qemu-aarch64") is None
 
@@ -477,16 +438,6 @@ def test_devices_and_doctor_tell_what_is_missing(bin_folder: Path, tmp_path: Pat
     assert (finding.level, finding.mend) == ("serious", "sudo apt-get install qemu-user")
 
 
-@pytest.mark.usefixtures("emulator", "fresh_cache")
-def test_devices_and_doctor_see_what_is_ready(tmp_path: Path) -> None:
-    arm64.setup(cache_dir(), progress=quiet)
-    assert devices.probe("arm64", ArmSpec(cpu="cortex-a53"), Attendant()).state == "ready"
-    (finding,) = doctor.doctor("arm64", ArmSpec(cpu="cortex-a53"), tmp_path, Attendant())
-    assert finding.level == "info" and "litert 2.3.0" in finding.message
-    (finding,) = doctor.doctor("arm64", ArmSpec(cpu="cortex-a55"), tmp_path, Attendant())
-    assert finding.level == "serious" and "no cortex-a55" in finding.message
-
-
 def test_nothing_else_of_the_harness_imports_it() -> None:
     root = Path(arm64.__file__).parents[1]
     importing = {
@@ -495,4 +446,4 @@ def test_nothing_else_of_the_harness_imports_it() -> None:
         if path.parent.name != "arm64"
         and re.search(r"harness\.arm64|harness import .*\barm64\b", path.read_text("utf-8"))
     }
-    assert importing == {"targets/arm64.py", "commands/setup.py"}
+    assert importing == {"targets/arm64.py", "commands/setup.py", "doctor.py"}
