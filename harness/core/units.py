@@ -116,9 +116,15 @@ def metric(name: str, value: float | None, unit: str) -> str:
     if unit == "bytes":
         return file_size(value) if name in _FILE_METRICS else memory(value)
     if unit == "1":
-        # A difference of 2e-5 is not 0.000.
-        return f"{value:.3f}" if value == 0 or abs(value) >= 0.0005 else f"{value:.1g}"
+        return ratio(value)
     return f"{value:,.0f}"
+
+
+def ratio(value: float) -> str:
+    """0.9617 -> '0.962'; two significant digits where that is more: 0.0000012 is not 0."""
+    if value == 0:
+        return "0"
+    return f"{value:.3f}" if abs(value) >= 0.01 else f"{value:.2g}"
 
 
 class Scale(NamedTuple):
@@ -132,7 +138,7 @@ class Scale(NamedTuple):
         if value is None:
             return ABSENT
         if self.label == "ratio":
-            return f"{value:.3f}"
+            return ratio(value)
         if self.label == "count":
             return f"{value:,.0f}"
         return significant(value / self.divisor)
