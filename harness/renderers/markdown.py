@@ -64,11 +64,12 @@ def _verdict(report: Report) -> list[str]:
     labels = view.labels_of(report)
     for budget in verdict.budgets:
         said = [
-            f"{outcome} by {view.some([code(labels.get(i, i)) for i in ids])}"
-            for outcome in verdicts.OUTCOMES
-            if (ids := [i for i, o in budget.outcomes.items() if o == outcome])
+            f"{word} {'of' if word == verdicts.NOT_JUDGED else 'by'} "
+            f"{view.some([code(labels.get(i, i)) for i in ids])}"
+            for word, ids in verdicts.standings(budget).items()
         ]
-        lines.append(f"- {code(budget.text)} {', '.join(said)}")
+        why = prose(verdicts.why_not_judged(budget))
+        lines.append(f"- {code(budget.text)} {', '.join(said)}{why}")
     lines += [f"- {grid.MARKS['pareto']} {prose(said)}" for said in verdict.front]
     lines += [f"- {prose(note)}" for note in verdict.notes]
     return ["\n".join(lines[:1]), *lines[1:2], "\n".join(lines[2:])]

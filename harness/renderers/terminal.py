@@ -299,7 +299,7 @@ def _compared(report: Report, *, words: bool) -> list[RenderableType]:
         parts += [Padding(_changes(lines, words=words), (0, 0, 0, 2))]
         notes: dict[tuple[str, str], list[str]] = {}
         for x in lines:
-            if x.outcome == "inconclusive" and x.note:
+            if x.note:
                 notes.setdefault((shorten(x.label, 40), x.note), []).append(x.metric)
         parts += [
             Padding(plain(f"{label}, {', '.join(metrics)}: {note}"), (0, 0, 0, 2))
@@ -345,10 +345,7 @@ def _verdict(report: Report) -> list[RenderableType]:
             continue
         text = Text.assemble((f"{mark} ", GOOD), (units.name(name), "bold"))
         lines.append(text.append(f": {units.printable(said)}" if said else ""))
-    for budget in verdict.budgets:
-        counts = {o: sum(v == o for v in budget.outcomes.values()) for o in verdicts.OUTCOMES}
-        said = ", ".join(f"{n} {o}" for o, n in counts.items() if n)
-        lines.append(plain(f"{budget.text}: {said}"))
+    lines += [plain(verdicts.counted(budget)) for budget in verdict.budgets]
     lines += [Text.assemble((f"{MARKS['pareto']} ", GOOD), plain(said)) for said in verdict.front]
     lines += [plain(note) for note in verdict.notes]
     style = GOOD if verdict.recommended else BAD

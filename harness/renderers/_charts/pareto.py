@@ -199,9 +199,9 @@ def _outcomes(report: Report, case: str) -> str:
     """`; misses size<=10MB; undecided accuracy>=0.95`."""
     said = ""
     for b in report.verdict.budgets if report.verdict else ():
-        outcome = b.outcomes.get(case)
-        if outcome in ("missed", "undecided"):
-            word = "misses" if outcome == "missed" else "undecided"
+        standing = verdicts.standing(b, case)
+        if standing not in ("met", ""):
+            word = "misses" if standing == "missed" else standing
             said += f"; {word} {units.printable(b.text)}"
     return said
 
