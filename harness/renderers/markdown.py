@@ -10,6 +10,7 @@ import re
 
 from harness.core import units
 from harness.core.types import Report
+from harness.renderers import _absent as absent
 from harness.renderers import _comparison as against
 from harness.renderers import _table as grid
 from harness.renderers import _verdict as verdicts
@@ -118,11 +119,10 @@ def _table(report: Report) -> list[str]:
     lines = [_row(heads), _row([":---"] + ["---:" if c.right else ":---" for c in columns])]
     for i, row in enumerate(rows):
         name = " ".join(filter(None, [grid.MARKS[row.mark], code(row.case.variant)]))
-        notes = [n for n, has in (("untrained", row.untrained), ("emulated", row.emulated)) if has]
         cells = [prose(" ".join(c.cells[i].plain.split())) for c in columns]
         # A pipe ends a cell even in a code span.
         shown = name.replace("|", "\\|")
-        lines.append(_row([f"{shown} ({', '.join(notes)})" if notes else shown, *cells]))
+        lines.append(_row([f"{shown} ({', '.join(row.notes)})" if row.notes else shown, *cells]))
     return ["\n".join(lines), _legend(report, rows, [c.key for c in columns]), *_absent(report)]
 
 
@@ -138,10 +138,7 @@ def _row(cells: list[str]) -> str:
 
 
 def _absent(report: Report) -> list[str]:
-    lines = [
-        f"- {view.title(metric)}: absent, {prose(reason)}"
-        for metric, reason in view.never_measured(report).items()
-    ]
+    lines = [f"- {prose(said)}" for said in absent.sentences(report)]
     return ["\n".join(lines)] if lines else []
 
 

@@ -24,7 +24,7 @@ from harness.core.types import (
 from harness.core.verdict import judge
 from harness.renderers import terminal
 from tests.fakes import artifact
-from tests.strategies import case_report, device, launch, report
+from tests.strategies import case_report, device, evidence, launch, report
 
 NOT_TIME = "emulated core: instructions are not time"
 ARM = device(
@@ -199,3 +199,82 @@ def test_what_one_device_misses_is_missed_beside_what_cannot_be_judged_of_the_ot
     made = budgeted("latency<=5ms", on_host, case(counts(10)), devices=(device(), ARM))
     assert f"latency<=5ms: 1 missed, 1 not judged ({NOT_TIME})" in shown(made)
     assert "missed by `m (host)`, not judged of `m (arm64)`" in page(made, "markdown")
+
+
+# --- what is absent, and what it was counted on ----------------------------------------------
+
+
+MEMORY = "emulated core: what could be seen is the emulator's memory"
+NO_MEMORY = Measurement(unit="bytes", point=None, absent_because=MEMORY)
+QUICK = Measurement(unit="ns", point=1e6, ci_low=9e5, ci_high=1.1e6, confidence=0.95, n=7)
+BOTH = run(
+    case({"latency": QUICK, "init": QUICK, "peak_rss": NO_MEMORY}, on="host"),
+    case(counts(10, peak_rss=NO_MEMORY)),
+    devices=(device(), ARM),
+)
+
+
+def unfolded(made: Report, name: str) -> str:
+    """What a reader of the format sees, on one line."""
+    text = shown(made) if name == "terminal" else page(made, name)
+    return " ".join(text.replace("&#39;", "'").split())
+
+
+@pytest.mark.parametrize("name", ["terminal", "markdown", "html"])
+def test_each_reason_is_told_once_with_all_that_it_is_about(name: str) -> None:
+    alone = unfolded(run(case(counts(10, peak_rss=NO_MEMORY))), name)
+    assert f"init, latency: absent, {NOT_TIME}" in alone
+    assert f"peak RSS: absent, {MEMORY}" in alone
+    assert alone.count(f"absent, {NOT_TIME}") == 1
+
+
+@pytest.mark.parametrize("name", ["terminal", "markdown", "html"])
+def test_what_one_device_of_two_lacks_is_told_of_that_one(name: str) -> None:
+    text = unfolded(BOTH, name)
+    assert f"init, latency: absent on arm64, {NOT_TIME}" in text
+    assert f"peak RSS: absent, {MEMORY}" in text  # on both
+    assert text.count("absent on") == 1
+
+
+def test_counts_are_not_said_to_be_no_phones() -> None:
+    alone = shown(run(case(counts(10))))
+    assert "all counted on an emulated core: a phone's kernels, not its time" in alone
+    assert "not a phone's numbers" not in alone
+    beside = lines(BOTH)
+    assert any(line.startswith("m § ") and " arm64 " in line for line in beside)
+    assert "§ counted on an emulated core: a phone's kernels, not its time" in " ".join(beside)
+    assert "(untrained, counted)" in page(BOTH, "markdown")
+
+
+def test_an_emulated_phone_beside_it_keeps_its_own_mark() -> None:
+    phone = msgspec.structs.replace(device(), name="toy", kind="android", emulated=True)
+    made = run(case({"latency": QUICK}, on="toy"), case(counts(10)), devices=(phone, ARM))
+    said = shown(made)
+    assert "‡ emulated device, not a phone's numbers · § counted on" in said
+    assert any(line.startswith("m ‡ ") and " toy " in line for line in lines(made))
+
+
+def test_the_core_is_told_with_its_kernels_and_its_phones() -> None:
+    made = run(case(counts(10)))
+    told = "1 core, litert 2.3.0; kernels for NEON, fp16, int8 dot product"
+    for name in ("terminal", "markdown", "html"):
+        assert told in unfolded(made, name)
+    facts = unfolded(made, "html")
+    assert "<dt>kernels</dt><dd>NEON, fp16, int8 dot product</dd>" in facts
+    assert "<dt>phones</dt><dd>big cores: Snapdragon 855</dd>" in facts
+
+
+def test_of_an_untrained_artifact_that_holds_which_was_measured() -> None:
+    def doubt(metrics: dict[str, Measurement]) -> str:
+        about = evidence([], artifact=artifact("m", trained=False), metrics=metrics)
+        (found,) = plugins.load("checks", "untrained").findings(about)
+        return str(found.message)
+
+    assert "its size and instruction counts hold, its answers mean nothing" in doubt(counts(10))
+    assert "latency" not in doubt(counts(10))
+    size = Measurement(unit="bytes", point=10, n=1)
+    assert "its size, latency and memory hold" in doubt(
+        {"size": size, "latency": QUICK, "peak_rss": size}
+    )
+    assert "its size holds" in doubt({"size": size})
+    assert doubt({}).endswith("was not trained: its answers mean nothing")

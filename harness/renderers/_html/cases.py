@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.core import units
 from harness.core.types import Report
+from harness.renderers import _absent as absent
 from harness.renderers import _table as grid
 from harness.renderers import _view as view
 from harness.renderers._html.summary import interval
@@ -57,12 +58,11 @@ def lines_of(
 ) -> list[dict[str, Any]]:
     shown = []
     for row in rows:
-        notes = [n for n, has in (("untrained", row.untrained), ("emulated", row.emulated)) if has]
         shown.append(
             {
                 "mark": row.mark,
                 "sign": grid.MARKS[row.mark] if row.mark in ("recommended", "runner-up") else "",
-                "notes": notes,
+                "notes": row.notes,
                 "cells": [_cell(row, column) for column in columns],
             }
         )
@@ -120,5 +120,4 @@ def _metric_cell(row: view.Row, column: dict[str, Any]) -> dict[str, str]:
 
 
 def notes_of(report: Report) -> list[str]:
-    absent = view.never_measured(report).items()
-    return [f"{view.title(m)}: absent, {units.printable(reason)}" for m, reason in absent]
+    return [units.printable(said) for said in absent.sentences(report)]
