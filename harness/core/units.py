@@ -60,6 +60,15 @@ def exact(value: float) -> str:
     return str(int(value)) if whole else repr(value)
 
 
+_COUNTS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def count(value: float, digits: int = 4) -> str:
+    """24_357_412 -> '24.36 M', 10_000_000 -> '10 M': for the ticks of an axis."""
+    divisor, unit = next(((d, u) for d, u in _COUNTS if abs(value) >= d), (1.0, ""))
+    return f"{value / divisor:.{digits}g} {unit}".rstrip()
+
+
 def percent(share: float | None) -> str:
     """0.031 -> '3.1 %'."""
     return ABSENT if share is None else f"{significant(share * 100, 2)} %"

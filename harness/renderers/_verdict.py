@@ -106,8 +106,13 @@ def why_not_judged(budget: BudgetLine) -> str:
 
 
 def unknown(budget: BudgetLine, labels: dict[str, str]) -> list[str]:
-    """Why it is not known of some cases: `pruned: it failed`."""
-    return [f"{labels.get(i, i)}: {why}" for i, why in budget.unknown.items()]
+    """Why it is not known of some cases: the reason, or of several `pruned, scratch: it failed`."""
+    alike: dict[str, list[str]] = {}
+    for case, why in budget.unknown.items():
+        alike.setdefault(why, []).append(labels.get(case, case))
+    if len(alike) == 1:
+        return list(alike)
+    return [f"{', '.join(_some(names))}: {why}" for why, names in alike.items()]
 
 
 def on_front(report: Report, device: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -4,6 +4,7 @@ a budget on something else means, how the core is named."""
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from harness import catalog, gate, plugins
 from harness.core.errors import UsageError
+from harness.core.trend import Point, Trend
 from harness.core.types import (
     Artifact,
     CaseReport,
@@ -22,7 +24,11 @@ from harness.core.types import (
     Report,
 )
 from harness.core.verdict import judge
+from harness.renderers import _charts as charts
+from harness.renderers import _svg as svg
 from harness.renderers import terminal
+from harness.renderers._charts import trends as trend_charts
+from harness.renderers._svg import PAPER, Theme
 from tests.fakes import artifact
 from tests.strategies import case_report, device, evidence, launch, report
 
@@ -191,6 +197,7 @@ def test_a_budget_that_cannot_be_judged_is_not_called_missed_and_stays_red() -> 
     assert '<span class="badge not-judged">not judged</span>' in html
     assert 'class="badge missed"' not in html and "misses latency" not in html
     assert "No variant fits" not in html
+    assert html.count(f">{NOT_TIME}<") == 1
 
 
 def test_what_one_device_misses_is_missed_beside_what_cannot_be_judged_of_the_other() -> None:
@@ -278,3 +285,79 @@ def test_of_an_untrained_artifact_that_holds_which_was_measured() -> None:
     )
     assert "its size holds" in doubt({"size": size})
     assert doubt({}).endswith("was not trained: its answers mean nothing")
+
+
+# --- charts and columns ----------------------------------------------------------------------
+
+
+def heads(made: Report) -> list[str]:
+    """The heads of the page's table of cases."""
+    table = page(made, "html").partition('<table class="cases sortable">')[2].partition("</thead>")
+    return re.findall(r"<span>([^<]+)</span>", table[0])
+
+
+def test_what_instructions_are_held_against_stands_beside_them() -> None:
+    columns = heads(run(case(counts(10_000))))
+    at = columns.index("instructions")
+    assert columns[at : at + 3] == ["instructions", "MACs", "instr./MAC"]
+    assert heads(BOTH).count("MACs") == 1
+    timed = run(case({"latency": QUICK}, on="host"), devices=(device(),))
+    assert heads(timed)[-1] == "MACs"
+
+
+def drawn(made: Report, key: str, theme: Theme = PAPER) -> Any:
+    chart = next(c for c in charts.charts_of(made) if c.key == key)
+    with svg.drawing():
+        figure = chart.draw(theme, charts.HALF).figure
+        figure.canvas.draw()
+    return figure
+
+
+def ticks(axis: Any) -> list[str]:
+    low, high = sorted(axis.get_view_interval())
+    return [
+        label.get_text()
+        for label, at in zip(axis.get_ticklabels(), axis.get_ticklocs(), strict=True)
+        if low <= at <= high
+    ]
+
+
+def test_counts_at_an_axis_have_a_unit() -> None:
+    made = run(case(counts(24_357_412)), case(counts(170_000_000), variant="n"))
+    (ax,) = drawn(made, "pareto").axes
+    assert {"20 M", "50 M", "100 M"} <= set(ticks(ax.yaxis))
+    assert not any("e+" in text for text in ticks(ax.xaxis))
+
+
+def test_a_trend_of_counts_that_differ_little_has_ticks_that_differ() -> None:
+    points = tuple(
+        Point(run_id=f"r{i}", started_at=f"2026-11-{i + 10}T00:00:00Z", value=24_357_412.0 + 90 * i)
+        for i in range(8)
+    )
+    found = Trend(
+        variant="m", device="arm64", identity="", setting="litert, cpu, 1 thread",
+        metric="instructions", unit="count", points=points,
+    )  # fmt: skip
+    with svg.drawing():
+        figure = trend_charts.trend(found, 0).draw(PAPER, charts.HALF).figure
+        figure.canvas.draw()
+    (ax,) = figure.axes
+    texts = ticks(ax.yaxis)
+    assert len(set(texts)) == len(texts) > 2
+    assert all(text.endswith(" M") for text in texts)
+    assert ax.yaxis.get_offset_text().get_text() == ""
+
+
+def test_the_band_of_the_forest_is_that_of_each_metric() -> None:
+    made = gated(10_000, 10_093)
+    (ax,) = drawn(made, "baseline").axes
+    bands = [
+        (bar.get_x(), bar.get_x() + bar.get_width())
+        for bar in ax.patches
+        if (bar.get_gid() or "").startswith("allowed")
+    ]
+    assert bands == [
+        (pytest.approx(1 / 1.001), pytest.approx(1.001)),
+        (pytest.approx(1 / 1.05), pytest.approx(1.05)),
+    ]
+    assert "what its metric is allowed: 5.0 %, 0.10 % for instructions" in page(made, "html")

@@ -28,6 +28,7 @@ from harness.renderers._charts.shared import (
     rows_pixels,
     sentences,
     short,
+    tick_text,
     tip,
     usable,
 )
@@ -147,7 +148,7 @@ def _draw_pareto(scene: Scene, theme: Theme, width: int) -> Drawing:
     }
     xs = [x / scales["size"].divisor for x in sizes]
     ys = [y / scales[cost].divisor for y in costs]
-    _log(ax, xs, ys, theme)
+    _log(ax, (xs, ys), (scales["size"], scales[cost]), theme)
     taken = _budgets(report, ax, scales, theme)
     points = list(zip(xs, ys, strict=True))
     front = set(verdicts.on_front(report, scene.device)[0])
@@ -209,18 +210,24 @@ def _outcomes(report: Report, case: str) -> str:
 # --- axes ------------------------------------------------------------------------------------
 
 
-def _log(ax: Axes, xs: Sequence[float], ys: Sequence[float], theme: Theme) -> None:
+def _log(
+    ax: Axes,
+    points: tuple[Sequence[float], Sequence[float]],
+    scales: tuple[units.Scale, units.Scale],
+    theme: Theme,
+) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+    xs, ys = points
     ax.set_xscale("log")
     ax.set_yscale("log")
     # Room for names, most of all beside the smallest, which is where the best ones stand.
     ax.set_xlim(min(xs) / 3, max(xs) * 2.4)
     ax.set_ylim(min(ys) / 2.4, max(ys) * 2)
-    for axis, values in ((ax.xaxis, xs), (ax.yaxis, ys)):
+    for axis, values, scale in zip((ax.xaxis, ax.yaxis), points, scales, strict=True):
         decades = max(values) / min(values)
         axis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5) if decades < 300 else (1,)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_major_formatter(FuncFormatter(tick_text(scale)))
         axis.set_minor_formatter(NullFormatter())
     ax.grid(color=theme.grid, lw=0.8)
 

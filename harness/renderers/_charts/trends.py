@@ -6,7 +6,7 @@ from statistics import median
 
 from harness.core import units
 from harness.core.trend import Trend
-from harness.renderers._charts.shared import HALF, SMALL, Chart, axis_label
+from harness.renderers._charts.shared import HALF, SMALL, Chart, axis_label, tick_text
 from harness.renderers._svg import Drawing, Theme, axes
 
 MOST_POINTS = 400  # with an interval each; of longer trends the last ones are drawn
@@ -31,10 +31,13 @@ def trend(found: Trend, number: int) -> Chart:
 
 
 def _draw(found: Trend, theme: Theme, width: int) -> Drawing:
-    figure, ax = axes(theme, (width, 300), (64, 18, 16, 50))
+    from matplotlib.ticker import FuncFormatter
+
     first = max(0, len(found.points) - MOST_POINTS)
     points = found.points[first:]
     scale = units.column_scale(found.metric, found.unit, (p.value for p in points))
+    counted = scale.label == "count"
+    figure, ax = axes(theme, (width, 300), (96 if counted else 64, 18, 16, 50))
     xs = range(first, len(found.points))
     ys = [p.value / scale.divisor for p in points]
     bars = [
@@ -56,6 +59,8 @@ def _draw(found: Trend, theme: Theme, width: int) -> Drawing:
                         fontsize=SMALL)  # fmt: skip
     ax.scatter(xs, ys, s=30, color=theme.series[0], edgecolors=theme.surface, linewidths=0.8,
                zorder=3, gid="runs")  # fmt: skip
+    if counted:
+        ax.yaxis.set_major_formatter(FuncFormatter(tick_text(scale, ys)))
     ax.set_ylabel(axis_label(found.metric, scale), color=theme.muted)
     most = width // (115 if width >= HALF else 90)
     ticks = list(xs)[:: max(1, -(-len(points) // most))]

@@ -13,8 +13,8 @@ from harness.renderers import _view as view
 from harness.renderers._html.summary import interval
 
 # What decides stands at the left of the table, the rest behind it in reading order.
-_FIRST = ("size", "latency", "peak_rss", "accuracy", "instructions")
-_LEADING = ("variant", "device", "status", *_FIRST)
+_FIRST = ("size", "latency", "peak_rss", "accuracy", "instructions", "instructions_per_mac")
+_LEADING = ("variant", "device", "status", "macs", *_FIRST)
 
 
 def columns_of(report: Report, rows: list[view.Row]) -> list[dict[str, Any]]:
@@ -29,6 +29,7 @@ def columns_of(report: Report, rows: list[view.Row]) -> list[dict[str, Any]]:
     columns.append(column("status", "status", number=False))
     known = view.metrics_of(report)
     first_ones = [m for m in _FIRST if m in known]
+    macs = any(r.artifact and r.artifact.macs for r in rows)
     for metric in first_ones + [m for m in known if m not in _FIRST]:
         found = [m for r in rows if (m := view.measured(r.case, metric)) is not None]
         if not found:
@@ -40,7 +41,9 @@ def columns_of(report: Report, rows: list[view.Row]) -> list[dict[str, Any]]:
             column(metric, view.title(metric), unit, first, number=True, scale=scale,
                    best=view.best(metric, rows))
         )  # fmt: skip
-    if any(r.artifact and r.artifact.macs for r in rows):
+        if metric == "instructions" and macs:  # which are held against them
+            columns.append(column("macs", "MACs", "million", number=True))
+    if macs and not any(c["key"] == "macs" for c in columns):
         columns.append(column("macs", "MACs", "million", number=True))
     if "sparsity" not in known and any(r.artifact and r.artifact.sparsity for r in rows):
         columns.append(column("sparsity", "sparsity", first="descending", number=True))
