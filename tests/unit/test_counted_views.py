@@ -198,6 +198,7 @@ def test_a_budget_that_cannot_be_judged_is_not_called_missed_and_stays_red() -> 
     assert 'class="badge missed"' not in html and "misses latency" not in html
     assert "No variant fits" not in html
     assert html.count(f">{NOT_TIME}<") == 1
+    assert "undecided or not judged" in html and "; not judged latency&lt;=5ms" in html
 
 
 def test_what_one_device_misses_is_missed_beside_what_cannot_be_judged_of_the_other() -> None:

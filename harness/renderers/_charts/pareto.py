@@ -324,8 +324,11 @@ def _key(
     states = verdicts.budgets_by_case(report)
     there = {states[c.case.id] for c in cases if c.case.id in states}
     colours = {"missed": theme.bad}
+    meaning = dict(_MEANING)
+    if any(b.unknown for b in (report.verdict.budgets if report.verdict else ())):
+        meaning["undecided"] += f" or {verdicts.NOT_JUDGED}"
     key = [
-        Key(_MEANING[state], colours.get(state, theme.muted), SHAPES[state])
+        Key(meaning[state], colours.get(state, theme.muted), SHAPES[state])
         for state in SHAPES
         if state in there
     ]
