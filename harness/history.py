@@ -184,6 +184,7 @@ def _trend(key: tuple[str, str, str, str], metric: str, *, unit: str, points: li
         unit=unit,
         points=tuple(points),
         changes=trend.changes([p.value for p in points], exact=exact),
+        exact=exact,
     )
 
 

@@ -12,6 +12,10 @@ from harness.core.types import Evidence, Finding
 # that a runtime falls back to take ten to a hundred times those of the fast ones.
 FAR = 3.0
 LEAST_PEERS = 2
+# What is no multiply-accumulate (quantizing the input, activations, pooling, calling operators)
+# costs a small model a million instructions and more, which is what fast kernels take for this
+# many. Below it the ratio tells of those fixed costs and not of kernels.
+LEAST_MACS = 5_000_000
 
 
 def findings(evidence: Evidence) -> list[Finding]:
@@ -33,12 +37,15 @@ def findings(evidence: Evidence) -> list[Finding]:
             level="warning",
             code="slow-instructions",
             message=f"{own:.2f} instructions per multiply-accumulate, {units.times(own / usual)} "
-            f"the {usual:.2f} of the other {kind} models: it falls back to slow kernels",
-            mend="look in the list of operators for one that has no fast kernel of this type",
+            f"the median {usual:.2f} of the other {kind} models: perhaps operators without a fast "
+            "kernel, or layers of few channels, which fill no vector",
+            mend="see which operators it has and the others lack: --html lists them by artifact; "
+            "or time them with --profile on a phone",
         )
     ]
 
 
 def _per_mac(evidence: Evidence) -> float | None:
-    measured = evidence.metrics.get("instructions_per_mac")
-    return None if measured is None else measured.point
+    """None where it is not known, or where too few multiply-accumulates carry the fixed costs."""
+    measured, macs = evidence.metrics.get("instructions_per_mac"), evidence.artifact.macs
+    return None if measured is None or (macs or 0) < LEAST_MACS else measured.point

@@ -2,7 +2,7 @@
 
 Without VARIANT the runs are listed. With it (a name or a pattern such as 'mobilenet*') its metric
 is shown run by run, on each device, with the interval and with the places where it changed by
-more than chance explains.
+more than chance explains; with --metric or --device alone, that of every variant.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ EXAMPLE = "python -m harness history mobilenet-int8 --device host --html trend.h
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to show, and where."""
     parser.add_argument("variant", nargs="?", metavar="VARIANT", help="name or pattern")
-    parser.add_argument("--device", default="*", metavar="NAME", help="name or pattern")
-    parser.add_argument("--metric", default="latency", metavar="NAME", help="default: latency")
+    parser.add_argument("--device", metavar="NAME", help="name or pattern (default: all)")
+    parser.add_argument("--metric", metavar="NAME", help="default: latency")
     parser.add_argument("--html", metavar="FILE", help="write a page; - for standard output")
     output.add_plots(parser)
     add_out(parser)
@@ -42,11 +42,12 @@ def run(args: argparse.Namespace) -> int:
     past = history.scan(args.out)
     lines = [run.line for run in past.runs]
     trends = []
-    if args.variant is not None or args.html or args.plots:
-        chosen = args.variant or "*"
-        trends = history.trends(past, metric=args.metric, variant=chosen, device=args.device)
-        if not trends and args.variant is not None:
-            raise history.nothing(past, args.metric, args.variant, args.device)
+    named = any(asked is not None for asked in (args.variant, args.metric, args.device))
+    if named or args.html or args.plots:
+        metric, variant, device = args.metric or "latency", args.variant or "*", args.device or "*"
+        trends = history.trends(past, metric=metric, variant=variant, device=device)
+        if not trends and named:
+            raise history.nothing(past, metric, variant, device)
     if args.plots:
         for kind in output.plot_kinds(args):
             output.write_all(Path(args.plots), renderer.plots(trends, kind))
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
             return EXIT_OK
         output.write(Path(args.html), data)
     console = output.console()
-    if args.variant is not None:
+    if named:
         renderer.show_trends(trends, console)
     else:
         renderer.show_runs(lines, console)

@@ -72,6 +72,7 @@ def compare(
         findings += [finding] if finding else []
     cases: list[CaseComparison] = []
     evidence: list[list[_Metric]] = []
+    macs: list[tuple[int | None, int | None]] = []
     unlike = any(f.level == "invalid" for f in findings if f.code == "schema-differs")
     for before, after in [] if unlike else pairs:
         differs = sameness.between_cases(baseline, candidate, before, after)
@@ -81,6 +82,7 @@ def compare(
         differs += [] if unusable else sameness.of_metrics(before, after, specs)
         metrics = [] if unusable else list(_metrics(before, after, specs, same_run))
         evidence.append([m for m in metrics if not (refused and m.of_device)])
+        macs.append((_macs(baseline, before.variant), _macs(candidate, after.variant)))
         cases.append(
             CaseComparison(baseline=before.case, candidate=after.case, findings=tuple(differs))
         )
@@ -95,8 +97,8 @@ def compare(
             dict.fromkeys((*baseline.plan.exact_devices, *candidate.plan.exact_devices))
         ),
         cases=tuple(
-            msgspec.structs.replace(case, metrics=tuple(metrics))
-            for case, metrics in zip(cases, judged, strict=True)
+            msgspec.structs.replace(case, metrics=tuple(_beside_work(m, *own) for m in metrics))
+            for case, metrics, own in zip(cases, judged, macs, strict=True)
         ),
         only_baseline=tuple(only_baseline),
         only_candidate=tuple(only_candidate),
@@ -264,6 +266,30 @@ def _without_interval(m: _Metric, gate: Gate) -> MetricComparison:
         n=1,
         exact=True,
     )
+
+
+def _macs(report: Report, variant: str) -> int | None:
+    return next((a.macs for a in report.artifacts if a.variant == variant), None)
+
+
+def _beside_work(m: MetricComparison, before: int | None, after: int | None) -> MetricComparison:
+    """More instructions may be more work or slower kernels: the note of a changed count says what
+    became of the multiply-accumulates."""
+    if m.metric != "instructions" or m.outcome == "no change" or not (m.ratio and before and after):
+        return m
+    work = (
+        "the same multiply-accumulates: other kernels, or other work beside them"
+        if before == after
+        else f"{_amount(after / before)} multiply-accumulates"
+    )
+    return msgspec.structs.replace(m, note=f"{_amount(m.ratio)} instructions for {work}")
+
+
+def _amount(ratio: float) -> str:
+    """1.0093 -> '0.93 % more', 0.7 -> '30 % fewer', 15.2 -> '15x as many'."""
+    if ratio >= 2:
+        return f"{units.times(ratio)} as many"
+    return f"{units.percent(abs(ratio - 1))} {'more' if ratio > 1 else 'fewer'}"
 
 
 def _row(m: _Metric, gate: Gate, outcome: Outcome, **known: Any) -> MetricComparison:

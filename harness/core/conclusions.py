@@ -16,7 +16,8 @@ class MetricComparison(Value, frozen=True):
     metric may be (a share; None in reports that do not tell it), `paired` tells rounds of one
     run from launches of two, the `p` values are one-sided and Holm-corrected. For an
     inconclusive outcome `note` says why, and `more_launches` how many more of each side would
-    probably decide (None: none would, or it is not a matter of launches)."""
+    probably decide (None: none would, or it is not a matter of launches); for instructions that
+    changed `note` says what became of the multiply-accumulates."""
 
     metric: str
     unit: str

@@ -157,9 +157,7 @@ def _status(level: Level, side: str, status: str, reasons: list[str]) -> Finding
 def _devices(old: DeviceFacts, new: DeviceFacts, runtime: str) -> list[Finding]:
     found = []
     if old.identity != new.identity:
-        fields = ("model", "cpu", "cores", "abi", "os", "identity")
-        changes = _changes((f, getattr(old, f), getattr(new, f)) for f in fields)
-        found.append(_several("invalid", "device", changes, _SIDE_BY_SIDE))
+        found.append(_other_core(old, new) if _counts(old) and _counts(new) else _other(old, new))
     elif old.os != new.os:
         found.append(_differs("warning", "os", old.os, new.os, _SIDE_BY_SIDE))
     versions = _changes([(runtime, old.runtimes.get(runtime), new.runtimes.get(runtime))])
@@ -167,6 +165,27 @@ def _devices(old: DeviceFacts, new: DeviceFacts, runtime: str) -> list[Finding]:
         mend = "fine if the runtime is what you compare; else measure both with one version"
         found.append(_several("warning", "runtime", versions, mend))
     return found
+
+
+def _other(old: DeviceFacts, new: DeviceFacts) -> Finding:
+    fields = ("model", "cpu", "cores", "abi", "os", "identity")
+    changes = _changes((f, getattr(old, f), getattr(new, f)) for f in fields)
+    return _several("invalid", "device", changes, _SIDE_BY_SIDE)
+
+
+def _other_core(old: DeviceFacts, new: DeviceFacts) -> Finding:
+    """An emulated core is what devices.yaml says; only `max` is also what its emulator makes it."""
+    if old.cpu != new.cpu:
+        changes = _changes([("core", old.cpu, new.cpu)])
+        mend = f"set `cpu: {old.cpu}` in devices.yaml"
+    else:
+        changes = _changes([("core", old.identity, new.identity)])
+        mend = "make the baseline anew, with the qemu that it is to be compared under"
+    return _several("invalid", "device", changes, mend)
+
+
+def _counts(device: DeviceFacts) -> bool:
+    return device.kind == "arm64-emulated"
 
 
 def _device(report: Report, name: str) -> DeviceFacts | None:

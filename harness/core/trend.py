@@ -70,7 +70,8 @@ class Change(Value, frozen=True):
 
 
 class Trend(Value, frozen=True):
-    """One metric of one variant in one setting on one device, oldest run first."""
+    """One metric of one variant in one setting on one device, oldest run first. An `exact` one has
+    no noise: every difference is a change."""
 
     variant: str
     device: str
@@ -80,6 +81,7 @@ class Trend(Value, frozen=True):
     unit: str
     points: tuple[Point, ...]
     changes: tuple[Change, ...] = ()
+    exact: bool = False
 
     @property
     def segments(self) -> list[tuple[int, int]]:

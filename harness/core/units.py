@@ -60,6 +60,15 @@ def exact(value: float) -> str:
     return str(int(value)) if whole else repr(value)
 
 
+_COUNTS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def count(value: float, digits: int = 4) -> str:
+    """24_357_412 -> '24.36 M', 10_000_000 -> '10 M': for the ticks of an axis."""
+    divisor, unit = next(((d, u) for d, u in _COUNTS if abs(value) >= d), (1.0, ""))
+    return f"{value / divisor:.{digits}g} {unit}".rstrip()
+
+
 def percent(share: float | None) -> str:
     """0.031 -> '3.1 %'."""
     return ABSENT if share is None else f"{significant(share * 100, 2)} %"
@@ -116,9 +125,15 @@ def metric(name: str, value: float | None, unit: str) -> str:
     if unit == "bytes":
         return file_size(value) if name in _FILE_METRICS else memory(value)
     if unit == "1":
-        # A difference of 2e-5 is not 0.000.
-        return f"{value:.3f}" if value == 0 or abs(value) >= 0.0005 else f"{value:.1g}"
+        return ratio(value)
     return f"{value:,.0f}"
+
+
+def ratio(value: float) -> str:
+    """0.9617 -> '0.962'; two significant digits where that is more: 0.0000012 is not 0."""
+    if value == 0:
+        return "0"
+    return f"{value:.3f}" if abs(value) >= 0.01 else f"{value:.2g}"
 
 
 class Scale(NamedTuple):
@@ -132,7 +147,7 @@ class Scale(NamedTuple):
         if value is None:
             return ABSENT
         if self.label == "ratio":
-            return f"{value:.3f}"
+            return ratio(value)
         if self.label == "count":
             return f"{value:,.0f}"
         return significant(value / self.divisor)

@@ -228,16 +228,14 @@ class _Device:
         for b in self.budgets:
             own = self._least([b])
             m = own.metric(b.spec.name)
-            if m is None:
-                why = {budget.unknown(b, c.case.metrics.get(b.spec.name)) for c in self.usable}
-                self.notes.append(f"{b.text} cannot be judged: {listed(why)}")
-            elif own is not nearest and budget.outcome(b, m) != "met":
+            if m is not None and own is not nearest and budget.outcome(b, m) != "met":
                 self.notes.append(
                     f"{b.text} is kept by none; nearest is {own.label} with "
                     f"{units.interval(b.spec.name, m)}"
                 )
         if math.isinf(_distance(nearest, self.budgets)[0]):
-            return "no variant keeps every budget: one of them cannot be judged"
+            lacking = [b.text for b in self.budgets if nearest.metric(b.spec.name) is None]
+            return f"no variant keeps every budget: {listed(lacking)} cannot be judged"
         short = [
             (b, m)
             for b in self.budgets

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from harness.core.types import Evidence, Launch
+from harness.core import parity
+from harness.core.types import Evidence, Launch, Outputs, Parity
 
-THRESHOLD = 0.5  # of a single output that is a probability
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
-def compared(evidence: Evidence) -> Launch | None:
+def beside_host(evidence: Evidence) -> Launch | None:
     """The first launch that holds both sides."""
     return next((x for x in evidence.launches if x.outputs and x.reference), None)
 
@@ -20,35 +24,24 @@ def why_not(evidence: Evidence) -> str:
     return reasons[0] if reasons else "the answers were not compared with the host's"
 
 
-def pairs(launch: Launch) -> Iterator[tuple[tuple[float | None, ...], tuple[float | None, ...]]]:
-    """(the device's answer, the host's), example by example, as far as they were kept."""
-    assert launch.outputs is not None
-    assert launch.reference is not None
-    yield from zip(launch.outputs.values, launch.reference.values, strict=True)
+def compared(launch: Launch) -> Parity | None:
+    """Both sides compared whole; where that was not done, as far as they were kept."""
+    if launch.parity is not None or launch.outputs is None or launch.reference is None:
+        return launch.parity
+    return parity.compared(_kept(launch.outputs), _kept(launch.reference))
 
 
-def largest_difference(launch: Launch) -> float | None:
-    """Of any output of any example; None if only one side's is finite somewhere. Where the
-    answers were not compared whole, of the outputs that were kept."""
-    if launch.parity is not None:
-        return launch.parity.largest_difference
-    largest = 0.0
-    for ours, theirs in pairs(launch):
-        for a, b in zip(ours, theirs, strict=True):
-            if a is None and b is None:
-                continue
-            if a is None or b is None:
-                return None
-            largest = max(largest, abs(a - b))
-    return largest
+def _kept(outputs: Outputs) -> Iterator[NDArray[np.float64]]:
+    import numpy as np
+
+    return (np.array(row, dtype=np.float64) for row in outputs.values)  # None becomes nan
 
 
-def decision(answer: tuple[float | None, ...]) -> int | None:
-    """The class an answer names: the largest output, or for a single one which side of
-    THRESHOLD it is on. None if an output is not finite."""
-    finite = [value for value in answer if value is not None]
-    if not finite or len(finite) < len(answer):
-        return None
-    if len(finite) == 1:
-        return int(finite[0] >= THRESHOLD)
-    return finite.index(max(finite))
+def says_nothing(launch: Launch) -> str:
+    """Why it tells nothing if both sides decide alike; '' if it does tell something."""
+    sides = [side for side in (launch.outputs, launch.reference) if side]
+    if any(len(side.values) < 2 for side in sides):
+        return "of one example, so that agreeing says nothing"
+    if all(side.constant for side in sides):
+        return "all answers are alike, so that agreeing says nothing"
+    return ""

@@ -6,7 +6,7 @@ from math import prod
 
 from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import exact
-from harness.metrics._parity import compared, decision, pairs, why_not
+from harness.metrics._parity import beside_host, compared, says_nothing, why_not
 
 spec = MetricSpec(
     name="parity_decisions",
@@ -22,17 +22,19 @@ spec = MetricSpec(
 
 
 def extract(evidence: Evidence) -> Measurement:
-    """A decision is the largest output, or which side of one half a single output is on."""
-    launch = compared(evidence)
+    """A decision is the largest output, or which side of one half a single output is on. Where
+    nothing but agreement was to be expected, agreement is no number."""
+    launch = beside_host(evidence)
     if launch is None:
         return exact(None, spec, why_not(evidence))
-    if len(evidence.artifact.outputs) > 1:
+    wanted = [prod(output.shape) for output in evidence.artifact.outputs]
+    if len(wanted) > 1:
         return exact(None, spec, "the model has several outputs, so what it decides is not known")
-    if launch.parity is not None:
-        return exact(launch.parity.equal_decisions / launch.parity.examples, spec)
-    answers = list(pairs(launch))
-    elements = [prod(output.shape) for output in evidence.artifact.outputs]
-    if elements and elements[0] > len(answers[0][0]):
-        return exact(None, spec, f"{len(answers[0][0])} of {elements[0]} outputs were kept")
-    equal = [decision(ours) == decision(theirs) for ours, theirs in answers]
-    return exact(sum(equal) / len(equal), spec)
+    found = compared(launch)
+    if found is None:
+        return exact(None, spec, "the device and the host do not answer in the same shape")
+    if launch.parity is None and wanted and wanted[0] > found.values:
+        return exact(None, spec, f"{found.values} of {wanted[0]} outputs were kept")
+    if found.equal_decisions == found.examples and (why := says_nothing(launch)):
+        return exact(None, spec, why)
+    return exact(found.equal_decisions / found.examples, spec)

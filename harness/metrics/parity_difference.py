@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.metrics import exact
-from harness.metrics._parity import compared, largest_difference, why_not
+from harness.metrics._parity import beside_host, compared, why_not
 
 spec = MetricSpec(
     name="parity_difference",
@@ -21,9 +21,12 @@ spec = MetricSpec(
 
 def extract(evidence: Evidence) -> Measurement:
     """In the unit of the outputs, dequantized."""
-    launch = compared(evidence)
+    launch = beside_host(evidence)
     if launch is None:
         return exact(None, spec, why_not(evidence))
+    found = compared(launch)
+    if found is None:
+        return exact(None, spec, "the device and the host do not answer in the same shape")
     return exact(
-        largest_difference(launch), spec, "an output is finite on the device or the host only"
+        found.largest_difference, spec, "an output is finite on the device or the host only"
     )

@@ -110,8 +110,9 @@ def summary(comparison: Comparison, *, signs: bool = False) -> str:
         n = len(comparison.with_outcome(outcome))
         many = "s" if n != 1 and outcome in ("regression", "improvement") else ""
         said += [f"{f'{sign} ' if signs else ''}{n} {outcome}{many}"] if n else []
-    allowed = _allowed(comparison)
-    against = f"against {units.printable(comparison.baseline_run)} ({allowed})"
+    most, *others = allowed(comparison)
+    shares = ", ".join([f"{most} allowed", *others])
+    against = f"against {units.printable(comparison.baseline_run)} ({shares})"
     return f"{', '.join(said) or 'nothing compared'} {against}"
 
 
@@ -120,19 +121,17 @@ def threshold(comparison: Comparison, m: MetricComparison) -> float:
     return comparison.max_regression if m.threshold is None else m.threshold
 
 
-def _allowed(comparison: Comparison) -> str:
-    """`5 % allowed, 0.1 % for instructions`: what most metrics may be worse, and the others."""
+def allowed(comparison: Comparison) -> list[str]:
+    """`5 %`, `0.1 % for instructions`: what most metrics may be worse, and the others."""
     of_metric = {m.metric: threshold(comparison, m) for c in comparison.cases for m in c.metrics}
     own: dict[float, list[str]] = {}
     for name, share in of_metric.items():
         own.setdefault(share, []).append(view.title(name))
-    said = [f"{units.percent(comparison.max_regression)} allowed"]
-    said += [
+    return [units.percent(comparison.max_regression)] + [
         f"{units.percent(share)} for {' and '.join(names)}"
         for share, names in sorted(own.items())
         if share != comparison.max_regression
     ]
-    return ", ".join(said)
 
 
 def doubts_of(report: Report) -> list[view.Doubts]:

@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 
 MOST_CHARTS = 40  # of a page: those that changed, then the first ones; `--plots` draws all
 MOST_RUNS = 30  # of a list or a trend on the terminal, the last ones
+_EXACT = (
+    "A point per run, and a line where it changed: these numbers are exact, so that every "
+    "difference is a change."
+)
+_NOISY = (
+    "A point per run with its interval; lines are medians between changes. A change is where the "
+    "ranks before and after differ by more than chance explains. A shift of all variants at once "
+    "is the machine, not the model."
+)
 HEADS = ("run", "when", "cases", "not ok", "devices")
 STRIP = 32  # cells of the strip that shows where a run lies
 
@@ -97,8 +106,11 @@ def _conclusion(found: Trend) -> str:
             f"changed {len(found.changes)} time{'s' if len(found.changes) > 1 else ''}, last with "
             f"{units.printable(since.run_id)}: "
             f"{units.metric(found.metric, last.before, found.unit)} to "
-            f"{units.metric(found.metric, last.after, found.unit)} ({ratio_text(last.ratio)})"
+            f"{units.metric(found.metric, last.after, found.unit)} ({ratio_text(found, last)})"
         )
+    if found.exact:
+        n = len(found.points)
+        return f"the same in all {n} runs" if n > 1 else "a single run, and nothing to compare with"
     enough = len(found.points) >= 6
     return "no change" if enough else "too few runs to tell a change from chance; 6 can"
 
@@ -121,7 +133,7 @@ def _trend_table(found: Trend, width: int) -> Table:
             units.moment(p.started_at)[:16],
             units.metric(found.metric, p.value, found.unit),
             Text(_strip(p.ci_low, p.value, p.ci_high, (low, high), strip), style=GOOD),
-            Text(f"◂ {ratio_text(change.ratio)}" if change else "", style=DOUBT),
+            Text(f"◂ {ratio_text(found, change)}" if change else "", style=DOUBT),
         )
     return table
 
@@ -192,6 +204,7 @@ def page(
             "tool": tool,
             "sections": sections,
             "metric": view.title(trends[0].metric) if trends else "",
+            "lead": _EXACT if all(found.exact for found in trends) else _NOISY,
             "trends": [
                 {"chart": chart, "lines": _lines(found)}
                 for chart, found in zip(drawn, shown, strict=True)
@@ -223,7 +236,7 @@ def plots(trends: Sequence[Trend], kind: Kind) -> dict[str, bytes]:
 
 
 def _lines(found: Trend) -> list[dict[str, Any]]:
-    starts = {change.at: ratio_text(change.ratio) for change in found.changes}
+    starts = {change.at: ratio_text(found, change) for change in found.changes}
     first = max(0, len(found.points) - trend_charts.MOST_POINTS)
     return [
         {

@@ -54,7 +54,7 @@ class Column(NamedTuple):
 
 def name(column: Column) -> str:
     """What it is called where a sentence speaks of it."""
-    return view.title(column.key) if column.key != "launches" else "spread"
+    return {"launches": "spread", "macs": "MACs"}.get(column.key) or view.title(column.key)
 
 
 def compact(column: Column) -> Column:
@@ -216,6 +216,7 @@ def _names(rows: list[view.Row]) -> list[Text]:
     """Names with their marks; a mark that every row would bear is left to the legend."""
     untrained = {r.untrained for r in rows} == {True, False}
     emulated = {r.emulated for r in rows} == {True, False}
+    counted = {r.counted for r in rows} == {True, False}
     cells = []
     for row in rows:
         text = plain(shorten(units.name(row.case.variant), NAME_WIDTH * NAME_LINES - 8))
@@ -224,6 +225,7 @@ def _names(rows: list[view.Row]) -> list[Text]:
             text.stylize("bold" if row.mark == "recommended" else "")
         text.append(" †" if row.untrained and untrained else "", style=QUIET)
         text.append(" ‡" if row.emulated and emulated else "", style=QUIET)
+        text.append(" §" if row.counted and counted else "", style=QUIET)
         cells.append(text)
     return cells
 

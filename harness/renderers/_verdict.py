@@ -9,6 +9,7 @@ from harness.core.conclusions import BudgetLine, BudgetOutcome, DeviceVerdict
 from harness.core.types import CaseReport, Report
 
 OUTCOMES: tuple[BudgetOutcome, ...] = ("met", "undecided", "missed")
+NOT_JUDGED = "not judged"  # its metric is not known: it is not kept, but nor is it missed
 
 # What the signs beside names mean.
 MEANING = {"recommended": "recommended", "runner-up": "runner-up", "pareto": "beaten by none"}
@@ -38,7 +39,8 @@ def verdict_of(report: Report, labels: dict[str, str]) -> VerdictView | None:
     def named(name: str | None) -> str | None:
         return None if name is None else labels.get(name, name)
 
-    nothing = "No variant fits" if verdict.outcome == "missed" else "No recommendation"
+    fits_none = verdict.outcome == "missed" and not any(map(_judged_of_none, verdict.budgets))
+    nothing = "No variant fits" if fits_none else "No recommendation"
     return VerdictView(
         headline=named(verdict.recommended) or nothing,
         recommended=named(verdict.recommended),
@@ -74,9 +76,43 @@ def _some(names: list[str], most: int = 6) -> list[str]:
     return names if len(names) <= most else [*names[:most], f"{len(names) - most} more"]
 
 
+def _judged_of_none(budget: BudgetLine) -> bool:
+    return bool(budget.outcomes) and budget.outcomes.keys() <= budget.unknown.keys()
+
+
+def standing(budget: BudgetLine, case: str) -> str:
+    """How the case stands to the budget: an outcome, or NOT_JUDGED; '' of a case it has not."""
+    return NOT_JUDGED if case in budget.unknown else budget.outcomes.get(case, "")
+
+
+def standings(budget: BudgetLine) -> dict[str, list[str]]:
+    """The ids of the cases by how they stand to the budget, as far as there are any."""
+    found = {
+        word: [i for i in budget.outcomes if standing(budget, i) == word]
+        for word in (*OUTCOMES, NOT_JUDGED)
+    }
+    return {word: ids for word, ids in found.items() if ids}
+
+
+def counted(budget: BudgetLine) -> str:
+    """`size<=10MB: 2 met, 1 not judged (it failed)`."""
+    said = ", ".join(f"{len(ids)} {word}" for word, ids in standings(budget).items())
+    return f"{budget.text}: {said}{why_not_judged(budget)}"
+
+
+def why_not_judged(budget: BudgetLine) -> str:
+    """` (emulated core: instructions are not time)`; '' where all is known."""
+    return f" ({'; '.join(dict.fromkeys(budget.unknown.values()))})" if budget.unknown else ""
+
+
 def unknown(budget: BudgetLine, labels: dict[str, str]) -> list[str]:
-    """Why it is not known of some cases: `pruned: it failed`."""
-    return [f"{labels.get(i, i)}: {why}" for i, why in budget.unknown.items()]
+    """Why it is not known of some cases: the reason, or of several `pruned, scratch: it failed`."""
+    alike: dict[str, list[str]] = {}
+    for case, why in budget.unknown.items():
+        alike.setdefault(why, []).append(labels.get(case, case))
+    if len(alike) == 1:
+        return list(alike)
+    return [f"{', '.join(_some(names))}: {why}" for why, names in alike.items()]
 
 
 def on_front(report: Report, device: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -91,12 +127,14 @@ def on_front(report: Report, device: str) -> tuple[tuple[str, ...], tuple[str, .
 
 
 def budgets_by_case(report: Report) -> dict[str, BudgetOutcome]:
-    """Case id -> all its budgets together; empty without budgets."""
+    """Case id -> all its budgets together; empty without budgets. What cannot be judged is as
+    open as what is undecided."""
     found: dict[str, BudgetOutcome] = {}
     worst_last: tuple[BudgetOutcome, ...] = ("met", "undecided", "missed")
     for budget in report.verdict.budgets if report.verdict else ():
         for case, outcome in budget.outcomes.items():
-            found[case] = max(found.get(case, "met"), outcome, key=worst_last.index)
+            own: BudgetOutcome = "undecided" if case in budget.unknown else outcome
+            found[case] = max(found.get(case, "met"), own, key=worst_last.index)
     return found
 
 
@@ -121,7 +159,7 @@ def mark(report: Report, case: CaseReport) -> str:
 def misses(report: Report, case: CaseReport) -> bool:
     """Whether it surely does not keep some budget."""
     budgets = report.verdict.budgets if report.verdict else ()
-    return any(budget.outcomes.get(case.case.id) == "missed" for budget in budgets)
+    return any(standing(budget, case.case.id) == "missed" for budget in budgets)
 
 
 def _without(name: str | None, reason: str) -> str:

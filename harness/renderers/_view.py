@@ -26,7 +26,8 @@ from harness.renderers import _verdict as verdicts
 
 # --- metrics ---------------------------------------------------------------------------------
 
-_TAILS = {
+# Statistics of a latency that may be columns of their own.
+TAILS = {
     "latency_mean": "mean",
     "latency_p90": "p90",
     "latency_p95": "p95",
@@ -59,7 +60,7 @@ def metrics_of(report: Report) -> list[str]:
     """All metrics that any case names, measured or absent, in reading order."""
     named = {name for case in report.cases for name in case.metrics}
     if "latency" in named:
-        named |= _TAILS.keys()
+        named |= TAILS.keys()
     known = specs()
     return [m for m in known if m in named] + sorted(named - known.keys())
 
@@ -68,8 +69,8 @@ def measured(case: CaseReport, metric: str) -> Measurement | None:
     """The metric if it has a point. A tail that is no metric of its own is read off `latency`,
     without an interval."""
     m = case.metrics.get(metric)
-    if m is None and metric in _TAILS and (whole := case.metrics.get("latency")) is not None:
-        field = _TAILS[metric]
+    if m is None and metric in TAILS and (whole := case.metrics.get("latency")) is not None:
+        field = TAILS[metric]
         m = Measurement(unit=whole.unit, point=getattr(whole, field))
     return None if m is None or m.point is None else m
 
@@ -83,8 +84,8 @@ def point(case: CaseReport, metric: str) -> float | None:
 def why_absent(case: CaseReport, metric: str) -> str:
     """The reason for a metric without a point."""
     m, whole = case.metrics.get(metric), case.metrics.get("latency")
-    if m is None and metric in _TAILS and whole is not None:
-        return whole.absent_because or whole.absent.get(_TAILS[metric], "not measured")
+    if m is None and metric in TAILS and whole is not None:
+        return whole.absent_because or whole.absent.get(TAILS[metric], "not measured")
     if m is not None and m.absent_because:
         return m.absent_because
     return case.failure.message if case.failure else "not measured"
@@ -115,9 +116,20 @@ class Row(NamedTuple):
         return self.artifact is not None and self.artifact.trained is False
 
     @property
+    def counted(self) -> bool:
+        """Its device counts what a phone's kernels do, and tells no time."""
+        return self.device is not None and self.device.kind == "arm64-emulated"
+
+    @property
     def emulated(self) -> bool:
-        """Its device is no phone."""
-        return self.device is not None and self.device.emulated
+        """Its device is no phone, and its numbers are this machine's."""
+        return self.device is not None and self.device.emulated and not self.counted
+
+    @property
+    def notes(self) -> list[str]:
+        """What a name does not say, where every row may say it for itself."""
+        words = ("untrained", "emulated", "counted")
+        return [word for word in words if getattr(self, word)]
 
 
 def reference_of(report: Report) -> str | None:
@@ -383,26 +395,6 @@ def some(names: Sequence[str], most: int = 6) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
-def never_measured(report: Report) -> dict[str, str]:
-    """Metric -> reason, of the metrics that no case has. The tails of a latency that is itself
-    absent go without saying."""
-    absent = [m for m in metrics_of(report) if all(point(c, m) is None for c in report.cases)]
-    told = {
-        name for case in report.cases if (m := case.metrics.get("latency")) for name in m.absent
-    }
-    if "latency" in absent:
-        told = set()
-    absent = [m for m in absent if m not in _TAILS or _TAILS[m] in told]
-    return {
-        metric: why_absent(next(c for c in report.cases if _names(c, metric)), metric)
-        for metric in absent
-    }
-
-
-def _names(case: CaseReport, metric: str) -> bool:
-    return metric in case.metrics or (metric in _TAILS and "latency" in case.metrics)
-
-
 def stopped_text(report: Report) -> str:
     """Why measuring ended, in words; empty if it is not known."""
     if report.stopped is None:
@@ -424,10 +416,14 @@ def how_measured(report: Report) -> list[str]:
     counts = [len(c.launches) for c in report.cases]
     sentences: list[str] = [f"images {report.data.brief()}"] if report.data else []
     for device in report.devices:
-        parts = [device.model or device.name, device.os or "", f"{device.cores} cores"]
-        known = [p for p in parts if p and p != "None cores"]
+        cores = "" if device.cores is None else f"{device.cores} core{'s' * (device.cores != 1)}"
         versions = " ".join(f"{k} {v}" for k, v in sorted(device.runtimes.items()))
-        sentences.append(f"{device.name}: {', '.join([*known, versions] if versions else known)}")
+        parts = (device.model or device.name, device.os, cores, versions)
+        kernels = device.extra.get("kernels")
+        sentences.append(
+            f"{device.name}: {', '.join(filter(None, parts))}"
+            + (f"; kernels for {kernels}" if kernels else "")
+        )
     if any(counts):
         low, high = min(counts), max(counts)
         times = f"{low}" if low == high else f"{low} to {high}"

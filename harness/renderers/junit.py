@@ -11,7 +11,6 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 
 from harness.core import units
-from harness.core.conclusions import BudgetLine
 from harness.core.types import CaseReport, Report
 from harness.renderers import _comparison as against
 from harness.renderers import _verdict as verdicts
@@ -35,7 +34,7 @@ def render(report: Report) -> bytes:
     if verdict is not None and verdict.budgets:
         suite = ET.SubElement(root, "testsuite", name="verdict")
         test = ET.SubElement(suite, "testcase", name="budgets", classname="verdict")
-        lines = [_line(b) for b in verdict.budgets]
+        lines = [verdicts.counted(b) for b in verdict.budgets]
         if verdict.outcome == "missed":
             _say(test, "failure", verdict.reason, lines)
         elif verdict.outcome == "undecided":
@@ -106,11 +105,6 @@ def _properties(parent: ET.Element, named: dict[str, str]) -> None:
     holder = ET.SubElement(parent, "properties")
     for name, value in named.items():
         ET.SubElement(holder, "property", name=units.printable(name), value=units.printable(value))
-
-
-def _line(budget: BudgetLine) -> str:
-    counts = {o: list(budget.outcomes.values()).count(o) for o in verdicts.OUTCOMES}
-    return f"{budget.text}: {', '.join(f'{n} {o}' for o, n in counts.items() if n)}"
 
 
 def _count(parent: ET.Element) -> None:

@@ -10,6 +10,7 @@ import re
 
 from harness.core import units
 from harness.core.types import Report
+from harness.renderers import _absent as absent
 from harness.renderers import _comparison as against
 from harness.renderers import _table as grid
 from harness.renderers import _verdict as verdicts
@@ -64,11 +65,12 @@ def _verdict(report: Report) -> list[str]:
     labels = view.labels_of(report)
     for budget in verdict.budgets:
         said = [
-            f"{outcome} by {view.some([code(labels.get(i, i)) for i in ids])}"
-            for outcome in verdicts.OUTCOMES
-            if (ids := [i for i, o in budget.outcomes.items() if o == outcome])
+            f"{word} {'of' if word == verdicts.NOT_JUDGED else 'by'} "
+            f"{view.some([code(labels.get(i, i)) for i in ids])}"
+            for word, ids in verdicts.standings(budget).items()
         ]
-        lines.append(f"- {code(budget.text)} {', '.join(said)}")
+        why = prose(verdicts.why_not_judged(budget))
+        lines.append(f"- {code(budget.text)} {', '.join(said)}{why}")
     lines += [f"- {grid.MARKS['pareto']} {prose(said)}" for said in verdict.front]
     lines += [f"- {prose(note)}" for note in verdict.notes]
     return ["\n".join(lines[:1]), *lines[1:2], "\n".join(lines[2:])]
@@ -117,11 +119,10 @@ def _table(report: Report) -> list[str]:
     lines = [_row(heads), _row([":---"] + ["---:" if c.right else ":---" for c in columns])]
     for i, row in enumerate(rows):
         name = " ".join(filter(None, [grid.MARKS[row.mark], code(row.case.variant)]))
-        notes = [n for n, has in (("untrained", row.untrained), ("emulated", row.emulated)) if has]
         cells = [prose(" ".join(c.cells[i].plain.split())) for c in columns]
         # A pipe ends a cell even in a code span.
         shown = name.replace("|", "\\|")
-        lines.append(_row([f"{shown} ({', '.join(notes)})" if notes else shown, *cells]))
+        lines.append(_row([f"{shown} ({', '.join(row.notes)})" if row.notes else shown, *cells]))
     return ["\n".join(lines), _legend(report, rows, [c.key for c in columns]), *_absent(report)]
 
 
@@ -137,10 +138,7 @@ def _row(cells: list[str]) -> str:
 
 
 def _absent(report: Report) -> list[str]:
-    lines = [
-        f"- {view.title(metric)}: absent, {prose(reason)}"
-        for metric, reason in view.never_measured(report).items()
-    ]
+    lines = [f"- {prose(said)}" for said in absent.sentences(report)]
     return ["\n".join(lines)] if lines else []
 
 

@@ -21,6 +21,7 @@ from rich.text import Text
 
 from harness.core import units
 from harness.core.types import Level, Outcome, Report
+from harness.renderers import _absent as absent
 from harness.renderers import _comparison as against
 from harness.renderers import _table as grid
 from harness.renderers import _verdict as verdicts
@@ -44,8 +45,8 @@ WORDY = 100  # from this width on the status is told in words
 LEVEL_STYLE: dict[Level, str] = {"invalid": BAD, "serious": DOUBT, "warning": DOUBT, "info": QUIET}
 
 _ASCII = str.maketrans(
-    "±µ–×★☆◇·✓✗→…─│╭╮╰╯‡†" + EIGHTHS[1:] + LEVELS[1:8],  # noqa: RUF001
-    "~u-x**o.+x>.-|++++!!" + "########" + "_.:-=+#",
+    "±µ–×★☆◇·✓✗→…─│╭╮╰╯‡†§" + EIGHTHS[1:] + LEVELS[1:8],  # noqa: RUF001
+    "~u-x**o.+x>.-|++++!!#" + "########" + "_.:-=+#",
 )
 
 
@@ -119,7 +120,7 @@ def _nowhere(
     report: Report, every: list[grid.Column], sort: str | None, columns: Sequence[str] | None
 ) -> list[str]:
     """What the user asked for and nothing has, unless there is a reason to be told anyway."""
-    there = {c.key for c in every} | view.never_measured(report).keys()
+    there = {c.key for c in every} | absent.never_measured(report).keys()
     named = dict.fromkeys([*(columns or ()), *([sort] if sort else ())])
     return [name for name in named if name not in there]
 
@@ -182,6 +183,11 @@ def _legend(
     for sign, meaning, bears in (
         ("†", "untrained, which says nothing of accuracy", [r.untrained for r in rows]),
         ("‡", "emulated device, not a phone's numbers", [r.emulated for r in rows]),
+        (
+            "§",
+            "counted on an emulated core: a phone's kernels, not its time",
+            [r.counted for r in rows],
+        ),
     ):
         if any(bears):
             signs.append(f"all {meaning}" if all(bears) else f"{sign} {meaning}")
@@ -206,8 +212,7 @@ def _legend(
             lines.append(Text(f"more with --wide: {', '.join(names)}", style=QUIET))
     for name in nowhere:
         lines.append(Text(f"{view.title(name)}: no case of this report has it", style=QUIET))
-    for metric, reason in view.never_measured(report).items():
-        lines.append(Text.assemble(f"{view.title(metric)}: absent, ", plain(reason), style=QUIET))
+    lines += [Text(units.printable(said), style=QUIET) for said in absent.sentences(report)]
     if not rows:
         lines.append(Text("nothing was measured: the plan has no case", style=DOUBT))
     return [Text(""), *lines] if lines else []
@@ -299,7 +304,7 @@ def _compared(report: Report, *, words: bool) -> list[RenderableType]:
         parts += [Padding(_changes(lines, words=words), (0, 0, 0, 2))]
         notes: dict[tuple[str, str], list[str]] = {}
         for x in lines:
-            if x.outcome == "inconclusive" and x.note:
+            if x.note:
                 notes.setdefault((shorten(x.label, 40), x.note), []).append(x.metric)
         parts += [
             Padding(plain(f"{label}, {', '.join(metrics)}: {note}"), (0, 0, 0, 2))
@@ -345,10 +350,7 @@ def _verdict(report: Report) -> list[RenderableType]:
             continue
         text = Text.assemble((f"{mark} ", GOOD), (units.name(name), "bold"))
         lines.append(text.append(f": {units.printable(said)}" if said else ""))
-    for budget in verdict.budgets:
-        counts = {o: sum(v == o for v in budget.outcomes.values()) for o in verdicts.OUTCOMES}
-        said = ", ".join(f"{n} {o}" for o, n in counts.items() if n)
-        lines.append(plain(f"{budget.text}: {said}"))
+    lines += [plain(verdicts.counted(budget)) for budget in verdict.budgets]
     lines += [Text.assemble((f"{MARKS['pareto']} ", GOOD), plain(said)) for said in verdict.front]
     lines += [plain(note) for note in verdict.notes]
     style = GOOD if verdict.recommended else BAD

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.core.errors import StableDeviceError
-from harness.core.types import Artifact, Outputs, Parity, TensorInfo
+from harness.core.parity import compared
+from harness.core.types import Artifact, Outputs, TensorInfo
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-THRESHOLD = 0.5  # of a single output that is a probability
+__all__ = ["Tensor", "compared", "examples", "outputs", "refusal"]
+
 MAX_VALUES = 16  # of each answer, as in `Outputs`
 
 
@@ -85,29 +87,3 @@ def _row(data: bytes, tensors: Sequence[TensorInfo]) -> list[float]:
             "use a runner of dialect A",
         )
     return row
-
-
-def compared(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> Parity | None:
-    """Two sets of answers of shape (examples, values), dequantized; None if the shapes differ."""
-    import numpy as np
-
-    if ours.shape != theirs.shape or ours.ndim != 2 or ours.size == 0:
-        return None
-    finite, also = np.isfinite(ours), np.isfinite(theirs)
-    differing = np.abs(ours - theirs, where=finite & also, out=np.zeros(ours.shape))
-    equal = sum(_decision(a) == _decision(b) for a, b in zip(ours, theirs, strict=True))
-    return Parity(
-        examples=len(ours),
-        values=ours.shape[1],
-        largest_difference=float(differing.max()) if (finite == also).all() else None,
-        largest_answer=float(np.abs(theirs[also]).max(initial=0.0)),
-        equal_decisions=equal,
-    )
-
-
-def _decision(answer: NDArray[np.float64]) -> int | None:
-    import numpy as np
-
-    if not np.isfinite(answer).all():
-        return None
-    return int(answer[0] >= THRESHOLD) if len(answer) == 1 else int(answer.argmax())

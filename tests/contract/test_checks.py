@@ -29,6 +29,8 @@ from harness.core.types import (
 from tests import answers
 from tests.strategies import MS, artifact, case, device, evidence, launch, steady_launches
 
+MANY = 30_000_000  # multiply-accumulates
+
 QUIET = Conditions(load_average=0.2, other_cpu_share=0.02, governor="performance")
 
 
@@ -89,13 +91,15 @@ def int8_on(runtime: str) -> Evidence:
     return evidence(steady_launches(7), case=on, artifact=artifact(recipe="pruned+int8"))
 
 
-def counted(per_mac: float, *peers: float, recipe: str = "int8") -> Evidence:
-    """An emulated core's case whose instructions per MAC are far from or near those of others."""
+def counted(per_mac: float, *peers: float, recipe: str = "int8", macs: int = MANY) -> Evidence:
+    """An emulated core's case whose instructions per MAC are far from or near those of others,
+    which have MANY."""
 
-    def one(value: float, peers: tuple[Evidence, ...] = ()) -> Evidence:
+    def one(value: float, peers: tuple[Evidence, ...] = (), macs: int = MANY) -> Evidence:
         return evidence(
             with_fields(steady_launches(1), latency_ns=(), instructions=(100, 100)),
             artifact=artifact(
+                macs=macs,
                 weight_bytes={"int8": 900_000, "int32": 10},
                 ops={"QUANTIZE": 1} if recipe == "int8" else {},
             ),
@@ -103,7 +107,7 @@ def counted(per_mac: float, *peers: float, recipe: str = "int8") -> Evidence:
             peers=peers,
         )
 
-    return one(per_mac, tuple(one(value) for value in peers))
+    return one(per_mac, tuple(one(value) for value in peers), macs)
 
 
 def brought(scores: list[float]) -> Evidence:
@@ -373,6 +377,7 @@ QUIET_EVIDENCE: dict[str, Callable[[], Evidence]] = {
     ),
     "as many instructions as its peers": lambda: counted(0.3, 0.14, 0.18),
     "many instructions, and a single peer": lambda: counted(1.6, 0.14),
+    "so small that fixed costs dominate": lambda: counted(2.74, 0.14, 0.18, 0.26, macs=471_000),
     "rounds otherwise than the host": lambda: beside_the_host(0.4537812, 0.4537811),
     "two steps of quantization from the host": lambda: beside_the_host(0.53125, 0.5234375, 1 / 256),
     "memory that stays": lambda: evidence(
@@ -469,6 +474,20 @@ def test_good_evidence_is_not_doubted(check: str, name: str) -> None:
 @pytest.mark.parametrize("name", ["no launches", "failed before any launch"])
 def test_what_was_not_measured_is_not_doubted(check: str, name: str) -> None:
     assert doubts(check, ODD_EVIDENCE[name]()) == []
+
+
+def test_many_instructions_are_told_without_claiming_why_and_with_a_mend_for_this_device() -> None:
+    (doubt,) = doubts("slow_instructions", counted(1.6, 0.14, 0.18, 0.26))
+    assert "8.9x the median 0.18 of the other int8 models" in doubt.message
+    assert "perhaps operators without a fast kernel, or layers of few channels" in doubt.message
+    assert "--html" in doubt.mend and "--profile on a phone" in doubt.mend
+
+
+def test_models_of_fixed_costs_do_not_tell_what_is_usual() -> None:
+    about = counted(1.6, 0.14, 0.18)
+    small = counted(2.74, macs=471_000)
+    peers = (about.peers[0], small, small)
+    assert doubts("slow_instructions", msgspec.structs.replace(about, peers=peers)) == []
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -23,7 +23,7 @@ from harness import plugins, store
 from harness.core import units
 from harness.core.errors import UsageError
 from harness.core.types import Launch, Report
-from harness.renderers import _view as view
+from harness.renderers import _absent as absent
 from harness.renderers import terminal
 from tests import reports, schema
 
@@ -198,7 +198,7 @@ def test_every_failure_says_why_in_every_format(name: str, report: Report) -> No
 @pytest.mark.parametrize("name", ["terminal", "markdown", "html", "json", "parquet"])
 def test_what_was_never_measured_says_why_in_every_format(name: str, report: Report) -> None:
     text = read(name, report)
-    for reason in view.never_measured(report).values():
+    for reason in absent.never_measured(report).values():
         assert units.printable(reason) in text
 
 

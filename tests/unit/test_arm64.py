@@ -29,11 +29,9 @@ from harness.core.types import (
     Outputs,
     Plan,
     Report,
-    TensorInfo,
     Timing,
 )
 from harness.renderers import _comparison
-from harness.targets import _parity
 from harness.targets.arm64 import ABSENT, NOT_MEMORY, NOT_TIME, Arm64Target
 from tests.fakes import artifact, case
 from tests.strategies import case_report, device, evidence, report
@@ -298,77 +296,6 @@ def test_times_and_memory_are_absent_with_the_reason(name: str) -> None:
 def test_other_devices_have_no_counts(name: str) -> None:
     about = evidence([counted(60, counters={}, instructions=())])
     assert "emulated core" in (metric(name, about).absent_because or "")
-
-
-def beside(
-    ours: list[list[float | None]], theirs: list[list[float | None]], **known: Any
-) -> Evidence:
-    def answers(values: list[list[float | None]]) -> Outputs:
-        rows = tuple(tuple(row) for row in values)
-        return Outputs(values=rows, finite=True, constant=None, input_source="seeded")
-
-    launch = counted(60, outputs=answers(ours), reference=answers(theirs))
-    shape = (1, known.pop("outputs_of_model", len(ours[0])))
-    output = TensorInfo(name="y", shape=shape, dtype="float32")
-    return evidence([launch], artifact=artifact("m", outputs=(output,) * known.pop("heads", 1)))
-
-
-def test_parity_of_a_single_output_is_the_side_of_one_half() -> None:
-    about = beside([[0.1], [0.6], [0.51]], [[0.1], [0.7], [0.49]])
-    assert metric("parity_difference", about).point == pytest.approx(0.1)
-    assert metric("parity_decisions", about).point == pytest.approx(2 / 3)
-
-
-def test_parity_of_several_outputs_is_the_largest() -> None:
-    about = beside([[0.1, 0.7, 0.2], [0.4, 0.3, 0.3]], [[0.1, 0.6, 0.3], [0.3, 0.4, 0.3]])
-    assert metric("parity_decisions", about).point == 0.5
-
-
-def test_parity_of_an_output_that_is_finite_on_one_side_only() -> None:
-    measured = metric("parity_difference", beside([[None]], [[0.5]]))
-    assert measured.point is None
-    assert "finite on the device or the host only" in (measured.absent_because or "")
-    assert metric("parity_difference", beside([[None]], [[None]])).point == 0
-
-
-def test_decisions_are_absent_where_they_cannot_be_known() -> None:
-    cut = metric("parity_decisions", beside([[0.1] * 16], [[0.1] * 16], outputs_of_model=1000))
-    assert cut.absent_because == "16 of 1000 outputs were kept"
-    several = metric("parity_decisions", beside([[0.1]], [[0.1]], heads=2))
-    assert "several outputs" in (several.absent_because or "")
-
-
-def test_parity_without_the_host_says_why() -> None:
-    silent = metric("parity_difference", evidence([counted(60, absent={"reference": "it hung"})]))
-    assert silent.absent_because == "it hung"
-    never = metric("parity_difference", evidence([counted(60)]))
-    assert "not compared" in (never.absent_because or "")
-
-
-def test_whole_answers_are_compared_and_not_only_what_is_kept_of_them() -> None:
-    """The seventeenth value of a thousand decides."""
-    ours, theirs = np.zeros((2, 1000)), np.zeros((2, 1000))
-    ours[:, 3] = theirs[:, 3] = 0.4
-    ours[0, 17] = 0.5
-    compared = _parity.compared(ours, theirs)
-    assert compared is not None
-    assert (compared.examples, compared.values, compared.equal_decisions) == (2, 1000, 1)
-    assert (compared.largest_difference, compared.largest_answer) == (0.5, 0.4)
-    about = beside([[0.0] * 16] * 2, [[0.0] * 16] * 2, outputs_of_model=1000)
-    launch = msgspec.structs.replace(about.launches[0], parity=compared)
-    about = msgspec.structs.replace(about, launches=(launch,))
-    assert metric("parity_difference", about).point == 0.5
-    assert metric("parity_decisions", about).point == 0.5
-
-
-def test_whole_answers_of_which_one_side_is_not_finite() -> None:
-    ours, theirs = np.array([[np.nan, 1.0]]), np.array([[2.0, 1.0]])
-    compared = _parity.compared(ours, theirs)
-    assert compared is not None
-    assert (compared.largest_difference, compared.equal_decisions) == (None, 0)
-    both = _parity.compared(ours, ours)
-    assert both is not None and both.largest_difference == 0
-    assert _parity.compared(ours, theirs[:, :1]) is None
 
 
 def test_peers_are_the_other_cases_of_the_same_device() -> None:

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from harness import cli, history, store
 from harness.core.errors import UsageError
-from harness.core.types import Report
+from harness.core.types import Measurement, Report
 from harness.renderers import _history as renderer
 from tests import reports
 
@@ -214,6 +214,50 @@ def test_an_unknown_variant_is_answered_with_the_nearest(
 ) -> None:
     assert main("history", "scrach", "--out", out) == 2
     assert "did you mean 'scratch'?" in capsys.readouterr().err
+
+
+def test_a_metric_or_a_device_alone_shows_the_trends_of_every_variant(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main("history", "--metric", "size", "--out", out) == 0
+    text = capsys.readouterr().out
+    assert "scratch on host, litert, cpu, 1 thread: size" in text and "vgg16 on host" in text
+    assert main("history", "--device", "host", "--out", out) == 0
+    assert "scratch on host, litert, cpu, 1 thread: latency" in capsys.readouterr().out
+    assert main("history", "--metric", "sped", "--out", out) == 2
+    assert "no run has the metric 'sped'" in capsys.readouterr().err
+
+
+def counted(folder: Path, *counts: int) -> None:
+    """A run per count, of one variant on an emulated core."""
+    for day, count in enumerate(counts, 1):
+        report = reports.counted()
+        case = replace(
+            report.cases[0],
+            metrics={"instructions": Measurement(unit="count", point=count, n=1)},
+        )
+        save(folder, replace(report, cases=(case,)), day)
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ((100_000, 100_000), "the same in all 2 runs"),
+        ((100_000,), "a single run, and nothing to compare with"),
+        ((100_000, 100_300), "changed 1 time, last with 20261102-101500-abcd: 100,000 to 100,300 "
+         "(1.00300x)"),
+    ],
+)  # fmt: skip
+def test_of_exact_counts_nothing_is_left_to_chance(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], counts: tuple[int, ...], said: str
+) -> None:
+    counted(tmp_path, *counts)
+    page = tmp_path / "page.html"
+    assert main("history", "--metric", "instructions", "--out", tmp_path, "--html", page) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert said in text and "chance" not in text
+    html = page.read_text("utf-8")
+    assert "every difference is a change" in html and "chance" not in html
 
 
 def test_an_unknown_metric_names_those_there_are(

@@ -172,7 +172,8 @@ def forest(report: Report) -> list[Chart]:
         return []
     changed = sum(x.outcome != "no change" for x in lines)
     shown = lines[: min(MOST_CASES, max(changed, FEW_RATIOS))]
-    allowed = report.comparison.max_regression
+    comparison = report.comparison
+    bands = [against.threshold(comparison, x.raw) for x in shown]
     return [
         Chart(
             key="baseline",
@@ -180,18 +181,21 @@ def forest(report: Report) -> list[Chart]:
             title="Ratio to the baseline"
             + view.emulated_among(report, [c.device for c in report.cases]),
             caption=sentences(
-                "Candidate over baseline with its interval; the band is what is allowed. An "
-                "outcome is claimed only if the whole interval agrees.",
+                "Candidate over baseline with its interval; the band is what its metric is "
+                f"allowed: {', '.join(against.allowed(comparison))}. An outcome is claimed only if "
+                "the whole interval agrees.",
                 not_shown(len(lines), len(shown)),
             ),
             alt=f"Forest plot: {against.summary(report.comparison)}.",
-            draw=lambda theme, width: _draw_forest(shown, allowed, theme, width),
+            draw=lambda theme, width: _draw_forest(shown, bands, theme, width),
             told=True,
         )
     ]
 
 
-def _draw_forest(lines: list[against.Line], allowed: float, theme: Theme, width: int) -> Drawing:
+def _draw_forest(
+    lines: list[against.Line], bands: list[float], theme: Theme, width: int
+) -> Drawing:
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
     colours = {"regression": theme.bad, "inconclusive": theme.doubt, "improvement": theme.good}
@@ -206,7 +210,10 @@ def _draw_forest(lines: list[against.Line], allowed: float, theme: Theme, width:
     right = 72 if width < HALF else 190
     figure, ax = rows_axes(theme, width, names, key, right=right, most=42)
     tips: dict[str, str | Sequence[str]] = {}
-    ax.axvspan(1 - allowed, 1 + allowed, color=theme.muted, alpha=0.12, lw=0)
+    for i, band in enumerate(bands):
+        left = 1 / (1 + band)
+        ax.barh([i], [1 + band - left], left=left, height=1, color=theme.muted, alpha=0.12, lw=0,
+                zorder=0, gid=f"allowed-{i}")  # fmt: skip
     ax.axvline(1, color=theme.muted, lw=1)
     for i, x in enumerate(lines):
         m = x.raw
@@ -223,7 +230,7 @@ def _draw_forest(lines: list[against.Line], allowed: float, theme: Theme, width:
             f"{x.outcome}"
         )
     ends = [v for x in lines for v in (x.raw.ratio, x.raw.ci_low, x.raw.ci_high) if v]
-    low, high = min([*ends, 1 - allowed]), max([*ends, 1 + allowed])
+    low, high = min([*ends, 1 / (1 + max(bands))]), max([*ends, 1 + max(bands)])
     low, high = max(low, 1e-3) / 1.03, high * 1.03
     steps = MaxNLocator(4 if width < HALF else 8, steps=[1, 2, 5, 10]).tick_values(low, high)
     ax.set_xscale("log")

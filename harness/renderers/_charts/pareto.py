@@ -28,6 +28,7 @@ from harness.renderers._charts.shared import (
     rows_pixels,
     sentences,
     short,
+    tick_text,
     tip,
     usable,
 )
@@ -147,7 +148,7 @@ def _draw_pareto(scene: Scene, theme: Theme, width: int) -> Drawing:
     }
     xs = [x / scales["size"].divisor for x in sizes]
     ys = [y / scales[cost].divisor for y in costs]
-    _log(ax, xs, ys, theme)
+    _log(ax, (xs, ys), (scales["size"], scales[cost]), theme)
     taken = _budgets(report, ax, scales, theme)
     points = list(zip(xs, ys, strict=True))
     front = set(verdicts.on_front(report, scene.device)[0])
@@ -199,9 +200,9 @@ def _outcomes(report: Report, case: str) -> str:
     """`; misses size<=10MB; undecided accuracy>=0.95`."""
     said = ""
     for b in report.verdict.budgets if report.verdict else ():
-        outcome = b.outcomes.get(case)
-        if outcome in ("missed", "undecided"):
-            word = "misses" if outcome == "missed" else "undecided"
+        standing = verdicts.standing(b, case)
+        if standing not in ("met", ""):
+            word = "misses" if standing == "missed" else standing
             said += f"; {word} {units.printable(b.text)}"
     return said
 
@@ -209,18 +210,24 @@ def _outcomes(report: Report, case: str) -> str:
 # --- axes ------------------------------------------------------------------------------------
 
 
-def _log(ax: Axes, xs: Sequence[float], ys: Sequence[float], theme: Theme) -> None:
+def _log(
+    ax: Axes,
+    points: tuple[Sequence[float], Sequence[float]],
+    scales: tuple[units.Scale, units.Scale],
+    theme: Theme,
+) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+    xs, ys = points
     ax.set_xscale("log")
     ax.set_yscale("log")
     # Room for names, most of all beside the smallest, which is where the best ones stand.
     ax.set_xlim(min(xs) / 3, max(xs) * 2.4)
     ax.set_ylim(min(ys) / 2.4, max(ys) * 2)
-    for axis, values in ((ax.xaxis, xs), (ax.yaxis, ys)):
+    for axis, values, scale in zip((ax.xaxis, ax.yaxis), points, scales, strict=True):
         decades = max(values) / min(values)
         axis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5) if decades < 300 else (1,)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_major_formatter(FuncFormatter(tick_text(scale)))
         axis.set_minor_formatter(NullFormatter())
     ax.grid(color=theme.grid, lw=0.8)
 
@@ -317,8 +324,11 @@ def _key(
     states = verdicts.budgets_by_case(report)
     there = {states[c.case.id] for c in cases if c.case.id in states}
     colours = {"missed": theme.bad}
+    meaning = dict(_MEANING)
+    if any(b.unknown for b in (report.verdict.budgets if report.verdict else ())):
+        meaning["undecided"] += f" or {verdicts.NOT_JUDGED}"
     key = [
-        Key(_MEANING[state], colours.get(state, theme.muted), SHAPES[state])
+        Key(meaning[state], colours.get(state, theme.muted), SHAPES[state])
         for state in SHAPES
         if state in there
     ]

@@ -225,6 +225,16 @@ def axis_label(metric: str, scale: units.Scale) -> str:
     return f"{view.title(metric)}{label}"
 
 
+def tick_text(scale: units.Scale, values: Sequence[float] = ()) -> Callable[[float, int], str]:
+    """How the numbers at an axis are written: counts with a unit of their own, with as many digits
+    as tell `values` apart."""
+    if scale.label != "count":
+        return lambda value, _: f"{value:g}"
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    apart = math.ceil(-math.log10(1 - low / high)) if 0 < low < high else 0
+    return lambda value, _: units.count(value, max(4, 2 + apart))
+
+
 def tip(label: str, case: CaseReport, metrics: Sequence[str]) -> str:
     parts = [
         f"{view.title(m)} {units.with_interval(m, found)}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from statistics import median
 
 from harness.core import units
-from harness.core.trend import Trend
-from harness.renderers._charts.shared import HALF, SMALL, Chart, axis_label
+from harness.core.trend import Change, Trend
+from harness.renderers._charts.shared import HALF, SMALL, Chart, axis_label, tick_text
 from harness.renderers._svg import Drawing, Theme, axes
 
 MOST_POINTS = 400  # with an interval each; of longer trends the last ones are drawn
@@ -18,12 +18,13 @@ def trend(found: Trend, number: int) -> Chart:
     note = "" if len(shown) == len(found.points) else f"The last {len(shown)} runs. "
     changes = len(found.changes)
     said = "no change" if not changes else f"{changes} change{'s' if changes > 1 else ''}"
+    runs = f"{len(found.points)} run{'s' * (len(found.points) != 1)}"
     return Chart(
         key=f"trend-{number}",
         group="trend",
         title=f"{units.name(found.variant)} on {units.name(found.device)}",
-        caption=f"{note}{units.printable(found.setting)}, {len(found.points)} runs, {said}.",
-        alt=f"{len(found.points)} runs of {units.name(found.variant)}, {said}; the last is "
+        caption=f"{note}{units.printable(found.setting)}, {runs}, {said}.",
+        alt=f"{runs} of {units.name(found.variant)}, {said}; the last is "
         f"{units.metric(found.metric, shown[-1].value, found.unit)}.",
         draw=lambda theme, width: _draw(found, theme, width),
         told=True,
@@ -31,10 +32,13 @@ def trend(found: Trend, number: int) -> Chart:
 
 
 def _draw(found: Trend, theme: Theme, width: int) -> Drawing:
-    figure, ax = axes(theme, (width, 300), (64, 18, 16, 50))
+    from matplotlib.ticker import FuncFormatter
+
     first = max(0, len(found.points) - MOST_POINTS)
     points = found.points[first:]
     scale = units.column_scale(found.metric, found.unit, (p.value for p in points))
+    counted = scale.label == "count"
+    figure, ax = axes(theme, (width, 300), (96 if counted else 64, 18, 16, 50))
     xs = range(first, len(found.points))
     ys = [p.value / scale.divisor for p in points]
     bars = [
@@ -51,11 +55,13 @@ def _draw(found: Trend, theme: Theme, width: int) -> Drawing:
     for change in found.changes:
         if change.at > first:
             ax.axvline(change.at - 0.5, color=theme.doubt, lw=1.2, ls=(0, (5, 3)))
-            ax.annotate(ratio_text(change.ratio), (change.at - 0.5, 1), (4, -10), color=theme.doubt,
+            ax.annotate(ratio_text(found, change), (change.at - 0.5, 1), (4, -10),
                         xycoords=("data", "axes fraction"), textcoords="offset points",
-                        fontsize=SMALL)  # fmt: skip
+                        color=theme.doubt, fontsize=SMALL)  # fmt: skip
     ax.scatter(xs, ys, s=30, color=theme.series[0], edgecolors=theme.surface, linewidths=0.8,
                zorder=3, gid="runs")  # fmt: skip
+    if counted:
+        ax.yaxis.set_major_formatter(FuncFormatter(tick_text(scale, ys)))
     ax.set_ylabel(axis_label(found.metric, scale), color=theme.muted)
     most = width // (115 if width >= HALF else 90)
     ticks = list(xs)[:: max(1, -(-len(points) // most))]
@@ -74,9 +80,13 @@ def _draw(found: Trend, theme: Theme, width: int) -> Drawing:
     return Drawing(figure, {"runs": tips})
 
 
-def ratio_text(ratio: float | None) -> str:
-    """`1.12x`: the level after a change over the one before."""
-    return "from nothing" if ratio is None else f"{ratio:.2f}x"
+def ratio_text(found: Trend, change: Change) -> str:
+    """`1.12x`: the level after a change over the one before; of an exact trend with the digits
+    that tell it from 1."""
+    ratio = change.ratio
+    if ratio is None:
+        return "from nothing"
+    return f"{ratio:.5f}x" if found.exact and abs(ratio - 1) < 0.01 else f"{ratio:.2f}x"
 
 
 def value_text(found: Trend, index: int) -> str:

@@ -7,13 +7,14 @@ from typing import Any
 
 from harness.core import units
 from harness.core.types import Report
+from harness.renderers import _absent as absent
 from harness.renderers import _table as grid
 from harness.renderers import _view as view
 from harness.renderers._html.summary import interval
 
 # What decides stands at the left of the table, the rest behind it in reading order.
-_FIRST = ("size", "latency", "peak_rss", "accuracy", "instructions")
-_LEADING = ("variant", "device", "status", *_FIRST)
+_FIRST = ("size", "latency", "peak_rss", "accuracy", "instructions", "instructions_per_mac")
+_LEADING = ("variant", "device", "status", "macs", *_FIRST)
 
 
 def columns_of(report: Report, rows: list[view.Row]) -> list[dict[str, Any]]:
@@ -28,6 +29,7 @@ def columns_of(report: Report, rows: list[view.Row]) -> list[dict[str, Any]]:
     columns.append(column("status", "status", number=False))
     known = view.metrics_of(report)
     first_ones = [m for m in _FIRST if m in known]
+    macs = any(r.artifact and r.artifact.macs for r in rows)
     for metric in first_ones + [m for m in known if m not in _FIRST]:
         found = [m for r in rows if (m := view.measured(r.case, metric)) is not None]
         if not found:
@@ -39,7 +41,9 @@ def columns_of(report: Report, rows: list[view.Row]) -> list[dict[str, Any]]:
             column(metric, view.title(metric), unit, first, number=True, scale=scale,
                    best=view.best(metric, rows))
         )  # fmt: skip
-    if any(r.artifact and r.artifact.macs for r in rows):
+        if metric == "instructions" and macs:  # which are held against them
+            columns.append(column("macs", "MACs", "million", number=True))
+    if macs and not any(c["key"] == "macs" for c in columns):
         columns.append(column("macs", "MACs", "million", number=True))
     if "sparsity" not in known and any(r.artifact and r.artifact.sparsity for r in rows):
         columns.append(column("sparsity", "sparsity", first="descending", number=True))
@@ -57,12 +61,11 @@ def lines_of(
 ) -> list[dict[str, Any]]:
     shown = []
     for row in rows:
-        notes = [n for n, has in (("untrained", row.untrained), ("emulated", row.emulated)) if has]
         shown.append(
             {
                 "mark": row.mark,
                 "sign": grid.MARKS[row.mark] if row.mark in ("recommended", "runner-up") else "",
-                "notes": notes,
+                "notes": row.notes,
                 "cells": [_cell(row, column) for column in columns],
             }
         )
@@ -120,5 +123,4 @@ def _metric_cell(row: view.Row, column: dict[str, Any]) -> dict[str, str]:
 
 
 def notes_of(report: Report) -> list[str]:
-    absent = view.never_measured(report).items()
-    return [f"{view.title(m)}: absent, {units.printable(reason)}" for m, reason in absent]
+    return [units.printable(said) for said in absent.sentences(report)]

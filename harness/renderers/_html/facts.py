@@ -65,7 +65,8 @@ def data(report: Report) -> dict[str, Any] | None:
 
 
 def device(device: DeviceFacts) -> list[tuple[str, str]]:
-    return _facts(device, skip=("name",))
+    own = [(k.replace("_", " "), units.printable(v)) for k, v in device.extra.items() if v]
+    return _facts(device, skip=("name", "extra")) + own
 
 
 def artifact(artifact: Artifact) -> list[tuple[str, str]]:

@@ -18,13 +18,10 @@ def verdict_of(report: Report) -> dict[str, Any] | None:
     labels = view.labels_of(report)
     budgets = []
     for budget in verdict.budgets:
-        named = {
-            outcome: [
-                labels.get(i, units.name(i)) for i, o in budget.outcomes.items() if o == outcome
-            ]
-            for outcome in verdicts.OUTCOMES
-        }
-        groups = [(outcome, view.some(names)) for outcome, names in named.items() if names]
+        groups = [
+            (word, view.some([labels.get(i, units.name(i)) for i in ids]))
+            for word, ids in verdicts.standings(budget).items()
+        ]
         budgets.append(
             {
                 "text": units.printable(budget.text),
@@ -68,7 +65,7 @@ def _budgets_by_case(report: Report, labels: dict[str, str]) -> dict[str, Any] |
         "lines": [
             {
                 "name": labels[case.case.id],
-                "outcomes": [b.outcomes.get(case.case.id, "") for b in budgets],
+                "outcomes": [verdicts.standing(b, case.case.id) for b in budgets],
             }
             for case in report.cases
         ],
