@@ -43,7 +43,7 @@ def test_bench_takes_what_the_command_line_takes() -> None:
     options = set(inspect.signature(api.bench).parameters)
     assert options == set(Request._fields) - {"command"}
     built = set(inspect.signature(api.build).parameters)
-    assert built == {"names", "data", "untrained", "seed", "project"}
+    assert built == {"names", "data", "untrained", "weights", "seed", "project"}
 
 
 def test_errors_are_the_same_as_on_the_command_line(tmp_path: Path) -> None:
