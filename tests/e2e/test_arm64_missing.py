@@ -34,7 +34,8 @@ case "$1" in
   --version) echo 'qemu-aarch64 version VERSION (Debian)' ;;
   -cpu) printf 'Available CPUs:\\n  cortex-a53\\n  cortex-a76\\n  max\\n' ;;
   -h) echo '-L path'; echo '-plugin [file=]' ;;
-  -L) for word in "$@"; do case "$word" in file=*) out=${word##*,out=}; out=${out%%,except=*} ;; esac; done
+  -L) for word in "$@"; do case "$word" in file=*) out=${word##*,out=} ;; esac; done
+      out=${out%%,except=*}
       echo "$4" >> "$0.cores"
       printf 'MARKS' > "$out" ;;
 esac
