@@ -3,7 +3,9 @@ PATH of the test's own, and small files stand for what would be downloaded."""
 
 from __future__ import annotations
 
+import multiprocessing
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -77,3 +79,16 @@ def build(folder: Path, *_: object) -> Lock:
 
 def quiet(_: str) -> None:
     pass
+
+
+def at_once(times: int, work: Callable[..., object], cache: Path) -> list[int | None]:
+    """The exit statuses of so many processes that do this at the same time."""
+    fork = multiprocessing.get_context("fork")
+    processes = [
+        fork.Process(target=work, args=(cache,), kwargs={"progress": quiet}) for _ in range(times)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    return [process.exitcode for process in processes]

@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.core.errors import StableDeviceError
-from harness.core.parity import compared
 from harness.core.types import Artifact, Outputs, TensorInfo
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-__all__ = ["Tensor", "compared", "examples", "outputs", "refusal"]
 
 MAX_VALUES = 16  # of each answer, as in `Outputs`
 

@@ -22,11 +22,11 @@ from harness.arm64.cpus import cpu_named
 from harness.arm64.environment import read_counts
 from harness.core.attendant import Attendant
 from harness.core.errors import UsageError, WorkerError
+from harness.core.parity import compared
 from harness.core.specs import ArmSpec
 from harness.core.types import Artifact, Case, DeviceFacts, Launch, Outputs, Parity, Timing
 from harness.core.units import NS_PER_S
 from harness.files import cache_dir
-from harness.targets import _parity
 from harness.targets.host import WORKER, parse_answer
 
 NOT_TIME = "emulated core: instructions are not time"
@@ -277,7 +277,7 @@ def _compared(folder: Path) -> Parity | None:
     if not all(file.exists() for file in files):
         return None
     ours, theirs = (numpy.load(file, allow_pickle=False) for file in files)
-    return _parity.compared(ours, theirs)
+    return compared(ours, theirs)
 
 
 def _outputs(result: dict[str, Any]) -> Outputs | None:

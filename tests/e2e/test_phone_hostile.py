@@ -37,7 +37,7 @@ from harness.emulator.packets import (
 from harness.targets.android import open_target
 from harness.transports import adb_server, adb_tcp
 from harness.transports._sync import receive_file
-from tests.phones import adb_home, command, emulated
+from tests.phones import AdbServer, adb_home, command, emulated
 from tests.phones import adb_server as start_adb_server
 
 __all__ = ["adb_home"]
@@ -225,6 +225,19 @@ def test_nothing_hangs_and_the_error_is_one_line(evil: Evil) -> None:
     assert time.monotonic() - began < QUICK_S * 2
 
 
+def through(server: AdbServer, address: str, attendant: Attendant) -> adb_server.AdbServer:
+    """Connected to the phone at this address."""
+    spec = AndroidSpec(
+        transport="adb_server",
+        address=address,
+        connect_timeout_s=5,
+        adb_server=f"127.0.0.1:{server.port}",
+    )
+    transport = adb_server.open_transport(spec, attendant)
+    transport.connect()
+    return transport
+
+
 @pytest.mark.needs("adb")
 @pytest.mark.parametrize(
     "evil",
@@ -236,14 +249,7 @@ def test_nothing_hangs_through_an_adb_server(evil: Evil, adb_home: Path) -> None
     """The server passes on what the phone says in a stream."""
     began = time.monotonic()
     with phone(evil) as address, start_adb_server(adb_home) as server:
-        spec = AndroidSpec(
-            transport="adb_server",
-            address=address,
-            connect_timeout_s=5,
-            adb_server=f"127.0.0.1:{server.port}",
-        )
-        transport = adb_server.open_transport(spec, Attendant())
-        transport.connect()
+        transport = through(server, address, Attendant())
         with pytest.raises(DeviceError) as caught:
             transport.shell("echo hello", 3)
         transport.close()
@@ -256,14 +262,7 @@ def test_nothing_hangs_through_an_adb_server(evil: Evil, adb_home: Path) -> None
 def test_ctrl_c_ends_waiting_for_a_stream_through_an_adb_server(adb_home: Path) -> None:
     attendant = Attendant()
     with phone(no_stream) as address, start_adb_server(adb_home) as server:
-        spec = AndroidSpec(
-            transport="adb_server",
-            address=address,
-            connect_timeout_s=5,
-            adb_server=f"127.0.0.1:{server.port}",
-        )
-        transport = adb_server.open_transport(spec, attendant)
-        transport.connect()
+        transport = through(server, address, attendant)
         began = time.monotonic()
         threading.Timer(0.5, attendant.stopping.set).start()
         with pytest.raises(KeyboardInterrupt):

@@ -4,10 +4,7 @@ was."""
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +14,8 @@ import pytest
 
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
-from tests.phone_bench import ROOT, RUNNER, SHORT, TINY, Run, assert_clean, entry, hanging
-from tests.phones import adb_home, command, emulated
+from tests.phone_bench import RUNNER, SHORT, TINY, Run, assert_clean, entry, hanging
+from tests.phones import adb_home, command, emulated, run_harness
 
 __all__ = ["adb_home"]
 
@@ -101,15 +98,7 @@ def test_ctrl_c_keeps_what_was_measured_and_resume_goes_on(tmp_path: Path) -> No
         assert_clean(phone)
         saved = run.report.cases[0].launches
         assert 2 <= len(saved) < 6
-        done = subprocess.run(
-            [sys.executable, "-m", "harness", "bench", "--resume", "latest"],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = run_harness(tmp_path, "bench", "--resume", "latest")
         assert done.returncode == 0, done.stderr
         assert_clean(phone)
     launches = run.report.cases[0].launches

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from harness import assemble, catalog, config, gate, plugins, store
-from harness.arm64.environment import Arm64Env, Lock
+from harness.arm64.environment import Arm64Env
 from harness.arm64.qemu import Qemu
 from harness.core.errors import GateError, UndecidedError, UsageError, WorkerError
 from harness.core.specs import ArmSpec
@@ -33,22 +33,14 @@ from harness.core.types import (
 )
 from harness.renderers import _comparison
 from harness.targets.arm64 import ABSENT, NOT_MEMORY, NOT_TIME, Arm64Target
+from tests import emulated_core
 from tests.fakes import artifact, case
 from tests.strategies import case_report, device, evidence, report
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/data/models/tiny_float32.tflite"
 QEMU = Qemu("/usr/bin/qemu-aarch64", "7.2.22", ("cortex-a53", "cortex-a76", "max"))
-LOCK = Lock(
-    qemu="7.2.22",
-    plugin_api=1,
-    compiler="cc",
-    python="3.11",
-    litert="2.3.0",
-    numpy="2.4.6",
-    packages=(),
-    wheels=(),
-)
+LOCK = emulated_core.lock()
 
 # Takes `iterations` counts from the list for runs of so many iterations, and keeps the requests.
 EMULATOR = """

@@ -24,7 +24,7 @@ from harness.core.specs import ArmSpec
 from harness.core.types import Case, Plan, Stopped
 from harness.progress import Narrator
 from harness.request import Request, resolve
-from tests.emulated_core import build, build_slowly, fake_qemu, lock, machine, quiet
+from tests.emulated_core import at_once, build, build_slowly, fake_qemu, lock, machine, quiet
 from tests.strategies import report
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the emulated core needs Linux")
@@ -328,15 +328,7 @@ def test_removing_nothing_says_so(cache: Path, capsys: pytest.CaptureFixture[str
 
 @pytest.mark.usefixtures("folder")
 def test_several_that_remove_at_once_do_not_clash(cache: Path) -> None:
-    all_at_once = [
-        FORK.Process(target=arm64.remove, args=(cache,), kwargs={"progress": quiet})
-        for _ in range(4)
-    ]
-    for process in all_at_once:
-        process.start()
-    for process in all_at_once:
-        process.join()
-    assert [process.exitcode for process in all_at_once] == [0] * 4
+    assert at_once(4, arm64.remove, cache) == [0] * 4
     assert not (cache / "arm64").exists()
 
 

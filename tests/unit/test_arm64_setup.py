@@ -25,6 +25,7 @@ from harness.core.attendant import Attendant
 from harness.core.errors import UsageError
 from harness.core.specs import ArmSpec
 from tests.emulated_core import (
+    at_once,
     build_slowly,
     fake_qemu,
     lock,
@@ -369,16 +370,7 @@ def test_a_killed_setup_leaves_nothing_to_be_found_and_the_next_one_cleans_up(
 
 @pytest.mark.usefixtures("emulator")
 def test_of_two_setups_at_once_one_works_and_one_waits(tmp_path: Path) -> None:
-    fork = multiprocessing.get_context("fork")
-    both = [
-        fork.Process(target=arm64.setup, args=(tmp_path,), kwargs={"progress": quiet})
-        for _ in range(2)
-    ]
-    for process in both:
-        process.start()
-    for process in both:
-        process.join()
-    assert [process.exitcode for process in both] == [0, 0]
+    assert at_once(2, arm64.setup, tmp_path) == [0, 0]
     assert (tmp_path / "built").read_text() == "once\n"
     assert isinstance(arm64.find(tmp_path), Arm64Env)
 
