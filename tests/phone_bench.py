@@ -18,7 +18,7 @@ from harness import store
 from harness.core.types import Report
 from harness.emulator.daemon import Daemon
 from tests import schema
-from tests.phones import packed_runner
+from tests.phones import command, packed_runner
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs/how-to/phone.md"
@@ -114,3 +114,12 @@ def documented(what: str) -> re.Pattern[str]:
 def hanging(phone: Daemon) -> Callable[[], bool]:
     """Whether a runner is under way on the phone."""
     return lambda: any(phone.phone.work.glob("*/pid")) and bool(phone.phone.processes())
+
+
+def dumpsys_after(phone: Daemon, runs: int, change: str) -> None:
+    """What `dumpsys` says goes through the shell's `change`, once the runner has run so often."""
+    count = "$EMULATED_ROOT/state/count"
+    counted = f'case "$*" in *--num_runs*) echo >> {count};; esac; "$REAL" "$@"'
+    command(phone, "benchmark_model", counted)
+    enough = f'[ "$(wc -l 2>/dev/null < {count})" -ge {runs} ]'
+    command(phone, "dumpsys", f'"$REAL" "$@" | if {enough}; then {change}; else cat; fi')

@@ -13,7 +13,7 @@ from harness.core.base import Status
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
 from harness.emulator.phone import load_profile
-from tests.phone_bench import TINY, Run, assert_clean, bench, documented, entry
+from tests.phone_bench import TINY, Run, assert_clean, bench, documented, dumpsys_after, entry
 from tests.phones import adb_home, command, emulated, run_harness
 
 __all__ = ["adb_home"]
@@ -40,18 +40,10 @@ HOT = 2  # the index of the launch that makes the phone hot
 
 def heats_up(phone: Daemon) -> Path:
     """That launch makes it hot, until the file exists that is the answer."""
-    state = phone.phone.root / "state"
-    counted = 'case "$*" in *--num_runs*) echo >> $EMULATED_ROOT/state/count;; esac; "$REAL" "$@"'
-    command(phone, "benchmark_model", counted)
+    hot = "touch $EMULATED_ROOT/state/hot; sed 's/Thermal Status: 0/Thermal Status: 3/'"
     runs = HOT + 2  # the first round has a launch for memory too
-    command(
-        phone,
-        "dumpsys",
-        f'"$REAL" "$@" | if [ "$(wc -l 2>/dev/null < $EMULATED_ROOT/state/count)" -ge {runs} ] '
-        "&& [ ! -e $EMULATED_ROOT/state/cool ]; then touch $EMULATED_ROOT/state/hot; "
-        "sed 's/Thermal Status: 0/Thermal Status: 3/'; else cat; fi",
-    )
-    return state / "cool"
+    dumpsys_after(phone, runs, f"if [ -e $EMULATED_ROOT/state/cool ]; then cat; else {hot}; fi")
+    return phone.phone.root / "state/cool"
 
 
 def until_hot(run: Run, phone: Daemon) -> None:

@@ -27,9 +27,10 @@ from tests.phone_bench import (
     assert_clean,
     bench,
     documented,
+    dumpsys_after,
     entry,
     hanging,
-)  # fmt: skip
+)
 from tests.phones import adb_home, command, emulated, wait_for
 
 __all__ = ["adb_home"]
@@ -55,14 +56,7 @@ def test_a_disk_that_fills_up_during_the_push(tmp_path: Path) -> None:
 
 def test_a_battery_that_runs_down(tmp_path: Path) -> None:
     with emulated(fixed_latency_us=1000) as phone:
-        counted = 'case "$*" in *--num_runs*) echo >> $EMULATED_ROOT/state/count;; esac; '
-        command(phone, "benchmark_model", counted + '"$REAL" "$@"')
-        command(
-            phone,
-            "dumpsys",
-            '"$REAL" "$@" | if [ "$(wc -l 2>/dev/null < $EMULATED_ROOT/state/count)" -ge 3 ]; '
-            "then sed 's/level: 83/level: 5/'; else cat; fi",
-        )
+        dumpsys_after(phone, 3, "sed 's/level: 83/level: 5/'")
         run = bench(tmp_path, {"phone": entry(phone)}, TINY, *SEVERAL)
         assert run.process.returncode == 3, run.stderr
         assert documented("battery low").fullmatch(run.said("failed (guard)"))
