@@ -10,7 +10,7 @@ from pathlib import Path
 from _claims import shortcomings
 from jsonschema import Draft202012Validator
 
-from harness import store
+from harness.results import store
 
 ROOT = Path(__file__).parents[1]
 

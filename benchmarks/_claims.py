@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.core.candidates import SIGNIFICANT, Candidate, best_of, candidates_of, paired
+from harness.analysis.candidates import SIGNIFICANT, Candidate, best_of, candidates_of, paired
 from harness.core.types import Report
 
 BASELINE = "vgg16"

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from harness import session
 from harness.core.specs import HostSpec
 from harness.core.types import Artifact, Case, Timing
-from harness.progress import Narrator
-from harness.request import Request, resolve
-from harness.targets.host import WORKER, HostTarget
+from harness.devices.host.target import WORKER, HostTarget
+from harness.measure import session
+from harness.project.request import Request, resolve
+from harness.system.progress import Narrator
 
 SHORT = session.QUICK_TIMING
 

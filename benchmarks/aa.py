@@ -18,11 +18,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import gate, session
-from harness.core.compare import compare
+from harness.analysis import gate
+from harness.analysis.compare import compare
 from harness.core.types import Comparison, Report
-from harness.progress import Narrator
-from harness.request import Request, resolve
+from harness.measure import session
+from harness.project.request import Request, resolve
+from harness.system.progress import Narrator
 
 
 def run(a: Path, b: Path, launches: int, seed: int, narrator: Narrator) -> Report:

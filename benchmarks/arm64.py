@@ -29,9 +29,10 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from harness import config, store
 from harness.core import units
 from harness.core.types import CaseReport, Report
+from harness.project import config
+from harness.results import store
 
 CORES = {"a53": "cortex-a53", "a76": "cortex-a76", "max": "max"}
 SMALL = ("student", "student-int8", "vgg16-slim", "scratch", "scratch-int8", "pruned",

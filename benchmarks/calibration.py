@@ -21,12 +21,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.core.bootstrap import bootstrap
-from harness.core.compare import compare
-from harness.core.ratio import paired, unpaired
-from harness.core.sequential import decide, rounds_at
-from harness.core.series import drift, modes, neighbours, steady_state
-from harness.core.stats import launch_medians, median_interval
+from harness.analysis.compare import compare
+from harness.analysis.sequential import decide, rounds_at
 from harness.core.types import (
     SCHEMA_VERSION,
     CaseReport,
@@ -38,6 +34,10 @@ from harness.core.types import (
     Report,
     Tool,
 )
+from harness.stats.bootstrap import bootstrap
+from harness.stats.ratio import paired, unpaired
+from harness.stats.series import drift, modes, neighbours, steady_state
+from harness.stats.summaries import launch_medians, median_interval
 
 Draw = Callable[[int], NDArray[np.float64]]
 Cases = Sequence[NDArray[np.float64]]

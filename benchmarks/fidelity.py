@@ -19,13 +19,13 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from harness import bench, session
 from harness.core.attendant import Attendant
-from harness.core.ratio import paired
 from harness.core.types import Artifact, Case, Timing
-from harness.progress import Narrator
-from harness.request import Request, resolve
-from harness.targets import Target
+from harness.devices import Target
+from harness.measure import lanes, session
+from harness.project.request import Request, resolve
+from harness.stats.ratio import paired
+from harness.system.progress import Narrator
 
 ITERATIONS, WARMUP = 100, 5
 TIMING = Timing(
@@ -70,7 +70,7 @@ def main() -> int:
         job = resolve(Request(what=tuple(args.what), out=folder, untrained=True))
         artifacts, _ = session.build_artifacts(job, narrator)
         inputs = session.input_sets(artifacts, args.seed)
-        target = bench.open_target("host", job.devices["host"], folder, Attendant())
+        target = lanes.open_target("host", job.devices["host"], folder, Attendant())
         for name, artifact in artifacts.items():
             case = Case(variant=name, device="host", runtime="litert")
             target.prepare(artifact, inputs[name])

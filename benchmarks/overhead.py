@@ -21,8 +21,8 @@ from datetime import datetime
 from pathlib import Path
 from statistics import median
 
-from harness import store
-from harness.core.ratio import paired
+from harness.results import store
+from harness.stats.ratio import paired
 
 PYTHON = [sys.executable, "-m", "harness"]
 DEFAULTS = ["scratch", "vgg16", "mobilenet-int8", "pruned", "mobilenet-gray-int8"]

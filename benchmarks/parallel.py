@@ -20,7 +20,7 @@ from pathlib import Path
 
 import yaml
 
-from harness.core.ratio import paired
+from harness.stats.ratio import paired
 
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "tests/data/models/tiny_float32.tflite"

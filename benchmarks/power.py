@@ -19,9 +19,9 @@ from statistics import median
 
 from _pairs import Pair, described
 
-from harness.core.sequential import decide, rounds_at
+from harness.analysis.sequential import decide, rounds_at
 from harness.core.types import Timing
-from harness.progress import Narrator
+from harness.system.progress import Narrator
 
 FIFTY = Timing(min_time_ns=0, min_iterations=50, max_iterations=50, warmup_time_ns=0, min_warmup=5)
 

@@ -22,10 +22,10 @@ from pathlib import Path
 from statistics import median
 
 from harness.core.attendant import Attendant
-from harness.core.ratio import paired
 from harness.core.specs import AndroidSpec
-from harness.transports import adb_tcp
-from harness.transports.adb_tcp import AdbTcp
+from harness.devices.transports import adb_tcp
+from harness.devices.transports.adb_tcp import AdbTcp
+from harness.stats.ratio import paired
 from tests.phones import AdbServer, adb_server, emulated_process
 
 WORK = "/data/local/tmp"

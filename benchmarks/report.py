@@ -28,13 +28,19 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from harness import catalog, frames, gate, history, plugins, store
+from harness.analysis import gate, metric_specs
+from harness.analysis.verdict import judge
 from harness.core.evaluation import packed_labels, packed_scores
 from harness.core.types import Agreement, Evaluation, Finding, Report
-from harness.core.verdict import judge
-from harness.renderers import _history, terminal
-from harness.renderers._plots import plots
+from harness.renderers import frames
+from harness.renderers import history as history_renderer
+from harness.renderers.formats import terminal
+from harness.renderers.plots import plots
+from harness.results import history, store
+from harness.system import plugins
 from tests import reports
+
+FORMATS = "harness.renderers.formats"
 
 HTML_LIMIT_S = 5.0
 GROWTH_LIMIT = 2.2
@@ -51,7 +57,7 @@ def sample(cases: int) -> Report:
     slower = loaded(cases, seed=1)
     report = replace(report, plan=replace(report.plan, budget="size<=10MB,latency_p95<=50ms"))
     report = gate.compared(report, replace(slower, run_id="baseline"), 0.05)
-    return replace(report, verdict=judge(report, catalog.specs()))
+    return replace(report, verdict=judge(report, metric_specs.specs()))
 
 
 def loaded(cases: int, seed: int) -> Report:
@@ -103,8 +109,10 @@ def steps(report: Report) -> Steps:
     """Everything a report goes through."""
     data = store.encode(report)
     every: dict[str, Callable[[], object]] = {"load": lambda: store.decode(data, Path("report"))}
-    for name in plugins.names("renderers"):
-        every[name] = functools.partial(plugins.load("renderers", name).render, report)
+    for name in plugins.names(FORMATS):
+        every[name] = functools.partial(
+            plugins.load("harness.renderers.formats", name).render, report
+        )
     every["plots"] = lambda: plots(report)
     every["frame"] = lambda: frames.frame(report)
     every["launches"] = lambda: frames.launches(report)
@@ -144,10 +152,10 @@ def steps_of_history(out: Path) -> Steps:
 
     return {
         "scan": lambda: history.scan(out),
-        "list": lambda: shown(_history.show_runs, lines),
+        "list": lambda: shown(history_renderer.show_runs, lines),
         "trends": lambda: history.trends(past),
-        "show trends": lambda: shown(_history.show_trends, trends),
-        "page": lambda: _history.page(lines, trends, past.skipped, "tool"),
+        "show trends": lambda: shown(history_renderer.show_trends, trends),
+        "page": lambda: history_renderer.page(lines, trends, past.skipped, "tool"),
     }
 
 

@@ -19,16 +19,21 @@ from collections.abc import Mapping
 
 import msgspec
 
-from harness import config, evaluate, files
-from harness.build.builder import Progress, build
-from harness.build.cache import TRAINING, TrainedCache
-from harness.build.material import Material
-from harness.build.plans import Plans
-from harness.build.request import Trained
-from harness.core import accuracy, units
+from harness.artifacts.builder import build
+from harness.artifacts.cache import TRAINING, TrainedCache
+from harness.artifacts.child.protocol import Trained
+from harness.artifacts.material import Material
+from harness.artifacts.network_plans import NetworkPlans
+from harness.core import units
+from harness.core.build_progress import BuildProgress
 from harness.core.specs import TrainingSpec, VariantsFile, VariantSpec
 from harness.core.types import Artifact
-from harness.data.dataset import Dataset, open_dataset
+from harness.data.dataset import Dataset
+from harness.data.opening import open_dataset
+from harness.measure import evaluate
+from harness.project import config
+from harness.stats import accuracy
+from harness.system import files
 
 ALONE = "student-alone"
 NEW = "vgg16-slim-new"
@@ -84,7 +89,7 @@ def costs(
     cache = TrainedCache(files.cache_dir())
     models_dir = config.load_project(None).models_dir
     material = Material(data, files.cache_dir())
-    plans = Plans(project, models_dir, cache=cache, material=material, seed=seed)
+    plans = NetworkPlans(project, models_dir, cache=cache, material=material, seed=seed)
     print(f"\nseed {seed:<13} {'time':>9} {'processor':>9} {'peak RSS':>10}  epochs")
     seen = set()
     for name in artifacts:
@@ -121,7 +126,7 @@ def with_controls(project: VariantsFile) -> VariantsFile:
     return msgspec.structs.replace(project, variants={**project.variants, **controls})
 
 
-def say(progress: Progress) -> None:
+def say(progress: BuildProgress) -> None:
     print(f"{progress.variant}: {progress.stage}", file=sys.stderr)
 
 

@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from harness import config, files, gate, saved, session
-from harness.core.compare import compare as _compare
+from harness.analysis import gate
+from harness.analysis.compare import compare as _compare
 from harness.core.errors import BuildError
 from harness.core.types import Artifact, Comparison, Report
-from harness.progress import Narrator
-from harness.request import Request, labelled, resolve
+from harness.measure import session
+from harness.project import config
+from harness.project.request import Request, labelled, resolve
+from harness.results import load as saved
+from harness.system import files
+from harness.system.progress import Narrator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,19 +39,19 @@ class LoadedReport(Report, frozen=True):
 
     def frame(self) -> pd.DataFrame:
         """One row per case: `latency_ns`, `latency_ci_low_ns`, `size_bytes`, ..."""
-        from harness import frames
+        from harness.renderers import frames
 
         return frames.frame(self)
 
     def launches(self) -> pd.DataFrame:
         """One row per launch: `order`, `latency_median_ns`, `peak_rss_bytes`, ..."""
-        from harness import frames
+        from harness.renderers import frames
 
         return frames.launches(self)
 
     def observations(self) -> pd.DataFrame:
         """One row per iteration: `launch`, `iteration`, `latency_ns` or `warmup_ns`."""
-        from harness import frames
+        from harness.renderers import frames
 
         return frames.observations(self)
 
@@ -127,7 +131,7 @@ def build(
     """The artifacts of variants by name or glob, from the cache or built, trained on the demo
     images unless `data` names a folder or they stay `untrained`. Raises BuildError for the first
     that cannot be built."""
-    from harness.build import builder
+    from harness.artifacts import builder
 
     opened = config.load_project(project, weights)
     with Narrator() as narrator:

@@ -8,8 +8,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from harness import __version__, interrupts, plugins
+from harness import __version__
 from harness.core.errors import EXIT_INTERRUPTED, EXIT_USAGE, HarnessError
+from harness.system import interrupts, plugins
 
 _DESCRIPTION = """\
 Which model do I ship? Builds variants of a model, measures size, latency, memory and accuracy on
@@ -36,8 +37,8 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"mobile-bench-harness {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
-    for name in plugins.names("commands"):
-        module = plugins.load("commands", name)
+    for name in plugins.names("harness.commands"):
+        module = plugins.load("harness.commands", name)
         sub = commands.add_parser(
             name,
             help=module.HELP,

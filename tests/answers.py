@@ -9,11 +9,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.core import accuracy
 from harness.core.data import DataSummary
 from harness.core.evaluation import packed_labels, packed_scores
 from harness.core.types import Evaluation, Evidence, Failure
-from harness.evaluate import Split
+from harness.measure.evaluate import Split
+from harness.stats import accuracy
 from tests import strategies
 
 FAILED = Failure(stage="answers", transient=False, message="it crashed", mend="look")

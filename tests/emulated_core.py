@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.arm64.environment import Download, Lock, lay_out_cpus
+from harness.devices.arm64_core.environment import Download, Lock, lay_out_cpus
 
 QEMU = """#!/bin/sh
 case "$1" in

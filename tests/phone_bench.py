@@ -14,13 +14,13 @@ from typing import Any
 
 import yaml
 
-from harness import store
 from harness.core.types import Report
 from harness.emulator.daemon import Daemon
+from harness.results import store
 from tests import schema
+from tests.paths import ROOT
 from tests.phones import command, packed_runner
 
-ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs/how-to/phone.md"
 MODELS = ROOT / "tests/data/models"
 TINY, OTHER = MODELS / "tiny_float32.tflite", MODELS / "tiny_int8.tflite"

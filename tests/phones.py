@@ -21,8 +21,7 @@ from harness.core.attendant import Attendant
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
 from harness.emulator.phone import Phone, Profile, load_profile, pack_tool
-
-ROOT = Path(__file__).parents[1]
+from tests.paths import ROOT
 
 
 @contextlib.contextmanager

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import msgspec
 from rich.console import Console
 
-from harness import frames, plugins
 from harness.core.types import Report
-from harness.renderers import terminal
+from harness.renderers import frames
+from harness.renderers.formats import terminal
+from harness.system import plugins
 
 
 class Number(NamedTuple):
@@ -321,7 +322,7 @@ def _observations(report: Report) -> Rows:
 
 
 def _rendered(name: str, report: Report) -> bytes:
-    data: bytes = plugins.load("renderers", name).render(report)
+    data: bytes = plugins.load("harness.renderers.formats", name).render(report)
     return data
 
 

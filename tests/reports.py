@@ -9,16 +9,15 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 from msgspec import convert
 from msgspec.structs import replace
 
-from harness import gate
-from harness.catalog import specs
+from harness.analysis import gate
+from harness.analysis.metric_specs import specs
+from harness.analysis.verdict import judge
 from harness.core.data import DataSummary, Left
-from harness.core.stats import measure, measure_iterations
 from harness.core.types import (
     Agreement,
     Artifact,
@@ -44,10 +43,8 @@ from harness.core.types import (
     Tool,
     Verdict,
 )
-from harness.core.verdict import judge
+from harness.stats.summaries import measure, measure_iterations
 from tests.answers import evaluation
-
-ROOT = Path(__file__).parent.parent
 
 
 class Shape(NamedTuple):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import json
-from pathlib import Path
 from typing import Any
 
-FILE = Path(__file__).parents[1] / "docs/reference/report.schema.json"
+from tests.paths import ROOT
+
+FILE = ROOT / "docs/reference/report.schema.json"
 
 
 @functools.cache

@@ -9,7 +9,6 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from harness.core.stats import measure, measure_iterations
 from harness.core.types import (
     SCHEMA_VERSION,
     Artifact,
@@ -25,6 +24,7 @@ from harness.core.types import (
     TensorInfo,
     Tool,
 )
+from harness.stats.summaries import measure, measure_iterations
 
 # A loaded machine is no failure.
 settings.register_profile("harness", deadline=None)

@@ -22,10 +22,12 @@ from PIL import Image
 from rich.console import Console
 from rich.terminal_theme import DEFAULT_TERMINAL_THEME, MONOKAI, TerminalTheme
 
-from harness import catalog, gate, history, store
+from harness.analysis import gate, metric_specs
+from harness.analysis.verdict import judge
 from harness.core.types import Report
-from harness.core.verdict import judge
-from harness.renderers import _history, html, terminal
+from harness.renderers import history as history_renderer
+from harness.renderers.formats import html, terminal
+from harness.results import history, store
 from tests.browser import Page, browser
 
 HERE = Path(__file__).parent
@@ -104,7 +106,9 @@ def past(folder: Path, runs: Path) -> Path:
     found = history.scan(runs)
     lines = [run.line for run in found.runs]
     path = folder / "history.html"
-    page = _history.page(lines, history.trends(found), found.skipped, "mobile-bench-harness")
+    page = history_renderer.page(
+        lines, history.trends(found), found.skipped, "mobile-bench-harness"
+    )
     path.write_bytes(page)
     return path
 
@@ -146,7 +150,7 @@ def main() -> None:
             report = loaded(args.report)
             if args.budget:
                 report = replace(report, plan=replace(report.plan, budget=args.budget))
-                report = replace(report, verdict=judge(report, catalog.specs()))
+                report = replace(report, verdict=judge(report, metric_specs.specs()))
             of_report(page, report, Path(name))
         if args.history:
             of_history(page, args.history, Path(name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from harness.renderers.json import schema
+from harness.renderers.formats.json import schema
 
 if __name__ == "__main__":
     text = json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"

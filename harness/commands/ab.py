@@ -13,11 +13,11 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from harness import commands
+from harness.commands import _arguments
 
 if TYPE_CHECKING:
+    from harness.analysis.sequential import Decision
     from harness.core.conclusions import MetricComparison
-    from harness.core.sequential import Decision
 
 HELP = "is B slower than A, faster, or the same?"
 EXAMPLE = "python -m harness ab scratch pruned"
@@ -29,34 +29,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("b", metavar="B", help="variant or file")
     parser.add_argument(
         "--threshold",
-        type=commands.share,
+        type=_arguments.share,
         metavar="SHARE",
         help="a ratio within this of 1 is the same (default: 5%%, of instructions 0.1%%)",
     )
     parser.add_argument("--device", default="host", metavar="NAME")
-    parser.add_argument("--threads", type=commands.positive, metavar="N")
+    parser.add_argument("--threads", type=_arguments.positive, metavar="N")
     parser.add_argument("--runtime", metavar="NAME")
     parser.add_argument("--quick", action="store_true", help="shorter launches")
     parser.add_argument(
         "--time-budget",
-        type=commands.seconds,
+        type=_arguments.seconds,
         default=600.0,
         metavar="TIME",
         help="give up undecided after this long (default: 10m)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the order")
     parser.add_argument("--strict", action="store_true", help="exit 4 if undecided")
-    commands.add_project(parser)
-    commands.add_out(parser)
+    _arguments.add_project(parser)
+    _arguments.add_out(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure until decided; one sentence on standard output."""
-    from harness import gate, session
-    from harness.core.compare import DEFAULT_THRESHOLD
+    from harness.analysis import gate
+    from harness.analysis.compare import DEFAULT_THRESHOLD
     from harness.core.errors import EXIT_INTERRUPTED, EXIT_MEASUREMENT, EXIT_OK, EXIT_UNDECIDED
-    from harness.progress import Narrator
-    from harness.request import Request
+    from harness.measure import session
+    from harness.project.request import Request
+    from harness.system.progress import Narrator
 
     threshold = DEFAULT_THRESHOLD if args.threshold is None else args.threshold
     request = Request(

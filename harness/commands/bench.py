@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import commands, output
+from harness.commands import _arguments, _output
 from harness.core.errors import (
     EXIT_INTERRUPTED,
     EXIT_MEASUREMENT,
@@ -22,7 +22,7 @@ from harness.core.errors import (
 
 if TYPE_CHECKING:
     from harness.core.types import Report
-    from harness.request import Request
+    from harness.project.request import Request
 
 HELP = "build, measure and report: the main job"
 EXAMPLE = "python -m harness bench 'mobilenet*' my_model.tflite --threads 1,2 --json report.json"
@@ -33,47 +33,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", nargs="*", metavar="VARIANT|FILE", help="default: see above")
     parser.add_argument(
         "--device",
-        type=commands.comma_list,
+        type=_arguments.comma_list,
         default=("host",),
         metavar="NAME[,NAME]",
         help="entries of devices.yaml, or all (default: host)",
     )
     parser.add_argument(
         "--threads",
-        type=commands.positives,
+        type=_arguments.positives,
         metavar="N[,N]",
         help="each a case of its own (default: the device's in devices.yaml, else 1)",
     )
     parser.add_argument(
         "--runtime",
-        type=commands.comma_list,
+        type=_arguments.comma_list,
         metavar="NAME[,NAME]",
         help="litert, tflite-runtime (default: the device's)",
     )
     parser.add_argument(
         "--delegate",
-        type=commands.comma_list,
+        type=_arguments.comma_list,
         metavar="NAME[,NAME]",
         help="cpu, gpu, npu on a phone (default: the device's)",
     )
     parser.add_argument("--signature", metavar="NAME", help="of a model that has several")
     how_much = parser.add_argument_group("how much is measured")
     how_much.add_argument(
-        "--launches", type=commands.positive, metavar="N", help="just so many of each case"
+        "--launches", type=_arguments.positive, metavar="N", help="just so many of each case"
     )
     how_much.add_argument(
-        "--iterations", type=commands.positive, metavar="N", help="just so many per launch"
+        "--iterations", type=_arguments.positive, metavar="N", help="just so many per launch"
     )
     how_much.add_argument(
         "--target-ci",
-        type=commands.share,
+        type=_arguments.share,
         default=0.03,
         metavar="SHARE",
         help="go on until every latency is known to this relative half-width (default: 0.03)",
     )
     how_much.add_argument(
         "--time-budget",
-        type=commands.seconds,
+        type=_arguments.seconds,
         metavar="TIME",
         help="... or until this long has passed (default: 60s); five launches are always made",
     )
@@ -82,13 +82,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     how_much.add_argument(
         "--cadence",
-        type=commands.seconds,
+        type=_arguments.seconds,
         metavar="TIME",
         help="an iteration every so often, as in an app, not back to back (phones)",
     )
     how_much.add_argument(
         "--sustained",
-        type=commands.seconds,
+        type=_arguments.seconds,
         metavar="TIME",
         help="one long launch of each case, told minute by minute with temperature (phones)",
     )
@@ -105,7 +105,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of order, inputs, demo images, first weights, training and the split of a folder",
     )
-    commands.add_data(parser)
+    _arguments.add_data(parser)
     gate = parser.add_argument_group("gate")
     gate.add_argument(
         "--budget",
@@ -114,20 +114,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "exit 1 if no variant keeps it",
     )
     gate.add_argument("--baseline", metavar="RUN", help="compare with this saved report")
-    commands.add_gate(gate)
+    _arguments.add_gate(gate)
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted")
-    commands.add_project(parser)
-    commands.add_out(parser)
-    output.add_arguments(parser)
+    _arguments.add_project(parser)
+    _arguments.add_out(parser)
+    _output.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure, save, print; the exit status tells whether every case has a number."""
-    from harness import gate, session, store
-    from harness.progress import Narrator
-    from harness.request import resolve
+    from harness.analysis import gate
+    from harness.measure import session
+    from harness.project.request import resolve
+    from harness.results import store
+    from harness.system.progress import Narrator
 
-    wanted = output.asked(args)
+    wanted = _output.asked(args)
     baseline = None
     if args.baseline is not None:
         baseline = store.read_report(store.find(args.baseline, args.out))
@@ -148,11 +150,11 @@ def run(args: argparse.Namespace) -> int:
     if baseline is not None:
         report = gate.compared(report, baseline, args.max_regression)
         store.write_report(folder, report)
-    output.emit(report, args, wanted)
+    _output.emit(report, args, wanted)
     print(f"saved in {folder}; again: python -m harness report {folder}", file=sys.stderr)
     return (
         exit_code(report, folder)
-        or gate.exit_code(report, strict=args.strict, renew=commands.renewing(args, folder))
+        or gate.exit_code(report, strict=args.strict, renew=_arguments.renewing(args, folder))
         or gate.budget_exit_code(report, strict=args.strict)
     )
 
@@ -184,7 +186,7 @@ def _refuse_with_resume(args: argparse.Namespace) -> None:
 
 
 def _request(args: argparse.Namespace) -> Request:
-    from harness.request import Request
+    from harness.project.request import Request
 
     return Request(
         what=tuple(args.what),

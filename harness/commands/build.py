@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from harness import commands
+from harness.commands import _arguments
 from harness.core.errors import EXIT_MEASUREMENT, EXIT_OK
 
 HELP = "train and build variants, do not measure"
@@ -24,19 +24,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of demo images, first weights, training and the split of a folder",
     )
-    commands.add_data(parser)
-    commands.add_project(parser)
+    _arguments.add_data(parser)
+    _arguments.add_project(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Build, print a line per artifact: name, size, path."""
     import sys
 
-    from harness import config, files
-    from harness.build import builder
+    from harness.artifacts import builder
     from harness.core import units
-    from harness.progress import Narrator
-    from harness.request import labelled
+    from harness.project import config
+    from harness.project.request import labelled
+    from harness.system import files
+    from harness.system.progress import Narrator
 
     project = config.load_project(args.project, args.weights)
     chosen = project.select(args.what or ["*"])

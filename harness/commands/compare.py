@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from harness import commands, output
+from harness.commands import _arguments, _output
 
 HELP = "compare two saved runs"
 EXAMPLE = "python -m harness compare reports/baselines/host.json latest --max-regression 5%"
@@ -19,18 +19,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The two sides and the gate."""
     parser.add_argument("baseline", metavar="BASELINE", help="run id, folder, report file, latest")
     parser.add_argument("candidate", metavar="CANDIDATE", help="likewise")
-    commands.add_gate(parser)
-    commands.add_out(parser)
-    output.add_arguments(parser)
+    _arguments.add_gate(parser)
+    _arguments.add_out(parser)
+    _output.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Compare, print, judge."""
-    from harness import gate, store
+    from harness.analysis import gate
+    from harness.results import store
 
     baseline = store.read_report(store.find(args.baseline, args.out))
     candidate = store.read_report(store.find(args.candidate, args.out))
-    wanted = output.asked(args, candidate)
+    wanted = _output.asked(args, candidate)
     report = gate.compared(candidate, baseline, args.max_regression)
-    output.emit(report, args, wanted)
-    return gate.exit_code(report, strict=args.strict, renew=commands.renewing(args, args.candidate))
+    _output.emit(report, args, wanted)
+    return gate.exit_code(
+        report, strict=args.strict, renew=_arguments.renewing(args, args.candidate)
+    )

@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from harness import commands
+from harness.commands import _arguments
 from harness.core.errors import EXIT_OK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.devices import Probe
+    from harness.devices.probe import Probe
 
 HELP = "what is configured, what is plugged in, what is wrong"
 EXAMPLE = "python -m harness devices --json"
@@ -24,16 +24,16 @@ EXAMPLE = "python -m harness devices --json"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The format."""
     parser.add_argument("--json", action="store_true", help="as JSON, one object per device")
-    commands.add_project(parser)
+    _arguments.add_project(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Look, print. Absent phones are no error: this command is for finding them."""
     import msgspec
 
-    from harness import config
-    from harness.devices import probe_all
-    from harness.progress import Narrator
+    from harness.devices.probe import probe_all
+    from harness.project import config
+    from harness.system.progress import Narrator
 
     project = config.load_project(args.project)
     with Narrator() as narrator:

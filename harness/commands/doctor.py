@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import commands
+from harness.commands import _arguments
 from harness.core.errors import EXIT_MEASUREMENT, EXIT_OK
 
 if TYPE_CHECKING:
@@ -30,20 +30,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which devices."""
     parser.add_argument(
         "--device",
-        type=commands.comma_list,
+        type=_arguments.comma_list,
         metavar="NAME[,NAME]",
         help="entries of devices.yaml, or all (default: host)",
     )
-    commands.add_project(parser)
+    _arguments.add_project(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Examine each; 3 if one of them cannot be measured on."""
     import tempfile
 
-    from harness import config
-    from harness.doctor import doctor, unproved
-    from harness.progress import Narrator
+    from harness.devices.doctor import doctor, unproved
+    from harness.project import config
+    from harness.system.progress import Narrator
 
     project = config.load_project(args.project)
     names = tuple(project.devices) if args.device == ("all",) else args.device or ("host",)

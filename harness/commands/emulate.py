@@ -61,8 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve."""
     from harness.core.errors import UsageError
+    from harness.devices.transports import _keys
     from harness.emulator.serve import serve
-    from harness.transports import _keys
 
     if args.no_auth and args.trust:
         raise UsageError("--no-auth lets every key in", "leave --trust or --no-auth out")

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import argparse
 
-from harness import output
-from harness.commands import add_out
+from harness.commands import _output
+from harness.commands._arguments import add_out
 from harness.core.errors import EXIT_OK
 
 HELP = "what was measured, over time"
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", metavar="NAME", help="name or pattern (default: all)")
     parser.add_argument("--metric", metavar="NAME", help="default: latency")
     parser.add_argument("--html", metavar="FILE", help="write a page; - for standard output")
-    output.add_plots(parser)
+    _output.add_plots(parser)
     add_out(parser)
 
 
@@ -32,13 +32,14 @@ def run(args: argparse.Namespace) -> int:
     import sys
     from pathlib import Path
 
-    from harness import __version__, history
-    from harness.renderers import _history as renderer
+    from harness import __version__
+    from harness.renderers import history as renderer
+    from harness.results import history
 
     if args.html:
-        output.check_file(args.html)
-        output.check_packages("html")
-    output.check_plots(args)
+        _output.check_file(args.html)
+        _output.check_packages("html")
+    _output.check_plots(args)
     past = history.scan(args.out)
     lines = [run.line for run in past.runs]
     trends = []
@@ -49,15 +50,15 @@ def run(args: argparse.Namespace) -> int:
         if not trends and named:
             raise history.nothing(past, metric, variant, device)
     if args.plots:
-        for kind in output.plot_kinds(args):
-            output.write_all(Path(args.plots), renderer.plots(trends, kind))
+        for kind in _output.plot_kinds(args):
+            _output.write_all(Path(args.plots), renderer.plots(trends, kind))
     if args.html:
         data = renderer.page(lines, trends, past.skipped, f"mobile-bench-harness {__version__}")
         if args.html == "-":
             sys.stdout.buffer.write(data)
             return EXIT_OK
-        output.write(Path(args.html), data)
-    console = output.console()
+        _output.write(Path(args.html), data)
+    console = _output.console()
     if named:
         renderer.show_trends(trends, console)
     else:

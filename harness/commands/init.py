@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     """Copy the shipped files to DIR."""
     import shutil
 
-    from harness.config import DEVICES, SHIPPED
+    from harness.project.config import DEVICES, SHIPPED
 
     root: Path = args.dir
     for name in (DEVICES, "models"):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import argparse
 
-from harness import output
-from harness.commands import add_out
+from harness.commands import _output
+from harness.commands._arguments import add_out
 from harness.core.errors import EXIT_OK
 
 HELP = "render a saved run again"
@@ -19,13 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run and the formats."""
     parser.add_argument("saved", metavar="RUN", help="run id or its start, folder, file or latest")
     add_out(parser)
-    output.add_arguments(parser)
+    _output.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Read, render."""
-    from harness import saved
+    from harness.results import load
 
-    report = saved.read(args.saved, args.out)
-    output.emit(report, args, output.asked(args, report))
+    report = load.read(args.saved, args.out)
+    _output.emit(report, args, _output.asked(args, report))
     return EXIT_OK

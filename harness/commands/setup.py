@@ -25,24 +25,24 @@ def run(args: argparse.Namespace) -> int:
     """Set it up and say where it is and how large; or remove it."""
     import sys
 
-    from harness import arm64
     from harness.core import units
-    from harness.files import cache_dir
+    from harness.devices import arm64_core
+    from harness.system.files import cache_dir
 
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
     cache = cache_dir()
     if args.remove:
-        freed = arm64.remove(cache, progress=say)
+        freed = arm64_core.remove(cache, progress=say)
         said = f"removed {units.file_size(freed)} from" if freed else "nothing of it is in"
         print(said, cache)
         return EXIT_OK
-    env = arm64.setup(cache, progress=say)
+    env = arm64_core.setup(cache, progress=say)
     print(
         f"qemu {env.qemu.version}, litert {env.lock.litert}, numpy {env.lock.numpy}, Python "
-        f"{env.lock.python}, {units.file_size(arm64.size_bytes(cache))} in {cache}"
+        f"{env.lock.python}, {units.file_size(arm64_core.size_bytes(cache))} in {cache}"
     )
-    print(f"cores: {', '.join(cpu for cpu in arm64.CPUS if cpu in env.qemu.cpus)}")
+    print(f"cores: {', '.join(cpu for cpu in arm64_core.CPUS if cpu in env.qemu.cpus)}")
     print("next: python -m harness bench scratch scratch-int8 --untrained --device arm64")
     return EXIT_OK

@@ -7,7 +7,7 @@ import threading
 
 class Attendant:
     """Is told what a device does, and may want it to stop. This one listens to nothing; the
-    command line's (`harness.progress`) shows it to a person.
+    command line's (`harness.system.progress`) shows it to a person.
 
     `stopping` may be set from any thread; the device's own thread then ends the call under way,
     however long that would have lasted, with KeyboardInterrupt; but not once it is being left.

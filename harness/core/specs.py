@@ -1,6 +1,7 @@
 """What the user claims: the entries of models/variants.yaml and devices.yaml, typed.
 
-Every field is a key of the YAML file; `harness.config` reads the files and refuses other keys.
+Every field is a key of the YAML file; `harness.project.config` reads the files and refuses any
+other key.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from harness.core.types import Estimate, Measurement
+    from harness.core.estimates import Estimate, Measurement
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000

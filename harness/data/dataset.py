@@ -1,19 +1,17 @@
-"""A labelled data set in three splits, from a folder of images or made up."""
+"""What a labelled data set in three splits offers, wherever its images come from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from harness.core.data import SPLITS, DataSummary, Split
-from harness.core.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["DEMO", "SPLITS", "DataSummary", "Dataset", "Progress", "Split", "open_dataset"]
+__all__ = ["DEMO", "SPLITS", "DataSummary", "Dataset", "Progress", "Split"]
 
 DEMO = "demo"
 
@@ -41,26 +39,3 @@ class Dataset(Protocol):
 
     def fingerprint(self, split: Split) -> str:
         """Changes whenever `arrays(split)` or `classes` do; known without making the arrays."""
-
-
-def open_dataset(
-    text: str, cache: Path, *, seed: int = 0, progress: Progress | None = None
-) -> Dataset:
-    """`--data`: "demo", or a folder with one folder of images per class.
-
-    `seed` makes other demo images; of a folder it chooses which images are for training, for
-    validation and for the test, unless the folder says so itself. Every image of a folder is read
-    here, or known from `cache` to be what it was.
-
-    Raises DataError if the folder cannot be used, UsageError if Pillow is missing or the cache
-    cannot be written to.
-    """
-    if not text:
-        raise UsageError("--data is empty", "give a folder of images, or demo")
-    if text == DEMO:
-        from harness.data.demo_set import DemoSet
-
-        return DemoSet(cache, seed)
-    from harness.data.folder import open_folder
-
-    return open_folder(Path(text), cache, seed=seed, progress=progress)

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import files
 from harness.core.data import SPLITS, DataSummary, Split
 from harness.core.errors import UsageError
 from harness.data import demo
 from harness.data.image_cache import unwritable
+from harness.system import files
 
 if TYPE_CHECKING:
     import numpy as np

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import msgspec
 
-from harness import files
 from harness.core.errors import UsageError
 from harness.data.decode import MAX_BYTES, SIZE, Picture, Refused
 from harness.data.isolated import Decoder
+from harness.system import files
 
 SETTLED_NS = 2_000_000_000
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness import files
 from harness.core.errors import UsageError
 from harness.core.types import Artifact, TensorInfo
 from harness.data import demo
+from harness.system import files
 
 if TYPE_CHECKING:
     import numpy as np

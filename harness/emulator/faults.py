@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from harness.core.errors import UsageError
-from harness.plugins import unknown
+from harness.system.plugins import unknown
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

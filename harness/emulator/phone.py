@@ -29,7 +29,7 @@ from harness.core.errors import ConfigError
 from harness.emulator import auth
 from harness.emulator.faults import Faults, Link
 from harness.emulator.packets import VERSION_SKIP_CHECKSUM
-from harness.plugins import unknown
+from harness.system.plugins import unknown
 
 HERE = Path(__file__).parent
 WORK = "data/local/tmp"

@@ -19,7 +19,7 @@ from harness.emulator import sync
 from harness.emulator.phone import Phone
 
 if TYPE_CHECKING:
-    from harness.emulator.daemon import Stream
+    from harness.emulator.streams import Stream
 
 
 class Service(Protocol):
@@ -126,7 +126,7 @@ class _Command:
 
     def _carry(self, pipe: IO[bytes] | None, kind: int) -> None:
         """Outputs to the client, with this machine's paths made the phone's again."""
-        from harness.emulator.daemon import StreamClosed
+        from harness.emulator.streams import StreamClosed
 
         replace = Replacer(os.fsencode(self._phone.root), b"")
         assert pipe is not None
@@ -144,7 +144,7 @@ class _Command:
 
     def _feed(self, process: subprocess.Popen[bytes]) -> None:
         """The client's bytes to the command's input."""
-        from harness.emulator.daemon import StreamClosed
+        from harness.emulator.streams import StreamClosed
 
         pipe = process.stdin
         assert pipe is not None

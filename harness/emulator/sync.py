@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from harness.emulator.phone import Phone
 
 if TYPE_CHECKING:
-    from harness.emulator.daemon import Stream
+    from harness.emulator.streams import Stream
 
 HEAD = struct.Struct("<4sI")
 STAT_V1 = struct.Struct("<4sIII")
@@ -33,7 +33,7 @@ MAX_DATA = 64 * 1024
 
 def serve(stream: Stream, phone: Phone) -> None:
     """Answer requests until QUIT or the stream's end."""
-    from harness.emulator.daemon import StreamClosed
+    from harness.emulator.streams import StreamClosed
 
     session = _Session(stream, phone)
     try:
@@ -180,7 +180,7 @@ class _Session:
             self._mtime = length
             return b""
         if name != b"DATA" or length > MAX_DATA:
-            from harness.emulator.daemon import StreamClosed
+            from harness.emulator.streams import StreamClosed
 
             self._fail("invalid data message")
             raise StreamClosed

@@ -8,9 +8,10 @@ import pytest
 import harness
 from harness import api
 from harness.core.errors import UsageError
-from harness.request import Request
+from harness.project.request import Request
+from tests.paths import DATA
 
-MODELS = Path(__file__).parents[1] / "data/models"
+MODELS = DATA / "models"
 TINY, TINY_INT8 = str(MODELS / "tiny_float32.tflite"), str(MODELS / "tiny_int8.tflite")
 
 

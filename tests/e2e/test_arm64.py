@@ -15,18 +15,19 @@ from pathlib import Path
 
 import pytest
 
-from harness import arm64, plugins
-from harness.arm64.environment import Arm64Env
-from harness.build.inspect import inspect
+from harness.artifacts.tflite.inspect import inspect
 from harness.core.attendant import Attendant
 from harness.core.specs import ArmSpec
 from harness.core.types import Artifact, Case, Evidence, Launch, Plan, Timing
-from harness.targets import arm64 as targets
+from harness.devices import arm64_core
+from harness.devices.arm64_core import target as targets
+from harness.devices.arm64_core.environment import Arm64Env
+from harness.system import plugins
 from tests import schema
+from tests.paths import ROOT
 
 pytestmark = [pytest.mark.needs("qemu-aarch64"), pytest.mark.timeout(600)]
 
-ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "tests/data/models"
 DEFAULT = Timing()
 DEVICES = """
@@ -38,7 +39,7 @@ devices:
 @pytest.fixture(scope="session")
 def env(shared_cache: Path) -> Arm64Env:
     said: list[str] = []
-    made = arm64.setup(shared_cache, progress=said.append)
+    made = arm64_core.setup(shared_cache, progress=said.append)
     assert said[0].startswith("compiling") and said[-1].startswith("ready")
     return made
 
@@ -139,9 +140,9 @@ def test_the_answers_are_the_hosts(model: str, cpu: str, inputs: Path, tmp_path:
         device=target.facts(),
     )
     target.close()
-    difference = plugins.load("metrics", "parity_difference").extract(about).point
+    difference = plugins.load("harness.analysis.metrics", "parity_difference").extract(about).point
     assert difference is not None and difference <= (1e-5 if model == "tiny_float32" else 2 / 256)
-    assert plugins.load("metrics", "parity_decisions").extract(about).point == 1
+    assert plugins.load("harness.analysis.metrics", "parity_decisions").extract(about).point == 1
 
 
 def test_what_was_downloaded_is_on_record(env: Arm64Env) -> None:

@@ -15,16 +15,16 @@ from pathlib import Path
 
 import pytest
 
-from harness import store
-from harness.build.inspect import inspect
+from harness.artifacts.tflite.inspect import inspect
 from harness.core.types import Case, Plan
+from harness.results import store
+from tests.paths import ROOT
 from tests.strategies import report
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or os.uname().machine != "x86_64", reason="needs Linux on x86-64"
 )
 
-ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/data/models/tiny_int8.tflite"
 
 # With -L it runs a program, which is not run here: three marks are counted for it, and the core
@@ -97,7 +97,8 @@ class System:
     def harness(self, *args: str | Path) -> subprocess.CompletedProcess[str]:
         code = f"{self.preamble}\nimport sys\nfrom harness.cli import main\n"
         code += "status = main(sys.argv[1:])\n"
-        code += "print('harness.arm64' in sys.modules, file=sys.stderr)\nsys.exit(status)\n"
+        code += "print('harness.devices.arm64_core' in sys.modules, file=sys.stderr)\n"
+        code += "sys.exit(status)\n"
         return subprocess.run(
             [sys.executable, "-c", code, *map(str, args)],
             cwd=self.folder,
@@ -248,7 +249,7 @@ def test_set_up_twice_shown_and_removed(system: System) -> None:
 def test_the_host_needs_nothing_of_it(system: System) -> None:
     done = system.harness("bench", TINY, "--quick", "--device", "host")
     assert done.returncode == 0, done.stderr
-    assert done.stderr.splitlines()[-1] == "False", "harness.arm64 was imported"
+    assert done.stderr.splitlines()[-1] == "False", "harness.devices.arm64_core was imported"
 
 
 def test_of_all_devices_the_others_are_measured(system: System) -> None:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import store
+from harness.results import store
 from tests import schema
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "tests/data/models"
 TINY, TINY_INT8 = MODELS / "tiny_float32.tflite", MODELS / "tiny_int8.tflite"
 

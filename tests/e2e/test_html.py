@@ -10,15 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from harness.core import trend
-from harness.core.trend import Point, RunLine, Skipped, Trend
-from harness.renderers import _history, html
+from harness.renderers import history
+from harness.renderers.formats import html
+from harness.stats import trend
+from harness.stats.trend import Point, RunLine, Skipped, Trend
 from tests import reports
 from tests.browser import Page, browser
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.needs("chromium")
 
-AXE = reports.ROOT / "node_modules/axe-core/axe.min.js"
+AXE = ROOT / "node_modules/axe-core/axe.min.js"
 PAGES = (
     "with_verdict", "compared", "loaded", "hostile", "hundred_cases", "one_case", "some_failed",
     "all_failed", "no_accuracy", "no_intervals", "evaluated", "sustained", "summarized", "counted",
@@ -72,7 +74,7 @@ def history_page() -> bytes:
         )
         for p in points
     ]
-    return _history.page(runs, [found], [skipped], "mobile-bench-harness")
+    return history.page(runs, [found], [skipped], "mobile-bench-harness")
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,12 @@ import h5py  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 
-from harness import api, files
-from tests.e2e.test_bench_cli import ROOT, harness, only_run
+from harness import api
+from harness.system import files
+from tests.e2e.test_bench_cli import harness, only_run
 from tests.e2e.test_folder import folder
-from tests.unit.test_training import TINY
+from tests.paths import ROOT
+from tests.unit.artifacts.test_training import TINY
 
 NAME = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5"
 NOWHERE = "http://127.0.0.1:9"

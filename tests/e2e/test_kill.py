@@ -10,9 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-from harness import store
+from harness.results import store
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/data/models/tiny_float32.tflite"
 TINY_INT8 = ROOT / "tests/data/models/tiny_int8.tflite"
 KILLS = 20

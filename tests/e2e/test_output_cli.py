@@ -16,14 +16,17 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from harness import cli, output, store
+from harness import cli
+from harness.commands import _output
 from harness.core.types import Report
+from harness.results import store
 from tests import reports, schema
+from tests.paths import ROOT
 
 pytest.importorskip("pyarrow")
 pytest.importorskip("matplotlib")
 
-TINY = reports.ROOT / "tests/data/models/tiny_float32.tflite"
+TINY = ROOT / "tests/data/models/tiny_float32.tflite"
 BEFORE, NOW = "20261101-101500-aaaa", "20261102-101500-bbbb"
 
 
@@ -69,7 +72,7 @@ SIGNS = {
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("name", output.formats())
+@pytest.mark.parametrize("name", _output.formats())
 def test_every_format_into_a_file_and_to_standard_output(
     command: str,
     name: str,
@@ -226,7 +229,7 @@ def test_a_missing_package_is_found_before_anything_is_done(
 def piped(out: Path, *words: str, **environment: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "harness", *words, "--out", str(out)],
-        env={**os.environ, "PYTHONPATH": str(reports.ROOT), **environment},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         check=True,
     )
@@ -251,7 +254,7 @@ def on_a_terminal(out: Path, **environment: str) -> str:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "harness", "report", NOW, "--out", str(out)],
-        env={**os.environ, "PYTHONPATH": str(reports.ROOT), "TERM": "xterm-256color",
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color",
              "COLUMNS": "100", **environment},
         stdin=theirs, stdout=theirs, stderr=theirs,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import store
+from harness.results import store
 from tests.e2e.test_bench_cli import TINY, TINY_INT8, harness
 
 PYTHON = os.environ.get("MOBILE_BENCH_TFLITE_PYTHON")

@@ -9,10 +9,11 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from harness import session, store
 from harness.core.types import Report
-from harness.progress import Narrator
-from harness.request import Request, resolve
+from harness.measure import session
+from harness.project.request import Request, resolve
+from harness.results import store
+from harness.system.progress import Narrator
 from tests.answers import Pictures
 from tests.e2e.test_bench_cli import TINY, TINY_INT8, harness, only_run
 

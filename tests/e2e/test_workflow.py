@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from tests import schema
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / ".github/workflows/benchmark.yml"
 MODELS = ROOT / "tests/data/models"
 

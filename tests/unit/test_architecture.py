@@ -5,59 +5,148 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2] / "harness"
+from tests.paths import ROOT
 
-# Part of the house -> parts it may import. What is not listed is free to import anything.
-ALLOWED = {
-    "core": {"core"},
-    "metrics": {"core", "metrics"},
-    "checks": {"core", "checks"},
-    "renderers": {"core", "renderers", "catalog"},
-    "transports": {"core", "transports", "plugins", "files"},
-    "runners": {"core", "runners", "plugins", "files"},
-    "recipes": {"core", "recipes", "plugins"},
-    "plan": {"core"},
-    "arm64": {"core", "arm64", "plugins", "process", "files"},
-    "data": {"core", "data", "files"},
-    "store": {"core", "files"},
-    "bench": {"core", "interrupts", "rounds", "store", "targets"},
-    "rounds": {"core", "plan", "store", "targets"},
-}
+HARNESS = ROOT / "harness"
+
+# From the top down. A room imports rooms of later rows and itself; it imports nothing else of its
+# own row. What stands at the top of harness/ is a room of its own.
+LAYERS = (
+    ("__main__",),
+    ("cli",),
+    ("commands", "api"),
+    ("search",),
+    ("measure",),
+    ("engine", "project"),
+    ("renderers", "results", "artifacts", "devices"),
+    ("analysis", "data", "emulator"),
+    ("stats", "system"),
+    ("core",),
+    ("__init__",),  # the version; its functions are imported from api when they are first used
+)
+ROW = {room: row for row, rooms in enumerate(LAYERS) for room in rooms}
 
 
-def imported_parts(path: Path) -> set[str]:
-    parts: set[str] = set()
+@cache
+def modules() -> dict[str, Path]:
+    """Dotted name below harness -> file; a package by its own name."""
+    found = {}
+    for path in sorted(HARNESS.rglob("*.py")):
+        parts = path.relative_to(HARNESS).with_suffix("").parts
+        if parts[0] == "_project":
+            continue
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+        found[name] = path
+    return found
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[0]
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """The modules of harness that a module imports, inside functions and for types too."""
+    known = modules()
+    path = known[module]
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    found: set[str] = set()
+
+    def add(dotted: str, names: tuple[str, ...] = ()) -> None:
+        inside = {f"{dotted}.{name}".lstrip(".") for name in names} & known.keys()
+        others = len(inside) < len(names) or not names
+        found.update(inside)
+        if dotted in known and others:
+            found.add(dotted)
+        elif not dotted and others:
+            found.add("__init__")
+
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "harness":
-            below = (node.module or "").split(".")[1:]
-            parts |= {below[0]} if below else {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            names = tuple(alias.name for alias in node.names)
+            if node.level:
+                parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+                add(".".join([*parents, *filter(None, [node.module])]), names)
+            elif (node.module or "").split(".")[0] == "harness":
+                add((node.module or "").partition(".")[2], names)
         elif isinstance(node, ast.Import):
-            names = [alias.name.split(".") for alias in node.names]
-            parts |= {name[1] for name in names if name[0] == "harness" and len(name) > 1}
-    return parts
+            for alias in node.names:
+                if alias.name.split(".")[0] == "harness":
+                    add(alias.name.partition(".")[2])
+    return frozenset(found - {module})
 
 
-def files_of(part: str) -> list[Path]:
-    single = ROOT / f"{part}.py"
-    return [single] if single.exists() else sorted((ROOT / part).rglob("*.py"))
+def upwards() -> Iterator[str]:
+    for module in modules():
+        for other in imports(module):
+            mine, theirs = room_of(module), room_of(other)
+            if mine == "__init__" or mine == theirs:
+                continue
+            if ROW[theirs] <= ROW[mine]:
+                yield f"harness.{module} imports harness.{other}"
 
 
-@pytest.mark.parametrize("part", ALLOWED)
-def test_each_part_imports_only_what_it_may(part: str) -> None:
-    files = files_of(part)
-    assert files
-    for path in files:
-        assert imported_parts(path) <= ALLOWED[part], path
+def circles() -> Iterator[str]:
+    """Each set of modules that import each other in a ring, found by depth-first search."""
+    state: dict[str, int] = {}
+    trail: list[str] = []
+
+    def visit(module: str) -> Iterator[str]:
+        state[module] = 1
+        trail.append(module)
+        for other in sorted(imports(module)):
+            if other == "__init__" or module == "__init__":
+                continue
+            if state.get(other) == 1:
+                yield " -> ".join([*trail[trail.index(other) :], other])
+            elif other not in state:
+                yield from visit(other)
+        trail.pop()
+        state[module] = 2
+
+    for module in modules():
+        if module not in state:
+            yield from visit(module)
 
 
-def test_nothing_but_the_command_line_exits_or_prints() -> None:
-    printing = {"cli.py", "__main__.py", "progress.py", "output.py"}
-    for path in ROOT.rglob("*.py"):
-        if path.name in printing or path.parent.name in ("commands", "emulator"):
+def test_every_room_is_listed() -> None:
+    assert {room_of(module) for module in modules()} <= ROW.keys()
+
+
+def test_only_the_ways_in_lie_at_the_top() -> None:
+    loose = {path.name for path in HARNESS.glob("*.py")}
+    assert loose == {"__init__.py", "__main__.py", "cli.py", "api.py"}
+
+
+def test_no_room_imports_a_room_above_or_beside_it() -> None:
+    assert sorted(upwards()) == []
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    assert sorted(circles()) == []
+
+
+def test_only_the_child_imports_tensorflow() -> None:
+    for module, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            named = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            named += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            heavy = {name.split(".")[0] for name in named} & {"tensorflow", "keras"}
+            assert not heavy or module.startswith(("artifacts.child.", "artifacts.recipes.")), path
+
+
+PRINTING = ("__main__.py", "cli.py", "commands", "emulator", "system/progress.py")
+
+
+def test_nothing_but_the_command_line_prints() -> None:
+    for path in modules().values():
+        if path.relative_to(HARNESS).as_posix().startswith(PRINTING):
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
@@ -80,3 +169,15 @@ def test_help_imports_nothing_heavy(command: list[str]) -> None:
         [sys.executable, "-c", code, *command], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_importing_the_package_imports_nothing_of_it() -> None:
+    code = "import sys, harness; print([m for m in sys.modules if m.startswith('harness.')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["bench", "build", "compare", "load"])
+def test_the_package_offers_functions(name: str) -> None:
+    code = f"import harness, harness.cli; assert callable(harness.{name})"
+    subprocess.run([sys.executable, "-c", code], check=True)

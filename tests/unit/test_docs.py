@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.cli import parser
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 FINDINGS = (ROOT / "docs/reference/findings.md").read_text(encoding="utf-8")
 CLI = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
 

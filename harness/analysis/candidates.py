@@ -1,0 +1,224 @@
+"""Who may be recommended, and how two of them differ: the parts that a verdict is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from harness.core import units
+from harness.core.types import CaseReport, Measurement, Report
+from harness.stats import accuracy
+
+SIGNIFICANT = 0.05
+LONGEST_NAME = 60
+_FAILED = "it could not be evaluated"
+
+# Ratios within this factor are not worth words.
+ALIKE = 1.05
+
+# What is weighed, and how it is said of a ratio to another variant. Where a device tells no time,
+# instructions stand for it.
+COSTS = {
+    "size": ("smaller", "larger"),
+    "latency": ("faster", "slower"),
+    "instructions": ("fewer instructions", "more instructions"),
+    "peak_rss": ("less memory", "more memory"),
+}
+
+
+# --- who takes part --------------------------------------------------------------------------
+
+
+class Candidate(NamedTuple):
+    """A case beside what it answered. `name` is how the verdict calls it; `right` tells which test
+    images were decided as labelled, None where that is not known, and `why_not` says why."""
+
+    name: str
+    case: CaseReport
+    right: tuple[bool, ...] | None
+    why_not: str = ""
+
+    @property
+    def id(self) -> str:
+        """The case's."""
+        return self.case.case.id
+
+    @property
+    def label(self) -> str:
+        """The name as it can stand in a sentence."""
+        return _short(self.name)
+
+    @property
+    def variant(self) -> str:
+        """The variant as it can stand in a sentence."""
+        return _short(self.case.variant)
+
+    def metric(self, name: str) -> Measurement | None:
+        """The metric if it has a point."""
+        found = self.case.metrics.get(name)
+        return None if found is None or found.point is None else found
+
+    def point(self, name: str) -> float | None:
+        """Its point."""
+        found = self.metric(name)
+        return None if found is None else found.point
+
+    @property
+    def score(self) -> float:
+        """Accuracy on the test images; 0 if it is not known."""
+        return sum(self.right) / len(self.right) if self.right else 0.0
+
+
+def _short(name: str) -> str:
+    text = units.name(name)
+    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
+
+
+def candidates_of(report: Report) -> list[Candidate]:
+    """The report's cases in its order. Whoever answered other examples than the first that answered
+    at all counts as unknown: accuracies are compared on the same ones."""
+    trained = {a.variant: a.trained for a in report.artifacts}
+    first = next((e for e in report.evaluations if e.failure is None), None)
+    known = {
+        e.variant: (tuple(e.right), "")
+        if first and accuracy.same_examples(e, first)
+        else (None, _FAILED)
+        for e in report.evaluations
+    }
+    settings: dict[str, set[tuple[str, str, int]]] = {}
+    for case in report.cases:
+        settings.setdefault(case.device, set()).add(_setting(case))
+    found = []
+    for case in report.cases:
+        right, why = known.get(case.variant, (None, "no labelled images"))
+        if trained.get(case.variant) is False:
+            right, why = None, "untrained"
+        name = case.variant if len(settings[case.device]) == 1 else case.case.id
+        found.append(Candidate(name, case, right, why))
+    return found
+
+
+def _setting(case: CaseReport) -> tuple[str, str, int]:
+    return case.runtime, case.delegate, case.threads
+
+
+# --- the front -------------------------------------------------------------------------------
+
+
+def dominates(a: Sequence[float], b: Sequence[float]) -> bool:
+    """Whether `a` is nowhere worse than `b` and somewhere better; lower is better throughout. By
+    points: it is a strict partial order, which comparing intervals would not be."""
+    pairs = list(zip(a, b, strict=True))
+    return all(x <= y for x, y in pairs) and any(x < y for x, y in pairs)
+
+
+def front(points: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
+    """The names that nothing dominates, in the order given."""
+    return tuple(
+        name
+        for name, own in points.items()
+        if not any(dominates(other, own) for other in points.values())
+    )
+
+
+# --- accuracy --------------------------------------------------------------------------------
+
+
+def peers_of(judged: Sequence[Candidate]) -> list[Candidate]:
+    """The most accurate and all that are not significantly less so."""
+    best = best_of(judged)
+    return [c for c in judged if c.score >= best.score or paired(c, best).p >= SIGNIFICANT]
+
+
+def best_of(judged: Sequence[Candidate]) -> Candidate:
+    """The most accurate; of several the largest file, else the first by name."""
+    return min(judged, key=lambda c: (-c.score, -(c.point("size") or 0), c.name))
+
+
+def paired(a: Candidate, b: Candidate) -> accuracy.Paired:
+    """Which of the same test images either got right; both are known."""
+    return accuracy.paired(a.right or (), b.right or ())
+
+
+def accuracy_of(c: Candidate) -> str:
+    """`0.962 (0.951-0.971)`."""
+    return units.share(accuracy.accuracy(c.right or ()))
+
+
+# --- ratios ----------------------------------------------------------------------------------
+
+
+def costs_of(usable: Sequence[Candidate]) -> tuple[str, ...]:
+    """The costs that any of them has; instructions only where there is no latency."""
+    known = [m for m in COSTS if any(c.point(m) is not None for c in usable)]
+    return tuple(m for m in known if m != "instructions" or "latency" not in known)
+
+
+def reference_of(usable: Sequence[Candidate], c: Candidate) -> Candidate | None:
+    """The candidate in the same setting that ratios refer to; None if there is no other."""
+    same = [x for x in usable if _setting(x.case) == _setting(c.case)]
+    if len(same) < 2:
+        return None
+    wanted = largest({x.case.variant: x.point("size") or 0 for x in same})
+    return next(x for x in same if x.case.variant == wanted)
+
+
+def largest(sizes: Mapping[str, float]) -> str:
+    """The variant that others are compared with, wherever ratios are told: the largest file, of
+    equal ones the first by name. `sizes` (not empty) are bytes by variant."""
+    return min(sizes, key=lambda variant: (-sizes[variant], variant))
+
+
+def differences(c: Candidate, other: Candidate, metrics: Iterable[str]) -> list[str]:
+    """How `c` differs from `other`, as far as it clearly does: `74x smaller`, `8 % slower`."""
+    said = []
+    for name in metrics:
+        mine, theirs = c.metric(name), other.metric(name)
+        if mine is None or theirs is None or not mine.point or not theirs.point:
+            continue
+        ratio = theirs.point / mine.point
+        if 1 / ALIKE < ratio < ALIKE or _overlap(mine, theirs):
+            continue
+        better, worse = COSTS[name]
+        factor = max(ratio, 1 / ratio)
+        amount = (
+            units.times(factor)
+            if factor >= 1.5
+            else units.percent(abs(mine.point / theirs.point - 1))
+        )
+        said.append(f"{amount} {better if ratio > 1 else worse}")
+    return said
+
+
+def _overlap(a: Measurement, b: Measurement) -> bool:
+    """Whether the intervals have a value in common; exact values have none."""
+    if None in (a.ci_low, a.ci_high, b.ci_low, b.ci_high):
+        return False
+    first, second = a.estimate, b.estimate
+    return bool(
+        first and second and first.ci_low <= second.ci_high and second.ci_low <= first.ci_high
+    )
+
+
+# --- words -----------------------------------------------------------------------------------
+
+
+def variants_of(candidates: Iterable[Candidate]) -> set[str]:
+    """Each once."""
+    return {c.case.variant for c in candidates}
+
+
+def names(candidates: Iterable[Candidate]) -> str:
+    """`a, b and c`."""
+    return listed([c.label for c in candidates])
+
+
+def listed(words: Iterable[str]) -> str:
+    """`a, b and c`; a set is sorted first."""
+    found = sorted(words) if isinstance(words, set) else list(words)
+    return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} and {found[-1]}"
+
+
+def title(metric: str) -> str:
+    """A metric in a sentence."""
+    return {"peak_rss": "peak RSS"}.get(metric, metric)

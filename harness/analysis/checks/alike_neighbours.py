@@ -1,0 +1,27 @@
+"""Launches that resemble the one before, so that they are not as many as they seem."""
+
+from __future__ import annotations
+
+from harness.core import units
+from harness.core.types import Evidence, Finding
+from harness.stats.series import neighbours
+from harness.stats.summaries import launch_medians
+
+
+def findings(evidence: Evidence) -> list[Finding]:
+    """The interval counts launches as independent. On a machine whose speed changes every few
+    minutes they are not, and another run may lie outside it."""
+    medians = launch_medians(sorted(evidence.launches, key=lambda x: x.order))
+    alike = neighbours(medians)
+    if alike is None or not alike.significant:
+        return []
+    return [
+        Finding(
+            level="warning",
+            code="alike-neighbours",
+            message=f"launches resemble the one before: {len(medians)} of them are worth about "
+            f"{alike.worth:.0f}, so another run may differ by more than the interval says "
+            f"(p = {units.significant(alike.p, 2)})",
+            mend="spread launches over a longer time; compare within one run, paired by round",
+        )
+    ]

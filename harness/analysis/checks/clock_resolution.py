@@ -1,0 +1,30 @@
+"""Iterations so short that the clock's ticks show."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from harness.core import units
+from harness.core.types import Evidence, Finding
+from harness.stats.summaries import launch_medians
+
+_ENOUGH = 100  # ticks per iteration: a tick is 1 %
+_TOO_FEW = 10
+
+
+def findings(evidence: Evidence) -> list[Finding]:
+    """Fewer than a hundred ticks per iteration qualify the number, fewer than ten spoil it."""
+    medians = launch_medians(evidence.launches)
+    ticks = max((x.clock_resolution_ns or 0 for x in evidence.launches), default=0)
+    if not medians or not ticks or median(medians) >= _ENOUGH * ticks:
+        return []
+    latency = median(medians)
+    return [
+        Finding(
+            level="serious" if latency < _TOO_FEW * ticks else "warning",
+            code="clock-resolution",
+            message=f"an iteration takes {units.duration(latency)} and the clock ticks every "
+            f"{units.duration(ticks)}",
+            mend="measure a larger model or input, or several inferences in one file",
+        )
+    ]

@@ -1,0 +1,22 @@
+"""Fewer launches than an interval needs."""
+
+from __future__ import annotations
+
+from harness.core.types import Evidence, Finding
+from harness.stats.summaries import MIN_LAUNCHES, launch_medians
+
+
+def findings(evidence: Evidence) -> list[Finding]:
+    """Without an interval nobody can tell this number from the next one."""
+    n = len(launch_medians(evidence.launches))
+    if not 0 < n < MIN_LAUNCHES:
+        return []
+    return [
+        Finding(
+            level="serious",
+            code="too-few-launches",
+            message=f"{n} launch{'es' if n > 1 else ''} of the {MIN_LAUNCHES} "
+            "that an interval needs",
+            mend=f"--launches {MIN_LAUNCHES} or more",
+        )
+    ]

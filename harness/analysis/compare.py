@@ -1,0 +1,306 @@
+"""Baseline against candidate: for every metric that both have a ratio, its interval, an outcome.
+
+The rule is that of `core/gate.py`; `core/sameness.py` sees to it that like is compared with like,
+and `core/control.py` that a machine which changed between two runs is not taken for a model.
+
+**Many comparisons.** One interval in forty errs upwards; among forty, one false alarm is to be
+expected. So a regression also needs a one-sided p value against "at most 1 + t" that survives
+Holm's correction (Scandinavian Journal of Statistics 6, 1979) over all metrics of all cases of
+the comparison: whatever the truth, the gate as a whole raises a false alarm in at most 5 % of
+comparisons. Improvements are corrected among themselves in the same way. *No change* is not
+corrected: it is the statement that a single interval makes. Sizes and other exact metrics have no
+sampling error; they are compared as they are and cost the others nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from harness.analysis import comparable, machine_changed
+from harness.core import units
+from harness.core.types import (
+    Case,
+    CaseComparison,
+    CaseReport,
+    Comparison,
+    Estimate,
+    Measurement,
+    MetricComparison,
+    MetricSpec,
+    Outcome,
+    Report,
+    Value,
+)
+from harness.stats.ratio import IntervalRatio, Ratio, from_intervals, paired, unpaired
+from harness.stats.summaries import CONFIDENCE, MIN_LAUNCHES, observed
+from harness.stats.thresholds import Gate, holm
+
+DEFAULT_THRESHOLD = 0.05
+_NOT_POSITIVE = "a value is not positive, so there is no ratio"
+
+
+def compare(
+    baseline: Report,
+    candidate: Report,
+    *,
+    specs: Mapping[str, MetricSpec],
+    max_regression: float | None = None,
+    confidence: float = CONFIDENCE,
+    variants: Mapping[str, str] | None = None,
+) -> Comparison:
+    """Compare two reports case by case, on every metric of `specs` that both have.
+
+    Cases match by variant, device, runtime, delegate and threads. `variants` maps a baseline's
+    variant to the candidate's instead, and then only those are compared: within one report, that
+    is how two of its variants are. Rounds are paired if both sides are of the same run.
+    Without `max_regression` a metric may be DEFAULT_THRESHOLD worse, or what its spec says; with
+    it, every metric just that.
+    """
+    if max_regression is not None and not 0 <= max_regression < math.inf:
+        raise ValueError(f"max_regression must not be negative, but is {max_regression}")
+    allowed = DEFAULT_THRESHOLD if max_regression is None else max_regression
+    if max_regression is not None:
+        specs = {n: msgspec.structs.replace(s, max_regression=None) for n, s in specs.items()}
+    gate = Gate(threshold=allowed, confidence=confidence)
+    pairs, only_baseline, only_candidate = _match(baseline, candidate, variants)
+    findings = [] if baseline is candidate else comparable.between_reports(baseline, candidate)
+    for case in only_baseline:
+        finding = comparable.without_partner(case, only_candidate)
+        findings += [finding] if finding else []
+    cases: list[CaseComparison] = []
+    evidence: list[list[_Metric]] = []
+    macs: list[tuple[int | None, int | None]] = []
+    unlike = any(f.level == "invalid" for f in findings if f.code == "schema-differs")
+    for before, after in [] if unlike else pairs:
+        differs = comparable.between_cases(baseline, candidate, before, after)
+        refused = any(f.level == "invalid" for f in differs)
+        unusable = {before.status, after.status} & {"invalid", "failed"}
+        same_run = baseline.run_id == candidate.run_id
+        differs += [] if unusable else comparable.of_metrics(before, after, specs)
+        metrics = [] if unusable else list(_metrics(before, after, specs, same_run))
+        evidence.append([m for m in metrics if not (refused and m.of_device)])
+        macs.append((_macs(baseline, before.variant), _macs(candidate, after.variant)))
+        cases.append(
+            CaseComparison(baseline=before.case, candidate=after.case, findings=tuple(differs))
+        )
+    judged, tests = _judge(evidence, gate)
+    result = Comparison(
+        baseline_run=baseline.run_id,
+        candidate_run=candidate.run_id,
+        max_regression=allowed,
+        confidence=confidence,
+        tests=tests,
+        exact_devices=tuple(
+            dict.fromkeys((*baseline.plan.exact_devices, *candidate.plan.exact_devices))
+        ),
+        cases=tuple(
+            msgspec.structs.replace(case, metrics=tuple(_beside_work(m, *own) for m in metrics))
+            for case, metrics, own in zip(cases, judged, macs, strict=True)
+        ),
+        only_baseline=tuple(only_baseline),
+        only_candidate=tuple(only_candidate),
+        findings=tuple(findings),
+    )
+    return machine_changed.withhold(result)
+
+
+def _match(
+    baseline: Report, candidate: Report, variants: Mapping[str, str] | None
+) -> tuple[list[tuple[CaseReport, CaseReport]], list[Case], list[Case]]:
+    """(matched pairs, cases of the baseline alone, cases of the candidate alone)."""
+    after = {c.case: c for c in candidate.cases}
+    pairs, alone = [], []
+    for before in baseline.cases:
+        if variants is not None and before.variant not in variants:
+            continue
+        name = (variants or {}).get(before.variant, before.variant)
+        partner = after.pop(msgspec.structs.replace(before.case, variant=name), None)
+        if partner is None:
+            alone.append(before.case)
+        else:
+            pairs.append((before, partner))
+    wanted = None if variants is None else set(variants.values())
+    return pairs, alone, [case for case in after if wanted is None or case.variant in wanted]
+
+
+class _Metric(Value, frozen=True):
+    """What is known of one metric before it is judged."""
+
+    spec: MetricSpec
+    baseline: float
+    candidate: float
+    of_device: bool
+    ratio: Ratio | IntervalRatio | None = None
+    why_not: str = ""
+    missing: int | None = None
+    paired: bool = False
+
+
+def _metrics(
+    before: CaseReport, after: CaseReport, specs: Mapping[str, MetricSpec], same_run: bool
+) -> Iterable[_Metric]:
+    for name, spec in specs.items():
+        old, new = before.metrics.get(name), after.metrics.get(name)
+        if old is not None and new is not None and old.point is not None and new.point is not None:
+            yield _metric(spec, (old, old.point, before), (new, new.point, after), same_run)
+
+
+def _metric(
+    spec: MetricSpec,
+    before: tuple[Measurement, float, CaseReport],
+    after: tuple[Measurement, float, CaseReport],
+    same_run: bool,
+) -> _Metric:
+    (old, old_point, old_case), (new, new_point, new_case) = before, after
+    series = [
+        {k.index: v for k in case.launches if (v := observed(k, spec)) is not None}
+        for case in (old_case, new_case)
+    ]
+    known = _Metric(spec=spec, baseline=old_point, candidate=new_point, of_device=any(series))
+    replace = msgspec.structs.replace
+    if spec.exact:
+        return known
+    if not all(series):
+        estimates = old.estimate, new.estimate
+        if estimates[0] is None or estimates[1] is None:
+            return replace(known, why_not="there is no interval")
+        ratio = from_intervals(estimates[0], estimates[1])
+        return replace(known, ratio=ratio, why_not="" if ratio else "the intervals do not combine")
+    rounds = [(series[0][k], series[1][k]) for k in sorted(series[0].keys() & series[1].keys())]
+    if same_run and len(rounds) >= MIN_LAUNCHES:
+        pairs = paired(rounds)
+        return replace(known, ratio=pairs, paired=True, why_not="" if pairs else _NOT_POSITIVE)
+    fewest = min(map(len, series))
+    if fewest < MIN_LAUNCHES:
+        why = f"{fewest} launches of one side give no interval; {MIN_LAUNCHES} do"
+        return replace(known, missing=MIN_LAUNCHES - fewest, why_not=why)
+    apart = unpaired(list(series[0].values()), list(series[1].values()))
+    return replace(known, ratio=apart, why_not="" if apart else _NOT_POSITIVE)
+
+
+# --- judging ---------------------------------------------------------------------------------
+
+
+def _judge(
+    evidence: Sequence[Sequence[_Metric]], gate: Gate
+) -> tuple[list[list[MetricComparison]], int]:
+    """Outcomes in the shape of `evidence`, and the number of tests corrected for."""
+    ratios = [m.ratio for case in evidence for m in case if m.ratio is not None]
+    above = iter(holm([r.p_above(gate.above) for r in ratios]))
+    below = iter(holm([r.p_below(gate.below) for r in ratios]))
+    judged = []
+    for case in evidence:
+        row = []
+        for m in case:
+            if m.ratio is None:
+                row.append(_without_interval(m, gate))
+            else:
+                row.append(
+                    _with_interval(m, m.ratio, gate, (next(above), next(below)), len(ratios))
+                )
+        judged.append(row)
+    return judged, len(ratios)
+
+
+def _with_interval(
+    m: _Metric,
+    ratio: Ratio | IntervalRatio,
+    gate: Gate,
+    p_values: tuple[float, float],
+    tests: int,
+) -> MetricComparison:
+    estimate = ratio.estimate(gate.confidence)
+    side, note, more = gate.side(estimate), "", None
+    error = 1 - gate.confidence
+    if (side == "above" and p_values[0] > error) or (side == "below" and p_values[1] > error):
+        side = "undecided"
+        note = f"beyond the threshold by itself, but not after correction for {tests} comparisons"
+    elif side == "undecided":
+        note = f"the interval crosses the threshold of {units.percent(gate.threshold)}"
+    if side == "undecided" and isinstance(ratio, Ratio):
+        more = gate.more(estimate, tests)
+        if more is not None and not gate.below <= estimate.point <= gate.above:
+            more = max(more, ratio.least_n(error / tests) - estimate.n)
+    worse, better = p_values if m.spec.direction == "lower" else p_values[::-1]
+    return _row(
+        m,
+        gate,
+        gate.named(side, m.spec.direction),
+        ratio=estimate.point,
+        ci_low=estimate.ci_low,
+        ci_high=estimate.ci_high,
+        confidence=estimate.confidence,
+        n=estimate.n,
+        paired=m.paired,
+        p_regression=worse,
+        p_improvement=better,
+        more_launches=more,
+        note=note,
+    )
+
+
+def _without_interval(m: _Metric, gate: Gate) -> MetricComparison:
+    """Exact metrics as they are; without an interval nothing can be said of the others."""
+    ratio = m.candidate / m.baseline if m.baseline > 0 and m.candidate > 0 else None
+    if not m.spec.exact:
+        return _row(m, gate, "inconclusive", ratio=ratio, more_launches=m.missing, note=m.why_not)
+    if m.spec.max_regression is not None:
+        gate = msgspec.structs.replace(gate, threshold=m.spec.max_regression)
+    if ratio is None:
+        same = m.candidate == m.baseline
+        better = (m.candidate < m.baseline) == (m.spec.direction == "lower")
+        outcome: Outcome = "no change" if same else "improvement" if better else "regression"
+        return _row(m, gate, outcome, exact=True, note="" if same else _NOT_POSITIVE)
+    exactly = Estimate(point=ratio, ci_low=ratio, ci_high=ratio, confidence=1.0, n=1)
+    return _row(
+        m,
+        gate,
+        gate.named(gate.side(exactly), m.spec.direction),
+        ratio=ratio,
+        ci_low=ratio,
+        ci_high=ratio,
+        confidence=1.0,
+        n=1,
+        exact=True,
+    )
+
+
+def _macs(report: Report, variant: str) -> int | None:
+    return next((a.macs for a in report.artifacts if a.variant == variant), None)
+
+
+def _beside_work(m: MetricComparison, before: int | None, after: int | None) -> MetricComparison:
+    """More instructions may be more work or slower kernels: the note of a changed count says what
+    became of the multiply-accumulates."""
+    if m.metric != "instructions" or m.outcome == "no change" or not (m.ratio and before and after):
+        return m
+    work = (
+        "the same multiply-accumulates: other kernels, or other work beside them"
+        if before == after
+        else f"{_amount(after / before)} multiply-accumulates"
+    )
+    return msgspec.structs.replace(m, note=f"{_amount(m.ratio)} instructions for {work}")
+
+
+def _amount(ratio: float) -> str:
+    """1.0093 -> '0.93 % more', 0.7 -> '30 % fewer', 15.2 -> '15x as many'."""
+    if ratio >= 2:
+        return f"{units.times(ratio)} as many"
+    return f"{units.percent(abs(ratio - 1))} {'more' if ratio > 1 else 'fewer'}"
+
+
+def _row(m: _Metric, gate: Gate, outcome: Outcome, **known: Any) -> MetricComparison:
+    return MetricComparison(
+        metric=m.spec.name,
+        unit=m.spec.unit,
+        direction=m.spec.direction,
+        baseline=m.baseline,
+        candidate=m.candidate,
+        outcome=outcome,
+        threshold=gate.threshold,
+        **known,
+    )

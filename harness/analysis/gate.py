@@ -1,0 +1,92 @@
+"""Yes or no to a report, from a baseline or from budgets, and the exit status it stands for."""
+
+from __future__ import annotations
+
+import msgspec
+
+from harness.analysis import metric_specs
+from harness.analysis.compare import compare
+from harness.core import units
+from harness.core.errors import (
+    EXIT_GATE,
+    EXIT_OK,
+    EXIT_UNDECIDED,
+    GateError,
+    UndecidedError,
+    UsageError,
+)
+from harness.core.types import Comparison, MetricComparison, MetricSpec, Report
+
+
+def specs() -> dict[str, MetricSpec]:
+    """What each metric is that a baseline is compared on, by name."""
+    return {name: spec for name, spec in metric_specs.specs().items() if spec.gated}
+
+
+def compared(candidate: Report, baseline: Report, max_regression: float | None) -> Report:
+    """The candidate's report with the comparison in it."""
+    comparison = compare(baseline, candidate, specs=specs(), max_regression=max_regression)
+    return msgspec.structs.replace(candidate, comparison=comparison)
+
+
+def exit_code(report: Report, *, strict: bool, renew: str | None = None) -> int:
+    """1 for a regression, 4 for undecided if `strict`, else 0. `renew` is the command that makes
+    the baseline anew, of a gate that an exact metric may not leave for the better either.
+
+    A gate that did not look must not be green: a UsageError tells what could not be compared of a
+    case that is counted, or that there was nothing; `strict`, an UndecidedError the cases that
+    are counted on one side only. A GateError says to renew the baseline.
+    """
+    comparison = report.comparison
+    if comparison is None:
+        return EXIT_OK
+    if renew is not None and (changed := _changed_exactly(comparison)):
+        raise GateError(f"{changed} not what the baseline says", f"if that is meant: {renew}")
+    if comparison.outcome == "regression":
+        return EXIT_GATE
+    if not any(case.metrics for case in comparison.cases):
+        why = comparison.refusals
+        raise UsageError(
+            "nothing of the baseline could be compared"
+            + (f": {why[0].message}" if why else ", it has no case in common with this run"),
+            why[0].mend if why else "make a baseline with the same variants and device",
+        )
+    if why := comparison.uncounted:
+        raise UsageError(f"not all that is counted was compared: {why[0].message}", why[0].mend)
+    if strict and (alone := comparison.unpartnered):
+        names = ", ".join(dict.fromkeys(units.name(case.variant) for case in alone))
+        raise UndecidedError(
+            f"the baseline and this run do not hold the same cases: {names}",
+            "measure what the baseline holds, or make it anew",
+        )
+    if strict and comparison.outcome == "inconclusive":
+        return EXIT_UNDECIDED
+    return EXIT_OK
+
+
+def _changed_exactly(comparison: Comparison) -> str:
+    """`instructions and size of scratch-int8 are`: exact metrics beyond their thresholds."""
+    beyond = [
+        (case.candidate.variant, metric.metric)
+        for case in comparison.cases
+        for metric in case.metrics
+        if metric.exact and metric.outcome in ("regression", "improvement")
+    ]
+    variants = ", ".join(dict.fromkeys(units.name(variant) for variant, _ in beyond))
+    metrics = ", ".join(dict.fromkeys(metric for _, metric in beyond))
+    return f"{metrics} of {variants} {'are' if len(beyond) > 1 else 'is'}" if beyond else ""
+
+
+def counted(report: Report, a: str, b: str, threshold: float | None) -> MetricComparison | None:
+    """Instructions of variant `b` beside those of `a` in one run; None where one has no count."""
+    spec = {"instructions": specs()["instructions"]}
+    comparison = compare(report, report, specs=spec, max_regression=threshold, variants={a: b})
+    return next((metric for case in comparison.cases for metric in case.metrics), None)
+
+
+def budget_exit_code(report: Report, *, strict: bool) -> int:
+    """1 if no case of some device keeps every budget, 4 for undecided if `strict`, else 0."""
+    outcome = report.verdict.outcome if report.verdict else None
+    if outcome == "missed":
+        return EXIT_GATE
+    return EXIT_UNDECIDED if strict and outcome == "undecided" else EXIT_OK

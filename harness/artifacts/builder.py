@@ -1,0 +1,245 @@
+"""Variants -> artifacts: look into the cache, build what is not there. TensorFlow is never imported
+on this side, so that a run which finds everything in the cache costs next to nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.artifacts import recipes, side_by_side
+from harness.artifacts.cache import Cache, Corrupted, TrainedCache
+from harness.artifacts.child import start
+from harness.artifacts.child.protocol import BuildRequest, Step, TrainRequest
+from harness.artifacts.jobs import BuildJob, Planner
+from harness.artifacts.material import Material
+from harness.artifacts.network_plans import NetworkPlans, Training
+from harness.artifacts.representative import Representative, demo, of_dataset
+from harness.artifacts.side_by_side import Children
+from harness.core.build_progress import BuildProgress
+from harness.core.errors import BuildError, UsageError
+from harness.core.specs import VariantsFile
+from harness.core.types import Artifact, Failure, Finding
+from harness.system import plugins
+
+if TYPE_CHECKING:
+    from harness.data.dataset import Dataset
+
+TIMEOUT_S = 1800.0
+TRAINING_TIMEOUT_S = 24 * 3600.0  # it shows how far it is, and can be interrupted and gone on with
+
+
+Listener = Callable[[BuildProgress], None]
+Ready = Callable[[Artifact], None]
+
+
+@dataclass(frozen=True)
+class Built:
+    """Artifacts by variant, in the order asked for; a variant that failed is in `failures`."""
+
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+
+
+def build(
+    names: Iterable[str],
+    project: VariantsFile,
+    *,
+    models_dir: Path,
+    cache_dir: Path,
+    representative: Representative | None = None,
+    data: Dataset | None = None,
+    seed: int = 0,
+    progress: Listener | None = None,
+    ready: Ready | None = None,
+    timeout_s: float = TIMEOUT_S,
+) -> Built:
+    """The artifacts of the variants `names` of `project`, from the cache or built; trained on
+    `data`, which also calibrates int8 if no `representative` is given, or untrained without it.
+    `ready` hears of each artifact as soon as it is there, the others still to come.
+
+    Everything that can be known to be wrong is found before the first child starts and raised:
+    UsageError and ConfigError. A variant whose build fails later is in `failures`, and the others
+    go on.
+    """
+    names = list(dict.fromkeys(names))
+    for name in names:
+        if name not in project.variants:
+            raise plugins.unknown("variant", name, project.variants)
+    if representative is None:
+        representative = of_dataset(data) if data else demo(seed=seed)
+    material = Material(data, cache_dir) if data else None
+    builder = _Builder(Cache(cache_dir), representative, progress, timeout_s, material)
+    planner = Planner(representative, seed)
+    plans = NetworkPlans(project, models_dir, cache=builder.trained, material=material, seed=seed)
+    jobs = []
+    for index, name in enumerate(names):
+        tell = builder.teller(name, index, len(names))
+
+        def fetching(done: int, total: int | None, tell: _Tell = tell) -> None:
+            tell(Step(stage="fetching weights", done=done, total=total))
+
+        plans.fetching = fetching
+        jobs.append(planner.variant(name, project, plans))
+    return builder.run(jobs, ready)
+
+
+def build_keras_file(
+    path: Path,
+    *,
+    variant: str | None = None,
+    recipe: str = recipes.BASE,
+    recipe_options: Mapping[str, object] | None = None,
+    cache_dir: Path,
+    representative: Representative,
+    seed: int = 0,
+    progress: Listener | None = None,
+    timeout_s: float = TIMEOUT_S,
+) -> Artifact:
+    """A .keras file that the user brought, converted; `variant` is its stem unless given.
+
+    Raises UsageError if it is no Keras 3 file or the recipe does not fit, BuildError if
+    conversion fails.
+    """
+    builder = _Builder(Cache(cache_dir), representative, progress, timeout_s)
+    planner = Planner(representative, seed)
+    job = planner.keras_file(path, variant or path.stem, recipe, recipe_options or {})
+    built = builder.run([job])
+    for failure in built.failures.values():
+        raise BuildError(failure.message, failure.mend)
+    return built.artifacts[job.variant]
+
+
+_Tell = Callable[[Step], None]
+_WAITING = Step(stage="waiting for another process that builds the same")
+
+
+@dataclass(frozen=True)
+class _Builder:
+    cache: Cache
+    representative: Representative
+    progress: Listener | None
+    timeout_s: float
+    material: Material | None = None
+    children: Children = field(default_factory=Children)
+    _writing: threading.Lock = field(default_factory=threading.Lock)  # images are written once
+
+    @property
+    def trained(self) -> TrainedCache:
+        """Where trained networks are."""
+        return TrainedCache(self.cache.root)
+
+    def run(self, jobs: list[BuildJob], ready: Ready | None = None) -> Built:
+        """Have them all; the first error that is the user's to mend ends it."""
+        tellers = {j.variant: self.teller(j.variant, i, len(jobs)) for i, j in enumerate(jobs)}
+        done: dict[str, Artifact] = {}
+        failures: dict[str, Failure] = {}
+        for job, future in side_by_side.each(
+            jobs,
+            lambda job: self._have(job, tellers[job.variant]),
+            claims=lambda job: {job.key, *(training.key for training in job.trainings)},
+            children=self.children,
+        ):
+            try:
+                artifact = done[job.variant] = future.result()
+            except BuildError as error:
+                tellers[job.variant](Step(stage="failed"))
+                failures[job.variant] = Failure(
+                    stage="build", transient=False, message=error.message, mend=error.mend
+                )
+            else:
+                if ready:
+                    ready(artifact)
+        return Built(
+            artifacts={j.variant: done[j.variant] for j in jobs if j.variant in done},
+            failures={j.variant: failures[j.variant] for j in jobs if j.variant in failures},
+        )
+
+    def _have(self, job: BuildJob, tell: _Tell) -> Artifact:
+        """From the cache, or else built; said so if what the cache held was broken."""
+        try:
+            artifact = self.cache.get(job.key)
+        except Corrupted as error:
+            broken = Finding(
+                level="info", code="cache-corrupted", message=f"{error}, so it was built again"
+            )
+            return _described(self._build(job, tell), job, broken)
+        if artifact is None:
+            return _described(self._build(job, tell), job)
+        tell(Step(stage="cached"))
+        return _described(artifact, job)
+
+    def _build(self, job: BuildJob, tell: _Tell) -> Artifact:
+        if importlib.util.find_spec("tensorflow") is None:
+            raise UsageError(
+                f"{job.variant} must be built, and TensorFlow is not installed",
+                "pip install 'mobile-bench-harness[build]'",
+            )
+        with self.cache.lock(job.key, lambda: tell(_WAITING), self.children.stopping):
+            try:
+                artifact = self.cache.get(job.key)
+            except Corrupted:
+                self.cache.discard(job.key)
+                artifact = None
+            if artifact is None:
+                for training in job.trainings:
+                    self._train(training, tell)
+                request = job.request
+                if job.calibrates:
+                    with self._writing:
+                        images = self.representative.save(self.cache.root)
+                    request = msgspec.structs.replace(request, representative=str(images))
+                log = self.cache.log(job.key, job.label)
+                with self.cache.building(job.key) as folder:
+                    self._run(request, folder, log, tell, self.timeout_s)
+                artifact = self.cache.get(job.key)
+                assert artifact is not None
+        tell(Step(stage="built"))
+        return artifact
+
+    def _train(self, training: Training, tell: _Tell) -> None:
+        """Have the network in the cache; a training that was killed goes on where it was."""
+        cache, key = self.trained, training.key
+        with cache.lock(key, lambda: tell(_WAITING), self.children.stopping):
+            if cache.has(key):
+                return
+            assert self.material is not None
+            tell(Step(stage="reading the images"))
+            with self._writing:
+                self.material.save()
+            log = cache.log(key, training.label)
+            with cache.building(key) as folder:
+                self._run(training.request, folder, log, tell, TRAINING_TIMEOUT_S)
+            shutil.rmtree(cache.checkpoint(key), ignore_errors=True)
+
+    def _run(
+        self,
+        request: BuildRequest | TrainRequest,
+        folder: Path,
+        log: Path,
+        tell: _Tell,
+        within_s: float,
+    ) -> None:
+        start.run(request, folder, log, tell=tell, timeout_s=within_s, children=self.children)
+
+    def teller(self, variant: str, index: int, count: int) -> _Tell:
+        def tell(step: Step) -> None:
+            if self.progress:
+                self.progress(
+                    BuildProgress(variant, step.stage, index, count, step.done, step.total)
+                )
+
+        return tell
+
+
+def _described(artifact: Artifact, job: BuildJob, *findings: Finding) -> Artifact:
+    """With what is not read off the file. What was found while it was built stays with it."""
+    described = msgspec.structs.replace(artifact, **job.claims)
+    found = (*artifact.findings, *job.findings, *findings)
+    return msgspec.structs.replace(described, findings=found)

@@ -1,0 +1,179 @@
+"""Artifacts and trained networks by the digest of all that they are made from.
+
+CACHE/artifacts/KEY/model.tflite, artifact.json    whole or not there
+CACHE/trained/KEY/network.npz, training.*          likewise
+CACHE/*/.partial-KEY-*/                            being built, or left by a killed build
+CACHE/checkpoints/KEY/                             how far training has come
+CACHE/locks/KEY                                    held while KEY is built
+CACHE/logs/                                        what TensorFlow had to say
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from harness.artifacts.child.protocol import Trained
+from harness.core.errors import UsageError
+from harness.core.types import Artifact
+from harness.system import files
+from harness.system.locks import lock, try_lock
+
+MODEL = "model.tflite"
+DESCRIPTION = "artifact.json"
+NETWORK = "network.npz"
+TRAINING = "training.json"
+CURVE = "training.csv"
+_PARTIAL = ".partial-"
+
+
+class Corrupted(Exception):
+    """A cached artifact is not what was put there."""
+
+
+class Folders:
+    """Finished folders by key, whole or not there. Several processes may use them at once."""
+
+    def __init__(self, root: Path, kind: str) -> None:
+        self.root = root.absolute()
+        self._finished = self.root / kind
+
+    def folder(self, key: str) -> Path:
+        """Where KEY is, or will be."""
+        return self._finished / key
+
+    def log(self, key: str, label: str) -> Path:
+        """Where the log of building KEY goes."""
+        return self.root / "logs" / f"{label}-{key[:12]}.log"
+
+    def discard(self, key: str) -> None:
+        """Forget KEY."""
+        shutil.rmtree(self.folder(key), ignore_errors=True)
+
+    @contextmanager
+    def lock(
+        self,
+        key: str,
+        waiting: Callable[[], None] | None = None,
+        stopping: threading.Event | None = None,
+    ) -> Iterator[None]:
+        """Hold KEY alone; look again inside, another process may just have built it. With
+        `stopping` set, waiting ends in an error."""
+        with ExitStack() as stack:
+            with writing(self.root):
+                stack.enter_context(lock(self.root / "locks" / key, waiting, stopping))
+            yield
+
+    @contextmanager
+    def building(self, key: str) -> Iterator[Path]:
+        """An empty folder to build KEY in; call it with the lock held.
+
+        On leaving, the folder becomes KEY; on an exception it goes away.
+        """
+        with writing(self.root):
+            self._finished.mkdir(parents=True, exist_ok=True)
+            (self.root / "logs").mkdir(exist_ok=True)
+            self._sweep(key)
+            folder = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{key}-", dir=self._finished))
+        try:
+            yield folder
+            with writing(self.root):
+                for path in [*folder.iterdir(), folder]:
+                    _flush(path)
+                folder.rename(self.folder(key))
+                _flush(self._finished)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _sweep(self, own: str) -> None:
+        """Remove what killed builds left: partial folders of keys that nobody holds, and of `own`,
+        which we hold."""
+        for folder in self._finished.glob(f"{_PARTIAL}*"):
+            key = folder.name.removeprefix(_PARTIAL).partition("-")[0]
+            with try_lock(self.root / "locks" / key) as held:
+                if held or key == own:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+class Cache(Folders):
+    """Finished artifacts."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, "artifacts")
+
+    def get(self, key: str) -> Artifact | None:
+        """The finished artifact, its file checked against its digest; None if it is not there.
+
+        Raises Corrupted if it is there and broken.
+        """
+        folder = self.folder(key)
+        try:
+            artifact = msgspec.json.decode((folder / DESCRIPTION).read_bytes(), type=Artifact)
+            intact = files.sha256(folder / MODEL) == artifact.sha256
+        except FileNotFoundError:
+            if folder.exists():
+                raise Corrupted(f"{folder} is incomplete") from None
+            return None
+        except msgspec.DecodeError as error:
+            raise Corrupted(f"{folder / DESCRIPTION}: {error}") from None
+        if not intact:
+            raise Corrupted(f"{folder / MODEL} has changed since it was built")
+        return msgspec.structs.replace(artifact, path=str(folder / MODEL))
+
+
+class TrainedCache(Folders):
+    """Finished networks."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, "trained")
+
+    def weights(self, key: str) -> Path:
+        """Where the weights of KEY are, or will be."""
+        return self.folder(key) / NETWORK
+
+    def checkpoint(self, key: str) -> Path:
+        """Where training KEY notes how far it has come."""
+        return self.root / "checkpoints" / key
+
+    def has(self, key: str) -> bool:
+        """Whether KEY is there and its weights are what was put there; if not, it is forgotten."""
+        folder = self.folder(key)
+        try:
+            noted = msgspec.json.decode((folder / TRAINING).read_bytes(), type=Trained)
+            if files.sha256(folder / NETWORK) == noted.sha256:
+                return True
+        except (FileNotFoundError, msgspec.DecodeError):
+            pass
+        self.discard(key)
+        return False
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """A full disk or a folder that cannot be written to is the user's to mend, not a trace."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {folder}: {error.strerror or error}",
+            "make room there or make it writable",
+        ) from None
+
+
+def _flush(path: Path) -> None:
+    """To the disk, so that a power cut leaves no empty file behind a finished rename."""
+    if path.is_dir() and sys.platform == "win32":
+        return  # folders cannot be opened there
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,1 @@
+"""What runs in the building process: the only place that imports TensorFlow."""

@@ -1,0 +1,221 @@
+"""The training loop in the TensorFlow child: epochs with a curve, the best weights kept, early
+stopping, and a checkpoint after each epoch from which a killed training goes on."""
+
+from __future__ import annotations
+
+import math
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from harness.artifacts.cache import writing
+from harness.artifacts.child.batches import Examples, class_weights, shuffled
+from harness.artifacts.child.objective import judge, objective
+from harness.artifacts.child.protocol import Epoch
+from harness.core.errors import BuildError
+from harness.system import files
+
+_JUDGED_AT_ONCE = 16
+# A checkpoint that takes longer than this is written only where training it anew would take
+# `_WORTH` times as long: the head of a large network takes half a gigabyte and learns in seconds.
+_CHEAP_S, _WORTH = 0.1, 10
+
+
+class Change(Protocol):
+    """A recipe at work while the network is trained, such as pruning."""
+
+    def after_batch(self, step: int, steps: int) -> None:
+        """Batch number `step` (from 1) of `steps` has been learned from."""
+
+    def settled(self, step: int, steps: int) -> bool:
+        """Whether the network is what it will be, so that its weights may be kept."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One stretch of training: what it is called and how it is done. `number` tells the phases of
+    one training apart in the seed of their batches."""
+
+    name: str
+    number: int
+    epochs: int
+    learning_rate: float
+    batch_size: int
+    patience: int
+    flips: bool = False
+    imitation: float = 0.0
+    temperature: float = 1.0
+
+
+Tell = Callable[[str], None]
+
+
+def train(
+    model: Any,
+    phase: Phase,
+    examples: Examples,
+    validation: Examples,
+    *,
+    classes: int,
+    seed: int,
+    checkpoint: Path,
+    tell: Tell,
+    changing: Callable[[], Change] | None = None,
+) -> tuple[Epoch, ...]:
+    """Train the Keras model in place, which ends with the weights that did best on `validation`;
+    the curve. A phase that `checkpoint` knows as finished is not trained again. `changing` makes
+    the change once the model is as it was when training was interrupted."""
+    import keras
+
+    loss = objective(classes, phase.imitation, phase.temperature)
+    model.compile(optimizer=keras.optimizers.Adam(phase.learning_rate), loss=loss)
+    model.optimizer.build(model.trainable_variables)
+    state = _State.resumed(model, checkpoint / f"{phase.number}-{phase.name}.npz")
+    change = changing() if changing else None
+    weights = class_weights(examples.labels, classes)
+    steps = math.ceil(len(examples) / phase.batch_size)
+    while len(state.curve) < phase.epochs and state.since_best < phase.patience:
+        done = len(state.curve)
+        said = f"; validation accuracy {state.curve[-1].validation_accuracy:.3f}" if done else ""
+        tell(f"training ({phase.name}, epoch {done + 1} of {phase.epochs}{said})")
+        model.optimizer.learning_rate = phase.learning_rate * _annealed(done / phase.epochs)
+        total = 0.0
+        batches = shuffled(
+            examples,
+            model.input_shape,
+            size=phase.batch_size,
+            key=(seed, phase.number, done),
+            flips=phase.flips,
+        )
+        for place, (inputs, targets, chosen) in enumerate(batches, start=1):
+            weight = weights[examples.labels[chosen]]
+            model.reset_metrics()
+            value = model.train_on_batch(inputs, targets, weight, return_dict=True)["loss"]
+            total += float(value) * len(chosen)
+            if change is not None:
+                change.after_batch(done * steps + place, phase.epochs * steps)
+        train_loss = total / len(examples)
+        if not math.isfinite(train_loss):
+            raise BuildError(
+                f"training diverged in epoch {done + 1}: the loss is {train_loss}",
+                "lower its learning_rate in variants.yaml",
+            )
+        validation_loss, accuracy = judge(answers(model, validation), validation.labels)
+        kept = change is None or change.settled((done + 1) * steps, phase.epochs * steps)
+        state.add(Epoch(phase.name, done + 1, train_loss, validation_loss, accuracy), keep=kept)
+        state.save_if_worth()
+    state.save()
+    state.restore_best()
+    return state.curve
+
+
+def answers(model: Any, examples: Examples) -> Any:
+    """float32 (n, outputs): what the network says to each example."""
+    import numpy as np
+
+    return np.concatenate(
+        [
+            model.predict_on_batch(
+                examples.batch(
+                    np.arange(start, min(start + _JUDGED_AT_ONCE, len(examples))),
+                    model.input_shape,
+                )
+            )
+            for start in range(0, len(examples), _JUDGED_AT_ONCE)
+        ]
+    )
+
+
+def _annealed(done: float) -> float:
+    """The share of the learning rate after a share of the epochs: half a cosine, never zero."""
+    return 0.5 * (1 + math.cos(math.pi * done))
+
+
+class _State:
+    """A training under way: the network and its optimizer as they are, the best weights so far and
+    the curve."""
+
+    def __init__(self, model: Any, path: Path) -> None:
+        self._model = model
+        self._path = path
+        # All that decides how training goes on: weights, the optimizer's moments and counters,
+        # and the state of the generators behind dropout.
+        unique = {id(v): v for v in (*model.variables, *model.optimizer.variables)}
+        metrics = {id(v) for v in model.metrics_variables}
+        self._variables = [v for key, v in unique.items() if key not in metrics]
+        self._best: list[Any] = model.get_weights()
+        self._best_loss = math.inf
+        self.since_best = 0
+        self.curve: tuple[Epoch, ...] = ()
+        self._saved_at, self._saving_took_s = time.monotonic(), 0.0
+        self._unsaved = False
+
+    @classmethod
+    def resumed(cls, model: Any, path: Path) -> _State:
+        """From `path` if there is a checkpoint, else from the start."""
+        import numpy as np
+
+        state = cls(model, path)
+        try:
+            with np.load(path) as saved:
+                arrays = dict(saved)
+        except FileNotFoundError:
+            return state
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile):
+            return state  # cut short by a power failure
+        for place, variable in enumerate(state._variables):
+            variable.assign(arrays[f"variable_{place}"])
+        state._best = [arrays[f"best_{place}"] for place in range(len(state._best))]
+        state._best_loss = float(arrays["best_loss"])
+        state.since_best = int(arrays["since_best"])
+        state.curve = msgspec.json.decode(arrays["curve"].tobytes(), type=tuple[Epoch, ...])
+        return state
+
+    def add(self, epoch: Epoch, *, keep: bool) -> None:
+        """One more epoch; its weights are kept if they are the best and may be `keep`ed."""
+        self.curve += (epoch,)
+        self._unsaved = True
+        if not keep:
+            return
+        if epoch.validation_loss < self._best_loss:
+            self._best, self._best_loss = self._model.get_weights(), epoch.validation_loss
+            self.since_best = 0
+        else:
+            self.since_best += 1
+
+    def save_if_worth(self) -> None:
+        """Save, unless writing takes long and little would be lost."""
+        since_s = time.monotonic() - self._saved_at
+        if self._saving_took_s < _CHEAP_S or since_s > _WORTH * self._saving_took_s:
+            self.save()
+
+    def save(self) -> None:
+        """Whole or not at all; nothing if nothing is new."""
+        import numpy as np
+
+        if not self._unsaved:
+            return
+        began = time.monotonic()
+        arrays: dict[str, Any] = {
+            f"variable_{i}": np.asarray(v) for i, v in enumerate(self._variables)
+        }
+        arrays |= {f"best_{i}": value for i, value in enumerate(self._best)}
+        arrays["best_loss"] = np.float64(self._best_loss)
+        arrays["since_best"] = np.int64(self.since_best)
+        arrays["curve"] = np.frombuffer(msgspec.json.encode(self.curve), np.uint8)
+        with writing(self._path.parent):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            # Not flushed, which takes seconds for a large network: `resumed` notices a torn file.
+            with files.replacing(self._path, flush=False) as file:
+                np.savez(file, **arrays)
+        self._unsaved, self._saved_at = False, time.monotonic()
+        self._saving_took_s = self._saved_at - began
+
+    def restore_best(self) -> None:
+        """The network as it was when it did best."""
+        self._model.set_weights(self._best)

@@ -1,0 +1,138 @@
+"""The only process that imports TensorFlow: `python -m harness.artifacts.child.main FOLDER`.
+
+Reads FOLDER/work/request.json and writes into FOLDER an artifact or a trained network; if it
+cannot, work/refusal.json and exit status 1. Standard output carries one JSON object per step;
+whatever libraries print goes to standard error, which is the log.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from harness.artifacts import recipes
+from harness.artifacts.cache import CURVE, DESCRIPTION, MODEL, TRAINING, writing
+from harness.artifacts.child.protocol import (
+    REFUSAL,
+    REQUEST,
+    WORK,
+    BuildRequest,
+    Refusal,
+    Step,
+    Trained,
+    TrainRequest,
+)
+from harness.core.errors import BuildError, HarnessError, UsageError
+from harness.core.types import Finding
+
+
+def main(folder: Path) -> int:
+    """Do what the request asks for; the exit status."""
+    steps = _own_stdout()
+
+    def tell(stage: str) -> None:
+        steps.write(msgspec.json.encode(Step(stage=stage)) + b"\n")
+        steps.flush()
+
+    text = (folder / WORK / REQUEST).read_bytes()
+    request = msgspec.json.decode(text, type=BuildRequest | TrainRequest)
+    try:
+        tell("starting TensorFlow")
+        _start(request.seed)
+        if isinstance(request, TrainRequest):
+            from harness.artifacts.child.training import train
+
+            train(request, folder, tell)
+        else:
+            _build(request, folder, tell)
+    except HarnessError as error:
+        traceback.print_exc()
+        usage = isinstance(error, UsageError)
+        refusal = Refusal(usage=usage, message=error.message, mend=error.mend)
+        (folder / WORK / REFUSAL).write_bytes(msgspec.json.encode(refusal))
+        return 1
+    return 0
+
+
+def _start(seed: int) -> None:
+    """The same numbers from the same seed."""
+    import keras
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def _own_stdout() -> BinaryIO:
+    """The standard output for ourselves; everyone else's goes to standard error from now on."""
+    steps = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return steps
+
+
+def _build(request: BuildRequest, folder: Path, tell: Callable[[str], None]) -> None:
+    from harness.artifacts.child import networks
+
+    chain = recipes.parse(request.recipe, request.recipe_options)
+    tell("making the model")
+    if request.network:
+        model = networks.make(request.network)
+    else:
+        model = networks.load(Path(request.keras_file or ""))
+    tell("converting")
+    try:
+        chain.prepare(model)
+        data = chain.convert(model, _representative(request, model) if chain.calibrates else ())
+    except HarnessError:
+        raise
+    except Exception as error:
+        raise BuildError(f"{request.recipe}: conversion failed: {networks.line(error)}") from error
+    path = folder / MODEL
+    with writing(folder):
+        path.write_bytes(data)
+        if request.trained:
+            shutil.copy(Path(request.trained) / CURVE, folder / CURVE)
+    tell("inspecting")
+    from harness.artifacts.tflite.inspect import inspect
+
+    artifact = inspect(path, variant="")
+    if request.trained:
+        found = _about_training(Path(request.trained))
+        artifact = msgspec.structs.replace(artifact, findings=(*artifact.findings, *found))
+    (folder / DESCRIPTION).write_bytes(msgspec.json.encode(artifact))
+
+
+def _about_training(folder: Path) -> tuple[Finding, ...]:
+    """What the report should say of how the network was trained: who taught it."""
+    noted = msgspec.json.decode((folder / TRAINING).read_bytes(), type=Trained)
+    if not noted.taught_by:
+        return ()
+    (best, loss), *others = noted.taught_by
+    than = ", ".join(f"{name} {other:.3f}" for name, other in others)
+    message = f"it learned from the answers of {best}, whose validation loss is {loss:.3f}"
+    return (
+        Finding(level="info", code="distilled", message=f"{message} ({than})" if than else message),
+    )
+
+
+def _representative(request: BuildRequest, model: Any) -> list[Any]:
+    """The images as the model wants them, one at a time."""
+    import numpy as np
+
+    from harness.artifacts.child.batches import fitted
+
+    if not request.representative:
+        raise BuildError("no representative data were given")
+    images = fitted(np.load(request.representative), tuple(model.inputs[0].shape))
+    return [image[np.newaxis] for image in images]
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,101 @@
+"""Networks in the TensorFlow child: made by the user's model file, loaded, or made from another."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from harness.artifacts.child.protocol import Network
+from harness.artifacts.child.widen import widen
+from harness.artifacts.sources import read_model
+from harness.core.errors import BuildError, ConfigError, HarnessError, UsageError
+
+
+def make(network: Network) -> Any:
+    """The Keras model with its weights. BuildError with the model file if that is at fault."""
+    import keras
+
+    path = Path(network.model_file)
+    try:
+        module = _module(path)
+        model = module.build(**_arguments(network))
+        if not isinstance(model, keras.Model):
+            raise BuildError(f"{path}: build returned {type(model).__name__}, not a keras.Model")
+        if network.trained:
+            _restore(model, Path(network.trained))
+        elif network.parent:
+            change = widen if network.grown else getattr(module, "inherit", copy)
+            change(model, make(network.parent))
+    except HarnessError:
+        raise
+    except Exception as error:
+        raise BuildError(f"{path}: {line(error)}") from error
+    return model
+
+
+def save(model: Any, path: Path) -> None:
+    """The weights, in their order, without the optimizer; the same bytes for the same weights."""
+    import numpy as np
+
+    np.savez(path, *model.get_weights())
+
+
+def _restore(model: Any, path: Path) -> None:
+    import numpy as np
+
+    with np.load(path) as saved:
+        model.set_weights([saved[f"arr_{place}"] for place in range(len(saved.files))])
+
+
+def copy(model: Any, parent: Any) -> None:
+    """The weights as they are: what inheriting is where the model file does not say."""
+    shapes = [[tuple(weight.shape) for weight in one.weights] for one in (model, parent)]
+    if shapes[0] != shapes[1]:
+        raise ConfigError(
+            f"{model.name} cannot inherit from {parent.name}: their weights differ in shape",
+            "define inherit(model, parent) in the model file",
+        )
+    model.set_weights(parent.get_weights())
+
+
+def load(path: Path) -> Any:
+    """A .keras file, which may come from anyone: nothing in it is run but Keras's own layers."""
+    import keras
+
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        raise UsageError(
+            f"{path} cannot be loaded: {line(error)}",
+            "it must be saved by Keras 3 and hold no Lambda layers or layers of your own; "
+            "for those write a model file",
+        ) from error
+
+
+def line(error: BaseException) -> str:
+    """An exception as one line."""
+    text = next((text.strip() for text in str(error).splitlines() if text.strip()), "")
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _module(path: Path) -> ModuleType:
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _arguments(network: Network) -> dict[str, object]:
+    static = read_model(Path(network.model_file).parent, Path(network.model_file).stem)
+    arguments = dict(network.options)
+    if static.takes("seed"):
+        arguments["seed"] = network.seed
+    if network.weights is not None:
+        arguments["weights"] = network.weights
+    return arguments

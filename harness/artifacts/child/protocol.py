@@ -1,0 +1,116 @@
+"""What the parent asks the TensorFlow child to do, and what it hears back."""
+
+from __future__ import annotations
+
+from harness.core.specs import TrainingSpec
+from harness.core.types import Value
+
+# In the folder of what is built, while it is built.
+WORK = "work"
+# In WORK.
+REQUEST = "request.json"
+REFUSAL = "refusal.json"
+
+
+class Network(Value, frozen=True):
+    """A Keras model and where its weights are from: the file `trained` as we saved it, else the
+    network `parent` made into this one (widened if it is `grown`), else what `build` of the model
+    file gives."""
+
+    model_file: str
+    options: dict[str, object] = {}
+    weights: str | None = None
+    seed: int = 0
+    trained: str | None = None
+    parent: Network | None = None
+    grown: bool = False
+
+
+class Images(Value, frozen=True):
+    """Two .npy files: images uint8 (n, height, width) and labels int64 (n,)."""
+
+    images: str
+    labels: str
+
+
+class BuildRequest(Value, frozen=True, tag="artifact"):
+    """Build one artifact: load or make a Keras model, change it by the recipe, convert, inspect.
+
+    Either `network` or `keras_file` is given. `trained` is the folder of the trained network, whose
+    curve is put beside the artifact. All paths are absolute.
+    """
+
+    recipe: str
+    recipe_options: dict[str, object] = {}
+    network: Network | None = None
+    keras_file: str | None = None
+    seed: int = 0
+    representative: str | None = None
+    trained: str | None = None
+
+
+class Teacher(Value, frozen=True):
+    """A trained network that may be asked, and the variant that it is of."""
+
+    variant: str
+    network: Network
+
+
+class TrainRequest(Value, frozen=True, tag="training"):
+    """Train one network, taught by the best of `teachers` if there are any. `features` is the file
+    where what its frozen trunk computes is kept, None where all of it is trained. With a `recipe`
+    the network is changed while it is trained. `checkpoint` is a folder that outlives a kill.
+    """
+
+    network: Network
+    settings: TrainingSpec
+    classes: int
+    train: Images
+    validation: Images
+    seed: int
+    checkpoint: str
+    features: str | None = None
+    teachers: tuple[Teacher, ...] = ()
+    recipe: str | None = None
+    recipe_options: dict[str, object] = {}
+
+
+class Epoch(Value, frozen=True):
+    """One line of the training curve. `phase` is "network", "head", "fine-tuning" or "pruning"."""
+
+    phase: str
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    validation_accuracy: float
+
+
+class Trained(Value, frozen=True):
+    """What is noted beside a trained network; `wall_s` and `peak_rss_bytes` are of the process
+    that finished it. `taught_by` are the teachers to choose from with their losses on the
+    validation split; the first one taught."""
+
+    sha256: str
+    curve: tuple[Epoch, ...]
+    wall_s: float
+    cpu_s: float
+    peak_rss_bytes: int | None
+    images: int
+    taught_by: tuple[tuple[str, float], ...] = ()
+
+
+class Step(Value, frozen=True):
+    """One line on the child's standard output: what it does now; `done` of `total` where known."""
+
+    stage: str
+    done: int | None = None
+    total: int | None = None
+
+
+class Refusal(Value, frozen=True):
+    """Why nothing was built. `usage` is true when the request is at fault and false when building
+    it failed."""
+
+    usage: bool
+    message: str
+    mend: str = ""

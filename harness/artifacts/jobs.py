@@ -1,0 +1,152 @@
+"""What a variant needs to be built: the request for the child, and the key it is cached by."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from harness.artifacts import recipes
+from harness.artifacts.child.protocol import BuildRequest
+from harness.artifacts.network_plans import NetworkPlans, Training, versions
+from harness.artifacts.representative import Representative
+from harness.artifacts.sources import closure, sha256
+from harness.core.errors import UsageError
+from harness.core.specs import VariantsFile, VariantSpec
+from harness.core.types import Finding
+from harness.system import files, plugins
+
+_HERE = Path(__file__).parent
+_CHILD = ("main.py", "networks.py", "widen.py", "batches.py")
+
+
+@dataclass(frozen=True)
+class BuildJob:
+    """One artifact to have: the request that makes it, the key it is cached by, what must be
+    trained before, `claims`, the fields of Artifact that cannot be read off the file, and
+    `findings` about where its weights are from. `label` names its log."""
+
+    variant: str
+    label: str
+    key: str
+    request: BuildRequest
+    calibrates: bool
+    claims: dict[str, object]
+    trainings: tuple[Training, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Planner:
+    """What all jobs of one call have in common."""
+
+    representative: Representative
+    seed: int
+
+    def variant(self, name: str, project: VariantsFile, plans: NetworkPlans) -> BuildJob:
+        """The job of a variant; fetches weights if it must.
+
+        Raises UsageError and ConfigError that name the variant.
+        """
+        try:
+            return self._variant(name, project, plans)
+        except UsageError as error:
+            raise type(error)(f"variant {name}: {error.message}", error.mend) from None
+
+    def _variant(self, name: str, project: VariantsFile, plans: NetworkPlans) -> BuildJob:
+        spec = project.variants[name]
+        chain = recipes.parse(spec.recipe, spec.recipe_options)
+        plan = plans.of(name)
+        if spec.float_parent is not None and spec.float_parent not in project.variants:
+            raise plugins.unknown("float_parent", spec.float_parent, project.variants)
+        request = BuildRequest(
+            recipe=spec.recipe,
+            recipe_options=spec.recipe_options,
+            network=plan.network,
+            seed=self.seed,
+            trained=plans.trained(plan),
+        )
+        trainings = [training for need in plan.needs for training in need.all]
+        return BuildJob(
+            variant=name,
+            label=name,
+            key=self._key(request, chain, {"network": plan.made_of}),
+            request=request,
+            calibrates=chain.calibrates,
+            claims={
+                "variant": name,
+                "model": spec.model,
+                "recipe": spec.recipe,
+                "options": plan.network.options,
+                "weights": plan.weights,
+                "trained": bool(plan.needs),
+                "float_parent": float_parent(name, project.variants),
+            },
+            findings=plan.findings,
+            trainings=tuple(dict.fromkeys(trainings)),
+        )
+
+    def keras_file(
+        self, path: Path, variant: str, recipe: str, recipe_options: Mapping[str, object]
+    ) -> BuildJob:
+        """The job of a .keras file; UsageError if it cannot be one."""
+        if not path.is_file():
+            raise UsageError(f"there is no file {path}", "give a file that Keras saved as .keras")
+        if not zipfile.is_zipfile(path):
+            raise UsageError(f"{path} is no .keras file", "save it with model.save('NAME.keras')")
+        chain = recipes.parse(recipe, recipe_options)
+        request = BuildRequest(
+            recipe=recipe,
+            recipe_options=dict(recipe_options),
+            keras_file=str(path.absolute()),
+            seed=self.seed,
+        )
+        return BuildJob(
+            variant=variant,
+            label=f"{path.stem}-{recipe}",
+            key=self._key(request, chain, {"keras_file": files.sha256(path)}),
+            request=request,
+            calibrates=chain.calibrates,
+            claims={"variant": variant, "recipe": recipe},
+        )
+
+    def _key(
+        self, request: BuildRequest, chain: recipes.Chain, made_of: Mapping[str, object]
+    ) -> str:
+        """Digest of all that the bytes of the artifact, and what we say of them, depend on."""
+        ours = [Path(step.module.__file__ or "") for step in chain.steps]
+        ours.append(_HERE / "tflite/inspect.py")
+        everything = {
+            **made_of,
+            "seed": request.seed,
+            "recipe": [step.name for step in chain.steps],
+            "recipe_options": chain.options,
+            "representative": self.representative.fingerprint if chain.calibrates else None,
+            "sources": [files.sha256(_HERE / "child" / name) for name in _CHILD],
+            "steps": [closure(path) for path in ours],
+            "libraries": versions(),
+        }
+        return sha256(msgspec.json.encode(everything, order="deterministic"))
+
+
+def float_parent(name: str, variants: Mapping[str, VariantSpec]) -> str | None:
+    """The variant that `name` should agree with: the one it names, else the first that has the
+    same model, options and weights and lacks the last recipe; None if there is none."""
+    spec = variants[name]
+    if spec.float_parent is not None or spec.recipe == recipes.BASE:
+        return spec.float_parent
+    recipe = spec.recipe.rpartition("+")[0] or recipes.BASE
+    for other, candidate in variants.items():
+        if candidate.recipe == recipe and _network(candidate) == _network(spec):
+            options = recipes.parse(spec.recipe, spec.recipe_options).options
+            theirs = recipes.parse(recipe, candidate.recipe_options).options
+            if all(options.get(step, own) == own for step, own in theirs.items()):
+                return other
+    return None
+
+
+def _network(spec: VariantSpec) -> tuple[object, ...]:
+    return spec.model, spec.options, spec.weights, spec.training

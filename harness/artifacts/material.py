@@ -1,0 +1,63 @@
+"""A data set as files in the cache, where the TensorFlow child can read it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.artifacts.cache import writing
+from harness.artifacts.child.protocol import Images
+from harness.core.errors import DataError
+from harness.system import files
+
+if TYPE_CHECKING:
+    from harness.data.dataset import Dataset, Split
+
+LEARNED_FROM: tuple[Split, ...] = ("train", "validation")
+
+
+@dataclass(frozen=True)
+class Material:
+    """What networks are trained on; the test split is never looked at."""
+
+    dataset: Dataset
+    cache: Path
+
+    @property
+    def fingerprint(self) -> list[object]:
+        """Changes with the images and with the names of the classes."""
+        prints = [self.dataset.fingerprint(split) for split in LEARNED_FROM]
+        return [list(self.dataset.classes), *prints]
+
+    def files(self, split: Split) -> Images:
+        """Where the split is, or will be after `save`."""
+        digest = hashlib.sha256(self.dataset.fingerprint(split).encode()).hexdigest()
+        folder = self.cache.absolute() / "data" / digest
+        return Images(images=str(folder / "images.npy"), labels=str(folder / "labels.npy"))
+
+    def save(self, splits: Iterable[Split] = LEARNED_FROM) -> None:
+        """Write what is not there whole; DataError if there is nothing to learn from."""
+        for split in splits:
+            kept = self.files(split)
+            if files.intact(Path(kept.images)) and files.intact(Path(kept.labels)):
+                continue
+            images, of = self.dataset.arrays(split)
+            if not len(of):
+                raise DataError(
+                    f"{self.dataset.name}: the {split} split has no images",
+                    "add images, or build with --untrained",
+                )
+            _write(Path(kept.images), images)
+            _write(Path(kept.labels), of)
+
+
+def _write(path: Path, array: object) -> None:
+    import numpy as np
+
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with files.sealing(path) as file:
+            np.save(file, array)  # type: ignore[arg-type]

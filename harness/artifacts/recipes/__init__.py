@@ -1,0 +1,130 @@
+"""How a Keras model is made into a .tflite file; one file each, run in the TensorFlow child.
+
+A recipe module offers `Options`, a struct of what it can be told, and one or both of
+
+- `prepare(model, options)`, which changes the Keras model (pruning does); it may offer `Change`,
+  a class that does so little by little while the model is trained (`after_batch`, `settled`), for
+  as many epochs and at such a share of the learning rate as `options.epochs` and `.rate` say;
+- `convert(model, representative, options)`, which makes the bytes; with it comes `CALIBRATES`,
+  whether it looks at representative data.
+
+Recipes are joined by `+` and applied from left to right: `pruned+int8` prepares with `pruned` and
+converts with `int8`. A recipe that only prepares is converted as float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Protocol
+
+import msgspec
+
+from harness.core.errors import UsageError
+from harness.system import plugins
+
+BASE = "float32"
+
+
+class Recipe(Protocol):
+    """The shape of a recipe's `convert`."""
+
+    def __call__(self, model: Any, representative: Iterable[Any], options: Any) -> bytes:
+        """Keras model -> bytes of the .tflite file.
+
+        `representative` can be iterated more than once and yields float32 arrays of shape
+        (1, height, width, channels), pixel values 0 to 255; recipes without calibration ignore it.
+        """
+
+
+@dataclass(frozen=True)
+class Step:
+    """One recipe of a chain with its own options."""
+
+    name: str
+    module: ModuleType
+    options: Any
+
+    @property
+    def prepares(self) -> bool:
+        """Whether it changes the Keras model."""
+        return hasattr(self.module, "prepare")
+
+    @property
+    def converts(self) -> bool:
+        """Whether it makes the .tflite file."""
+        return hasattr(self.module, "convert")
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Recipes in the order they are applied; only the last one converts."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether representative data are looked at, and so belong to what is built."""
+        return any(getattr(step.module, "CALIBRATES", False) for step in self.steps)
+
+    @property
+    def options(self) -> dict[str, dict[str, object]]:
+        """All options with their defaults, by recipe."""
+        return {step.name: msgspec.to_builtins(step.options) for step in self.steps}
+
+    @property
+    def trainer(self) -> Step | None:
+        """The recipe that wants to change the model while it is trained, if any."""
+        for step in self.steps:
+            if hasattr(step.module, "Change") and step.options.epochs:
+                return step
+        return None
+
+    def prepare(self, model: Any) -> None:
+        """Change the Keras model in place as the recipes want it before conversion."""
+        for step in self.steps:
+            if step.prepares:
+                step.module.prepare(model, step.options)
+
+    def convert(self, model: Any, representative: Iterable[Any]) -> bytes:
+        """The bytes of the .tflite file."""
+        last = self.steps[-1]
+        return bytes(last.module.convert(model, representative, last.options))
+
+
+def parse(recipe: str, options: Mapping[str, object]) -> Chain:
+    """`pruned+int8` and the options of both -> Chain.
+
+    Raises UsageError for a recipe that does not exist, a chain that makes no sense, and an option
+    that no recipe of the chain takes or that has the wrong type.
+    """
+    names = recipe.split("+")
+    modules = [plugins.load("harness.artifacts.recipes", name) for name in names]
+    if not hasattr(modules[-1], "convert"):
+        names.append(BASE)
+        modules.append(plugins.load("harness.artifacts.recipes", BASE))
+    for name, module in zip(names[:-1], modules[:-1], strict=True):
+        if hasattr(module, "convert"):
+            raise UsageError(
+                f"recipe {recipe!r}: nothing can come after {name}, which makes the .tflite file",
+                "put the recipe that converts last, as in pruned+int8",
+            )
+
+    fields = [set(module.Options.__struct_fields__) for module in modules]
+    known = set().union(*fields)
+    for option in options:
+        if option not in known:
+            raise plugins.unknown(f"option of recipe {recipe}:", option, known)
+    steps = [
+        Step(name, module, _convert(name, module, {k: options[k] for k in own & set(options)}))
+        for name, module, own in zip(names, modules, fields, strict=True)
+    ]
+    return Chain(tuple(steps))
+
+
+def _convert(name: str, module: ModuleType, options: dict[str, object]) -> Any:
+    try:
+        return msgspec.convert(options, module.Options)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"options of recipe {name}: {error}") from None

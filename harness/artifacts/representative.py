@@ -1,0 +1,69 @@
+"""Representative data for the child: images that calibration looks at, made only when needed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.artifacts.cache import writing
+from harness.system.files import intact, sealing
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.data.dataset import Dataset
+
+COUNT = 32
+
+
+@dataclass(frozen=True)
+class Representative:
+    """`fingerprint` changes whenever the images do, and is known without making them; `images`
+    makes them: uint8 (count, height, width)."""
+
+    fingerprint: str
+    images: Callable[[], NDArray[np.uint8]]
+
+    def save(self, cache: Path) -> Path:
+        """The images as a .npy file in the cache, made unless it is there whole."""
+        digest = hashlib.sha256(self.fingerprint.encode()).hexdigest()
+        path = cache / "representative" / f"{digest}.npy"
+        if not intact(path):
+            import numpy as np
+
+            images = self.images()
+            with writing(path.parent):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with sealing(path) as file:
+                    np.save(file, images)
+        return path
+
+
+def demo(*, count: int = COUNT, seed: int = 0) -> Representative:
+    """The first `count` demo images."""
+    from harness.data.demo import DEFAULT_DIFFICULTY, DEFAULT_SIZE, VERSION, generate
+
+    return Representative(
+        f"demo images {VERSION}, {count} of seed {seed}, {DEFAULT_DIFFICULTY}, {DEFAULT_SIZE}",
+        lambda: generate(count, seed=seed)[0],
+    )
+
+
+def of_dataset(dataset: Dataset, *, count: int = COUNT) -> Representative:
+    """`count` images spread over the training split, and over no other: what calibrates must not
+    be what judges."""
+
+    def images() -> NDArray[np.uint8]:
+        import numpy as np
+
+        every, labels = dataset.arrays("train")
+        # Sorted by class, so that even steps meet each class as often as it is there.
+        order = np.argsort(labels, kind="stable")
+        steps = np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)
+        return np.asarray(every[order[steps]])
+
+    return Representative(f"{count} of {dataset.fingerprint('train')}", images)

@@ -1,0 +1,123 @@
+"""Options that several subcommands share, and how their values are read."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+
+
+def add_project(parser: argparse.ArgumentParser) -> None:
+    """--project, the same for every command that reads devices.yaml or models/."""
+    parser.add_argument(
+        "--project",
+        type=Path,
+        metavar="DIR",
+        help="folder with devices.yaml and models/ (default: this folder, else the shipped ones)",
+    )
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """--out, the same for every command that reads or writes run folders."""
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("reports"),
+        metavar="DIR",
+        help="where run folders are (default: reports/)",
+    )
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """--data, --untrained and --weights, the same for every command that builds."""
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        help="labelled images to train on and to test with, a folder for each class "
+        "(default: demo, images of our own)",
+    )
+    parser.add_argument(
+        "--untrained", action="store_true", help="do not train: sizes, times and counts only"
+    )
+    parser.add_argument(
+        "--weights",
+        choices=["auto", "random"],
+        default="auto",
+        help="what networks start from: ImageNet's if they can be fetched (auto), or random ones, "
+        "which are the same everywhere",
+    )
+
+
+def add_gate(parser: argparse._ActionsContainer) -> None:
+    """--max-regression, --exact and --strict, the same for every command with a baseline."""
+    parser.add_argument(
+        "--max-regression",
+        type=share,
+        metavar="SHARE",
+        help="how much worse a metric may be (default: 5%%; instructions 0.1%%, those of init 1%%)",
+    )
+    parser.add_argument(
+        "--exact",
+        action="store_true",
+        help="exit 1 also where an exact metric got better, so that the baseline is renewed",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit 4 where a gate is undecided, or a case that is counted has no partner",
+    )
+
+
+def renewing(args: argparse.Namespace, run: str | Path) -> str | None:
+    """The command that makes the baseline anew from `run`; None without --exact."""
+    if not args.exact:
+        return None
+    file = args.baseline if Path(args.baseline).is_file() else "FILE"
+    return f"python -m harness report {shlex.quote(str(run))} --as-baseline {shlex.quote(file)}"
+
+
+def comma_list(text: str) -> tuple[str, ...]:
+    """'a,b' -> ('a', 'b'), each once; an empty item is an error."""
+    items = tuple(dict.fromkeys(item.strip() for item in text.split(",")))
+    if not all(items):
+        raise argparse.ArgumentTypeError(f"{text!r} has an empty item")
+    return items
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def positives(text: str) -> tuple[int, ...]:
+    """'1,2,4' -> (1, 2, 4)."""
+    return tuple(positive(item) for item in comma_list(text))
+
+
+def share(text: str) -> float:
+    """'0.03' or '3%' -> 0.03; between 0 and 1, both excluded."""
+    try:
+        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share such as 0.03 or 3%")
+    return value
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def seconds(text: str) -> float:
+    """'90', '90s', '10m', '500ms', '1h' -> seconds, more than 0."""
+    number = text.rstrip("abcdefghijklmnopqrstuvwxyz")
+    unit = text[len(number) :] or "s"
+    try:
+        value = float(number) * _UNITS[unit]
+    except (ValueError, KeyError):
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 60s or 10m")
+    return value

@@ -1,0 +1,177 @@
+"""Where rendered reports go: the table to standard output, files where the user asked. All that
+can be wrong with where and how is found by `asked`, before anything is built or measured."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from harness.commands._arguments import comma_list
+from harness.core.errors import UsageError
+from harness.system import plugins
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.core.types import Report
+    from harness.renderers.plots import Kind
+
+TERMINAL = "terminal"
+
+
+def formats() -> list[str]:
+    """File formats, which are the renderers but the terminal's."""
+    return [name for name in plugins.names("harness.renderers.formats") if name != TERMINAL]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`--json FILE`, `--csv FILE`, ...: one option per renderer; the charts; the table."""
+    group = parser.add_argument_group("output", "FILE may be - for standard output")
+    for name in formats():
+        group.add_argument(
+            f"--{name.replace('_', '-')}", metavar="FILE", help=f"write the report as {name}"
+        )
+    add_plots(group)
+    group.add_argument("--wide", action="store_true", help="every column, whatever the width")
+    group.add_argument("--sort", metavar="COLUMN", help="sort the table by this column")
+    group.add_argument(
+        "--columns", type=comma_list, metavar="LIST", help="show these columns, in this order"
+    )
+
+
+def add_plots(parser: argparse._ActionsContainer) -> None:
+    """--plots and --plots-format, the same for every command that draws."""
+    parser.add_argument("--plots", metavar="DIR", help="write every chart as a file")
+    parser.add_argument(
+        "--plots-format",
+        type=comma_list,
+        metavar="LIST",
+        help="svg, png or both: svg,png (default: svg)",
+    )
+
+
+def asked(args: argparse.Namespace, report: Report | None = None) -> dict[str, str]:
+    """Format -> file, as far as the user asked for any. A UsageError for a place that cannot be
+    written, a package that is missing, a column that no `report`, not even this one, can have."""
+    wanted = {name: getattr(args, name) for name in formats() if getattr(args, name) is not None}
+    twice = [target for target, n in Counter(wanted.values()).items() if n > 1]
+    if "-" in twice:
+        raise UsageError("only one format can go to standard output", "name files for the others")
+    if twice:
+        raise UsageError(f"two formats would be written to {twice[0]}", "name a file for each")
+    for name, target in wanted.items():
+        check_file(target)
+        check_packages(name)
+    check_plots(args)
+    _check_columns(args, report)
+    return wanted
+
+
+def check_file(target: str) -> None:
+    """A UsageError unless `target` is - or can become a file in a folder that exists."""
+    path = Path(target)
+    if target != "-" and (path.is_dir() or not path.parent.is_dir()):
+        raise UsageError(f"cannot write {target}", "name a file in a folder that exists")
+
+
+def check_plots(args: argparse.Namespace) -> None:
+    """A UsageError unless the charts can be drawn, and written where they shall go."""
+    if args.plots is None:
+        if args.plots_format is not None:
+            raise UsageError("--plots-format is about --plots", "name a folder with --plots")
+        return
+    from harness.renderers import optional, plots
+    from harness.results.store import check_writable
+
+    for kind in args.plots_format or ():
+        if kind not in get_args(plots.Kind):
+            raise plugins.unknown("format of plots", kind, get_args(plots.Kind))
+
+    if Path(args.plots).exists() and not Path(args.plots).is_dir():
+        raise UsageError(f"{args.plots} is no folder", "name another with --plots")
+    check_writable(Path(args.plots), "--plots")
+    optional.check(plots.NEEDS)
+
+
+def plot_kinds(args: argparse.Namespace) -> tuple[Kind, ...]:
+    """The formats of charts asked for, else the first."""
+    from harness.renderers.plots import Kind
+
+    kinds: tuple[Kind, ...] = get_args(Kind)
+    return tuple(k for k in kinds if k in args.plots_format) if args.plots_format else kinds[:1]
+
+
+def check_packages(name: str) -> None:
+    """A UsageError that names the extra if a package that the format needs is not installed."""
+    from harness.renderers.optional import check
+
+    check(getattr(plugins.load("harness.renderers.formats", name), "NEEDS", ()))
+
+
+def _check_columns(args: argparse.Namespace, report: Report | None) -> None:
+    from harness.renderers import view
+
+    known = view.columns_known(report)
+    for name in args.columns or ():
+        if name not in known:
+            raise view.unknown_column(name, known)
+    if args.sort is not None and args.sort not in view.sortable(report):
+        raise view.unknown_column(args.sort, view.sortable(report))
+
+
+def emit(report: Report, args: argparse.Namespace, wanted: dict[str, str]) -> None:
+    """Write every format asked for, and the table unless standard output is taken."""
+    for name, target in wanted.items():
+        data = plugins.load("harness.renderers.formats", name).render(report)
+        if target == "-":
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+        else:
+            write(Path(target), data)
+    if args.plots is not None:
+        from harness.renderers.plots import plots
+
+        for kind in plot_kinds(args):
+            write_all(Path(args.plots), plots(report, kind))
+    if "-" not in wanted.values():
+        table(report, args)
+
+
+def write_all(folder: Path, named: dict[str, bytes]) -> None:
+    """Files of a folder that is made if it is missing."""
+    for name, data in named.items():
+        write(folder / name, data)
+
+
+def write(path: Path, data: bytes) -> None:
+    """A file, whole or not at all; into a pipe or a device it is just written."""
+    from harness.system.files import write_atomic
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+        else:
+            write_atomic(path, data)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}", "name another") from None
+
+
+def console() -> Console:
+    """Standard output: in colour and as wide as the terminal, if it is one (NO_COLOR is honoured);
+    else plain and always of one width, whatever COLUMNS or FORCE_COLOR say."""
+    from rich.console import Console
+
+    from harness.renderers.formats.terminal import plain_console
+
+    return Console(highlight=False) if sys.stdout.isatty() else plain_console(sys.stdout)
+
+
+def table(report: Report, args: argparse.Namespace) -> None:
+    """The terminal report on standard output."""
+    plugins.load("harness.renderers.formats", TERMINAL).render_to(
+        report, console(), wide=args.wide, sort=args.sort, columns=args.columns
+    )

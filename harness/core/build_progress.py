@@ -1,0 +1,18 @@
+"""How far building has come, as told to whoever waits for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class BuildProgress:
+    """`variant` is in `stage` ("cached", "converting", ...); it is number `index` of `count`,
+    counted from 0. `done` of `total` tells how far the stage is, where that is known."""
+
+    variant: str
+    stage: str
+    index: int
+    count: int
+    done: int | None = None
+    total: int | None = None

@@ -1,0 +1,266 @@
+"""The connection to a phone, and what was changed on it: kept over a pulled cable, undone at the
+end. Nothing is ever done to another phone than the one that was met first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.core.attendant import Attendant
+from harness.core.errors import HarnessError, StableDeviceError, TransientDeviceError
+from harness.core.specs import AndroidSpec
+from harness.core.text import clean
+from harness.core.units import file_size
+from harness.devices.android import facts
+from harness.devices.transports import ShellResult, Transport
+from harness.system import interrupts
+
+QUICK_S = 30.0
+POLL_S = 2.0
+SDK_FIXED_PERFORMANCE = 30
+PATIENCE_S = 5.0  # with a phone that is away for a moment when it is to be put back as it was
+
+
+class Change(NamedTuple):
+    """Something that is done to the phone, and the shell commands of doing and undoing it."""
+
+    name: str
+    do: str
+    undo: str
+
+
+class PhoneLink:
+    """A transport that is connected again when need be, a work folder, steady clocks.
+
+    The folder's name is unique, so that two runs on one phone do not meet.
+    """
+
+    def __init__(self, spec: AndroidSpec, transport: Transport, attendant: Attendant) -> None:
+        self.attendant = attendant
+        self.work = f"{spec.work_dir.rstrip('/')}/mobile-bench-{uuid.uuid4().hex[:12]}"
+        self._spec = spec
+        self._transport = transport
+        self._broken = True  # until connected: the next call connects first
+        self._identity: facts.Identity | None = None
+        # Done, and still so as far as is known: changes, and paths of files.
+        self._in_place: set[Change | str] = set()
+        # To be undone: from before it is asked for until the phone has confirmed the undoing.
+        self._owed: list[Change] = []
+        work, pid = shlex.quote(self.work), shlex.quote(f"{self.work}/pid")
+        self._kill = f"[ -f {pid} ] && kill -9 $(cat {pid}) 2>/dev/null; rm -f {pid}"
+        self._folder = Change(
+            f"the folder {self.work}",
+            f"mkdir -p {work} && chmod 755 {work}",
+            f"rm -rf {work}",
+        )
+        fixed = "cmd power set-fixed-performance-mode-enabled"
+        self._clocks = Change("fixed-performance mode", f"{fixed} true", f"{fixed} false")
+
+    @property
+    def identity(self) -> facts.Identity:
+        """What phone it is; after `open`."""
+        assert self._identity is not None
+        return self._identity
+
+    @property
+    def fixed_performance(self) -> bool:
+        """Whether the mode is on, by us."""
+        return self._clocks in self._in_place
+
+    def open(self) -> None:
+        """Connect, and learn what phone it is."""
+        self._connect()
+        answers = self.ask(facts.IDENTITY_QUESTIONS)
+        self._identity = facts.read_identity(answers)
+
+    def close(self) -> None:
+        """Undo everything and disconnect, whatever signal comes meanwhile. What could not be
+        undone is said, and nothing raised but the KeyboardInterrupt of that signal, at the end."""
+        with interrupts.held():
+            self.attendant.see_to_the_end()
+            try:
+                self._clean_up()
+            finally:
+                self._transport.close()
+
+    # --- calls ---
+
+    def shell(self, command: str, timeout_s: float = QUICK_S) -> ShellResult:
+        """See Transport."""
+        with self._careful():
+            return self._transport.shell(command, timeout_s)
+
+    def ask(self, questions: dict[str, str]) -> dict[str, str]:
+        """Several questions in one round trip."""
+        script = facts.Script(questions)
+        return script.answers(self.shell(script.command).stdout)
+
+    def bring(self, local: Path, remote: str, sha256: str | None = None) -> None:
+        """Push a file that stays, unless it is there already. `sha256` as for Transport.push."""
+        if remote not in self._in_place:
+            with self._careful():
+                progress = self.progress(local.name)
+                self._transport.push(local, remote, progress, sha256=sha256)
+            self._in_place.add(remote)
+
+    def push_bytes(self, data: bytes, remote: str) -> None:
+        """A small file for one launch."""
+        with tempfile.TemporaryDirectory() as folder:
+            local = Path(folder) / "bytes"
+            local.write_bytes(data)
+            with self._careful():
+                self._transport.push(local, remote)
+
+    def read_file(self, remote: str, max_bytes: int) -> bytes | None:
+        """A file the runner may have written, no larger than that; None if it did not."""
+        with tempfile.TemporaryDirectory() as folder:
+            local = Path(folder) / "file"
+            try:
+                with self._careful():
+                    self._transport.pull(remote, local, max_bytes)
+            except StableDeviceError as error:
+                if error.stage == "pull":
+                    return None
+                raise
+            return local.read_bytes()
+
+    def make_ready(self) -> None:
+        """The work folder and steady clocks; what is there already stays."""
+        if result := self._make(self._folder):
+            raise StableDeviceError(
+                "prepare",
+                f"the work folder cannot be made: {clean(result.stderr or result.stdout)}",
+                "set work_dir in devices.yaml to a folder that adb may write to",
+            )
+        steady = self._spec.fixed_performance and self.identity.sdk >= SDK_FIXED_PERFORMANCE
+        if steady and (result := self._make(self._clocks)):
+            said = clean(result.stderr or result.stdout, 120) or f"status {result.exit_code}"
+            self.attendant.say(f"the phone refuses fixed-performance mode: {said}")
+
+    def _make(self, change: Change) -> ShellResult | None:
+        """Do it unless it is in place; the phone's answer if it refuses."""
+        if change in self._in_place:
+            return None
+        # Before it is asked for: a call that is broken off may have done its work.
+        owed_before = change in self._owed
+        if not owed_before:
+            self._owed.append(change)
+        result = self.shell(change.do)
+        if result.exit_code == 0:
+            self._in_place.add(change)
+            return None
+        if not owed_before:
+            self._owed.remove(change)
+        return result
+
+    def kill_runner(self) -> None:
+        """End the process whose PID is in the work folder, if it lives."""
+        self.shell(self._kill)
+
+    def recover(self) -> None:
+        """Wait for the phone to be plugged in again, and end what still runs on it. Raises
+        TransientDeviceError when it stays away, or another one takes its place. What was done to
+        it is no longer taken for granted, for it may have been started anew."""
+        end = time.monotonic() + self._spec.reconnect_timeout_s
+        while True:
+            try:
+                self._connect()
+                break
+            except TransientDeviceError as error:
+                left = end - time.monotonic()
+                if left <= 0:
+                    raise
+                gone = error.message if error.stage == "another" else "gone"
+                self.attendant.show(f"{gone}; plug it in again ({left:.0f} s left)")
+                self.attendant.wait(min(POLL_S, left))
+        self._in_place.clear()
+        self.kill_runner()
+
+    @contextlib.contextmanager
+    def _careful(self) -> Iterator[None]:
+        """A call that was broken off, by Ctrl-C too, leaves packets on the line: connect anew
+        before the next one."""
+        if self._broken:
+            self._connect()
+        self._broken = True
+        try:
+            yield
+        except StableDeviceError as error:
+            self._broken = error.stage == "link"
+            raise
+        self._broken = False
+
+    def _connect(self) -> None:
+        """Connect, and see that it is the same phone as before."""
+        self._broken = True
+        self._transport.connect()
+        if self._identity is not None:
+            answer = self._transport.shell(facts.SERIAL_QUESTION, QUICK_S)
+            serial, wanted = clean(answer.stdout, 120), self._identity.serial or ""
+            if serial != wanted:
+                self._transport.close()
+                raise TransientDeviceError(
+                    "another",
+                    f"another phone is connected ({serial or 'without serial'}, not {wanted})",
+                    "plug in the first one and go on with --resume, or run again for this one",
+                )
+        self._broken = False
+
+    # --- leaving ---
+
+    def _clean_up(self) -> None:
+        """Undo what is owed; once more if that fails, for the phone may be back in a moment."""
+        if not self._owed:
+            return
+        if reason := self._undo():
+            end = time.monotonic() + min(PATIENCE_S, self._spec.reconnect_timeout_s)
+            while self._owed and time.monotonic() < end:
+                self.attendant.wait(0.2)
+                reason = self._undo()
+        if not self._owed:
+            return
+        serial = (self._identity.serial if self._identity else None) or "the phone"
+        names = " and ".join(change.name for change in self._owed)
+        by_hand = shlex.quote("; ".join(change.undo for change in self._owed))
+        self.attendant.say(
+            f"{names} could not be undone on {serial}: {reason}; when it is back, run: "
+            f"adb shell {by_hand}"
+        )
+
+    def _undo(self) -> str:
+        """Why something is still owed afterwards; empty if nothing is."""
+        reason = ""
+        try:
+            self.kill_runner()
+            for change in reversed(tuple(self._owed)):
+                result = self.shell(change.undo)
+                if result.exit_code == 0:
+                    self._owed.remove(change)
+                else:
+                    said = clean(result.stderr or result.stdout, 120)
+                    reason = f"status {result.exit_code}: {said}"
+        except HarnessError as error:
+            return error.message
+        return reason
+
+    # --- what is said ---
+
+    def progress(self, name: str) -> Callable[[int, int], None]:
+        """Tells of a copy, once a second."""
+        shown = clean(name, 60)
+        last = time.monotonic()
+
+        def show(done: int, total: int) -> None:
+            nonlocal last
+            if time.monotonic() - last >= 1:
+                last = time.monotonic()
+                self.attendant.show(f"{shown}: {file_size(done)} of {file_size(total)}")
+
+        return show

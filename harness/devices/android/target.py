@@ -1,0 +1,396 @@
+"""A phone: push once, then one fresh process of the runner per launch, measured when it is fit.
+
+The phone is left as it was found: the work folder removed, fixed-performance mode off, whatever
+happened, as long as it can be reached.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from statistics import median_low
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from harness.core.attendant import Attendant
+from harness.core.errors import MeasurementError, TransientDeviceError
+from harness.core.specs import AndroidSpec, DeviceSpec
+from harness.core.text import plain_name
+from harness.core.types import (
+    Artifact,
+    Case,
+    Conditions,
+    DeviceFacts,
+    Finding,
+    LatencySummary,
+    Launch,
+    Minute,
+    OpTime,
+    Outputs,
+    Timing,
+)
+from harness.devices.android import facts, guards
+from harness.devices.android.link import PhoneLink
+from harness.devices.android.tool import PhoneTool
+from harness.devices.host import target as host
+from harness.devices.runners import benchmark_model as runner
+from harness.devices.transports import Transport
+from harness.system import plugins
+
+MINUTE_NS = 60_000_000_000
+
+_SUMMARY_ONLY = "benchmark_model reports a summary, not single iterations"
+T = TypeVar("T")
+
+_MEMORY_FIELDS = ("peak_rss_bytes", "pss_bytes")
+_NOT_SEEN = "not observable from outside the process on a phone"
+_NOT_SEEN_FIELDS = (
+    "rss_before_load_bytes",
+    "rss_after_load_bytes",
+    "rss_warm_bytes",
+    "rss_end_bytes",
+    "rss_anon_bytes",
+    "rss_file_bytes",
+    "arena_bytes",
+)
+
+
+def open_target(name: str, spec: DeviceSpec, log_dir: Path, attendant: Attendant) -> AndroidTarget:
+    """Connect to the phone and learn what it is. Raises DeviceErrors and UsageErrors."""
+    assert isinstance(spec, AndroidSpec)
+    module = plugins.load("harness.devices.transports", spec.transport)
+    transport = module.open_transport(spec, attendant)
+    target = AndroidTarget(name, spec, transport, log_dir, attendant)
+    try:
+        target.open()
+    except BaseException:
+        target.close()
+        raise
+    return target
+
+
+class _Observed(NamedTuple):
+    """The timed part of a launch."""
+
+    started_at: str
+    wall_ns: int
+    outcome: runner.Outcome
+    before: Conditions
+    after: Conditions
+    notes: list[Finding]
+    minutes: tuple[Minute, ...] = ()
+    set_aside: _Observed | None = None
+
+
+@dataclass
+class _Extras:
+    """What the first round observes besides."""
+
+    peak_rss_bytes: int | None = None
+    pss_bytes: int | None = None
+    op_times: tuple[OpTime, ...] = ()
+    outputs: Outputs | None = None
+    reference: Outputs | None = None
+    absent: dict[str, str] = field(default_factory=dict)
+
+
+class AndroidTarget:
+    """See the module."""
+
+    def __init__(
+        self,
+        name: str,
+        spec: AndroidSpec,
+        transport: Transport,
+        log_dir: Path,
+        attendant: Attendant,
+    ) -> None:
+        self.name = name
+        self._spec = spec
+        self._attendant = attendant
+        self.link = PhoneLink(spec, transport, attendant)
+        self._log = log_dir / f"{plain_name(name)}.log"
+        self._tool: PhoneTool | None = None
+        self._inputs: dict[str, Path] = {}
+
+    # --- the seam ---
+
+    def facts(self) -> DeviceFacts:
+        """See Target. `identity` is the model of phone and of its software, not the single one."""
+        return self._resumed(self._facts)
+
+    def _facts(self) -> DeviceFacts:
+        self.install()
+        phone = self.link.identity
+        now = self._conditions()
+        extra = {
+            "serial": phone.serial,
+            "fingerprint": phone.fingerprint,
+            "sdk": str(phone.sdk),
+            "max_khz": " ".join(str(c.max_khz) for c in phone.cores),
+            "governor": now.governor,
+            "battery": f"{now.battery_percent} %" if now.battery_percent is not None else None,
+            "thermal_status": str(now.thermal_status) if now.thermal_status is not None else None,
+            "affinity": self.tool.mask or "all",
+            "fixed_performance": "on" if self.link.fixed_performance else "off",
+        }
+        parts = (phone.model, phone.soc, f"Android {phone.android}", phone.abi)
+        return DeviceFacts(
+            name=self.name,
+            kind="android",
+            identity=" / ".join(p for p in parts if p),
+            model=phone.model,
+            os=f"Android {phone.android}" if phone.android else None,
+            abi=phone.abi,
+            cpu=phone.soc,
+            cores=len(phone.cores) or None,
+            ram_bytes=phone.ram_bytes,
+            emulated=phone.emulated,
+            runtimes={self._spec.runner.tool: self.tool.version()},
+            extra={k: v for k, v in extra.items() if v is not None},
+        )
+
+    def prepare(self, artifact: Artifact, inputs: Path) -> None:
+        """See Target. Files get names of ours on the phone; nothing of the user's is in them."""
+        self._resumed(lambda: self._install_model(artifact))
+        self._inputs[artifact.sha256] = inputs
+
+    def install(self) -> None:
+        """The work folder, steady clocks and the runner; what is there already stays."""
+        self.link.make_ready()
+        self.tool.install()
+
+    def _install_model(self, artifact: Artifact) -> None:
+        self.install()
+        place = self.tool.model_path(artifact)
+        self.link.bring(Path(artifact.path), place, artifact.sha256)
+
+    def _installed(self, artifact: Artifact, work: Callable[[], T]) -> T:
+        self._install_model(artifact)
+        return work()
+
+    def launch(self, case: Case, artifact: Artifact, timing: Timing, index: int) -> Launch:
+        """See Target. The first round also has launches of their own for memory and the like. A
+        phone that is gone is waited for, once, and the launch begun again; once it is finished it
+        is kept, whatever comes after."""
+        observed = self._observe(case, artifact, timing)
+        extra = self._extras(case, artifact, timing) if index == 0 else _Extras()
+        return self._launched(case, index, observed, extra)
+
+    def close(self) -> None:
+        """See Target."""
+        self.link.close()
+
+    def _resumed(self, work: Callable[[], T]) -> T:
+        """Do it; if the phone goes away, wait for it and do it once more."""
+        try:
+            return work()
+        except TransientDeviceError as error:
+            if error.stage in guards.UNFIT:
+                raise
+            going_on = "trying again" if error.stage == "push" else "waiting for the phone"
+            self._attendant.say(f"{error.message}; {going_on}")
+            self.link.recover()
+            return work()
+
+    # --- opening ---
+
+    def open(self) -> None:
+        """Connect, learn what phone it is."""
+        self.link.open()
+        self._tool = PhoneTool(self.name, self._spec, self.link, self._log)
+
+    @property
+    def tool(self) -> PhoneTool:
+        """The runner; after `open`."""
+        assert self._tool is not None
+        return self._tool
+
+    # --- launching ---
+
+    def _launched(self, case: Case, index: int, observed: _Observed, extra: _Extras) -> Launch:
+        aside = observed.set_aside
+        unobserved = dict.fromkeys(_MEMORY_FIELDS, "a launch that was set aside")
+        absent = dict.fromkeys(("latency_ns", "warmup_ns"), _SUMMARY_ONLY)
+        absent |= dict.fromkeys(_NOT_SEEN_FIELDS, _NOT_SEEN) | extra.absent
+        notes = [*observed.notes, *observed.outcome.notes]
+        if observed.after.thermal_status is None:
+            notes.append(guards.no_thermal_status())
+        if index:
+            absent |= dict.fromkeys(_MEMORY_FIELDS, "measured in the first round only")
+        return Launch(
+            case=case.id,
+            index=index,
+            order=0,
+            started_at=observed.started_at,
+            wall_ns=observed.wall_ns,
+            init_ns=observed.outcome.init_ns,
+            first_inference_ns=observed.outcome.first_inference_ns,
+            warmup_summary=observed.outcome.warmup,
+            latency_summary=observed.outcome.latency,
+            op_times=extra.op_times,
+            minutes=observed.minutes,
+            peak_rss_bytes=extra.peak_rss_bytes,
+            pss_bytes=extra.pss_bytes,
+            counters=observed.outcome.counters,
+            outputs=extra.outputs,
+            reference=extra.reference,
+            before=observed.before,
+            after=observed.after,
+            absent=absent,
+            notes=tuple(notes),
+            set_aside=aside and self._launched(case, index, aside, _Extras(absent=unobserved)),
+        )
+
+    def _observe(self, case: Case, artifact: Artifact, timing: Timing) -> _Observed:
+        """One launch on a cool phone; when it becomes hot, one more. If there can be no other, the
+        hot one stands, and makes the case invalid. Under a sustained load it may become hot."""
+        sustained = timing.sustained_ns is not None
+        timed = self._sustained if sustained else self._timed
+
+        def once() -> _Observed:
+            return self._resumed(
+                lambda: self._installed(artifact, lambda: timed(case, artifact, timing))
+            )
+
+        first = once()
+        if sustained or not guards.too_hot(self._spec.guards, first.after):
+            return first
+        self._attendant.say("became hot during the launch, which is measured again")
+        try:
+            second = once()
+        except MeasurementError as error:
+            why = error.message
+        except KeyboardInterrupt:
+            self._attendant.stopping.set()
+            why = "interrupted"
+        else:
+            again = guards.too_hot(self._spec.guards, second.after)
+            notes = [guards.throttled(second.after) if again else guards.repeated(first.after)]
+            aside = first._replace(notes=[guards.suspect(first.after)])
+            return second._replace(notes=notes, set_aside=aside)
+        self._attendant.say(f"{why}; the hot launch is kept and makes it invalid")
+        return first._replace(notes=[guards.unrepeated(first.after, why)])
+
+    def _timed(self, case: Case, artifact: Artifact, timing: Timing) -> _Observed:
+        before = self._await_fit()
+        started_at, began = _now(), time.monotonic_ns()
+        outcome = self.tool.measure(case, artifact, timing)
+        wall_ns = time.monotonic_ns() - began
+        return _Observed(started_at, wall_ns, outcome, before, self._conditions(), [])
+
+    def _sustained(self, case: Case, artifact: Artifact, timing: Timing) -> _Observed:
+        """Begins on a cool phone and lets it become hot. The runner tells no course of time, so
+        it is started anew for every minute, which takes a moment of loading each."""
+        total = timing.sustained_ns or 0
+        span = min(MINUTE_NS, total // 2)  # there is always a start and an end
+        before = after = self._await_fit()
+        started_at, began = _now(), time.monotonic_ns()
+        outcomes: list[runner.Outcome] = []
+        minutes: list[Minute] = []
+        for number in range(1, round(total / span) + 1):
+            stretch = msgspec.structs.replace(
+                timing,
+                min_time_ns=span,
+                min_iterations=1,
+                min_warmup=1 if number == 1 else 0,
+                warmup_time_ns=timing.warmup_time_ns if number == 1 else 0,
+            )
+            outcomes.append(self.tool.measure(case, artifact, stretch))
+            after = self._conditions()
+            minutes.append(_minute(outcomes[-1].latency, after))
+            self._attendant.show(_progress(number, round(total / span), minutes[-1]))
+        outcome = outcomes[0]._replace(latency=_whole([o.latency for o in outcomes]))
+        wall_ns = time.monotonic_ns() - began
+        return _Observed(started_at, wall_ns, outcome, before, after, [], tuple(minutes))
+
+    def _extras(self, case: Case, artifact: Artifact, timing: Timing) -> _Extras:
+        """What is observed once for a case, each in launches of its own. What cannot be had spoils
+        neither the other things nor the launch that is finished; so not even Ctrl-C ends it, but
+        only the next launch."""
+        extras = _Extras()
+
+        def attempt(work: Callable[[], T], *fields: str) -> T | None:
+            try:
+                self._attendant.check()
+                return self._resumed(lambda: self._installed(artifact, work))
+            except MeasurementError as error:
+                why = error.message
+            except KeyboardInterrupt:
+                self._attendant.stopping.set()
+                why = "interrupted"
+            extras.absent |= dict.fromkeys(fields, why)
+            return None
+
+        memory = attempt(lambda: self.tool.memory(case, artifact), *_MEMORY_FIELDS)
+        if memory is not None:
+            extras.peak_rss_bytes, extras.pss_bytes, why = memory
+            missing = (name for name in _MEMORY_FIELDS if getattr(extras, name) is None)
+            extras.absent |= dict.fromkeys(missing, why)
+        if timing.profile:
+            ops = attempt(lambda: self.tool.profile(case, artifact), "op_times")
+            extras.op_times = ops or ()
+        if timing.parity:
+            pair = attempt(lambda: self._answers(case, artifact), "reference")
+            extras.outputs, extras.reference = pair or (None, None)
+        return extras
+
+    def _answers(self, case: Case, artifact: Artifact) -> tuple[Outputs, Outputs]:
+        """The phone's and the host's, to the same inputs."""
+        outputs = self.tool.answers(case, artifact, self._inputs[artifact.sha256])
+        return outputs, self._answers_of_host(artifact, outputs.input_source)
+
+    def _answers_of_host(self, artifact: Artifact, source: str) -> Outputs:
+        answers = host.answers(
+            artifact,
+            self._inputs[artifact.sha256],
+            log=self._log,
+            timeout_s=self._spec.launch_timeout_s,
+            attendant=self._attendant,
+        )
+        return msgspec.structs.replace(answers, input_source=source)
+
+    def _conditions(self) -> Conditions:
+        return facts.read_conditions(self.link.ask(facts.CONDITION_QUESTIONS))
+
+    def _await_fit(self) -> Conditions:
+        return guards.await_fit(self._spec.guards, self._conditions, self._attendant)
+
+
+def _minute(latency: LatencySummary, after: Conditions) -> Minute:
+    return Minute(
+        iterations=latency.count,
+        median_ns=latency.median_ns,
+        mean_ns=latency.mean_ns or latency.median_ns,
+        temperature_c=after.temperature_c,
+        thermal_status=after.thermal_status,
+    )
+
+
+def _progress(number: int, count: int, minute: Minute) -> str:
+    heat = "" if minute.temperature_c is None else f", {minute.temperature_c:.1f} °C"
+    return f"sustained, {number} of {count}: {1e9 / minute.mean_ns:.3g} inferences/s{heat}"
+
+
+def _whole(parts: list[LatencySummary]) -> LatencySummary:
+    """The summary of all stretches, as far as it follows from theirs; the median is that of the
+    stretches' medians."""
+    count = sum(p.count for p in parts)
+    means = [p.mean_ns * p.count for p in parts if p.mean_ns is not None]
+    lows = [p.min_ns for p in parts if p.min_ns is not None]
+    highs = [p.max_ns for p in parts if p.max_ns is not None]
+    return LatencySummary(
+        count=count,
+        median_ns=median_low([p.median_ns for p in parts]),
+        mean_ns=sum(means) // count if len(means) == len(parts) else None,
+        min_ns=min(lows, default=None),
+        max_ns=max(highs, default=None),
+    )
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

@@ -1,0 +1,296 @@
+"""benchmark_model on one phone: brought there, asked for times, memory, a profile, answers.
+
+Each question is a fresh process. Whatever the user named, the phone sees names of ours only.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from harness.core.errors import (
+    ConfigError,
+    StableDeviceError,
+    TransientDeviceError,
+    UsageError,
+    WorkerError,
+)
+from harness.core.specs import AndroidSpec
+from harness.core.text import clean, clean_lines, integer
+from harness.core.types import Artifact, Case, OpTime, Outputs, Timing
+from harness.core.units import NS_PER_S
+from harness.devices.android import facts, parity
+from harness.devices.android.link import PhoneLink
+from harness.devices.runners import PHASES
+from harness.devices.runners import benchmark_model as runner
+from harness.devices.runners._download import locate, version_of
+from harness.devices.transports import MAX_PULL_BYTES, ShellResult
+from harness.system import plugins
+
+SDK_TASK_PROFILES = 33
+RESULT_BYTES = 1 << 16  # of results.pb, which has some two hundred
+
+_SHORT = Timing(min_time_ns=0, min_iterations=1, warmup_time_ns=0, min_warmup=0)
+# Short, but it must be met several times by who looks every 50 ms.
+_MEMORY_TIMING = msgspec.structs.replace(
+    _SHORT, min_time_ns=500_000_000, min_iterations=3, min_warmup=1
+)
+_PROFILE_TIMING = msgspec.structs.replace(_SHORT, min_iterations=10, min_warmup=1)
+_ANSWER_TIMING = _SHORT
+
+
+_NO_PROC = "the phone hides /proc/PID"
+_NO_PSS = "the phone shows no /proc/PID/smaps_rollup, which came with Linux 4.14"
+
+
+class Memory(NamedTuple):
+    """Bytes; None with the reason in `absent_because`."""
+
+    peak_rss_bytes: int | None
+    pss_bytes: int | None
+    absent_because: str
+
+
+class PhoneTool:
+    """The executable behind a link that is open. Raises DeviceErrors, WorkerErrors and
+    UsageErrors. Both streams of every process are kept in `log`."""
+
+    def __init__(self, name: str, spec: AndroidSpec, link: PhoneLink, log: Path) -> None:
+        self._spec = spec
+        self._link = link
+        self._log = log
+        self._path: str | None = None
+        self._local: Path | None = None  # where it is brought from
+        self._dialect: runner.Dialect = "A"
+        try:
+            self.mask = facts.core_mask(spec.affinity, link.identity.cores)
+        except ValueError as error:
+            raise ConfigError(
+                f"{name}: affinity {spec.affinity!r}: {error}",
+                "write all, big or a hexadecimal mask such as f0",
+            ) from None
+
+    def install(self) -> None:
+        """Bring it to the phone, unless it is there, and see that it runs."""
+        if self._path is not None:
+            if self._local is not None:
+                self._link.bring(self._local, self._path)
+            return
+        spec = self._spec.runner
+        if spec.tool != "benchmark_model":
+            raise plugins.unknown("runner", spec.tool, plugins.names("harness.devices.runners"))
+        if spec.device_path:
+            path = spec.device_path
+            self._check_device_runner(path)
+        else:
+            self._local = locate(
+                spec,
+                self._link.identity.abi or "unknown",
+                self._link.progress("runner"),
+                check=self._link.attendant.check,
+            )
+            path = f"{self._link.work}/benchmark_model"
+            self._link.bring(self._local, path)
+        result = self._link.shell(f"{shlex.quote(path)} --help")
+        if result.exit_code in (126, 127) or result.exit_code > 128:
+            raise runner.failure(result.exit_code, _text(result.stdout), _text(result.stderr))
+        if spec.dialect == "auto":
+            self._dialect = runner.dialect_of(_text(result.stdout) + _text(result.stderr))
+        else:
+            self._dialect = spec.dialect
+        self._path = path
+
+    def _check_device_runner(self, path: str) -> None:
+        wanted = self._spec.runner.sha256
+        if wanted is None:
+            return
+        result = self._link.shell(f"sha256sum < {shlex.quote(path)}")
+        got = clean(result.stdout).split(" ")[0]
+        if got != wanted.lower():
+            raise UsageError(
+                f"the runner {path} on the phone has SHA-256 {got or 'unknown'}, not {wanted}",
+                "correct runner.sha256 in devices.yaml if you trust the file",
+            )
+
+    def version(self) -> str:
+        """Which build of the runner, and its dialect."""
+        return f"{version_of(self._spec.runner)}, {self._dialect}"
+
+    def profile(self, case: Case, artifact: Artifact) -> tuple[OpTime, ...]:
+        """The most expensive operators; timing each of them slows the whole down, so nothing else
+        is taken from this launch."""
+        if self._dialect == "B":
+            raise StableDeviceError(
+                "profile", "the runner is of dialect B, whose profile the harness does not read"
+            )
+        return self.measure(case, artifact, _PROFILE_TIMING, profile=True).op_times
+
+    def answers(self, case: Case, artifact: Artifact, inputs: Path) -> Outputs:
+        """What the phone answers to an input set, one launch for each example."""
+        if why := parity.refusal(artifact):
+            raise StableDeviceError("parity", why)
+        answers = []
+        output = f"{self._link.work}/output.bin"
+        for example in parity.examples(inputs):
+            given = []
+            for number, tensor in enumerate(example):
+                # The tool goes by the order and only warns of names: awkward ones stay here.
+                name = f"input{number}"
+                self._link.push_bytes(tensor.data, f"{self._link.work}/{name}")
+                given.append(runner.Input(name, tensor.shape, f"{self._link.work}/{name}"))
+            arguments = runner.arguments(
+                self._dialect,
+                self.model_path(artifact),
+                case,
+                _ANSWER_TIMING,
+                max_secs=self._spec.launch_timeout_s / PHASES,
+                inputs=given,
+                output_path=output,
+            )
+            result = self._run(
+                f"rm -f {shlex.quote(output)}", arguments, self._spec.launch_timeout_s
+            )
+            if result.exit_code:
+                raise runner.failure(result.exit_code, _text(result.stdout), _text(result.stderr))
+            answers.append(self._link.read_file(output, MAX_PULL_BYTES) or b"")
+        return parity.outputs(answers, artifact.outputs, "the input set")
+
+    def measure(
+        self, case: Case, artifact: Artifact, timing: Timing, profile: bool = False
+    ) -> runner.Outcome:
+        """One fresh process."""
+        timeout = self._spec.launch_timeout_s
+        if timing.sustained_ns is not None:
+            timeout += timing.min_time_ns / NS_PER_S * PHASES
+        result_path = f"{self._link.work}/results.pb"
+        arguments = runner.arguments(
+            self._dialect,
+            self.model_path(artifact),
+            case,
+            timing,
+            max_secs=timeout / PHASES,
+            result_path=result_path,
+            profile=profile,
+            signature=artifact.signature,
+        )
+        result = self._run(f"rm -f {shlex.quote(result_path)}", arguments, timeout)
+        stdout, stderr = _text(result.stdout), _text(result.stderr)
+        self._write_log(case.id, arguments, result.exit_code, stdout, stderr)
+        file = None if result.exit_code else self._link.read_file(result_path, RESULT_BYTES)
+        return runner.interpret(
+            result.exit_code,
+            stdout,
+            stderr,
+            delegate=case.delegate,
+            result_file=file,
+            profile=profile,
+        )
+
+    def _run(self, first: str, arguments: list[str], timeout: float) -> ShellResult:
+        """The runner as the only process of its shell, its PID in a file so that it can be ended
+        when it hangs."""
+        command = f"{first}; echo $$ > pid; {self._prelude()}exec {self._command(arguments)}"
+        return self._in_work_folder(command, timeout)
+
+    def _command(self, arguments: list[str]) -> str:
+        return f"{self._prefix()}{shlex.join([self._path or '', *arguments])}"
+
+    def _in_work_folder(self, command: str, timeout: float) -> ShellResult:
+        """Raises WorkerError if the process whose PID is there hangs and the phone does not."""
+        command = f"cd {shlex.quote(self._link.work)} && {command}"
+        began = time.monotonic()
+        try:
+            return self._link.shell(command, timeout)
+        except TransientDeviceError:
+            if time.monotonic() - began < timeout:
+                raise
+            self._link.kill_runner()  # raises if it is the phone that does not answer
+            raise WorkerError(
+                "launch",
+                f"benchmark_model did not end within {timeout:g} s",
+                "raise launch_timeout_s in devices.yaml, or " + runner.OTHER_RUNNER,
+            ) from None
+
+    def _prelude(self) -> str:
+        """Let the scheduler treat us like a foreground app, where there is the command for it."""
+        if self._link.identity.sdk < SDK_TASK_PROFILES:
+            return ""
+        return "settaskprofile $$ MaxPerformance >/dev/null 2>&1; "
+
+    def _prefix(self) -> str:
+        return f"taskset {self.mask} " if self.mask else ""
+
+    def memory(self, case: Case, artifact: Artifact) -> Memory:
+        """Peak RSS and PSS, polled in a launch of its own so that nothing timed pays for it."""
+        arguments = runner.arguments(
+            self._dialect,
+            self.model_path(artifact),
+            case,
+            _MEMORY_TIMING,
+            max_secs=60,
+            signature=artifact.signature,
+        )
+        command = _POLL_MEMORY.replace("@RUN@", self._command(arguments))
+        result = self._in_work_folder(command, self._spec.launch_timeout_s)
+        if result.exit_code:
+            raise runner.failure(result.exit_code, _text(result.stdout), _text(result.stderr))
+        counts = [integer(field) for field in _text(result.stdout).split()[-3:]]
+        hwm, pss, seen = counts if len(counts) == 3 else (None, None, None)
+        if not seen:
+            return Memory(None, None, "the runner had ended before it was looked at")
+        # A value of 0 was never read.
+        return Memory(
+            hwm * 1024 if hwm else None, pss * 1024 if pss else None, _NO_PSS if hwm else _NO_PROC
+        )
+
+    def model_path(self, artifact: Artifact) -> str:
+        """Where its models are."""
+        return f"{self._link.work}/{artifact.sha256[:16]}.tflite"
+
+    def _write_log(
+        self, case_id: str, arguments: list[str], status: int, stdout: str, stderr: str
+    ) -> None:
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("a", encoding="utf-8") as file:
+            command = shlex.join([self._spec.runner.tool, *arguments])
+            file.write(f"# {_now()} {case_id}\n$ {command}\n{stdout}{stderr}# status {status}\n\n")
+
+
+# Starts the runner and prints the highest values while it lived, in KiB, and how often one looked.
+# Before it is started its process is this shell, then taskset, whose memory is of no interest.
+_POLL_MEMORY = """{
+@RUN@ >/dev/null 2>memory.err & p=$!; echo $p > pid; hwm=0; pss=0; seen=0
+while kill -0 $p 2>/dev/null; do
+  if [ $seen -eq 0 ]; then
+    exe=$(readlink /proc/$p/exe)
+    case "${exe##*/}" in sh | mksh | dash | bash | toybox | toolbox | taskset | env)
+      sleep 0.01; continue;;
+    esac
+  fi
+  seen=$((seen + 1))
+  while read -r key value unit; do
+    case $key in VmHWM:) [ "$value" -gt "$hwm" ] && hwm=$value;; esac
+  done < /proc/$p/status
+  while read -r key value unit; do
+    case $key in Pss:) [ "$value" -gt "$pss" ] && pss=$value;; esac
+  done < /proc/$p/smaps_rollup
+  sleep 0.05
+done
+wait $p; status=$?
+[ $status -eq 0 ] || cat memory.err
+echo "$hwm $pss $seen"
+exit $status
+} 2>/dev/null"""
+
+
+def _text(data: bytes) -> str:
+    return clean_lines(data)
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

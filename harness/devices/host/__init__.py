@@ -1,0 +1,1 @@
+"""This machine: every launch is a fresh process of a Python worker."""

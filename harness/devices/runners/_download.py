@@ -1,0 +1,242 @@
+"""Where an executable comes from: a path, the cache, or a download whose SHA-256 is locked.
+
+Google publishes no checksums, so the first download is taken on trust, its SHA-256 is written to
+`runners.lock`, and every later use must match it. Commit that file.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import hashlib
+import http.client
+import os
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeVar
+
+import msgspec
+
+from harness.core.errors import ConfigError, StableDeviceError, UsageError
+from harness.core.specs import RunnerSpec
+from harness.core.text import clean
+from harness.system.files import cache_dir, sha256, write_atomic
+
+DEFAULT_VERSION = "2.2.0"
+NIGHTLY = "nightly"
+LOCK = "runners.lock"
+
+
+class Source(NamedTuple):
+    """Where one dialect is published: ABI of a phone -> what the address calls it, and the version
+    that is taken when none is named."""
+
+    url: str
+    platforms: dict[str, str]
+    version: str
+
+
+# The documented addresses. Neither has a build for the x86_64 of Android's emulator.
+SOURCES = {
+    "A": Source(
+        "https://storage.googleapis.com/tensorflow-nightly-public/prod/tensorflow/release/lite/"
+        "tools/nightly/latest/{platform}_benchmark_model",
+        {"arm64-v8a": "android_aarch64", "armeabi-v7a": "android_arm"},
+        NIGHTLY,
+    ),
+    "B": Source(
+        "https://storage.googleapis.com/litert/binaries/{version}/{platform}/benchmark_model",
+        {"arm64-v8a": "android_arm64"},
+        DEFAULT_VERSION,
+    ),
+}
+MAX_BYTES = 500_000_000
+TIMEOUT_S = 30.0
+LOOK_UP_S = 0.1
+
+Progress = Callable[[int, int], None]
+Check = Callable[[], None]
+T = TypeVar("T")
+
+
+def dialect_for(spec: RunnerSpec) -> Literal["A", "B"] | None:
+    """The dialect as far as devices.yaml settles it: what is named, or the download's; None where
+    the executable must be asked."""
+    if spec.dialect != "auto":
+        return spec.dialect
+    return None if spec.path or spec.device_path or spec.url else "B"
+
+
+def version_of(spec: RunnerSpec) -> str:
+    """Which build it is, in a word or two."""
+    if spec.device_path:
+        return "on the phone"
+    return spec.version or ("local file" if spec.path else _source(spec).version)
+
+
+def _source(spec: RunnerSpec) -> Source:
+    return SOURCES[dialect_for(spec) or "B"]
+
+
+def cache_folder() -> Path:
+    """Beside the other things that can be got again."""
+    return cache_dir() / "runners"
+
+
+def lock_file() -> Path:
+    """In the project, to be committed, where the current folder is one; else in the cache."""
+    here = Path.cwd()
+    own = (here / LOCK).exists() or (here / "devices.yaml").exists()
+    return (here if own else cache_folder()) / LOCK
+
+
+def locate(
+    spec: RunnerSpec,
+    abi: str,
+    progress: Progress | None = None,
+    *,
+    check: Check = lambda: None,
+    cache: Path | None = None,
+    lock: Path | None = None,
+) -> Path:
+    """The executable for a phone with this ABI, as a file of this machine whose SHA-256 is the
+    one in the spec or the lock file. Raises HarnessErrors that say which file to put where.
+    `check` is called every now and then while the network is waited for; what it raises ends the
+    download."""
+    if spec.path:
+        path = Path(spec.path).expanduser()
+        if not path.is_file():
+            raise ConfigError(f"runner.path: there is no file {path}", "correct devices.yaml")
+        _check(path, spec.sha256, "devices.yaml")
+        return path
+    source = _source(spec)
+    platform = source.platforms.get(abi)
+    if platform is None:
+        others = [d for d, s in SOURCES.items() if abi in s.platforms and s is not source]
+        raise StableDeviceError(
+            "prepare",
+            f"there is no benchmark_model to download for ABI {clean(abi)}",
+            f"set runner.dialect to {others[0]} in devices.yaml"
+            if others
+            else "build one (LiteRT, tflite/tools/benchmark) and set runner.path in devices.yaml",
+        )
+    version = spec.version or source.version
+    url = (spec.url or source.url).format(version=version, platform=platform)
+    lock = lock or lock_file()
+    path = (cache or cache_folder()) / version / platform / "benchmark_model"
+    if spec.url:  # another address may have another file of this name
+        path = path.with_name(f"benchmark_model-{hashlib.sha256(url.encode()).hexdigest()[:12]}")
+    locked = _read_lock(lock)
+    expected = spec.sha256 or locked.get(url)
+    if path.is_file():
+        _check(path, expected, "devices.yaml" if spec.sha256 else str(lock))
+    else:
+        _download(url, path, expected, progress, check)
+    if expected is None:
+        _write_lock(lock, {**locked, url: sha256(path)})
+    return path
+
+
+def _check(path: Path, expected: str | None, source: str) -> None:
+    if expected and sha256(path) != expected.lower():
+        raise UsageError(
+            f"{path} is not the file it should be: its SHA-256 is {sha256(path)}, "
+            f"{source} says {expected}",
+            "remove the file to get it again, or correct the sum if you trust the file",
+        )
+
+
+def _download(
+    url: str, path: Path, expected: str | None, progress: Progress | None, check: Check
+) -> None:
+    if not url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
+        raise ConfigError(f"runner.url {url!r} is not https", "an executable is taken from https")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".download-")
+    try:
+        got = _patiently(lambda stop: _fetch(url, handle, progress, stop), check)
+        if got.expected_bytes and got.bytes != got.expected_bytes:
+            raise ConnectionError(f"it ended after {got.bytes} of {got.expected_bytes} bytes")
+        if expected and got.sha256 != expected.lower():
+            raise UsageError(
+                f"{url} has changed: its SHA-256 is {got.sha256}, not {expected}",
+                f"put the file with that SHA-256 at {path}; or, if the new one is right, remove "
+                "the old line from runners.lock (a nightly build changes every night)",
+            )
+        Path(name).chmod(0o755)
+        Path(name).replace(path)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
+        raise UsageError(
+            f"the runner could not be downloaded ({clean(str(error))})",
+            f"put the file from {url} at {path}, or set runner.path in devices.yaml",
+        ) from None
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+class _Got(NamedTuple):
+    """A download; `expected_bytes` is what the site announced, 0 if it did not."""
+
+    sha256: str
+    bytes: int
+    expected_bytes: int
+
+
+def _fetch(url: str, handle: int, progress: Progress | None, stop: threading.Event) -> _Got:
+    digest, done = hashlib.sha256(), 0
+    with (
+        os.fdopen(handle, "wb") as sink,
+        urllib.request.urlopen(url, timeout=TIMEOUT_S) as source,  # noqa: S310  it is https
+    ):
+        total = int(source.headers.get("Content-Length") or 0)
+        while not stop.is_set() and (data := source.read(1 << 16)):
+            done += len(data)
+            if done > MAX_BYTES:
+                raise ConnectionError("it is too large")
+            digest.update(data)
+            sink.write(data)
+            if progress:
+                progress(done, max(total, done))
+    return _Got(digest.hexdigest(), done, total)
+
+
+def _patiently(work: Callable[[threading.Event], T], check: Check) -> T:
+    """The result of work that may wait for the network for long: in a thread of its own, so that
+    `check` can end it at any moment. It then ends by itself, and nobody waits for it."""
+    stop = threading.Event()
+    result: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+    def run() -> None:
+        try:
+            result.set_result(work(stop))
+        except BaseException as error:  # it is raised below, where it is waited for
+            result.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        while not concurrent.futures.wait([result], LOOK_UP_S).done:
+            check()
+    except BaseException:
+        stop.set()
+        raise
+    return result.result()
+
+
+def _read_lock(lock: Path) -> dict[str, str]:
+    if not lock.is_file():
+        return {}
+    try:
+        return msgspec.json.decode(lock.read_bytes(), type=dict[str, str])
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{lock}: {error}", "it is JSON: address -> SHA-256") from None
+
+
+def _write_lock(lock: Path, entries: dict[str, str]) -> None:
+    text = msgspec.json.format(msgspec.json.encode(dict(sorted(entries.items()))), indent=2)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(lock, text + b"\n")

@@ -1,0 +1,232 @@
+"""What all transports share: shell with a real status, verified push, whole pull.
+
+A transport adds how to connect and how to open a stream to a service.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import posixpath
+import re
+import shlex
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from harness.core.errors import StableDeviceError, TransientDeviceError
+from harness.core.text import clean, integer
+from harness.devices.transports import MAX_PULL_BYTES, Progress, ShellResult
+from harness.devices.transports._shell import Sentinel, framed_service, read_framed
+from harness.devices.transports._streams import Refused, Stream, nonsense
+from harness.devices.transports._sync import FREE_SPACE, receive_file, refusal, send_file
+from harness.system.files import sha256 as sha256_of
+
+QUICK_S = 20.0  # for commands that answer at once
+STALL_S = 30.0  # how long a copy may stand still
+HASH_BYTES_PER_S = 5e6  # of the slowest phone
+SPARE_BYTES = 1 << 20
+DAMAGED = 65  # an exit status that no command of ours has
+
+LARGE = 8_000_000
+BLOCK = 1 << 20
+
+# Whole blocks as they come, then the rest; gives up when nothing has come for half a minute, for
+# what runs on a phone does not end with the connection.
+_HASH_GROWING = """\
+command -v dd stat sha256sum >/dev/null || exit 9
+{{ i=0; idle=0
+while [ $i -lt {whole} ] && [ $idle -lt 1500 ]; do
+  s=$(stat -c %s {part} 2>/dev/null); n=$((${{s:-0}} / {block}))
+  if [ $n -gt $i ]; then
+    dd if={part} bs={block} skip=$i count=$((n - i)) 2>/dev/null; i=$n; idle=0
+  else sleep 0.02; idle=$((idle + 1)); fi
+done
+while [ "$(stat -c %s {part})" -lt {size} ] 2>/dev/null && [ $idle -lt 1500 ]; do
+  sleep 0.02; idle=$((idle + 1))
+done
+dd if={part} bs={block} skip={whole} 2>/dev/null; }} | sha256sum"""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class AdbTransport:
+    """Everything but the pipe itself."""
+
+    def __init__(self) -> None:
+        self._framed = True  # until the phone refuses shell v2
+
+    def open_stream(self, service: str, timeout_s: float) -> Stream:
+        """A stream to `shell:...` or `sync:`; raises Refused."""
+        raise NotImplementedError
+
+    def shell(self, command: str, timeout_s: float) -> ShellResult:
+        """See Transport."""
+        if self._framed:
+            try:
+                stream = self.open_stream(framed_service(command), timeout_s)
+            except Refused:
+                self._framed = False
+            else:
+                with contextlib.closing(stream):
+                    return read_framed(stream)
+        sentinel = Sentinel(command)
+        try:
+            stream = self.open_stream(sentinel.service, timeout_s)
+        except Refused:
+            raise nonsense("no shell service") from None
+        with contextlib.closing(stream):
+            return sentinel.read(stream)
+
+    def push(
+        self,
+        local: Path,
+        remote: str,
+        progress: Progress | None = None,
+        *,
+        sha256: str | None = None,
+    ) -> bool:
+        """See Transport."""
+        try:
+            size = local.stat().st_size
+            wanted = sha256 or sha256_of(local)
+            there, free = self._look(remote, size)
+            if there == wanted:
+                return False
+            self._check_space(posixpath.dirname(remote), size, free)
+            # The name is only given to a whole file: a broken push leaves `.part` behind at worst.
+            part = f"{remote}.part"
+            try:
+                stream = self.open_stream("sync:", STALL_S)
+            except Refused:
+                raise nonsense("no sync service") from None
+            with contextlib.closing(stream), self._hashing(part, size) as hashing:
+                send_file(stream, local, part, STALL_S, progress=progress)
+                got = hashing()
+            self._accept(local, part, remote, wanted, got=got, size=size)
+        except OSError as error:
+            raise StableDeviceError(
+                "push", f"{clean(str(local))} cannot be read: {error.strerror}"
+            ) from None
+        return True
+
+    def pull(self, remote: str, local: Path, max_bytes: int = MAX_PULL_BYTES) -> None:
+        """See Transport."""
+        try:
+            stream = self.open_stream("sync:", STALL_S)
+        except Refused:
+            raise nonsense("no sync service") from None
+        handle, name = tempfile.mkstemp(dir=local.parent, prefix=f".{local.name}.")
+        try:
+            with contextlib.closing(stream), os.fdopen(handle, "wb") as sink:
+                receive_file(stream, remote, sink, STALL_S, max_bytes)
+            Path(name).replace(local)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+    def _look(self, remote: str, size: int) -> tuple[str | None, int | None]:
+        """(SHA-256 of a file on the phone, None if there is none; free bytes beside it)."""
+        quoted, folder = shlex.quote(remote), shlex.quote(posixpath.dirname(remote))
+        command = (
+            f"if [ -f {quoted} ]; then sha256sum < {quoted}; else echo none; fi; df -k {folder}"
+        )
+        result = self.shell(command, QUICK_S + size / HASH_BYTES_PER_S)
+        first, _, rest = result.stdout.partition(b"\n")
+        answer = clean(first).split(" ")[0]
+        if answer != "none" and not _SHA256.fullmatch(answer):
+            raise _no_hash(result)
+        return None if answer == "none" else answer, free_bytes(clean_df(rest))
+
+    def _check_space(self, folder: str, size: int, free: int | None) -> None:
+        """Before, not after: a large push to a full disk fails late and badly."""
+        if free is not None and free < size + SPARE_BYTES:
+            raise StableDeviceError(
+                "push",
+                f"{clean(folder)} on the phone has {free / 1e6:.1f} MB free, "
+                f"{(size + SPARE_BYTES) / 1e6:.1f} MB are needed",
+                FREE_SPACE,
+            )
+
+    @contextlib.contextmanager
+    def _hashing(self, part: str, size: int) -> Iterator[Callable[[], str | None]]:
+        """Let the phone hash a large file while it arrives, from the file as it grows. Yields what
+        waits for the answer: None if the phone cannot do that, and must hash afterwards."""
+        if size < LARGE:
+            yield lambda: None
+            return
+        command = _HASH_GROWING.format(
+            part=shlex.quote(part), whole=size // BLOCK, block=BLOCK, size=size
+        )
+        try:
+            stream = self.open_stream(framed_service(command), STALL_S)
+        except Refused:
+            yield lambda: None
+            return
+        with contextlib.closing(stream):
+
+            def answer() -> str | None:
+                stream.extend(QUICK_S + size / HASH_BYTES_PER_S)
+                got = clean(read_framed(stream).stdout).split(" ")[0]
+                return got if _SHA256.fullmatch(got) else None
+
+            yield answer
+
+    def _accept(
+        self, local: Path, part: str, remote: str, wanted: str, *, got: str | None, size: int
+    ) -> None:
+        """Give the file its name if it arrived whole; else remove it. `got` is its SHA-256 there,
+        None if that is still to be found out."""
+        source, target = shlex.quote(part), shlex.quote(remote)
+        result = self.shell(
+            f"set -- {got or f'$(sha256sum < {source})'}; "
+            f'if [ "$1" = {wanted} ]; then mv -f {source} {target}; '
+            f'else rm -f {source}; echo "$1"; exit {DAMAGED}; fi',
+            QUICK_S + size / HASH_BYTES_PER_S,
+        )
+        if result.exit_code == DAMAGED:
+            got = clean(result.stdout, 64)
+            if not _SHA256.fullmatch(got):
+                raise _no_hash(result)
+            raise _not_the_same(local, got, wanted)
+        if result.exit_code:
+            raise refusal("push", clean(result.stderr or result.stdout))
+
+
+def _not_the_same(local: Path, there: str, wanted: str) -> StableDeviceError | TransientDeviceError:
+    """Whose fault it is that another file arrived; reads ours, since its hash may be an old one."""
+    if (here := sha256_of(local)) != wanted:
+        return StableDeviceError(
+            "push",
+            f"{clean(str(local))} has changed: its SHA-256 is {here}, and was {wanted}",
+            "leave the file alone while it is measured, and run again",
+        )
+    return TransientDeviceError(
+        "push",
+        f"{clean(local.name)} arrived damaged: SHA-256 on the phone is {there}, here {wanted}",
+        "try another cable or port, then run again",
+    )
+
+
+def _no_hash(result: ShellResult) -> StableDeviceError:
+    return StableDeviceError(
+        "push",
+        f"the phone cannot compute SHA-256: {clean(result.stderr or result.stdout)}",
+        "it needs sha256sum, which phones before Android 7 lack",
+    )
+
+
+def clean_df(output: bytes) -> str:
+    """The last line of df."""
+    lines = output.decode("utf-8", "replace").split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "")
+
+
+def free_bytes(line: str) -> int | None:
+    """Available space from a line of `df -k`: the number before the per cent sign's column."""
+    fields = line.split()
+    for before, field in itertools.pairwise(fields):
+        if field.endswith("%") and (free_kib := integer(before)) is not None:
+            return free_kib * 1024
+    return None

@@ -1,0 +1,116 @@
+"""A phone at a TCP address: `adb tcpip`, an Android device on the network, the emulated device."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+
+from adb_shell.transport.base_transport import BaseTransport
+
+from harness.core.attendant import Attendant
+from harness.core.errors import ConfigError, TransientDeviceError
+from harness.core.specs import AndroidSpec
+from harness.core.text import integer
+from harness.devices.transports._adb_shell import AdbShellTransport
+from harness.devices.transports._streams import Deadline, cut_off
+
+DEFAULT_PORT = 5555
+
+
+class TcpPipe(BaseTransport):  # type: ignore[misc]
+    """A socket that sends all or raises, and for which the end of the connection is an error."""
+
+    def __init__(self, host: str, port: int, timeout_s: float, attendant: Attendant) -> None:
+        self.deadline = Deadline(timeout_s, attendant)
+        self._host = host
+        self._port = port
+        self._socket: socket.socket | None = None
+
+    def connect(self, transport_timeout_s: float | None) -> None:
+        """Open the socket; raises TransientDeviceError."""
+        address = f"{self._host}:{self._port}"
+        try:
+            self._socket = socket.create_connection(
+                (self._host, self._port), timeout=self.deadline.left()
+            )
+        except OSError as error:
+            raise TransientDeviceError("connect", *_no_connection(address, error)) from None
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def close(self) -> None:
+        """Never raises."""
+        sock, self._socket = self._socket, None
+        if sock:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
+
+    def bulk_read(self, numbytes: int, transport_timeout_s: float | None) -> bytes:
+        """At least one byte, at most `numbytes`."""
+        if self._socket is None:
+            raise cut_off()
+        while True:
+            self._socket.settimeout(self.deadline.slice())
+            try:
+                data = self._socket.recv(numbytes)
+                break
+            except TimeoutError:
+                continue
+        if not data:
+            raise cut_off()
+        self.deadline.spend(len(data))
+        return data
+
+    def bulk_write(self, data: bytes | memoryview, transport_timeout_s: float | None) -> int:
+        """All of `data`."""
+        if self._socket is None:
+            raise cut_off()
+        self._socket.settimeout(self.deadline.left())
+        try:
+            self._socket.sendall(data)
+        except TimeoutError:
+            raise self.deadline.passed() from None
+        return len(data)
+
+
+class AdbTcp(AdbShellTransport):
+    """See the module."""
+
+    def __init__(
+        self, host: str, port: int, connect_timeout_s: float, attendant: Attendant
+    ) -> None:
+        super().__init__(connect_timeout_s, attendant)
+        self._address = (host, port)
+
+    def _make_pipe(self) -> TcpPipe:
+        return TcpPipe(*self._address, self._connect_timeout_s, self._attendant)
+
+
+def open_transport(spec: AndroidSpec, attendant: Attendant) -> AdbTcp:
+    """Needs `address` in devices.yaml."""
+    if not spec.address:
+        raise ConfigError("transport adb_tcp needs an address", "add `address: 192.168.0.20:5555`")
+    address = split_address(spec.address, DEFAULT_PORT)
+    return AdbTcp(*address, spec.connect_timeout_s, attendant)
+
+
+def split_address(address: str, default_port: int) -> tuple[str, int]:
+    """`host`, `host:port` or `[v6]:port`; raises ConfigError."""
+    host, separator, port = address.rpartition(":")
+    if not separator or address.endswith("]"):
+        return address.strip("[]"), default_port
+    number = integer(port, 65535)
+    if not number or not host:
+        raise ConfigError(f"address {address!r} is not host:port", "write `192.168.0.20:5555`")
+    return host.strip("[]"), number
+
+
+def _no_connection(address: str, error: OSError) -> tuple[str, str]:
+    """What to do when nobody answers depends on whose address it is."""
+    if address.startswith(("127.", "localhost", "::1")):
+        mend = "start the emulated device: python -m harness emulate"
+    else:
+        mend = "connect the phone by cable once and run: adb tcpip 5555"
+    reason = "refused" if error.errno == errno.ECONNREFUSED else str(error)
+    return f"no phone answers at {address} ({reason})", mend

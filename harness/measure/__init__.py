@@ -1,0 +1,1 @@
+"""From a checked job to a saved report: prepare, plan, launch, save, conclude."""

@@ -1,0 +1,181 @@
+"""devices.yaml and models/variants.yaml -> types. Unknown keys are refused, never ignored."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar, cast, get_args, get_type_hints
+
+import msgspec
+import yaml
+from msgspec.structs import replace
+
+from harness.core.errors import ConfigError, UsageError
+from harness.core.specs import DevicesFile, DeviceSpec, VariantsFile, VariantSpec
+from harness.project import device_rules
+from harness.system.plugins import unknown
+
+T = TypeVar("T")
+
+DEVICES = "devices.yaml"
+VARIANTS = "models/variants.yaml"
+
+# In a wheel the files that `init` copies lie inside the package; in a checkout, beside it.
+_PACKAGE = Path(__file__).parents[1]
+SHIPPED = _PACKAGE / "_project" if (_PACKAGE / "_project").is_dir() else _PACKAGE.parent
+
+
+class Project(NamedTuple):
+    """A folder with devices.yaml and models/. `shipped` if it is the one that came with us."""
+
+    root: Path
+    devices: dict[str, DeviceSpec]
+    variants: VariantsFile
+    shipped: bool
+
+    @property
+    def models_dir(self) -> Path:
+        """Where the architectures are."""
+        return self.root / "models"
+
+    def device(self, name: str) -> DeviceSpec:
+        """One entry of devices.yaml; an unknown name raises with the nearest ones."""
+        if name not in self.devices:
+            raise unknown("device", name, self.devices)
+        return self.devices[name]
+
+    def select(self, patterns: Iterable[str]) -> dict[str, VariantSpec]:
+        """Variants by name or glob, in the order asked for, each once; all defaults if none is
+        asked for. A pattern that matches nothing raises with the nearest names."""
+        known = self.variants.variants
+        patterns = tuple(patterns)
+        if not patterns:
+            return {name: spec for name, spec in known.items() if spec.default}
+        chosen: dict[str, VariantSpec] = {}
+        for pattern in patterns:
+            matching = [name for name in known if fnmatchcase(name, pattern)]
+            if not matching:
+                raise unknown("variant", pattern, known)
+            chosen.update((name, known[name]) for name in matching)
+        return chosen
+
+
+def load_project(root: Path | None = None, weights: str = "auto") -> Project:
+    """The project in `root`; without one, the current folder's if it has either file, else the
+    one that ships with the harness. `weights` takes the place of `auto` in all variants: what
+    `auto` comes to depends on what can be fetched."""
+    if root is None:
+        here = Path.cwd()
+        root = here if (here / DEVICES).exists() or (here / VARIANTS).exists() else SHIPPED
+    elif not (root / DEVICES).exists() and not (root / VARIANTS).exists():
+        raise UsageError(
+            f"{root} holds neither {DEVICES} nor {VARIANTS}",
+            f"make a project there: python -m harness init {root}",
+        )
+    devices = (root if (root / DEVICES).exists() else SHIPPED) / DEVICES
+    variants = (root if (root / VARIANTS).exists() else SHIPPED) / VARIANTS
+    known = load_yaml(variants, VariantsFile)
+    chosen = {
+        name: replace(spec, weights=weights) if spec.weights == "auto" else spec
+        for name, spec in known.variants.items()
+    }
+    return Project(
+        root=variants.parent.parent,
+        devices=_load_devices(devices),
+        variants=replace(known, variants=chosen),
+        shipped=root == SHIPPED and root != Path.cwd(),
+    )
+
+
+def _load_devices(path: Path) -> dict[str, DeviceSpec]:
+    devices = load_yaml(path, DevicesFile).devices
+    for name, spec in devices.items():
+        try:
+            device_rules.check(spec)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: devices.{name}.{error.message}", error.mend) from None
+    return devices
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML's safe loader, except that a key given twice is an error and not a silent choice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen and key.value != "<<":
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} is given twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def load_yaml(path: Path, kind: type[T]) -> T:
+    """Read and check one file. Every way in which it can be wrong is a ConfigError that names
+    the file, the path of the key, and what is allowed there."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path} is missing", "python -m harness init writes one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", "it must be a UTF-8 file") from None
+    try:
+        data = yaml.load(text, _StrictLoader)  # noqa: S506  it derives from SafeLoader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise ConfigError(f"{path}{where}: {problem}", "mend the YAML there") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: nested too deeply", "it needs four levels") from None
+    return cast(T, _convert(data, kind, path, ""))
+
+
+def _convert(data: object, kind: Any, path: Path, key: str) -> Any:
+    """msgspec's conversion, one mapping entry at a time, so that an error can name the entry."""
+    if isinstance(kind, type) and issubclass(kind, (DevicesFile, VariantsFile)):
+        if not isinstance(data, dict):
+            raise ConfigError(f"{path}: expected a mapping", f"see the shipped {path.name}")
+        data = dict(data)
+        hints = get_type_hints(kind)
+        for name in hints.keys() & data.keys():
+            found, entry_kind = data[name], get_args(hints[name])[1]
+            if isinstance(found, dict):
+                data[name] = {
+                    k: _convert(v, entry_kind, path, f"{name}.{k}") for k, v in found.items()
+                }
+    try:
+        return msgspec.convert(data, kind)
+    except msgspec.ValidationError as error:
+        raise _explain(path, data, kind, key, str(error)) from None
+
+
+def _explain(path: Path, data: object, kind: Any, key: str, error: str) -> ConfigError:
+    """`devices.pixel: unknown key 'serail'; did you mean 'serial'?` from msgspec's message."""
+    what, _, where = error.partition(" - at `")
+    inner = where.rstrip("`").removeprefix("$").lstrip(".")
+    at = ".".join(part for part in (key, inner) if part)
+    prefix = f"{path}: {at}: " if at else f"{path}: "
+    match = re.search(r"contains unknown field `(.*)`", what)
+    if match is None:
+        return ConfigError(
+            prefix + what[:1].lower() + what[1:], f"the comments in {path.name} say what goes there"
+        )
+    found = unknown("key", match.group(1), _allowed(kind, data, inner))
+    return ConfigError(prefix + found.message, found.mend)
+
+
+def _allowed(kind: Any, data: object, inner: str) -> list[str]:
+    """The keys that the struct at `inner` takes; a union's member is told by its `kind` key."""
+    for part in ["", *filter(None, inner.split("."))]:
+        if part:
+            kind = get_type_hints(kind)[part]
+            data = data.get(part) if isinstance(data, dict) else None
+        for member in get_args(kind):
+            tag = getattr(member, "__struct_config__", None)
+            if tag is not None and isinstance(data, dict) and tag.tag == data.get("kind"):
+                kind = member
+    return [field.encode_name for field in msgspec.structs.fields(kind)]

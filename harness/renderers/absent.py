@@ -1,0 +1,55 @@
+"""What was not measured, and why: told once for every reason, and only of the devices that it is
+about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.analysis.candidates import listed
+from harness.core import units
+from harness.core.types import CaseReport, Report
+from harness.renderers import view
+
+
+def never_measured(report: Report) -> dict[str, str]:
+    """Metric -> reason, of the metrics that no case has. The tails of a latency that is itself
+    absent go without saying."""
+    return _lacking(report, report.cases)
+
+
+def sentences(report: Report) -> list[str]:
+    """`latency, init: absent on arm64, emulated core: ...`: what a device has of no case, with
+    those together that lack it for the same reason. Not yet made printable."""
+    devices: dict[str, list[CaseReport]] = {}
+    for case in report.cases:
+        devices.setdefault(case.device, []).append(case)
+    where: dict[tuple[str, str], list[str]] = {}
+    for device, cases in devices.items():
+        for lacking in _lacking(report, cases).items():
+            where.setdefault(lacking, []).append(device)
+    together: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (metric, reason), on in where.items():
+        together.setdefault((reason, tuple(on)), []).append(view.title(metric))
+    return [
+        f"{', '.join(titles)}: absent"
+        + (f" on {listed([units.name(d) for d in on])}" if len(on) < len(devices) else "")
+        + f", {reason}"
+        for (reason, on), titles in together.items()
+    ]
+
+
+def _lacking(report: Report, cases: Sequence[CaseReport]) -> dict[str, str]:
+    named = [m for m in view.metrics_of(report) if any(_names(c, m) for c in cases)]
+    absent = [m for m in named if all(view.point(c, m) is None for c in cases)]
+    told = {name for case in cases if (m := case.metrics.get("latency")) for name in m.absent}
+    if "latency" in absent:
+        told = set()
+    return {
+        metric: view.why_absent(next(c for c in cases if _names(c, metric)), metric)
+        for metric in absent
+        if metric not in view.TAILS or view.TAILS[metric] in told
+    }
+
+
+def _names(case: CaseReport, metric: str) -> bool:
+    return metric in case.metrics or (metric in view.TAILS and "latency" in case.metrics)

@@ -1,0 +1,46 @@
+"""The report as a baseline to be kept under version control, without what only says where it was
+made: folders, the command, and the host where everything was counted on an emulated core."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+import msgspec
+
+from harness.core.types import Artifact, CaseReport, Launch, Report
+from harness.renderers.formats import json
+
+_replace = msgspec.structs.replace
+
+
+def render(report: Report) -> bytes:
+    """The report's JSON as `report` and `--baseline` read it. Times of the host are only compared
+    on the same host, so then its facts stay."""
+    counted = set(report.plan.exact_devices)
+    cases = (_counts(case) if case.device in counted else case for case in report.cases)
+    all_counted = all(case.device in counted for case in report.cases)
+    return json.render(
+        _replace(
+            report,
+            host={} if all_counted else report.host,
+            command=(),
+            cases=tuple(cases),
+            artifacts=tuple(map(_named, report.artifacts)),
+            verdict=None,
+            comparison=None,
+        )
+    )
+
+
+def _counts(case: CaseReport) -> CaseReport:
+    """What is known; of a core that tells no time the rest is a page of reasons."""
+    known = {name: m for name, m in case.metrics.items() if m.point is not None}
+    return _replace(case, metrics=known, launches=tuple(map(_bare, case.launches)))
+
+
+def _bare(launch: Launch) -> Launch:
+    return _replace(launch, outputs=None, reference=None, absent={})
+
+
+def _named(artifact: Artifact) -> Artifact:
+    return _replace(artifact, path=PurePath(artifact.path).name)

@@ -1,0 +1,116 @@
+"""The report for a CI system that reads JUnit XML: one test per case, one for the budgets, one
+per metric that was compared with a baseline.
+
+A case that failed is an error, one that must not be used a failure; a suspect one passes with its
+doubts in its output. A device is a suite.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable
+
+from harness.core import units
+from harness.core.types import CaseReport, Report
+from harness.renderers import comparison as against
+from harness.renderers import verdict as verdicts
+from harness.renderers import view
+
+
+def render(report: Report) -> bytes:
+    """The XML file, UTF-8."""
+    root = ET.Element("testsuites", name=units.printable(f"{report.tool.name} {report.run_id}"))
+    labels = view.labels_of(report)
+    for device in dict.fromkeys(case.device for case in report.cases):
+        suite = ET.SubElement(root, "testsuite", name=units.name(device))
+        about = {"run_id": report.run_id, "started_at": report.started_at}
+        if view.emulated_among(report, [device]):
+            about["emulated"] = "true"  # no phone: its times are this machine's
+        _properties(suite, about)
+        for case in (c for c in report.cases if c.device == device):
+            _case(suite, case, labels[case.case.id])
+        _count(suite)
+    verdict = verdicts.verdict_of(report, view.labels_of(report))
+    if verdict is not None and verdict.budgets:
+        suite = ET.SubElement(root, "testsuite", name="verdict")
+        test = ET.SubElement(suite, "testcase", name="budgets", classname="verdict")
+        lines = [verdicts.counted(b) for b in verdict.budgets]
+        if verdict.outcome == "missed":
+            _say(test, "failure", verdict.reason, lines)
+        elif verdict.outcome == "undecided":
+            ET.SubElement(test, "skipped", message=units.printable(verdict.reason))
+        else:
+            ET.SubElement(test, "system-out").text = units.printable_lines(lines)
+        _count(suite)
+    if report.comparison is not None:
+        _compared(ET.SubElement(root, "testsuite", name="baseline"), report)
+    _count(root)
+    ET.indent(root)
+    data: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return data + b"\n"
+
+
+def _case(suite: ET.Element, case: CaseReport, label: str) -> None:
+    seconds = sum(x.wall_ns for x in case.launches) / units.NS_PER_S
+    test = ET.SubElement(
+        suite,
+        "testcase",
+        name=label,
+        classname=units.name(case.device),
+        time=f"{seconds:.3f}",
+    )
+    metrics = {n: m for n in case.metrics if (m := view.measured(case, n)) is not None}
+    _properties(
+        test, {name: units.exact(m.point) for name, m in metrics.items() if m.point is not None}
+    )
+    said = [f"{f.level} {f.code}: {f.message}; {f.mend}" for f in case.findings]
+    if case.failure is not None:
+        head = f"{case.failure.stage}: {case.failure.message}"
+        _say(test, "error", head, [case.failure.mend, *said])
+    elif case.status == "invalid":
+        worst = [f.message for f in case.findings if f.level == "invalid"]
+        _say(test, "failure", "; ".join(worst) or "not measured", said)
+    elif said:
+        ET.SubElement(test, "system-out").text = units.printable_lines(said)
+
+
+def _compared(suite: ET.Element, report: Report) -> None:
+    """One test per metric compared: a regression fails, what is inconclusive was not tested."""
+    for x in against.lines_of(report):
+        test = ET.SubElement(suite, "testcase", name=f"{x.label} {x.metric}", classname="baseline")
+        numbers = f"{x.metric} {x.baseline} -> {x.candidate}, ratio {x.ratio or '?'} ({x.range})"
+        said = f"{x.outcome}: {numbers}"
+        if x.outcome == "regression":
+            _say(test, "failure", said, [x.note])
+        elif x.outcome == "inconclusive":
+            ET.SubElement(test, "skipped", message=units.printable(f"{said}; {x.note}"))
+        else:
+            ET.SubElement(test, "system-out").text = units.printable(said)
+    for group in against.doubts_of(report):
+        for doubt in group.doubts if group.level == "invalid" else ():
+            name = view.some(doubt.about) or "comparison"
+            test = ET.SubElement(suite, "testcase", name=name, classname="baseline")
+            ET.SubElement(test, "skipped", message=units.printable(doubt.message))
+    _count(suite)
+
+
+def _say(test: ET.Element, kind: str, message: str, lines: Iterable[str]) -> None:
+    element = ET.SubElement(test, kind, message=units.printable(message), type=kind)
+    element.text = units.printable_lines(lines)
+
+
+def _properties(parent: ET.Element, named: dict[str, str]) -> None:
+    if not named:
+        return
+    holder = ET.SubElement(parent, "properties")
+    for name, value in named.items():
+        ET.SubElement(holder, "property", name=units.printable(name), value=units.printable(value))
+
+
+def _count(parent: ET.Element) -> None:
+    tests = list(parent.iter("testcase"))
+    parent.set("tests", str(len(tests)))
+    for kind in ("failure", "error"):
+        parent.set(f"{kind}s", str(sum(test.find(kind) is not None for test in tests)))
+    parent.set("skipped", str(sum(test.find("skipped") is not None for test in tests)))
+    parent.set("time", f"{sum(float(test.get('time', '0')) for test in tests):.3f}")

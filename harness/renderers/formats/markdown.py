@@ -1,0 +1,187 @@
+"""The report as GitHub-flavoured markdown, short enough for a pull-request comment.
+
+Verdict and table are in sight, everything else folds away. Names stand in code spans, where
+nothing is markup, a link or a mention; other foreign text is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+
+from harness.core import units
+from harness.core.types import Report
+from harness.renderers import absent, view
+from harness.renderers import comparison as against
+from harness.renderers import table as grid
+from harness.renderers import verdict as verdicts
+
+_SPECIAL = re.compile(r"([\\`*_\[\]|~>$])")
+_BLOCK_START = re.compile(r"^(\d*)([-+.)=])(?=\s|$)")
+_SKIPPED = ("variant", "size_bar", "latency_bar", "launches")
+
+
+def render(report: Report) -> bytes:
+    """The whole comment, UTF-8."""
+    blocks = [
+        f"### Benchmark {code(report.run_id)}",
+        *_verdict(report),
+        *_compared(report),
+        *_table(report),
+        *_failures(report),
+        *_findings(report),
+        _how(report),
+    ]
+    return ("\n\n".join(b for b in blocks if b) + "\n").encode("utf-8", "backslashreplace")
+
+
+def code(text: str) -> str:
+    """A code span around any text, with a fence that is longer than the backticks in it."""
+    text = units.name(text)
+    longest = max(map(len, re.findall(r"`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if longest else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def prose(text: str) -> str:
+    """Text that stays text: no markup, no HTML, no list, no mention of a user or an issue."""
+    text = units.printable(text).replace("&", "&amp;").replace("<", "&lt;")
+    text = _BLOCK_START.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", text))
+    return text.replace("@", "@\u200b").replace("#", "#\u200b")
+
+
+def _verdict(report: Report) -> list[str]:
+    verdict = verdicts.verdict_of(report, view.labels_of(report))
+    if verdict is None:
+        return []
+    lines = []
+    if verdict.recommended:
+        lines.append(f"**★ {code(verdict.recommended)}**: {prose(verdict.reason)}")
+    elif verdict.reason:
+        lines.append(f"**{prose(verdict.reason)}**")
+    if verdict.runner_up:
+        lines.append(f"☆ {code(verdict.runner_up)}: {prose(verdict.runner_up_reason)}")
+    labels = view.labels_of(report)
+    for budget in verdict.budgets:
+        said = [
+            f"{word} {'of' if word == verdicts.NOT_JUDGED else 'by'} "
+            f"{view.some([code(labels.get(i, i)) for i in ids])}"
+            for word, ids in verdicts.standings(budget).items()
+        ]
+        why = prose(verdicts.why_not_judged(budget))
+        lines.append(f"- {code(budget.text)} {', '.join(said)}{why}")
+    lines += [f"- {grid.MARKS['pareto']} {prose(said)}" for said in verdict.front]
+    lines += [f"- {prose(note)}" for note in verdict.notes]
+    return ["\n".join(lines[:1]), *lines[1:2], "\n".join(lines[2:])]
+
+
+def _compared(report: Report) -> list[str]:
+    if report.comparison is None:
+        return []
+    sign = against.SIGN[report.comparison.outcome]
+    blocks = [
+        f"**{sign} {report.comparison.outcome}**: {prose(against.summary(report.comparison))}"
+    ]
+    lines = against.lines_of(report)
+    changed = [x for x in lines if x.outcome != "no change"]
+    blocks += [_changes(changed)] if changed else []
+    same = [x for x in lines if x.outcome == "no change"]
+    blocks += [_folded(f"{len(same)} without a change", _changes(same))] if same else []
+    doubts = _doubts(against.doubts_of(report))
+    doubts += [f"- {prose(only)}" for only in against.unmatched(report.comparison)]
+    return [*blocks, "\n".join(doubts)]
+
+
+def _changes(lines: list[against.Line]) -> str:
+    heads = ["outcome", "variant", "metric", "baseline", "candidate", "ratio", "interval", "note"]
+    rows = [
+        [
+            f"{against.SIGN[x.outcome]} {x.outcome}",
+            code(x.label).replace("|", "\\|"),
+            *map(prose, (x.metric, x.baseline, x.candidate, x.ratio, x.range, x.note)),
+        ]
+        for x in lines
+    ]
+    return "\n".join(map(_row, [heads, [":---"] * 3 + ["---:"] * 4 + [":---"], *rows]))
+
+
+def _table(report: Report) -> list[str]:
+    rows = view.rows_of(report)
+    if not rows:
+        return ["Nothing was measured: the plan has no case."]
+    columns = [
+        column
+        for column in grid.columns_of(report, rows, wide=False, words=True)
+        if column.importance <= grid.USUAL and column.key not in _SKIPPED
+    ]
+    heads = ["variant"] + [prose(" ".join(filter(None, c.head))) for c in columns]
+    lines = [_row(heads), _row([":---"] + ["---:" if c.right else ":---" for c in columns])]
+    for i, row in enumerate(rows):
+        name = " ".join(filter(None, [grid.MARKS[row.mark], code(row.case.variant)]))
+        cells = [prose(" ".join(c.cells[i].plain.split())) for c in columns]
+        # A pipe ends a cell even in a code span.
+        shown = name.replace("|", "\\|")
+        lines.append(_row([f"{shown} ({', '.join(row.notes)})" if row.notes else shown, *cells]))
+    return ["\n".join(lines), _legend(report, rows, [c.key for c in columns]), *_absent(report)]
+
+
+def _legend(report: Report, rows: list[view.Row], keys: list[str]) -> str:
+    marks = {r.mark for r in rows}
+    said = [f"{grid.MARKS[m]} {meaning}" for m, meaning in verdicts.MEANING.items() if m in marks]
+    said.append(prose(grid.against_what(report, keys)))
+    return " · ".join(filter(None, said))
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _absent(report: Report) -> list[str]:
+    lines = [f"- {prose(said)}" for said in absent.sentences(report)]
+    return ["\n".join(lines)] if lines else []
+
+
+def _failures(report: Report) -> list[str]:
+    lines = [
+        f"- ✗ {view.some([code(n) for n in names])} failed in {prose(failure.stage)}: "
+        f"{_said(failure.message, failure.mend)}"
+        for failure, names in view.failures_of(report)
+    ]
+    return ["**Failures**", "\n".join(lines)] if lines else []
+
+
+def _findings(report: Report) -> list[str]:
+    groups = view.findings_of(report)
+    if not groups:
+        return []
+    counts = {g.level: sum(len(h.doubts) for h in groups if h.level == g.level) for g in groups}
+    said = ", ".join(f"{n} {level}" for level, n in counts.items())
+    return [_folded(f"Findings: {said}", "\n".join(_doubts(groups)))]
+
+
+def _doubts(groups: list[view.Doubts]) -> list[str]:
+    lines = []
+    for group in groups:
+        for doubt in group.doubts:
+            about = f"{view.some([code(n) for n in doubt.about])}: " if doubt.about else ""
+            lines.append(
+                f"- **{group.level}** {code(group.code)} {about}{_said(doubt.message, doubt.mend)}"
+            )
+    return lines
+
+
+def _said(message: str, mend: str) -> str:
+    return f"{prose(message)}; *{prose(mend)}*" if mend else prose(message)
+
+
+def _how(report: Report) -> str:
+    lines = [f"- {prose(view.setting_in_common(report))}"] if report.cases else []
+    lines += [f"- {prose(sentence)}" for sentence in view.how_measured(report)]
+    lines.append(f"- {prose(f'{report.tool.name} {report.tool.version}')}")
+    if report.command:
+        lines.append(f"- {code(view.command_line(report))}")
+    return _folded("How it was measured", "\n".join(lines))
+
+
+def _folded(summary: str, body: str) -> str:
+    return f"<details><summary>{summary}</summary>\n\n{body}\n\n</details>"

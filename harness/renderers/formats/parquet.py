@@ -1,0 +1,58 @@
+"""Every raw observation as Parquet, one per row, with the rest of the report in its metadata."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import msgspec
+
+from harness.core.types import Report
+from harness.renderers import rows
+from harness.renderers.optional import require
+
+NEEDS = ("pyarrow",)  # of the extra `report`
+METADATA_KEY = b"mobile-bench-harness"
+ROWS_AT_ONCE = 100_000  # what is kept in memory before it is written
+
+
+def render(report: Report) -> bytes:
+    """The observations; under the metadata key `mobile-bench-harness` the report as JSON, its
+    launches left out, so that metrics, findings and the verdict travel with the file."""
+    pyarrow: Any = require("pyarrow")
+    parquet: Any = require("pyarrow.parquet")
+    # Said and not guessed, so that a file without rows has the same columns.
+    whole = ("threads", "launch", "order", "iteration", "value")
+    kinds = {"emulated": pyarrow.bool_(), **dict.fromkeys(whole, pyarrow.int64())}
+    same = rows.keys(report, ()).keys()  # of a case every row has the same
+
+    def column(name: str, values: list[Any]) -> Any:
+        kind = kinds.get(name, pyarrow.string())
+        if name in same and values:
+            return pyarrow.repeat(pyarrow.scalar(values[0], kind), len(values))
+        return pyarrow.array(values, kind)
+
+    out = io.BytesIO()
+    writer: Any = None
+    waiting: list[Any] = []
+
+    def write() -> None:
+        writer.write_table(pyarrow.concat_tables(waiting).cast(writer.schema))
+        waiting.clear()
+
+    for block in rows.observations(report):
+        waiting.append(pyarrow.table({name: column(name, own) for name, own in block.items()}))
+        if writer is None:  # the first block is empty, and tells the columns
+            schema = waiting[0].schema.with_metadata({METADATA_KEY: _summary(report)})
+            writer = parquet.ParquetWriter(out, schema, compression="zstd")
+        if sum(map(len, waiting)) >= ROWS_AT_ONCE:
+            write()
+    if waiting:
+        write()
+    writer.close()
+    return out.getvalue()
+
+
+def _summary(report: Report) -> bytes:
+    cases = (msgspec.structs.replace(case, launches=()) for case in report.cases)
+    return msgspec.json.encode(msgspec.structs.replace(report, cases=tuple(cases)))

@@ -1,0 +1,347 @@
+"""The report on a terminal: one row per case, doubts under it, the verdict last.
+
+Columns are taken by importance until the width is full, so that 80 columns hold what decides and
+120 hold all that is usually asked; what was left out is named. A colour never says anything that
+a word or a sign does not say too.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from typing import IO
+
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
+
+from harness.core import units
+from harness.core.types import Level, Outcome, Report
+from harness.renderers import absent, view
+from harness.renderers import comparison as against
+from harness.renderers import table as grid
+from harness.renderers import verdict as verdicts
+from harness.renderers.table import BAD, DOUBT, EIGHTHS, GOOD, LEVELS, MARKS, QUIET, plain, shorten
+
+PLAIN_WIDTH = 120
+MOST_NOTES = 5
+WORDY = 100  # from this width on the status is told in words
+
+LEVEL_STYLE: dict[Level, str] = {"invalid": BAD, "serious": DOUBT, "warning": DOUBT, "info": QUIET}
+
+_ASCII = str.maketrans(
+    "±µ–×★☆◇·✓✗→…─│╭╮╰╯‡†§" + EIGHTHS[1:] + LEVELS[1:8],  # noqa: RUF001
+    "~u-x**o.+x>.-|++++!!#" + "########" + "_.:-=+#",
+)
+
+
+def render(report: Report) -> bytes:
+    """Plain text of 120 columns, the same whatever the environment says."""
+    out = io.StringIO()
+    render_to(report, plain_console(out))
+    return out.getvalue().encode("utf-8", "replace")
+
+
+def plain_console(file: IO[str]) -> Console:
+    """What is no terminal: text of 120 columns, the same whatever the environment says."""
+    return Console(
+        file=file,
+        width=PLAIN_WIDTH,
+        force_terminal=False,
+        color_system=None,
+        legacy_windows=False,
+        highlight=False,
+        _environ={},
+    )
+
+
+def render_to(
+    report: Report,
+    console: Console,
+    *,
+    wide: bool = False,
+    sort: str | None = None,
+    columns: Sequence[str] | None = None,
+) -> None:
+    """Print the report.
+
+    `wide` shows every column, however wide the terminal is; `columns` names the ones to show, in
+    this order, after the variant; `sort` names one to sort by, the best first. Both answer an
+    unknown name with a UsageError.
+    """
+    rows = view.rows_of(report, sort)
+    words = wide or columns is not None or console.width >= WORDY
+    every = grid.columns_of(report, rows, wide=wide, words=words)
+    hidden: list[grid.Column] = []
+    if columns is not None:
+        shown = grid.asked(every, columns, report)
+    elif wide:
+        shown = [c for c in every if c.importance < grid.NEVER]
+    else:
+        shown, hidden = grid.fitting(every, console.width)
+        if any(c.importance <= grid.CORE for c in hidden):
+            shown, hidden = grid.fitting([grid.compact(c) for c in every], console.width)
+
+    parts: list[RenderableType] = [_headline(report)]
+    if rows:
+        parts.append(grid.table(shown, console.width))
+    parts += _legend(report, rows, shown, hidden, _nowhere(report, every, sort, columns))
+    parts += _failures(report)
+    parts += _findings(report)
+    parts += _how(report)
+    parts += _compared(report, words=words)
+    parts += _verdict(report)
+    width = max(console.width, grid.width_of(shown)) if rows else console.width
+    if console.is_terminal:
+        _print(parts, console, width)
+    else:
+        with console.capture() as captured:
+            _print(parts, console, width)
+        lines = (line.rstrip() for line in captured.get().splitlines())
+        console.out("\n".join(lines), highlight=False)
+
+
+def _nowhere(
+    report: Report, every: list[grid.Column], sort: str | None, columns: Sequence[str] | None
+) -> list[str]:
+    """What the user asked for and nothing has, unless there is a reason to be told anyway."""
+    there = {c.key for c in every} | absent.never_measured(report).keys()
+    named = dict.fromkeys([*(columns or ()), *([sort] if sort else ())])
+    return [name for name in named if name not in there]
+
+
+def _print(parts: list[RenderableType], console: Console, width: int) -> None:
+    ascii_only = not console.encoding.lower().startswith("utf")
+    for part in parts:
+        own = width if isinstance(part, Table) else console.width
+        drawn = _Drawn(part, own, ascii_only=ascii_only)
+        console.print(drawn, crop=False, highlight=False, markup=False, emoji=False)
+
+
+class _Drawn:
+    """Something at a width of its own, which may be more than the console's; with signs that any
+    encoding has if it must be ASCII."""
+
+    def __init__(self, inner: RenderableType, width: int, *, ascii_only: bool) -> None:
+        self.inner, self.width, self.ascii_only = inner, width, ascii_only
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self.inner, options.update(width=self.width)):
+            if self.ascii_only:
+                text = segment.text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
+                yield Segment(text, segment.style, segment.control)
+            else:
+                yield segment
+
+
+# --- around the table ------------------------------------------------------------------------
+
+
+def _headline(report: Report) -> Text:
+    text = Text("run ", style=QUIET)
+    text.append(units.printable(report.run_id), style="bold")
+    text.append(f"  {units.moment(report.started_at)}", style=QUIET)
+    shared = view.setting_in_common(report)
+    if shared:
+        text.append(f"  {units.printable(shared)}", style=QUIET)
+    text.append("\n")
+    return text
+
+
+def _legend(
+    report: Report,
+    rows: list[view.Row],
+    shown: list[grid.Column],
+    hidden: list[grid.Column],
+    nowhere: Sequence[str],
+) -> list[RenderableType]:
+    keys = {c.key for c in shown}
+    marks = {r.mark for r in rows}
+    statuses = {str(r.case.status) for r in rows}
+    spelled = any(c.key == "status" and c.head[0] for c in shown)
+    signs = [
+        f"{sign} {' or '.join(said)}"
+        for sign, words in (("?", ["suspect"]), ("✗", ["invalid", "failed"]))
+        if not spelled and (said := [w for w in words if w in statuses])
+    ]
+    signs += [f"{MARKS[m]} {said}" for m, said in verdicts.MEANING.items() if m in marks]
+    for sign, meaning, bears in (
+        ("†", "untrained, which says nothing of accuracy", [r.untrained for r in rows]),
+        ("‡", "emulated device, not a phone's numbers", [r.emulated for r in rows]),
+        (
+            "§",
+            "counted on an emulated core: a phone's kernels, not its time",
+            [r.counted for r in rows],
+        ),
+    ):
+        if any(bears):
+            signs.append(f"all {meaning}" if all(bears) else f"{sign} {meaning}")
+    if any("t" in r.place for r in rows) and len({r.case.threads for r in rows}) > 1:
+        signs.append("t2: two threads")
+    if "latency" in keys:
+        level = _confidence(report)
+        signs.append(
+            f"±: {level} interval over launches"
+            if level
+            else "±?: too few launches for an interval"
+        )
+    if "launches" in keys:
+        signs.append("spread: launches around their median")
+    if reference := grid.against_what(report, keys):
+        signs.append(reference)
+    lines = [Text(" · ".join(signs), style=QUIET)] if signs else []
+    if hidden:
+        # A bar only repeats its number, which is named if it is hidden too.
+        names = [grid.name(c) for c in hidden if not c.key.endswith("_bar")]
+        if names and rows:
+            lines.append(Text(f"more with --wide: {', '.join(names)}", style=QUIET))
+    for name in nowhere:
+        lines.append(Text(f"{view.title(name)}: no case of this report has it", style=QUIET))
+    lines += [Text(units.printable(said), style=QUIET) for said in absent.sentences(report)]
+    if not rows:
+        lines.append(Text("nothing was measured: the plan has no case", style=DOUBT))
+    return [Text(""), *lines] if lines else []
+
+
+def _confidence(report: Report) -> str:
+    levels = [
+        m.confidence
+        for case in report.cases
+        if (m := view.measured(case, "latency")) is not None and m.estimate and m.confidence
+    ]
+    return f"{min(levels) * 100:.0f} %" if levels else ""
+
+
+def _heading(text: str) -> Text:
+    return Text(f"\n{text}", style="bold")
+
+
+def _failures(report: Report) -> list[RenderableType]:
+    failures = view.failures_of(report)
+    if not failures:
+        return []
+    parts: list[RenderableType] = [_heading("Failures")]
+    for failure, names in failures:
+        about = Text.assemble(("✗ ", BAD), plain(view.some(_short(names))))
+        about.append(units.printable(f" failed in {failure.stage}"), style=QUIET)
+        parts += [Padding(about, (0, 0, 0, 2)), _said(failure.message, failure.mend)]
+    return parts
+
+
+def _findings(report: Report) -> list[RenderableType]:
+    groups = view.findings_of(report)
+    return [_heading("Findings"), *_doubts(groups)] if groups else []
+
+
+def _doubts(groups: list[view.Doubts]) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    for group in groups:
+        head = Text(f"{group.level} ", style=LEVEL_STYLE[group.level])
+        head.append(units.printable(group.code), style="bold")
+        parts.append(Padding(head, (0, 0, 0, 2)))
+        for i, doubt in enumerate(group.doubts):
+            # Alike doubts about different cases share their mend: say it once, at the end.
+            last = i + 1 == len(group.doubts) or group.doubts[i + 1].mend != doubt.mend
+            about = f"{view.some(_short(doubt.about))}: " if doubt.about else ""
+            parts.append(_said(about + doubt.message, doubt.mend if last else ""))
+    return parts
+
+
+def _short(names: Iterable[str]) -> list[str]:
+    return [shorten(name, 40) for name in names]
+
+
+def _said(message: str, mend: str) -> Padding:
+    lines: list[RenderableType] = [plain(message)]
+    if mend:
+        lines.append(Text.assemble(("→ ", GOOD), plain(mend)))
+    return Padding(Group(*lines), (0, 0, 0, 4))
+
+
+def _how(report: Report) -> list[RenderableType]:
+    """On what, how often, why it ended, how to repeat it."""
+    sentences = view.how_measured(report)
+    if report.command:
+        sentences.append(f"again: {view.command_line(report)}")
+    if not sentences:
+        return []
+    return [_heading("Measured"), *(Padding(plain(s), (0, 0, 0, 2)) for s in sentences)]
+
+
+OUTCOME_STYLE: dict[Outcome, str] = {
+    "regression": BAD,
+    "inconclusive": DOUBT,
+    "improvement": GOOD,
+    "no change": QUIET,
+}
+
+
+def _compared(report: Report, *, words: bool) -> list[RenderableType]:
+    """What changed against the baseline; what did not is only counted."""
+    if report.comparison is None:
+        return []
+    parts: list[RenderableType] = [
+        _heading("Against the baseline"),
+        Padding(plain(against.summary(report.comparison, signs=not words)), (0, 0, 1, 2)),
+    ]
+    lines = [x for x in against.lines_of(report) if x.outcome != "no change"]
+    if lines:
+        parts += [Padding(_changes(lines, words=words), (0, 0, 0, 2))]
+        notes: dict[tuple[str, str], list[str]] = {}
+        for x in lines:
+            if x.note:
+                notes.setdefault((shorten(x.label, 40), x.note), []).append(x.metric)
+        parts += [
+            Padding(plain(f"{label}, {', '.join(metrics)}: {note}"), (0, 0, 0, 2))
+            for (label, note), metrics in list(notes.items())[:MOST_NOTES]
+        ]
+    parts += _doubts(against.doubts_of(report))
+    parts += [Padding(plain(said), (0, 0, 0, 2)) for said in against.unmatched(report.comparison)]
+    return parts
+
+
+def _changes(lines: list[against.Line], *, words: bool) -> Table:
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+        header_style="bold",
+    )
+    table.add_column("outcome" if words else "", no_wrap=True)
+    table.add_column("variant", overflow="fold", min_width=16)
+    for name in ("metric", "baseline", "candidate", "ratio", "interval"):
+        table.add_column(name, justify="left" if name == "metric" else "right", no_wrap=True)
+    for x in lines:
+        said = f"{against.SIGN[x.outcome]} {x.outcome}" if words else against.SIGN[x.outcome]
+        sign = Text(said, style=OUTCOME_STYLE[x.outcome])
+        cells = (x.metric, x.baseline, x.candidate, x.ratio, x.range.replace(" to ", "–"))  # noqa: RUF001
+        table.add_row(sign, plain(shorten(x.label, 40)), *cells)
+    return table
+
+
+def _verdict(report: Report) -> list[RenderableType]:
+    """The panel at the very end, where the eye is when the command returns."""
+    verdict = verdicts.verdict_of(report, view.labels_of(report))
+    if verdict is None:
+        return []
+    lines: list[RenderableType] = []
+    for mark, name, said in (
+        ("★", verdict.recommended, verdict.reason),
+        ("☆", verdict.runner_up, verdict.runner_up_reason),
+    ):
+        if name is None:
+            lines += [plain(said)] if said and mark == "★" else []
+            continue
+        text = Text.assemble((f"{mark} ", GOOD), (units.name(name), "bold"))
+        lines.append(text.append(f": {units.printable(said)}" if said else ""))
+    lines += [plain(verdicts.counted(budget)) for budget in verdict.budgets]
+    lines += [Text.assemble((f"{MARKS['pareto']} ", GOOD), plain(said)) for said in verdict.front]
+    lines += [plain(note) for note in verdict.notes]
+    style = GOOD if verdict.recommended else BAD
+    panel = Panel(Group(*lines), title="Verdict", title_align="left", border_style=style)
+    return [Text(""), panel]

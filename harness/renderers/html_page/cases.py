@@ -1,0 +1,129 @@
+"""The table of cases: its columns and cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from harness.core import units
+from harness.core.types import Report
+from harness.renderers import absent, view
+from harness.renderers import table as grid
+from harness.renderers.html_page.summary import interval
+
+# What decides stands at the left of the table, the rest behind it in reading order.
+_FIRST = ("size", "latency", "peak_rss", "accuracy", "instructions", "instructions_per_mac")
+_LEADING = ("variant", "device", "status", "macs", *_FIRST)
+
+
+def columns_of(report: Report, rows: list[view.Row]) -> list[dict[str, Any]]:
+    """The columns of the table of cases: key, title, unit and how each sorts."""
+
+    def column(
+        key: str, title: str, unit: str = "", first: str = "ascending", **more: Any
+    ) -> dict[str, Any]:
+        return {"key": key, "title": title, "unit": unit, "first": first, **more}
+
+    columns = [column("variant", "variant", number=False)]
+    if any(r.place for r in rows):
+        columns.append(column("device", "device", number=False))
+    columns.append(column("status", "status", number=False))
+    known = view.metrics_of(report)
+    first_ones = [m for m in _FIRST if m in known]
+    macs = any(r.artifact and r.artifact.macs for r in rows)
+    for metric in first_ones + [m for m in known if m not in _FIRST]:
+        found = [m for r in rows if (m := view.measured(r.case, metric)) is not None]
+        if not found:
+            continue
+        scale = units.column_scale(metric, found[0].unit, (m.point for m in found if m.point))
+        first = "descending" if view.direction(metric) == "higher" else "ascending"
+        unit = "" if scale.label in ("ratio", "count") else scale.label
+        columns.append(
+            column(metric, view.title(metric), unit, first, number=True, scale=scale,
+                   best=view.best(metric, rows))
+        )  # fmt: skip
+        if metric == "instructions" and macs:  # which are held against them
+            columns.append(column("macs", "MACs", "million", number=True))
+    if macs and not any(c["key"] == "macs" for c in columns):
+        columns.append(column("macs", "MACs", "million", number=True))
+    if "sparsity" not in known and any(r.artifact and r.artifact.sparsity for r in rows):
+        columns.append(column("sparsity", "sparsity", first="descending", number=True))
+    at = next((i for i, c in enumerate(columns) if c["key"] not in _LEADING), len(columns))
+    reference = view.reference_of(report)
+    for key in ("faster", "smaller"):
+        if any(getattr(r, key) is not None for r in rows):
+            unit = f"vs {grid.shorten(units.name(reference or ''), 16)}"
+            columns.insert(at, column(key, key, unit, "descending", number=True))
+    return columns
+
+
+def lines_of(
+    report: Report, rows: list[view.Row], columns: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The lines of the table of cases, one per row, a cell per column."""
+    shown = []
+    for row in rows:
+        shown.append(
+            {
+                "mark": row.mark,
+                "sign": grid.MARKS[row.mark] if row.mark in ("recommended", "runner-up") else "",
+                "notes": row.notes,
+                "cells": [_cell(row, column) for column in columns],
+            }
+        )
+    return shown
+
+
+def _cell(row: view.Row, column: dict[str, Any]) -> dict[str, str]:
+    key, case = column["key"], row.case
+    cell = {"value": "", "text": "", "spread": "", "more": "", "badge": "", "classes": ""}
+    if key == "variant":
+        name = units.name(case.variant)
+        short = grid.shorten(name, 96)
+        return {**cell, "value": name, "text": short, "more": name if short != name else ""}
+    if key == "device":
+        return {**cell, "value": row.place, "text": units.printable(row.place)}
+    if key == "status":
+        order = {"ok": "0", "suspect": "1", "invalid": "2", "failed": "3"}[case.status]
+        return {**cell, "value": order, "badge": case.status}
+    if key in _DERIVED:
+        value, text = _DERIVED[key](row)
+        shown = "" if value is None else units.exact(value)
+        return {**cell, "value": shown, "text": text, "classes": "number"}
+    return {**cell, **_metric_cell(row, column)}
+
+
+def _sparsity(row: view.Row) -> tuple[float | None, str]:
+    zero = row.artifact.sparsity if row.artifact else None
+    return zero, units.percent(zero)
+
+
+# Columns of numbers that are no metric: their exact value, and how it is shown.
+_DERIVED: dict[str, Callable[[view.Row], tuple[float | None, str]]] = {
+    "macs": lambda r: (r.artifact.macs if r.artifact else None, view.macs_in_millions(r)),
+    "sparsity": _sparsity,
+    "smaller": lambda r: (r.smaller, units.times(r.smaller)),
+    "faster": lambda r: (r.faster, units.times(r.faster)),
+}
+
+
+def _metric_cell(row: view.Row, column: dict[str, Any]) -> dict[str, str]:
+    key, case = column["key"], row.case
+    m = view.measured(case, key)
+    if m is None or m.point is None:
+        hint = units.printable(view.why_absent(case, key))
+        return {"text": units.ABSENT, "more": hint, "classes": "number absent"}
+    hint = interval(key, m.unit, m.ci_low, m.ci_high)
+    level = f" ({m.confidence:.0%}, n = {m.n})" if hint and m.confidence else ""
+    return {
+        "value": units.exact(m.point),
+        "text": column["scale"].show(m.point),
+        "spread": units.spread(m, column["scale"]) if m.estimate or key == "latency" else "",
+        "more": hint + level,
+        "classes": "number best" if m.point == column["best"] else "number",
+    }
+
+
+def notes_of(report: Report) -> list[str]:
+    """Why values are missing, one sentence per reason."""
+    return [units.printable(said) for said in absent.sentences(report)]

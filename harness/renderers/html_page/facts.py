@@ -1,0 +1,88 @@
+"""How it was measured: devices, artifacts, plan, host, data, command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from harness.core import units
+from harness.core.data import SPLITS
+from harness.core.types import Artifact, DeviceFacts, Report, Value
+
+
+def _facts(value: Value, skip: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+    """What is known, field by field, in the order of the type."""
+    facts = []
+    for field in value.__struct_fields__:
+        found = getattr(value, field)
+        if field in skip or found is None or found in ((), {}, ""):
+            continue
+        name = field.replace("_", " ")
+        facts.append((name, units.printable(_text(field, found))))
+    return facts
+
+
+def _text(field: str, value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {v}" for k, v in value.items())
+    if isinstance(value, int) and field == "ram_bytes":
+        return units.memory(value)
+    if isinstance(value, int) and field.endswith("_bytes"):
+        return units.file_size(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return str(value)
+
+
+def data(report: Report) -> dict[str, Any] | None:
+    """The images: how many of each class and split, and what was left out and why."""
+    found = report.data
+    if found is None:
+        return None
+    facts = [("split by", found.split_by), ("imbalance", units.times(found.imbalance))]
+    counts: dict[str, int | Sequence[str]] = {
+        "turned grey": found.colour,
+        "duplicates, left out": found.copies,
+        "on two sides of the split": found.straddling,
+        "in two classes, left out": found.conflicts,
+        "refused": [f"{x.path} {x.reason}" for x in found.refused],
+        "skipped": [f"{x.path} ({x.reason})" for x in found.skipped],
+        "notes": found.notes,
+        "fingerprints": [f"{split} {value}" for split, value in found.fingerprints.items()],
+    }
+    for name, value in counts.items():
+        if value:
+            facts.append((name, f"{value:,}" if isinstance(value, int) else "; ".join(value)))
+    return {
+        "name": units.name(found.name),
+        "heads": ["class", *SPLITS, "all"],
+        "lines": [
+            [units.name(name), *(f"{c[s]:,}" for s in SPLITS), f"{sum(c.values()):,}"]
+            for name, c in found.counts.items()
+        ],
+        "facts": [(name, units.printable(text)) for name, text in facts],
+    }
+
+
+def device(device: DeviceFacts) -> list[tuple[str, str]]:
+    """(name, value) of everything known about a device."""
+    own = [(k.replace("_", " "), units.printable(v)) for k, v in device.extra.items() if v]
+    return _facts(device, skip=("name", "extra")) + own
+
+
+def artifact(artifact: Artifact) -> list[tuple[str, str]]:
+    """(name, value) of everything known about a file that was measured."""
+    facts = _facts(artifact, skip=("variant", "inputs", "outputs", "layers", "findings"))
+    for field in ("inputs", "outputs"):
+        said = [
+            f"{t.name} {'x'.join(map(str, t.shape))} {t.dtype}" for t in getattr(artifact, field)
+        ]
+        facts.append((field, units.printable(", ".join(said))))
+    return facts
+
+
+def plan(report: Report) -> list[tuple[str, str]]:
+    """(name, value) of the host and of the plan."""
+    facts = [(k, units.printable(str(v))) for k, v in report.host.items()]
+    facts += _facts(report.plan, skip=("cases", "timing"))
+    return facts + _facts(report.plan.timing)

@@ -1,0 +1,162 @@
+"""What stands at the top of the page: the verdict, the key figures, the comparison, the doubts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.core import units
+from harness.core.types import Report
+from harness.renderers import comparison as against
+from harness.renderers import verdict as verdicts
+from harness.renderers import view
+
+
+def verdict_of(report: Report) -> dict[str, Any] | None:
+    """What the template shows of the verdict; None where there is none."""
+    verdict = verdicts.verdict_of(report, view.labels_of(report))
+    if verdict is None:
+        return None
+    labels = view.labels_of(report)
+    budgets = []
+    for budget in verdict.budgets:
+        groups = [
+            (word, view.some([labels.get(i, units.name(i)) for i in ids]))
+            for word, ids in verdicts.standings(budget).items()
+        ]
+        budgets.append(
+            {
+                "text": units.printable(budget.text),
+                "groups": groups,
+                "unknown": [units.printable(x) for x in verdicts.unknown(budget, labels)],
+            }
+        )
+    return {
+        "headline": units.name(verdict.headline),
+        "recommended": units.name(verdict.recommended) if verdict.recommended else None,
+        "reason": units.printable(verdict.reason),
+        "runner_up": units.name(verdict.runner_up) if verdict.runner_up else None,
+        "runner_up_reason": units.printable(verdict.runner_up_reason),
+        "notes": [units.printable(n) for n in verdict.notes],
+        "front": [units.printable(said) for said in verdict.front],
+        "feasible": _feasible(report),
+        "budgets": budgets,
+        "by_case": _budgets_by_case(report, labels),
+    }
+
+
+def _feasible(report: Report) -> list[dict[str, str]]:
+    """What keeps every budget, device by device."""
+    devices = report.verdict.devices if report.verdict and report.verdict.budgets else ()
+    shown = []
+    for own in devices:
+        names = view.names_on(report, own.device)
+        kept = view.some([names.get(i, units.name(i)) for i in own.feasible], 12)
+        place = f" on {units.name(own.device)}" if len(devices) > 1 else ""
+        shown.append({"place": place, "names": kept or "no case for certain"})
+    return shown
+
+
+def _budgets_by_case(report: Report, labels: dict[str, str]) -> dict[str, Any] | None:
+    """Every case's standing to every budget, in the order of the report."""
+    budgets = report.verdict.budgets if report.verdict else ()
+    if not budgets:
+        return None
+    return {
+        "heads": [units.printable(b.text) for b in budgets],
+        "lines": [
+            {
+                "name": labels[case.case.id],
+                "outcomes": [verdicts.standing(b, case.case.id) for b in budgets],
+            }
+            for case in report.cases
+        ],
+    }
+
+
+def tiles_of(report: Report, rows: list[view.Row]) -> list[dict[str, str]]:
+    """The figures of the recommended case; without one, of the run."""
+    chosen = next((r for r in rows if r.mark == "recommended"), None)
+    if chosen is None:
+        groups = [*view.findings_of(report), *against.doubts_of(report)]
+        doubts = sum(len(g.doubts) for g in groups)
+        launches = sum(len(c.launches) for c in report.cases)
+        worst = report.stopped.worst_half_width if report.stopped else None
+        tiles = [("cases", str(len(rows)), ""), ("launches", str(launches), "")]
+        tiles += [("widest interval", f"±{units.percent(worst)}", "")] if worst is not None else []
+        return [
+            {"name": n, "value": v, "note": w}
+            for n, v, w in [*tiles, ("findings", str(doubts), "")]
+        ]
+    reference = view.reference_of(report)
+    gained = {
+        "size": f"{units.times(chosen.smaller)} smaller than {reference}" if chosen.smaller else "",
+        "latency": f"{units.times(chosen.faster)} faster than {reference}" if chosen.faster else "",
+    }
+    tiles = []
+    for metric in ("size", "latency", "latency_p95", "peak_rss", "accuracy", "instructions"):
+        m = view.measured(chosen.case, metric)
+        if m is None:
+            continue
+        spread = interval(metric, m.unit, m.ci_low, m.ci_high)
+        note = gained.get(metric) or (f"interval {spread}" if spread else "")
+        tiles.append((view.title(metric), units.metric(metric, m.point, m.unit), note))
+    return [{"name": n, "value": v, "note": units.printable(w)} for n, v, w in tiles]
+
+
+def interval(metric: str, unit: str, low: float | None, high: float | None) -> str:
+    """The ends of an interval in the unit of its metric; empty where there is none."""
+    if low is None or high is None:
+        return ""
+    return f"{units.metric(metric, low, unit)} to {units.metric(metric, high, unit)}"
+
+
+# --- the baseline ----------------------------------------------------------------------------
+
+
+def compared(report: Report) -> dict[str, Any] | None:
+    """What the template shows of the comparison with a baseline; None without one."""
+    comparison = report.comparison
+    if comparison is None:
+        return None
+    return {
+        "outcome": comparison.outcome,
+        "summary": against.summary(comparison),
+        "lines": against.lines_of(report),
+        "doubts": told(against.doubts_of(report)),
+        "unmatched": against.unmatched(comparison),
+    }
+
+
+# --- doubts ----------------------------------------------------------------------------------
+
+
+def failures_of(report: Report) -> list[dict[str, str]]:
+    """Each case that failed, with stage, message and how to fix it."""
+    return [
+        {
+            "names": view.some(names),
+            "stage": units.printable(failure.stage),
+            "message": units.printable(failure.message),
+            "mend": units.printable(failure.mend),
+        }
+        for failure, names in view.failures_of(report)
+    ]
+
+
+def told(groups: list[view.Doubts]) -> list[dict[str, Any]]:
+    """Findings grouped for the template."""
+    return [
+        {
+            "level": group.level,
+            "code": units.printable(group.code),
+            "doubts": [
+                {
+                    "about": view.some(doubt.about),
+                    "message": units.printable(doubt.message),
+                    "mend": units.printable(doubt.mend),
+                }
+                for doubt in group.doubts
+            ],
+        }
+        for group in groups
+    ]

@@ -1,0 +1,204 @@
+"""A report as plain tables: columns by name, units in the names, one value per row.
+
+CSV, Parquet and the data frames are all made from these, so their numbers cannot differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal
+
+from harness.core.types import CaseReport, Launch, Measurement, Report
+
+Columns = dict[str, list[Any]]
+Kind = Literal["text", "truth", "whole", "real"]
+
+_TEXTS = frozenset(
+    {"run_id", "variant", "device", "runtime", "delegate", "status", "model", "recipe", "sha256",
+     "findings", "failure", "started_at"}
+)  # fmt: skip
+_TRUTHS = frozenset({"emulated", "trained"})
+_WHOLE = frozenset({"threads", "launches", "parameters", "macs"})
+
+# How a unit is written at the end of a column's name; pure numbers have no suffix.
+_SUFFIX = {"ns": "_ns", "bytes": "_bytes", "1": "", "count": ""}
+
+_STATISTICS = ("ci_low", "ci_high", "min", "p50", "p90", "p95", "p99", "mean", "std")
+
+_LAUNCH_SCALARS = (
+    "wall_ns",
+    "init_ns",
+    "first_inference_ns",
+    "rss_before_load_bytes",
+    "rss_after_load_bytes",
+    "peak_rss_bytes",
+    "rss_anon_bytes",
+    "rss_file_bytes",
+    "pss_bytes",
+    "arena_bytes",
+    "clock_resolution_ns",
+)
+_REAL_CONDITIONS = ("load_average", "other_cpu_share", "temperature_c")
+_CONDITIONS = (*_REAL_CONDITIONS, "thermal_status")
+
+
+def case_kind(column: str) -> Kind:
+    """What stands in a column of `cases`, whatever happens to be absent."""
+    if column in _TEXTS or column.endswith("_outcome"):
+        return "text"
+    if column in _TRUTHS:
+        return "truth"
+    return "whole" if column in _WHOLE or column.endswith("_n") else "real"
+
+
+def launch_kind(column: str) -> Kind:
+    """What stands in a column of `launches`; what a process counts is whole."""
+    if column in _TEXTS:
+        return "text"
+    if column in _TRUTHS:
+        return "truth"
+    real = column == "latency_median_ns" or column.startswith(_REAL_CONDITIONS)
+    return "real" if real else "whole"
+
+
+def cases(report: Report) -> Columns:
+    """One row per case: what it is, its status, and of each metric the point (`latency_ns`),
+    every statistic that any case has (`latency_ci_low_ns`, `latency_p90_ns`), the level and the
+    number of observations (`latency_confidence`, `latency_n`). Absent values are None."""
+    artifacts = {a.variant: a for a in report.artifacts}
+    columns = keys(report, report.cases)
+    columns["status"] = [c.status for c in report.cases]
+    for field in ("model", "recipe", "trained", "sha256", "parameters", "sparsity", "macs"):
+        columns[field] = [getattr(artifacts.get(c.variant), field, None) for c in report.cases]
+    names = dict.fromkeys(name for c in report.cases for name in c.metrics)
+    for name in names:
+        found = [c.metrics.get(name) for c in report.cases]
+        _add_metric(columns, name, found)
+    _add_comparison(columns, report)
+    columns["launches"] = [len(c.launches) for c in report.cases]
+    columns["findings"] = [" ".join(f.code for f in c.findings) for c in report.cases]
+    columns["failure"] = [c.failure.message if c.failure else None for c in report.cases]
+    return columns
+
+
+def _add_metric(columns: Columns, name: str, found: list[Measurement | None]) -> None:
+    suffix = _SUFFIX.get(next(m.unit for m in found if m is not None), "")
+    columns[f"{name}{suffix}"] = [m.point if m else None for m in found]
+    for statistic in _STATISTICS:
+        values = [getattr(m, statistic) if m else None for m in found]
+        key = f"{name}_{statistic}{suffix}"
+        # `latency_p90` may be a metric of its own; that one has an interval and wins.
+        if any(v is not None for v in values) and key not in columns:
+            columns[key] = values
+    if any(m and m.confidence is not None for m in found):
+        columns[f"{name}_confidence"] = [m.confidence if m else None for m in found]
+        columns[f"{name}_n"] = [m.n if m else None for m in found]
+
+
+def _add_comparison(columns: Columns, report: Report) -> None:
+    """Per metric compared: the outcome, and the ratio to the baseline with its interval."""
+    comparison = report.comparison
+    if comparison is None:
+        return
+    found = {(c.candidate, m.metric): m for c in comparison.cases for m in c.metrics}
+    for metric in dict.fromkeys(metric for _, metric in found):
+        mine = [found.get((case.case, metric)) for case in report.cases]
+        columns[f"{metric}_outcome"] = [m.outcome if m else None for m in mine]
+        for field in ("ratio", "ci_low", "ci_high"):
+            name = "ratio" if field == "ratio" else f"ratio_{field}"
+            columns[f"{metric}_{name}"] = [getattr(m, field) if m else None for m in mine]
+
+
+def launches(report: Report) -> Columns:
+    """One row per launch, in the order of measurement of each case; the latency is the launch's
+    median."""
+    from harness.stats.summaries import launch_median
+
+    flat = [(c, launch) for c in report.cases for launch in c.launches]
+    columns = keys(report, [c for c, _ in flat])
+    columns["launch"] = [x.index for _, x in flat]
+    columns["order"] = [x.order for _, x in flat]
+    columns["started_at"] = [x.started_at for _, x in flat]
+    columns["iterations"] = [
+        x.latency_summary.count if x.latency_summary else len(x.latency_ns) for _, x in flat
+    ]
+    columns["latency_median_ns"] = [launch_median(x) for _, x in flat]
+    for field in _LAUNCH_SCALARS:
+        columns[field] = [getattr(x, field) for _, x in flat]
+    for counter in dict.fromkeys(name for _, x in flat for name in x.counters):
+        columns[counter] = [x.counters.get(counter) for _, x in flat]
+    for field in _CONDITIONS:
+        columns[f"{field}_before"] = [getattr(x.before, field, None) for _, x in flat]
+        columns[f"{field}_after"] = [getattr(x.after, field, None) for _, x in flat]
+    return columns
+
+
+def observations(report: Report) -> Iterator[Columns]:
+    """The long form, one row per observed value: which case, which launch, what (`quantity`),
+    which of several (`iteration`, from 0), and `value` in `unit`. What was not observed has no
+    row. It comes case by case, because all of it together is long; the first block is empty, so
+    that there is always a head."""
+    own = ("launch", "order", "quantity", "iteration", "value", "unit")
+    yield keys(report, ()) | {name: [] for name in own}
+    for case in report.cases:
+        block: Columns = {name: [] for name in own}
+        for launch in case.launches:
+            quantities, iterations, values, units = _observed(launch)
+            block["launch"] += [launch.index] * len(values)
+            block["order"] += [launch.order] * len(values)
+            block["quantity"] += quantities
+            block["iteration"] += iterations
+            block["value"] += values
+            block["unit"] += units
+        count = len(block["value"])
+        yield {name: [v] * count for name, v in _key(report, case).items()} | block
+
+
+def _observed(launch: Launch) -> tuple[list[str], list[int], list[int], list[str]]:
+    quantities: list[str] = []
+    iterations: list[int] = []
+    values: list[int] = []
+    units: list[str] = []
+
+    def add(quantity: str, unit: str, many: Iterable[int]) -> None:
+        found = list(many)
+        quantities.extend([quantity] * len(found))
+        iterations.extend(range(len(found)))
+        values.extend(found)
+        units.extend([unit] * len(found))
+
+    for field in _LAUNCH_SCALARS:
+        value = getattr(launch, field)
+        if value is not None:
+            name, _, unit = field.rpartition("_")
+            add(name, unit, [value])
+    for name, count in launch.counters.items():
+        add(name, "count", [count])
+    add("warmup", "ns", launch.warmup_ns)
+    add("latency", "ns", launch.latency_ns)
+    add("minute_median", "ns", (m.median_ns for m in launch.minutes))
+    add("instructions", "count", launch.instructions)
+    return quantities, iterations, values, units
+
+
+def _key(report: Report, case: CaseReport) -> dict[str, Any]:
+    return {
+        "run_id": report.run_id,
+        "variant": case.variant,
+        "device": case.device,
+        "emulated": any(d.emulated for d in report.devices if d.name == case.device),
+        "runtime": case.runtime,
+        "delegate": case.delegate,
+        "threads": case.threads,
+    }
+
+
+def keys(report: Report, found: Sequence[CaseReport]) -> Columns:
+    """Which case: the columns that every table begins with."""
+    columns: Columns = {
+        k: [] for k in ("run_id", "variant", "device", "emulated", "runtime", "delegate", "threads")
+    }
+    for case in found:
+        for key, value in _key(report, case).items():
+            columns[key].append(value)
+    return columns

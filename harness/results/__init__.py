@@ -1,0 +1,1 @@
+"""Run folders and reports: the only room that reads or writes them."""

@@ -1,0 +1,37 @@
+"""A saved run, whether or not it came to its end."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import msgspec
+
+from harness.core.types import Finding, Report
+from harness.results import report as assemble
+from harness.results import store
+
+
+def read(run: str, out: Path) -> Report:
+    """The report that `run` means: a path, a run id in `out` or a unique start of one, `latest`.
+    Of a run that was cut off, what its journal saved, with a finding that says so."""
+    path = store.find(run, out)
+    unfinished = path.is_dir() and not (path / store.REPORT).exists()
+    if unfinished and (path / store.HEADER).exists():
+        return _cut_off(path)
+    return store.read_report(path)
+
+
+def _cut_off(folder: Path) -> Report:
+    header = store.read_header(folder)
+    journal = store.read_journal(folder / store.JOURNAL)
+    report = assemble.assemble(header, journal, stopped=None, finished_at=None)
+    count = len(journal.launches)
+    finding = Finding(
+        level="serious",
+        code="unfinished",
+        message=f"the run did not come to its end: this is of the {count} "
+        f"launch{'' if count == 1 else 'es'} that it saved",
+        mend=f"go on with python -m harness bench --resume {shlex.quote(str(folder))}",
+    )
+    return msgspec.structs.replace(report, findings=(finding, *report.findings))

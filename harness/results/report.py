@@ -1,0 +1,104 @@
+"""From raw observations to the Report: metrics, then checks, then the status of each case, then
+the verdict on all.
+
+Pure but for reading the clock nowhere: the same run folder always gives the same report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from harness.analysis.metric_specs import METRICS, specs
+from harness.analysis.verdict import judge
+from harness.core.types import (
+    CaseReport,
+    DeviceFacts,
+    Evidence,
+    Failure,
+    Finding,
+    Measurement,
+    Report,
+    Status,
+    Stopped,
+)
+from harness.results.store import Journal
+from harness.system import plugins
+
+
+def assemble(
+    header: Report, journal: Journal, *, stopped: Stopped | None, finished_at: str | None
+) -> Report:
+    """The report of a run from its header and its journal."""
+    found = evidence_of(header, journal)
+    report = msgspec.structs.replace(
+        header,
+        finished_at=finished_at,
+        stopped=stopped,
+        devices=tuple(journal.devices.values()),
+        cases=tuple(_case(msgspec.structs.replace(e, peers=_peers(e, found))) for e in found),
+    )
+    return msgspec.structs.replace(report, verdict=judge(report, specs()))
+
+
+def evidence_of(header: Report, journal: Journal) -> list[Evidence]:
+    """All that was observed, case by case, with the metrics extracted."""
+    artifacts = {artifact.variant: artifact for artifact in header.artifacts}
+    evaluations = {evaluation.variant: evaluation for evaluation in header.evaluations}
+    found = []
+    for case in header.plan.cases:
+        facts = journal.devices.get(case.device) or DeviceFacts(
+            name=case.device, kind="unknown", identity="never reached"
+        )
+        artifact = artifacts[case.variant]
+        evidence = Evidence(
+            case=case,
+            plan=header.plan,
+            artifact=artifact,
+            launches=tuple(x for x in journal.launches if x.case == case.id),
+            device=facts,
+            failure=journal.failures.get(case.id),
+            evaluation=evaluations.get(case.variant),
+            parent_evaluation=evaluations.get(artifact.float_parent or ""),
+        )
+        found.append(msgspec.structs.replace(evidence, metrics=metrics_of(evidence)))
+    return found
+
+
+def _peers(evidence: Evidence, found: Iterable[Evidence]) -> tuple[Evidence, ...]:
+    """The other cases on its device."""
+    same_device = (e for e in found if e.case.device == evidence.case.device)
+    return tuple(e for e in same_device if e is not evidence)
+
+
+def metrics_of(evidence: Evidence) -> dict[str, Measurement]:
+    """What every metric reads off one case's observations."""
+    modules = (plugins.load(METRICS, name) for name in plugins.names(METRICS))
+    found = [(module.spec, module.extract(evidence)) for module in modules]
+    return {s.name: m for s, m in found if m.point is not None or not s.optional}
+
+
+def _case(evidence: Evidence) -> CaseReport:
+    findings = list(evidence.artifact.findings)
+    for launch in evidence.launches:
+        findings += [note for note in launch.notes if note not in findings]
+    for name in plugins.names("harness.analysis.checks"):
+        findings += plugins.load("harness.analysis.checks", name).findings(evidence)
+    return CaseReport(
+        **msgspec.structs.asdict(evidence.case),
+        status=_status(findings, evidence.failure),
+        metrics=evidence.metrics,
+        launches=evidence.launches,
+        findings=tuple(findings),
+        failure=evidence.failure,
+    )
+
+
+def _status(findings: Iterable[Finding], failure: Failure | None) -> Status:
+    levels = {finding.level for finding in findings}
+    if failure is not None:
+        return failure.status
+    if "invalid" in levels:
+        return "invalid"
+    return "suspect" if "serious" in levels else "ok"

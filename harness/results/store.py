@@ -1,0 +1,292 @@
+"""The only reader and writer of run folders and report files.
+
+    reports/<run id>/
+      run.json         the plan, the artifacts, the command: all that is known before measuring
+      journal.jsonl    one line per device opened, launch finished or case failed, as it happens
+      report.json      the report, once measuring has ended
+      logs/            what the workers said on standard error
+
+A journal line is on the disk (fsync) before the launch counts as saved. A line that a crash cut
+short is dropped when the folder is read, and its launch is simply measured again on `--resume`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.core.errors import UsageError
+from harness.core.serial import encode
+from harness.core.types import SCHEMA_VERSION, DeviceFacts, Failure, Launch, Plan, Report, Value
+from harness.system.files import write_atomic
+
+__all__ = ["encode"]  # beside `decode`, though it is pure
+
+HEADER = "run.json"
+JOURNAL = "journal.jsonl"
+REPORT = "report.json"
+LOGS = "logs"
+
+
+class CaseFailure(Value, frozen=True):
+    """A journal line's failure: which case ended, and why."""
+
+    case: str
+    failure: Failure
+
+
+class Entry(Value, frozen=True, omit_defaults=True):
+    """One line of the journal; exactly one field is set."""
+
+    device: DeviceFacts | None = None
+    launch: Launch | None = None
+    failed: CaseFailure | None = None
+
+
+class Journal(Value, frozen=True):
+    """What a journal says, by kind; the last word on a device, a launch or a failure counts. A
+    case that was launched again after it had failed has not failed."""
+
+    devices: dict[str, DeviceFacts] = {}
+    launches: tuple[Launch, ...] = ()
+    failures: dict[str, Failure] = {}
+
+
+class RunFolder:
+    """One run on the disk. Made by `create` or `reopen`; appending is safe from any thread."""
+
+    def __init__(self, path: Path, header: Report) -> None:
+        self.path = path
+        self.header = header
+        self._file = (path / JOURNAL).open("ab", buffering=0)
+        try:
+            _lock(self._file.fileno(), path)
+            _cut_torn_line(path / JOURNAL)
+            self.saved = read_journal(path / JOURNAL)
+        except BaseException:
+            self._file.close()
+            raise
+
+    @property
+    def logs(self) -> Path:
+        """Where workers write their standard error."""
+        return self.path / LOGS
+
+    def change_plan(self, plan: Plan) -> None:
+        """Another plan for the same artifacts, before the first launch."""
+        self.header = msgspec.structs.replace(self.header, plan=plan)
+        write_atomic(self.path / HEADER, encode(self.header))
+
+    def append(self, entry: Entry) -> None:
+        """Save one observation; when this returns it survives a power cut."""
+        # One unbuffered write per line: threads do not interleave, and a crash or a full disk
+        # cuts at most this line.
+        line = msgspec.json.encode(entry) + b"\n"
+        try:
+            if self._file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise UsageError(
+                f"cannot save in {self.path}: {error.strerror}",
+                f"free some space, then python -m harness bench --resume {self.path}",
+            ) from None
+
+    def close(self) -> None:
+        """End writing; the folder stays."""
+        self._file.close()
+
+
+def new_run_id(now: datetime | None = None) -> str:
+    """Sorts by time, and two in one second differ: 20261123-171502-9f3a."""
+    now = now or datetime.now(timezone.utc)
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def check_writable(out: Path, option: str = "--out") -> None:
+    """Raise a UsageError unless files can be made in `out`; leaves nothing behind."""
+    made = [p for p in (out, *out.parents) if not p.exists()]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_atomic(out / ".probe", b"\0" * 65536)
+        (out / ".probe").unlink()
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {out}: {error.strerror}", f"choose another folder with {option}"
+        ) from None
+    finally:
+        for folder in made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def create(out: Path, header: Report) -> RunFolder:
+    """Make `out/<run id>` and save what is known before the first launch."""
+    path = out / header.run_id
+    try:
+        (path / LOGS).mkdir(parents=True)
+        write_atomic(path / HEADER, encode(header))
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {out}: {error.strerror}", "choose another folder with --out"
+        ) from None
+    return RunFolder(path, header)
+
+
+def reopen(path: Path) -> RunFolder:
+    """A run that ended early, ready to go on: a line cut short is cut off the journal."""
+    return RunFolder(path, read_header(path))
+
+
+def read_header(path: Path) -> Report:
+    """All that was known of a run before its first launch."""
+    try:
+        data = (path / HEADER).read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"{path} is not a run folder: {error.strerror}", "python -m harness history lists runs"
+        ) from None
+    return decode(data, path / HEADER)
+
+
+def _cut_torn_line(journal: Path) -> None:
+    data = journal.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data):
+        os.truncate(journal, whole)
+
+
+def read_journal(path: Path) -> Journal:
+    """All whole lines; a line in the middle that is damaged is an error, a cut last one is not."""
+    devices: dict[str, DeviceFacts] = {}
+    launches: dict[tuple[str, int], Launch] = {}
+    failures: dict[str, Failure] = {}
+    for entry in _entries(path):
+        if entry.device is not None:
+            devices[entry.device.name] = entry.device
+        if entry.launch is not None:
+            launches[entry.launch.case, entry.launch.index] = entry.launch
+            failures.pop(entry.launch.case, None)
+        if entry.failed is not None:
+            failures[entry.failed.case] = entry.failed.failure
+    return Journal(devices=devices, launches=tuple(launches.values()), failures=failures)
+
+
+def _entries(path: Path) -> Iterator[Entry]:
+    if not path.exists():
+        return
+    decoder = msgspec.json.Decoder(Entry)
+    *lines, _torn = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, 1):
+        try:
+            yield decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise UsageError(
+                f"{path}, line {number}, is damaged", "delete that line to go on without it"
+            ) from None
+
+
+def write_report(folder: Path, report: Report) -> Path:
+    """Save the final report beside the observations it is made from."""
+    path = folder / REPORT
+    try:
+        write_atomic(path, encode(report))
+    except OSError as error:
+        raise UsageError(
+            f"cannot save {path}: {error.strerror}",
+            f"free some space, then python -m harness bench --resume {folder}",
+        ) from None
+    return path
+
+
+def find(run: str, out: Path) -> Path:
+    """The folder or report file that `run` means: a path, a run id in `out` or a unique start of
+    one, or `latest`."""
+    if Path(run).exists():
+        return Path(run)
+    found = (p for name in (HEADER, REPORT) for p in out.glob(f"*/{name}"))
+    ids = sorted({p.parent.name for p in found}) if out.is_dir() else []
+    if run == "latest" and ids:
+        return out / ids[-1]
+    matching = [i for i in ids if i.startswith(run)]
+    if len(matching) == 1:
+        return out / matching[0]
+    if matching:
+        raise UsageError(f"{run!r} is the start of {len(matching)} runs", "give more of it")
+    raise UsageError(
+        f"there is no run or file {run!r}",
+        f"python -m harness history lists what is in {out}" if ids else f"{out} holds no run yet",
+    )
+
+
+def read_report(path: Path) -> Report:
+    """A saved report: a report file, or a run folder that has one."""
+    if path.is_dir():
+        path = path / REPORT
+    try:
+        return decode(path.read_bytes(), path)
+    except FileNotFoundError:
+        raise UsageError(
+            f"{path} does not exist",
+            f"finish the run first: python -m harness bench --resume {path.parent}",
+        ) from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", "give a report file") from None
+
+
+class _Version(msgspec.Struct):
+    """Of a report only its version; the rest is skipped unread."""
+
+    schema_version: int
+
+
+def decode(data: bytes, path: Path) -> Report:
+    """JSON of this or an older schema version -> Report; names `path` when it is neither."""
+    try:
+        if msgspec.json.decode(data, type=_Version).schema_version == SCHEMA_VERSION:
+            return msgspec.json.decode(data, type=Report)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass  # the slow way says what is wrong
+    try:
+        raw: Any = msgspec.json.decode(data)
+        version = raw["schema_version"]
+        while version in UPGRADES:
+            raw = UPGRADES[version](raw)
+            version = raw["schema_version"]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
+        raise UsageError(f"{path} is not a report", "give a report.json or a run folder") from None
+    if version != SCHEMA_VERSION:
+        raise UsageError(
+            f"{path} has schema version {version}, this harness reads {SCHEMA_VERSION}",
+            "upgrade the harness",
+        )
+    try:
+        return msgspec.convert(raw, Report)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise UsageError(f"{path} is not a valid report: {error}", "upgrade the harness") from None
+
+
+# Old schema version -> function that makes the next version's JSON of it.
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    """Two processes must not append to one run; the lock goes with the process."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: opening for append twice is on the user there
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise UsageError(
+            f"another process is measuring {path}", "wait until it has ended"
+        ) from None

@@ -1,0 +1,1 @@
+"""Statistics on plain numbers and estimates. Pure: no I/O, no clock."""

@@ -1,0 +1,44 @@
+"""Extensions are found by file name: `artifacts/recipes/int8.py` is the recipe `int8`.
+
+A kind of extension is a package. Each module in it whose name does not start with an underscore
+is a member. Members are imported only when asked for by name, so listing them costs nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from types import ModuleType
+
+from harness.core.errors import UsageError
+
+
+def names(package_name: str) -> tuple[str, ...]:
+    """The members of a package such as "harness.artifacts.recipes", sorted."""
+    package = importlib.import_module(package_name)
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name[0] != "_"))
+
+
+def load(package_name: str, name: str) -> ModuleType:
+    """Import one member; an unknown name is a UsageError that offers the nearest ones."""
+    known = names(package_name)
+    if name not in known:
+        kind = package_name.rpartition(".")[2].removesuffix("s")
+        raise unknown(kind, name, known)
+    return importlib.import_module(f"{package_name}.{name}")
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
+    """`unknown transport 'adb_tpc'; did you mean 'adb_tcp'?`"""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    mend = (
+        f"did you mean {' or '.join(repr(n) for n in near)}?"
+        if near
+        else f"there is {', '.join(known)}"
+        if known
+        else "there is none"
+    )
+    return UsageError(f"unknown {what} {name!r}", mend)

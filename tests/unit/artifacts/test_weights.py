@@ -1,0 +1,212 @@
+"""auto, imagenet, random or a path, against a real server on loopback."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from harness.artifacts import weights
+from harness.artifacts.weights import Weights, resolve
+from harness.core.errors import ConfigError, UsageError
+from harness.core.specs import WeightsSource
+
+CONTENT = b"\x89HDF\r\n\x1a\n" + bytes(range(256)) * 2000
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Server(ThreadingHTTPServer):
+    """Answers by the path: /ok.h5, /missing.h5, /cut.h5, /page.h5, /hang.h5, /stall.h5."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.over = threading.Event()
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.server_port}/{name}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        what = self.path.strip("/").removesuffix(".h5")
+        self.server.asked.append(what)
+        if what == "missing":
+            self.send_error(404)
+            return
+        if what == "hang":
+            self.server.over.wait(20)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        if what in ("cut", "stall"):
+            self.wfile.write(CONTENT[:1000])
+            if what == "stall":
+                self.wfile.flush()
+                self.server.over.wait(20)
+        elif what == "page":
+            self.wfile.write(b"<html>please log in" + CONTENT[19:])
+        else:
+            self.wfile.write(CONTENT)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        yield running
+        running.over.set()
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr(weights, "CONNECT_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(weights, "STALL_TIMEOUT_S", 1.5)
+    return tmp_path / "keras" / "models"
+
+
+def ask(wanted: str, url: str | None, tmp_path: Path, sha256: str | None = None) -> Weights:
+    source = WeightsSource(url=url, sha256=sha256) if url else None
+    options = {"alpha": 1.0}
+    return resolve(wanted, source, options, folder=tmp_path, cache=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("wanted", ["auto", "imagenet"])
+def test_fetched_once(server: Server, keras_home: Path, tmp_path: Path, wanted: str) -> None:
+    first = ask(wanted, server.url("ok_{alpha}.h5"), tmp_path)
+    assert first == Weights("imagenet", keras_home / "ok_1.0.h5", DIGEST)
+    assert (keras_home / "ok_1.0.h5").read_bytes() == CONTENT
+    assert ask(wanted, server.url("ok_{alpha}.h5"), tmp_path) == first
+    assert server.asked == ["ok_1.0"]
+    assert [path.name for path in keras_home.iterdir()] == ["ok_1.0.h5"]
+
+
+def test_what_keras_fetched_is_used(server: Server, keras_home: Path, tmp_path: Path) -> None:
+    keras_home.mkdir(parents=True)
+    (keras_home / "ok.h5").write_bytes(CONTENT)
+    assert ask("auto", server.url("ok.h5"), tmp_path).sha256 == DIGEST
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("missing.h5", "answers 404 Not Found"),
+        ("cut.h5", "broke off after 1000 of 512008 bytes"),
+        ("page.h5", "something else than an HDF5 file"),
+        ("hang.h5", "did not answer within 1 s"),
+        ("stall.h5", "stalled for 2 s"),
+    ],
+)
+def test_what_cannot_be_fetched(
+    server: Server, keras_home: Path, tmp_path: Path, name: str, reason: str
+) -> None:
+    started = time.monotonic()
+    chosen = ask("auto", server.url(name), tmp_path)
+    assert time.monotonic() - started < 5
+    assert (chosen.kind, chosen.path) == ("random", None)
+    (finding,) = chosen.findings
+    assert (finding.level, finding.code) == ("warning", "random-weights")
+    assert reason in finding.message
+    assert str(keras_home / name) in finding.mend
+    assert not keras_home.exists() or not list(keras_home.iterdir())  # no half file
+
+    # For an hour nobody waits for it again, and the answer is the same.
+    asked = len(server.asked)
+    started = time.monotonic()
+    assert ask("auto", server.url(name), tmp_path) == chosen
+    assert time.monotonic() - started < 0.3
+    with pytest.raises(ConfigError) as caught:
+        ask("imagenet", server.url(name), tmp_path)
+    assert f"put {server.url(name)} at {keras_home / name}" in str(caught.value)
+    assert len(server.asked) == asked
+
+
+def test_a_refused_connection_is_remembered_for_the_host(tmp_path: Path) -> None:
+    with Server() as closed:
+        url = closed.url("")
+    assert "refused" in ask("auto", url + "one.h5", tmp_path).findings[0].message
+    remembered = json.loads((tmp_path / "cache" / "weights.json").read_bytes())
+    assert list(remembered["failed_at"]) == [url.split("/")[2]]
+    ask("auto", url + "two.h5", tmp_path)
+    assert json.loads((tmp_path / "cache" / "weights.json").read_bytes()) == remembered
+
+
+def test_failure_is_forgotten_after_an_hour(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask("auto", server.url("missing.h5"), tmp_path)
+    monkeypatch.setattr(weights, "REMEMBER_FAILURE_S", 0.0)
+    ask("auto", server.url("missing.h5"), tmp_path)
+    assert server.asked == ["missing", "missing"]
+
+
+@pytest.mark.parametrize("wanted", ["auto", "imagenet"])
+def test_pinned_digest_that_differs_is_never_used(
+    server: Server, keras_home: Path, tmp_path: Path, wanted: str
+) -> None:
+    with pytest.raises(UsageError, match=f"has SHA-256 {DIGEST}, expected {'0' * 64}"):
+        ask(wanted, server.url("ok.h5"), tmp_path, sha256="0" * 64)
+    assert not list(keras_home.iterdir())
+    assert ask(wanted, server.url("ok.h5"), tmp_path, sha256=DIGEST.upper()).sha256 == DIGEST
+
+
+def test_file_that_changed_since_first_use_is_refused(
+    server: Server, keras_home: Path, tmp_path: Path
+) -> None:
+    ask("auto", server.url("ok.h5"), tmp_path)
+    (keras_home / "ok.h5").write_bytes(CONTENT + b"!")
+    with pytest.raises(UsageError, match=f"expected {DIGEST}"):
+        ask("auto", server.url("ok.h5"), tmp_path)
+
+
+def test_a_path_is_seen_from_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "mine.weights.h5").write_bytes(CONTENT)
+    chosen = ask("mine.weights.h5", None, tmp_path)
+    assert chosen == Weights("mine.weights.h5", tmp_path / "mine.weights.h5", DIGEST)
+
+
+def test_random_asks_nobody(server: Server, tmp_path: Path) -> None:
+    assert ask("random", server.url("ok.h5"), tmp_path) == Weights("random")
+    assert ask("auto", None, tmp_path) == Weights("random")  # a model without pretrained weights
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "url", "says"),
+    [
+        ("nowhere.h5", None, "there is no file"),
+        ("imagenet", None, "this model has none"),
+        ("auto", "http://127.0.0.1:9/{depth}.h5", "the braces can name alpha"),
+        ("auto", "ftp://127.0.0.1/x.h5", "neither http nor https"),
+    ],
+)
+def test_wrong_configuration(tmp_path: Path, wanted: str, url: str | None, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        ask(wanted, url, tmp_path)
+
+
+def test_unwritable_home_is_a_reason(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file"))
+    assert "cannot be written" in ask("auto", server.url("ok.h5"), tmp_path).findings[0].message

@@ -1,0 +1,168 @@
+"""Evaluating real files in real processes: what they answered is kept, and what breaks one of them
+costs the others nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from harness.artifacts.tflite.inspect import inspect
+from harness.core.errors import UsageError
+from harness.core.types import Artifact, Evaluation
+from harness.measure import evaluate
+from tests.answers import Pictures
+from tests.paths import DATA
+
+MODELS = DATA / "models"
+
+
+LABELS = [0, 1, 1, 0, 1, 0, 1, 1, 0, 0]
+
+
+def files(**known: Any) -> dict[str, Artifact]:
+    """The float model and its int8 child."""
+    parent = inspect(MODELS / "tiny_float32.tflite", variant="tiny")
+    child = inspect(MODELS / "tiny_int8.tflite", variant="tiny-int8")
+    child = msgspec.structs.replace(child, float_parent="tiny")
+    return {a.variant: msgspec.structs.replace(a, **known) for a in (parent, child)}
+
+
+def direct(path: str, images: NDArray[np.uint8]) -> list[float]:
+    """The answers of a float model, by the interpreter's own book."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=path)
+    interpreter.allocate_tensors()
+    found = []
+    for image in images:
+        example = image.astype(np.float32)[np.newaxis, :, :, np.newaxis]
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], example)
+        interpreter.invoke()
+        output = interpreter.get_output_details()[0]["index"]
+        found.append(float(interpreter.get_tensor(output).ravel()[0]))
+    return found
+
+
+def test_the_file_itself_answers_every_image(tmp_path: Path) -> None:
+    data = Pictures(LABELS)
+    tiny, int8 = evaluate.evaluate(files(), data, cache=tmp_path)
+    assert tiny.failure is None
+    assert (tiny.n, tiny.width, tiny.truth) == (10, 1, tuple(LABELS))
+    # All cores may add up in another order than one.
+    expected = direct(files()["tiny"].path, data.images)
+    assert [row[1] for row in tiny.rows] == pytest.approx(expected, abs=1e-5)
+    assert len({row[1] for row in tiny.rows}) > 1
+    assert tiny.step == 0
+    assert int8.step == pytest.approx(1 / 256)
+    assert sum(map(sum, tiny.confusion)) == 10
+    assert tiny.confusion[0][0] + tiny.confusion[1][1] == sum(tiny.right)
+    assert int8.agreement is not None
+    assert (int8.agreement.parent, int8.agreement.n) == ("tiny", 10)
+    assert 0 < int8.agreement.mean <= int8.agreement.largest < 0.05
+    assert tiny.agreement is None
+
+
+def test_answers_are_kept_until_anything_changes(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def tell(name: str, done: int, total: int) -> None:
+        told.append(name)
+
+    def again(data: Pictures, **known: Any) -> tuple[Evaluation, ...]:
+        told.clear()
+        return evaluate.evaluate(files(**known), data, cache=tmp_path, progress=tell)
+
+    first = again(Pictures(LABELS))
+    assert told == ["tiny", "tiny-int8"]
+    unread = Pictures(LABELS)
+    assert again(unread) == first
+    assert (told, unread.read) == ([], 0)
+    again(Pictures(LABELS, seed=1))
+    assert told == ["tiny", "tiny-int8"]
+    for path in (tmp_path / "evaluations").glob("*.json"):
+        path.write_bytes(path.read_bytes()[:40])
+    assert again(Pictures(LABELS)) == first
+    assert told == ["tiny", "tiny-int8"]
+    assert not list((tmp_path / "evaluations").glob(".images*"))
+
+
+def test_a_picture_of_another_size_is_resized(tmp_path: Path) -> None:
+    small = Pictures(LABELS, size=64)
+    for found in evaluate.evaluate(files(), small, cache=tmp_path):
+        assert found.failure is None
+        assert found.n == 10
+
+
+def test_untrained_artifacts_are_not_asked(tmp_path: Path) -> None:
+    assert evaluate.evaluate(files(trained=False), Pictures(LABELS), cache=tmp_path) == ()
+
+
+def test_files_brought_are_not_asked_about_images_of_ours(tmp_path: Path) -> None:
+    data = Pictures(LABELS)
+    assert evaluate.evaluate(files(), data, cache=tmp_path, brought=False) == ()
+    ours = evaluate.evaluate(files(model="tiny"), data, cache=tmp_path, brought=False)
+    assert [e.variant for e in ours] == ["tiny", "tiny-int8"]
+
+
+def test_other_classes_are_a_failure_with_its_reason(tmp_path: Path) -> None:
+    three = Pictures([0, 1, 2], classes=("a", "b", "c"))
+    found = evaluate.evaluate(files(), three, cache=tmp_path)[0]
+    assert found.failure is not None
+    assert found.failure.message == "it answers with 1 scores, and pictures has 3 classes"
+    assert (found.n, found.scores) == (0, b"")
+
+
+def test_a_model_that_takes_no_picture_says_so(tmp_path: Path) -> None:
+    two = inspect(MODELS / "two_signatures.tflite", variant="two", signature="decode")
+    (found,) = evaluate.evaluate({"two": two}, Pictures(LABELS), cache=tmp_path)
+    assert found.failure is not None
+    assert found.failure.message == "its input 1x3 float32 takes no picture"
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "killed by SIGSEGV"),
+        ("print('hello')", "not a result"),
+        ("import sys; sys.exit(3)", "exit status 3"),
+        ('print(\'{"result": {"scores": "x"}}\')', "the worker's answer is none"),
+    ],
+)
+def test_a_worker_that_breaks_costs_its_own_artifact_only(
+    tmp_path: Path, body: str, says: str
+) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text(body)
+    cache = tmp_path / "cache"
+    data = Pictures(LABELS)
+    first, second = evaluate.evaluate(files(), data, cache=cache, worker=broken)
+    assert first.failure is not None
+    assert second.failure is not None
+    assert says in first.failure.message
+    # A failure is not kept: the next run asks again.
+    assert all(e.failure is None for e in evaluate.evaluate(files(), data, cache=cache))
+
+
+def test_answers_that_are_not_finite_are_a_failure(tmp_path: Path) -> None:
+    nan = tmp_path / "nan.py"
+    nan.write_text(evaluate.WORKER.read_text().replace("width = raw.size", "raw[0] = np.nan"))
+    found = evaluate.evaluate(files(), Pictures(LABELS), cache=tmp_path, worker=nan)[0]
+    assert found.failure is not None
+    assert "not a finite number" in found.failure.message
+
+
+def test_an_empty_split_is_a_failure(tmp_path: Path) -> None:
+    found = evaluate.evaluate(files(), Pictures([]), cache=tmp_path)[0]
+    assert found.failure is not None
+    assert found.failure.message == "the test split is empty"
+
+
+def test_a_cache_that_is_a_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot write to"):
+        evaluate.evaluate(files(), Pictures(LABELS), cache=tmp_path / "file")

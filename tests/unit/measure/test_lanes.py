@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from harness.core.attendant import Attendant
+from harness.core.specs import AndroidSpec, ArmSpec, HostSpec
+from harness.core.types import Case, DeviceFacts, Failure, Finding, Launch, Plan, Report, Stopped
+from harness.measure import lanes
+from harness.results import store
+from harness.results.report import assemble
+from tests.fakes import CRASH, Crash, FakeTarget, case, header
+
+A, B = case("a"), case("b")
+INPUTS = {"a": Path(), "b": Path()}
+
+
+class Silent:
+    """A listener that only remembers."""
+
+    def __init__(self) -> None:
+        self.saves: list[tuple[str, int]] = []
+
+    def opened(self, facts: DeviceFacts) -> None: ...
+    def launching(self, case: Case, index: int, left_s: float | None) -> None: ...
+    def failed(self, what: str, failure: Failure) -> None: ...
+    def attendant(self, device: str) -> Attendant:
+        return Attendant()
+
+    def saved(self, case: Case, launch: Launch) -> None:
+        self.saves.append((case.id, launch.index))
+
+
+def steady(case: Case, index: int) -> list[int]:
+    return [1000 + index % 2] * 9
+
+
+def run(
+    tmp_path: Path, plan: Plan, fake: FakeTarget, devices: tuple[str, ...] = ("host",)
+) -> tuple[Stopped, Report]:
+    folder = store.create(tmp_path, header(plan))
+    stopped = lanes.measure(
+        folder, dict.fromkeys(devices, HostSpec()), INPUTS, Silent(), opener=fake.opener
+    )
+    folder.close()
+    journal = store.read_journal(folder.path / store.JOURNAL)
+    return stopped, assemble(folder.header, journal, stopped=stopped, finished_at=None)
+
+
+def test_launches_are_interleaved_round_by_round(tmp_path: Path) -> None:
+    fake = FakeTarget("host", steady)
+    stopped, report = run(tmp_path, Plan(cases=(A, B), launches=6), fake)
+    assert stopped.reason == "launches"
+    rounds = [fake.launched[i : i + 2] for i in range(0, 12, 2)]
+    assert all({c for c, _ in pair} == {A.id, B.id} for pair in rounds)
+    assert [i for pair in rounds for _, i in pair] == [i for i in range(6) for _ in "ab"]
+    orders = sorted(x.order for c in report.cases for x in c.launches)
+    assert orders == list(range(12))
+
+
+def test_it_goes_on_until_the_target_and_says_so(tmp_path: Path) -> None:
+    rng = random.Random(1)
+
+    def times(case: Case, index: int) -> list[int]:
+        return [round(1e6 * rng.uniform(0.97, 1.03))] if case == A else [1_000_000]
+
+    fake = FakeTarget("host", times)
+    stopped, report = run(tmp_path, Plan(cases=(A, B), target_ci=0.01, time_budget_s=None), fake)
+    assert stopped.reason == "target_ci"
+    assert stopped.worst_half_width is not None
+    assert stopped.worst_half_width <= 0.01
+    wide, tight = (len(c.launches) for c in report.cases)
+    assert wide > tight >= 7
+
+
+def test_the_time_budget_stops_it_but_not_below_the_least(tmp_path: Path) -> None:
+    rng = random.Random(2)
+    fake = FakeTarget("host", lambda c, i: [rng.randrange(1000, 2000)])
+    plan = Plan(cases=(A, B), min_launches=5, time_budget_s=1e-9)
+    stopped, report = run(tmp_path, plan, fake)
+    assert stopped.reason == "time_budget"
+    assert [len(c.launches) for c in report.cases] == [5, 5]
+
+
+def test_a_crash_fails_its_case_and_the_others_go_on(tmp_path: Path) -> None:
+    def times(case: Case, index: int) -> list[int]:
+        if case == A and index == 2:
+            raise Crash
+        return steady(case, index)
+
+    fake = FakeTarget("host", times)
+    _, report = run(tmp_path, Plan(cases=(A, B), launches=5), fake)
+    a, b = report.cases
+    assert (a.status, len(a.launches), a.failure) == ("failed", 2, CRASH)
+    assert (b.status, len(b.launches)) == ("ok", 5)
+    assert fake.closed == 1
+
+
+def test_ctrl_c_keeps_what_was_saved_and_resume_goes_on_from_there(tmp_path: Path) -> None:
+    fake = FakeTarget("host", steady)
+
+    def times(case: Case, index: int) -> list[int]:
+        if len(fake.launched) == 6:
+            raise KeyboardInterrupt
+        return steady(case, index)
+
+    fake.times = times
+    plan = Plan(cases=(A, B), launches=5)
+    stopped, report = run(tmp_path, plan, fake)
+    assert stopped.reason == "interrupted"
+    assert sum(len(c.launches) for c in report.cases) == 5
+    assert fake.closed == 1
+
+    fake.times = steady
+    first = fake.launched[:5]
+    folder = store.reopen(tmp_path / report.run_id)
+    listener = Silent()
+    stopped = lanes.measure(folder, {"host": HostSpec()}, INPUTS, listener, opener=fake.opener)
+    folder.close()
+    assert stopped.reason == "launches"
+    assert not set(first) & set(listener.saves)
+    journal = store.read_journal(folder.path / store.JOURNAL)
+    saved = [(x.case, x.index) for x in journal.launches]
+    assert len(saved) == len(set(saved)) == 10
+    assert sorted(x.order for x in journal.launches) == list(range(10))
+
+
+@pytest.mark.parametrize(("transient", "launches"), [(True, 5), (False, 1)])
+def test_resume_tries_a_transient_failure_again_and_no_other(
+    tmp_path: Path, transient: bool, launches: int
+) -> None:
+    def times(case: Case, index: int) -> list[int]:
+        if index == 1:
+            raise Crash(transient=transient)
+        return steady(case, index)
+
+    fake = FakeTarget("host", times)
+    _, report = run(tmp_path, Plan(cases=(A,), launches=5), fake)
+    fake.times = steady
+    folder = store.reopen(tmp_path / report.run_id)
+    lanes.measure(folder, {"host": HostSpec()}, INPUTS, Silent(), opener=fake.opener)
+    folder.close()
+    journal = store.read_journal(folder.path / store.JOURNAL)
+    assert len(journal.launches) == launches
+    assert bool(journal.failures) is not transient, "it has not failed in the end"
+
+
+def test_resume_makes_an_unusable_launch_again_and_keeps_it(tmp_path: Path) -> None:
+    """Though all that was wanted has been measured, and the time budget is spent."""
+    rng = random.Random(3)
+    fake = FakeTarget("host", lambda c, i: [rng.randrange(1000, 2000)])
+    plan = Plan(cases=(A, B), min_launches=5, time_budget_s=1e-9)
+    _, report = run(tmp_path, plan, fake)
+    folder = store.reopen(tmp_path / report.run_id)
+    of_a = next(c for c in report.cases if c.case == A)
+    hot = replace(of_a.launches[3], notes=(Finding(level="invalid", code="x", message="hot"),))
+    folder.append(store.Entry(launch=hot))
+    folder.close()
+
+    fake.launched.clear()
+    folder = store.reopen(tmp_path / report.run_id)
+    stopped = lanes.measure(folder, {"host": HostSpec()}, INPUTS, Silent(), opener=fake.opener)
+    folder.close()
+    assert fake.launched == [(A.id, 3)]
+    assert stopped.reason == "time_budget"
+    launches = store.read_journal(folder.path / store.JOURNAL).launches
+    assert len(launches) == 10
+    (again,) = [x for x in launches if x.set_aside]
+    assert (again.case, again.index, again.set_aside) == (A.id, 3, hot)
+    assert [n.code for n in again.notes] == ["made-again"]
+    assert again.order not in {x.order for x in launches if x is not again}
+
+
+def test_devices_run_side_by_side_each_in_its_own_order(tmp_path: Path) -> None:
+    plan = Plan(cases=(A, B, case("a", "phone"), case("b", "phone")), launches=5)
+    fake = FakeTarget("any", steady)
+    stopped, report = run(tmp_path, plan, fake, ("host", "phone"))
+    assert stopped.reason == "launches"
+    for device in ("host", "phone"):
+        orders = [x.order for c in report.cases if c.device == device for x in c.launches]
+        assert sorted(orders) == list(range(10))
+    assert fake.closed == 2
+
+
+def test_what_runs_on_this_machine_takes_turns_and_phones_do_not() -> None:
+    host, arm = HostSpec(), ArmSpec()
+    usb, emulated = AndroidSpec(), AndroidSpec(transport="emulated")
+    assert lanes.lanes({"h": host}) == [["h"]]
+    assert lanes.lanes({"a": usb, "b": usb}) == [["a"], ["b"]]
+    assert lanes.lanes({"e": emulated, "f": emulated}) == [["e"], ["f"]]
+    assert lanes.lanes({"e": emulated, "p": usb, "h": host, "m": arm}) == [["h", "m", "e"], ["p"]]
+
+
+def test_ctrl_c_on_one_device_begins_no_other_in_its_lane(tmp_path: Path) -> None:
+    fake = FakeTarget("any", steady)
+
+    def times(case: Case, index: int) -> list[int]:
+        raise KeyboardInterrupt
+
+    fake.times = times
+    plan = Plan(cases=(A, case("a", "second")), launches=5)
+    stopped, report = run(tmp_path, plan, fake, ("host", "second"))
+    assert stopped.reason == "interrupted"
+    assert fake.launched == [(A.id, 0)]
+    assert all(not c.launches for c in report.cases)
+
+
+def test_a_device_that_cannot_be_opened_fails_its_cases_only(tmp_path: Path) -> None:
+    fake = FakeTarget("any", steady)
+
+    def opener(name: str, spec: HostSpec, log_dir: Path, attendant: Attendant) -> FakeTarget:
+        if name == "phone":
+            raise Crash
+        return fake
+
+    plan = Plan(cases=(A, case("a", "phone")), launches=5)
+    folder = store.create(tmp_path, header(plan))
+    devices = {"host": HostSpec(), "phone": HostSpec()}
+    lanes.measure(folder, devices, INPUTS, Silent(), opener=opener)  # type: ignore[arg-type]
+    folder.close()
+    journal = store.read_journal(folder.path / store.JOURNAL)
+    assert list(journal.failures) == [case("a", "phone").id]
+    assert len(journal.launches) == 5
