@@ -387,12 +387,12 @@ def test_a_bug_of_ours_ends_one_device_in_one_line(tmp_path: Path) -> None:
         (tmp_path / "devices.yaml").write_text(yaml.safe_dump({"devices": entries}))
         # The seam of the test: a reader of answers that fails for this phone only.
         code = (
-            "import sys; from harness.cli import main; from harness.devices import _phone\n"
-            "read = _phone.read_conditions\n"
+            "import sys; from harness.cli import main; from harness.devices.android import facts\n"
+            "read = facts.read_conditions\n"
             "def fall(answers):\n"
             "    if 'level: 1' in answers['battery']: raise ZeroDivisionError('a\\nb')\n"
             "    return read(answers)\n"
-            "_phone.read_conditions = fall\n"
+            "facts.read_conditions = fall\n"
             "sys.exit(main(sys.argv[1:]))"
         )
         command(evil, "dumpsys", "echo '  level: 1'")

@@ -176,7 +176,7 @@ def test_a_folder_that_may_not_be_read_is_named_and_skipped(tmp_path: Path) -> N
     closed.chmod(0)
     code = (
         "import os, sys\n"
-        "from harness import history\n"
+        "from harness.results import history\n"
         "from pathlib import Path\n"
         "if os.getuid() == 0: os.setgid(65534); os.setuid(65534)\n"
         "past = history.scan(Path(sys.argv[1]))\n"
