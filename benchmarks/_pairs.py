@@ -10,11 +10,13 @@ from statistics import median
 from harness.core.specs import HostSpec
 from harness.core.types import Artifact, Case, Timing
 from harness.devices.host.target import WORKER, HostTarget
-from harness.measure import session
-from harness.project.request import Request, resolve
+from harness.measure import prepare
+from harness.measure.planning import QUICK_TIMING
+from harness.project.preflight import resolve
+from harness.project.request import Request
 from harness.system.progress import Narrator
 
-SHORT = session.QUICK_TIMING
+SHORT = QUICK_TIMING
 
 # The host's worker, with every inference followed by a busy wait of a share of its own time.
 _DELAYED = """
@@ -44,9 +46,9 @@ class Pair:
 
     def __init__(self, what: str, folder: Path, narrator: Narrator, delay: float = 0.0) -> None:
         job = resolve(Request(what=(what,), out=folder, untrained=True))
-        artifacts, _ = session.build_artifacts(job, narrator)
+        artifacts, _ = prepare.build_artifacts(job, narrator)
         ((name, self.artifact),) = artifacts.items()
-        inputs = session.input_sets(artifacts, 0)[name]
+        inputs = prepare.input_sets(artifacts, 0)[name]
         self.case = Case(variant=name, device="host", runtime="litert")
         worker = folder / f"delayed_{delay}.py"
         worker.write_text(_DELAYED.format(worker=str(WORKER), share=delay))

@@ -21,8 +21,9 @@ from pathlib import Path
 from harness.analysis import gate
 from harness.analysis.compare import compare
 from harness.core.types import Comparison, Report
-from harness.measure import session
-from harness.project.request import Request, resolve
+from harness.measure import prepare, session
+from harness.project.preflight import resolve
+from harness.project.request import Request
 from harness.system.progress import Narrator
 
 
@@ -64,7 +65,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch, Narrator() as narrator:
         folder = Path(scratch)
         job = resolve(Request(what=(args.what,), out=folder, untrained=True))
-        artifacts, _ = session.build_artifacts(job, narrator)
+        artifacts, _ = prepare.build_artifacts(job, narrator)
         a, b = folder / "a.tflite", folder / "b.tflite"
         for name in (a, b):
             shutil.copy(artifacts[args.what].path, name)

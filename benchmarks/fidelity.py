@@ -22,8 +22,9 @@ from statistics import median
 from harness.core.attendant import Attendant
 from harness.core.types import Artifact, Case, Timing
 from harness.devices import Target
-from harness.measure import lanes, session
-from harness.project.request import Request, resolve
+from harness.measure import lanes, prepare
+from harness.project.preflight import resolve
+from harness.project.request import Request
 from harness.stats.ratio import paired
 from harness.system.progress import Narrator
 
@@ -68,8 +69,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch, Narrator() as narrator:
         folder = Path(scratch)
         job = resolve(Request(what=tuple(args.what), out=folder, untrained=True))
-        artifacts, _ = session.build_artifacts(job, narrator)
-        inputs = session.input_sets(artifacts, args.seed)
+        artifacts, _ = prepare.build_artifacts(job, narrator)
+        inputs = prepare.input_sets(artifacts, args.seed)
         target = lanes.open_target("host", job.devices["host"], folder, Attendant())
         for name, artifact in artifacts.items():
             case = Case(variant=name, device="host", runtime="litert")

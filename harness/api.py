@@ -21,7 +21,8 @@ from harness.core.errors import BuildError
 from harness.core.types import Artifact, Comparison, Report
 from harness.measure import session
 from harness.project import config
-from harness.project.request import Request, labelled, resolve
+from harness.project.preflight import labelled, resolve
+from harness.project.request import Request
 from harness.results import load as saved
 from harness.system import files
 from harness.system.progress import Narrator

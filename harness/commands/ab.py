@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     from harness.analysis import gate
     from harness.analysis.compare import DEFAULT_THRESHOLD
     from harness.core.errors import EXIT_INTERRUPTED, EXIT_MEASUREMENT, EXIT_OK, EXIT_UNDECIDED
-    from harness.measure import session
+    from harness.measure.ab import ab
     from harness.project.request import Request
     from harness.system.progress import Narrator
 
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         command=("python", "-m", "harness", *sys.argv[1:]),
     )
     with Narrator() as narrator:
-        a, b, report, decision = session.ab(request, threshold, narrator)
+        a, b, report, decision = ab(request, threshold, narrator)
     for case in report.cases:
         if case.failure is not None:
             print(f"error: {case.variant}: {case.failure.message}", file=sys.stderr)

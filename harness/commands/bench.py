@@ -125,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure, save, print; the exit status tells whether every case has a number."""
     from harness.analysis import gate
     from harness.measure import session
-    from harness.project.request import resolve
+    from harness.project.preflight import resolve
     from harness.results import store
     from harness.system.progress import Narrator
 

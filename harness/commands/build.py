@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from harness.artifacts import builder
     from harness.core import units
     from harness.project import config
-    from harness.project.request import labelled
+    from harness.project.preflight import labelled
     from harness.system import files
     from harness.system.progress import Narrator
 

@@ -11,7 +11,8 @@ import pytest
 
 from harness.core.types import Report
 from harness.measure import session
-from harness.project.request import Request, resolve
+from harness.project.preflight import resolve
+from harness.project.request import Request
 from harness.results import store
 from harness.system.progress import Narrator
 from tests.answers import Pictures

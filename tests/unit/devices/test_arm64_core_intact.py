@@ -26,7 +26,8 @@ from harness.devices.arm64_core import installation
 from harness.devices.arm64_core.manifest import MANIFEST
 from harness.measure import session
 from harness.project import config
-from harness.project.request import Request, resolve
+from harness.project.preflight import resolve
+from harness.project.request import Request
 from harness.results import store
 from harness.system.progress import Narrator
 from tests.emulated_core import at_once, build, build_slowly, fake_qemu, lock, machine, quiet
@@ -190,7 +191,7 @@ def test_an_environment_is_free_again_when_the_run_is_over(
 
     monkeypatch.setattr("harness.measure.lanes.measure", measure)
     with Narrator() as narrator, pytest.raises(ending) if ending else nullcontext():
-        session._measured(run, job.devices, {}, narrator)
+        session.measured(run, job.devices, {}, narrator)
     assert arm64_core.remove(cache, progress=quiet) > 0
 
 

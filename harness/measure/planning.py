@@ -1,0 +1,69 @@
+"""How much is measured: the plan of a job, from its request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from harness.core.specs import ArmSpec
+from harness.core.types import Artifact, Plan, Timing
+from harness.data.dataset import DEMO
+from harness.measure import schedule
+from harness.project.request import Job
+
+QUICK_TIMING = Timing(min_time_ns=100_000_000, warmup_time_ns=30_000_000)
+DEFAULT_LAUNCHES, LEAST_LAUNCHES = 7, 5
+
+
+def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
+    """The plan; how much is measured follows --quick, --launches and --time-budget."""
+    request = job.request
+    timing = QUICK_TIMING if request.quick else Timing()
+    if request.iterations is not None:
+        timing = msgspec.structs.replace(
+            timing,
+            min_time_ns=0,
+            min_iterations=request.iterations,
+            max_iterations=request.iterations,
+        )
+    timing = msgspec.structs.replace(
+        timing,
+        cadence_ns=_ns(request.cadence_s),
+        sustained_ns=_ns(request.sustained_s),
+        profile=request.profile,
+        parity=request.parity,
+    )
+    launches = request.launches
+    if request.sustained_s is not None:
+        launches = 1  # each long enough to heat the phone, which cools before the next
+    if launches is None and request.quick and request.time_budget_s is None:
+        launches = LEAST_LAUNCHES
+    least = DEFAULT_LAUNCHES if request.time_budget_s is None else LEAST_LAUNCHES
+    return Plan(
+        cases=schedule.cases(artifacts, job.settings),
+        exact_devices=tuple(n for n, spec in job.devices.items() if isinstance(spec, ArmSpec)),
+        exact_launches=request.launches or 1,
+        seed=request.seed,
+        launches=launches,
+        min_launches=least,
+        target_ci=request.target_ci,
+        time_budget_s=60.0 if request.time_budget_s is None else request.time_budget_s,
+        timing=timing,
+        budget=request.budget,
+        quick=request.quick,
+        data=None if job.dataset is None else request.data or DEMO,
+        untrained=request.untrained,
+    )
+
+
+def expected_launches(planned: Plan) -> dict[str, int]:
+    """Per device, the launches that are surely made."""
+    totals: dict[str, int] = {}
+    for case in planned.cases:
+        totals[case.device] = totals.get(case.device, 0) + schedule.least(planned, case.device)
+    return totals
+
+
+def _ns(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1e9)

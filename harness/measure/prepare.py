@@ -1,0 +1,174 @@
+"""What a run needs before it can launch anything: artifacts, their answers to the labelled images,
+and input sets. All of it is cached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from harness.core import units
+from harness.core.errors import BuildError, UsageError
+from harness.core.types import Artifact, Evaluation, Finding, Plan, Report
+from harness.data.dataset import DEMO
+from harness.measure import evaluate
+from harness.project.request import Job
+from harness.stats import accuracy
+from harness.system import files
+from harness.system.progress import Narrator
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.data.dataset import Dataset
+
+
+def build_artifacts(
+    job: Job, narrator: Narrator, ready: Callable[[Artifact], None] | None = None
+) -> tuple[dict[str, Artifact], tuple[Finding, ...]]:
+    """(artifacts in the order asked for, a finding for each variant that could not be built).
+    `ready` hears of each as soon as it is there."""
+    from harness.artifacts import builder, representative
+
+    cache = files.cache_dir()
+    data = job.dataset
+    built = builder.build(
+        job.variants,
+        job.project.variants,
+        models_dir=job.project.models_dir,
+        cache_dir=cache,
+        data=data,
+        seed=job.request.seed,
+        progress=narrator.building,
+        ready=ready,
+    )
+    images = representative.of_dataset(data) if data else representative.demo(seed=job.request.seed)
+    artifacts = {**built.artifacts, **job.tflite}
+    for name, path in job.keras_files.items():
+        artifacts[name] = builder.build_keras_file(
+            path,
+            variant=name,
+            cache_dir=cache,
+            representative=images,
+            seed=job.request.seed,
+            progress=narrator.building,
+        )
+    if ready:
+        for name in (*job.tflite, *job.keras_files):
+            ready(artifacts[name])
+    unbuilt = tuple(
+        Finding(
+            level="invalid",
+            code="build-failed",
+            message=f"{variant} could not be built: {failure.message}",
+            mend=failure.mend,
+        )
+        for variant, failure in built.failures.items()
+    )
+    if not artifacts:
+        raise BuildError(unbuilt[0].message, unbuilt[0].mend)
+    return artifacts, unbuilt
+
+
+def evaluated(
+    job: Job, artifacts: Mapping[str, Artifact], narrator: Narrator
+) -> tuple[Evaluation, ...]:
+    """What each artifact and each float parent answered to the test split; nothing without
+    labelled images. The demo images say nothing of a file that the user brought."""
+    if job.dataset is None:
+        return ()
+    return _evaluate(job, {**artifacts, **_float_parents(job, artifacts, narrator)}, narrator)
+
+
+def _evaluate(
+    job: Job, artifacts: Mapping[str, Artifact], narrator: Narrator
+) -> tuple[Evaluation, ...]:
+    assert job.dataset is not None
+    return evaluate.evaluate(
+        artifacts,
+        job.dataset,
+        cache=files.cache_dir(),
+        brought=job.request.data is not None,
+        progress=narrator.evaluating,
+    )
+
+
+def first_words(job: Job, narrator: Narrator) -> Callable[[Artifact], None]:
+    """Tell the size and accuracy of an artifact once it is there, long before the table: training
+    the others takes minutes. The answers are kept, so nothing is done twice."""
+    names = [*job.variants, *job.tflite, *job.keras_files]
+    width = max((len(units.name(name)) for name in names), default=0)
+
+    def tell(artifact: Artifact) -> None:
+        said = f"{units.name(artifact.variant):{width}}  {units.file_size(artifact.size_bytes):>8}"
+        found = _evaluate(job, {artifact.variant: artifact}, narrator) if job.dataset else ()
+        for evaluation in found:
+            if evaluation.failure:
+                said += f"  no accuracy: {units.printable(evaluation.failure.message)}"
+            else:
+                share = accuracy.accuracy(evaluation.right)
+                said += f"  accuracy {units.share(share)}"
+        narrator.say(said)
+
+    return tell
+
+
+def _float_parents(
+    job: Job, artifacts: Mapping[str, Artifact], narrator: Narrator
+) -> dict[str, Artifact]:
+    """Artifacts that are not measured but whose answers others should reproduce. One that cannot
+    be built only leaves the agreement absent, which says so."""
+    names = {a.float_parent for a in artifacts.values() if a.trained is not False} - set(artifacts)
+    wanted = {n: job.project.variants.variants[n] for n in sorted(filter(None, names))}
+    if not wanted:
+        return {}
+    try:
+        parents, _ = build_artifacts(
+            job._replace(variants=wanted, tflite={}, keras_files={}), narrator
+        )
+    except BuildError:
+        return {}
+    return parents
+
+
+class Shown(NamedTuple):
+    """The images of the user's that models are timed on: the first of the test split. `images`
+    reads them; the cache knows them by `fingerprint`."""
+
+    source: str
+    fingerprint: str
+    images: Callable[[], NDArray[np.uint8]]
+
+
+def input_sets(
+    artifacts: Mapping[str, Artifact], seed: int, shown: Shown | None = None
+) -> dict[str, Path]:
+    """The input set of each artifact, made once and kept in the cache: of the images `shown`, else
+    of demo images."""
+    from harness.data.inputs import inputs_for
+
+    known = {} if shown is None else shown._asdict()
+    cache = files.cache_dir()
+    return {name: inputs_for(a, cache, seed=seed, **known) for name, a in artifacts.items()}
+
+
+def shown_now(planned: Plan, dataset: Dataset | None) -> Shown | None:
+    """The images that a new run is timed on; None means demo images."""
+    if dataset is None or planned.data in (None, DEMO):
+        return None
+    return Shown(dataset.name, dataset.fingerprint("test"), lambda: dataset.arrays("test")[0])
+
+
+def shown_before(header: Report) -> Shown | None:
+    """What the run to go on with was timed on; the folder may have changed since, so that only
+    the cache has it."""
+    if header.data is None or header.plan.data in (None, DEMO):
+        return None
+
+    def gone() -> NDArray[np.uint8]:
+        raise UsageError(
+            "the images that the run was timed on are no longer in the cache", "start a new run"
+        )
+
+    return Shown(header.data.name, header.data.fingerprints["test"], gone)
