@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from harness.core import units
 from harness.core.errors import UsageError
+from harness.core.text import did_you_mean
 from harness.core.types import BudgetOutcome, Measurement, MetricSpec, Value
 
 EXAMPLE = "size<=10MB,latency_p95<=50ms,peak_rss<=100MiB,accuracy>=0.95"
@@ -68,7 +68,7 @@ def _one(item: str, specs: Mapping[str, MetricSpec]) -> Budget:
     name, sign, value = found.groups()
     spec = specs.get(ALIASES.get(name, name))
     if spec is None:
-        raise UsageError(f"--budget knows no {name!r}", _nearest(name, [*specs, *ALIASES]))
+        raise UsageError(f"--budget knows no {name!r}", did_you_mean(name, [*specs, *ALIASES]))
     wanted = _SIGN[spec.direction]
     if sign not in (wanted, {"<=": "≤", ">=": "≥"}[wanted]):
         raise UsageError(
@@ -128,15 +128,6 @@ def _example(spec: MetricSpec) -> str:
         spec.unit, "10MB" if spec.name in _FILES else "100MiB"
     )
     return f"write it like {spec.name}{_SIGN[spec.direction]}{value}"
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    near += [k for k in known if name in k and k not in near][: 3 - len(near)]
-    if near:
-        return f"did you mean {' or '.join(repr(n) for n in near)}?"
-    return f"there is {', '.join(known)}"
 
 
 # --- judging ---------------------------------------------------------------------------------

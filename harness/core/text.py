@@ -1,11 +1,9 @@
-"""Text that others wrote, made fit for a terminal: the one place where it enters."""
+"""Text for a person: what others wrote made fit for a terminal, nearest names, plurals."""
 
 from __future__ import annotations
 
 import unicodedata
-
-# Characters that move the cursor, colour the text, or make it read in another order.
-_HARMFUL = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+from collections.abc import Iterable
 
 
 def clean(text: bytes | str, max_length: int = 500) -> str:
@@ -14,13 +12,56 @@ def clean(text: bytes | str, max_length: int = 500) -> str:
 
 
 def clean_lines(text: bytes | str, max_length: int = 1 << 20) -> str:
-    """`text` with its lines and tabs, other control and direction characters shown as U+FFFD."""
+    """`text` with its lines and tabs; what `printable` would escape is shown as U+FFFD."""
     if isinstance(text, bytes):
         text = text[: max_length * 4].decode("utf-8", "replace")
     text = text.replace("\r\n", "\n")[:max_length]
-    return "".join(
-        c if c in "\n\t" or unicodedata.category(c) not in _HARMFUL else "\ufffd" for c in text
-    )
+    return "".join(c if c in "\n\t" or _harmless(c) else "\ufffd" for c in text)
+
+
+def printable(text: str) -> str:
+    """`text` with everything that could steer a terminal or reverse a line written as an escape:
+    a hostile file name or phone must not reach the reader as anything but text."""
+    if text.isprintable():
+        return text
+    return "".join(c if _harmless(c) else _escape(c) for c in text)
+
+
+def printable_lines(lines: Iterable[str]) -> str:
+    """Each line printable, and only these line breaks."""
+    return "\n".join(printable(line) for line in lines if line)
+
+
+def name(text: str) -> str:
+    """A name, printable, and quoted if there would be nothing to see."""
+    return printable(text) if text.strip() else repr(text)
+
+
+def _harmless(c: str) -> bool:
+    """Not a character that moves the cursor, colours the text or makes it read in another order."""
+    return c.isprintable() or unicodedata.category(c) == "Zs"
+
+
+def _escape(c: str) -> str:
+    return c.encode("unicode_escape").decode("ascii")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """How to correct a mistyped name: "did you mean 'adb_tcp'?" with the nearest of `known` and
+    those that contain it, three at most; else all there are."""
+    import difflib
+
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    near += [k for k in known if name and name in k and k not in near][: 3 - len(near)]
+    if near:
+        return f"did you mean {' or '.join(map(repr, near))}?"
+    return f"there is {', '.join(known)}" if known else "there is none"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """'1 launch', '3 launches'; `many` is `one` with an s unless it is given."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def integer(text: str, most: int = 10**15) -> int | None:

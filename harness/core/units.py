@@ -5,9 +5,12 @@ MB is 10^6 bytes and used for files; MiB is 2^20 bytes and used for memory.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
+
+from harness.core.text import name as name  # noqa: PLC0414  printing needs both
+from harness.core.text import printable as printable  # noqa: PLC0414  printing needs both
+from harness.core.text import printable_lines as printable_lines  # noqa: PLC0414  printing needs both
 
 if TYPE_CHECKING:
     from harness.core.estimates import Estimate, Measurement
@@ -195,30 +198,6 @@ def column_scale(name: str, unit: str, values: Iterable[float]) -> Scale:
         return scales[0] if unit == "bytes" else scales[1]
     middle, least = ordered[len(ordered) // 2], ordered[0]
     return next((s for s in scales if middle >= s.divisor and least >= s.divisor / 100), scales[-1])
-
-
-def printable(text: str) -> str:
-    """`text` with everything that could steer a terminal or reverse a line written as an escape:
-    a hostile file name or phone must not reach the reader as anything but text."""
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() or unicodedata.category(c) == "Zs" else _escape(c) for c in text
-    )
-
-
-def printable_lines(lines: Iterable[str]) -> str:
-    """Each line printable, and only these line breaks."""
-    return "\n".join(printable(line) for line in lines if line)
-
-
-def name(text: str) -> str:
-    """A name, printable, and quoted if there would be nothing to see."""
-    return printable(text) if text.strip() else repr(text)
-
-
-def _escape(c: str) -> str:
-    return c.encode("unicode_escape").decode("ascii")
 
 
 def spread(m: Measurement, scale: Scale) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from harness.core import units
 from harness.core.data import SPLITS, DataSummary, Left, Split, first_few, imbalance_of
 from harness.core.errors import DataError
+from harness.core.text import count
 from harness.data import decode
 from harness.data.image_cache import ImageCache, Known
 from harness.data.isolated import Decoder
@@ -253,7 +254,7 @@ def _check(name: str, counts: dict[str, dict[Split, int]], conflicts: list[str])
         if len(held) < 2:
             sizes = {label: sum(of_class.values()) for label, of_class in counts.items()}
             least = min(sizes, key=lambda label: sizes[label])
-            images = "1 distinct image" if sizes[least] == 1 else f"{sizes[least]} distinct images"
+            images = count(sizes[least], "distinct image")
             why = f": class {least} has {images} in all" if sizes[least] < len(SPLITS) else ""
             raise DataError(
                 f"the {split} split of {name} holds "
@@ -267,7 +268,7 @@ def _notes(counts: dict[str, dict[Split, int]], moved: dict[str, int]) -> Iterat
         if missing := [split for split in SPLITS if not of_class[split]]:
             yield f"class {label} has too few images to be in {' and '.join(missing)}"
         if moved[label]:
-            images = "1 image was" if moved[label] == 1 else f"{moved[label]} images were"
+            images = count(moved[label], "image was", "images were")
             yield (
                 f"class {label} is small: {images} moved to a split that had none, "
                 "and may move back when images are added"

@@ -20,6 +20,7 @@ from harness.devices.android.link import PhoneLink
 from harness.devices.android.target import open_target
 from harness.devices.host import linux
 from harness.devices.transports._base import clean_df, free_bytes
+from harness.system import processors
 from harness.system.files import cache_dir
 
 LEAST_FREE_BYTES = 500_000_000
@@ -156,7 +157,7 @@ def _load() -> Finding:
     share, load = now.other_cpu_share, now.load_average
     if share is None:
         return _doubt("load", "this system does not tell how busy it is", "close other programs")
-    said = f"other programs use {percent(share)} of {linux.cores()} processors"
+    said = f"other programs use {percent(share)} of {processors.usable()} processors"
     if load is not None:
         said += f", load average {significant(load)}"
     if share > BUSY_SHARE:

@@ -5,7 +5,6 @@ Whatever ends it, what was saved is in the run folder, and a later session goes 
 
 from __future__ import annotations
 
-import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -33,6 +32,7 @@ from harness.devices import Target
 from harness.measure import schedule as planning
 from harness.results.store import CaseFailure, Entry, RunFolder
 from harness.stats.summaries import launch_medians, median_interval
+from harness.system import processors
 
 OpenTarget = Callable[[str, DeviceSpec, Path, Attendant], Target]
 Enough = Callable[[Mapping[Case, list[Launch]]], bool]
@@ -92,7 +92,7 @@ class DeviceRun:
         self.failures = {by_id[c]: f for c, f in kept if c in by_id and not f.transient}
         self.half_widths = {case: self._half_width(case) for case in self.cases}
         # Counts do not mind company, as times do.
-        self.abreast = _processors() if name in self.plan.exact_devices else 1
+        self.abreast = processors.usable() if name in self.plan.exact_devices else 1
         self.elapsed_before_ns = sum(x.wall_ns for done in self.launches.values() for x in done)
 
     def run(self) -> None:
@@ -300,13 +300,6 @@ _MADE_AGAIN = Finding(
     code="made-again",
     message="a launch that could not be used was made again when the run went on",
 )
-
-
-def _processors() -> int:
-    """Those that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _failure(error: HarnessError) -> Failure:

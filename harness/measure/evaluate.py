@@ -9,7 +9,6 @@ nobody else anything.
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -24,7 +23,7 @@ from harness.core.specs import HostSpec
 from harness.core.types import Artifact, Evaluation
 from harness.devices.host.target import parse_answer, runtime_version
 from harness.stats import accuracy
-from harness.system import files, process
+from harness.system import files, process, processors
 
 if TYPE_CHECKING:
     from typing import Any
@@ -216,7 +215,7 @@ def _ask(artifact: Artifact, images: Path, n: int, log: Path, worker: Path) -> A
     request = {
         "model": artifact.path,
         "runtime": RUNTIME,
-        "threads": os.cpu_count() or 1,
+        "threads": processors.usable(),
         "signature": artifact.signature,
         "images": str(images),
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from pathlib import Path
 
 from harness import __version__
@@ -20,6 +19,7 @@ from harness.project.request import Job
 from harness.results import report as assemble
 from harness.results import store
 from harness.system import files, interrupts
+from harness.system.clock import now_iso
 from harness.system.progress import Narrator
 
 
@@ -38,7 +38,7 @@ def start(job: Job, narrator: Narrator) -> tuple[store.RunFolder, dict[str, Path
         schema_version=SCHEMA_VERSION,
         tool=Tool(name="mobile-bench-harness", version=__version__),
         run_id=store.new_run_id(),
-        started_at=_now(),
+        started_at=now_iso("seconds"),
         host={
             "system": platform.platform(),
             "python": platform.python_version(),
@@ -126,10 +126,7 @@ def conclude(folder: store.RunFolder, stopped: Stopped) -> Report:
     does not prevent."""
     with interrupts.held():
         journal = store.read_journal(folder.path / store.JOURNAL)
-        report = assemble.assemble(folder.header, journal, stopped=stopped, finished_at=_now())
+        now = now_iso("seconds")
+        report = assemble.assemble(folder.header, journal, stopped=stopped, finished_at=now)
         store.write_report(folder.path, report)
     return report
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

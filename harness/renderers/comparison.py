@@ -7,6 +7,7 @@ from typing import NamedTuple
 from harness.core import units
 from harness.core.base import Case
 from harness.core.conclusions import CaseComparison, Comparison, MetricComparison, Outcome
+from harness.core.text import count
 from harness.core.types import Report
 from harness.renderers import view
 
@@ -74,8 +75,8 @@ def _line(label: str, m: MetricComparison) -> Line:
         interval = f"{m.ci_low:.3f} to {m.ci_high:.3f}"
     note = m.note
     if m.more_launches:
-        launches = "launch" if m.more_launches == 1 else "launches"
-        more = f"about {m.more_launches} more {launches} of each would decide"
+        launches = count(m.more_launches, "more launch", "more launches")
+        more = f"about {launches} of each would decide"
         note = f"{note}; {more}" if note else more
     return Line(
         label=label,

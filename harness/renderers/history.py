@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.core import units
+from harness.core.text import count
 from harness.renderers import view
 from harness.renderers.charts import trends as trend_charts
 from harness.renderers.charts.trends import ratio_text, value_text
@@ -103,7 +104,7 @@ def _conclusion(found: Trend) -> str:
         last = found.changes[-1]
         since = found.points[last.at]
         return (
-            f"changed {len(found.changes)} time{'s' if len(found.changes) > 1 else ''}, last with "
+            f"changed {count(len(found.changes), 'time')}, last with "
             f"{units.printable(since.run_id)}: "
             f"{units.metric(found.metric, last.before, found.unit)} to "
             f"{units.metric(found.metric, last.after, found.unit)} ({ratio_text(found, last)})"

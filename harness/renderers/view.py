@@ -11,6 +11,7 @@ from harness.analysis.candidates import largest
 from harness.analysis.metric_specs import specs
 from harness.core import units
 from harness.core.errors import UsageError
+from harness.core.text import count
 from harness.core.types import (
     Artifact,
     CaseReport,
@@ -23,6 +24,7 @@ from harness.core.types import (
     Report,
 )
 from harness.renderers import verdict as verdicts
+from harness.system import plugins
 
 # --- metrics ---------------------------------------------------------------------------------
 
@@ -200,7 +202,7 @@ def setting_in_common(report: Report) -> str:
         "device": case.device,
         "runtime": case.runtime,
         "delegate": case.delegate,
-        "threads": "1 thread" if case.threads == 1 else f"{case.threads} threads",
+        "threads": count(case.threads, "thread"),
     }
     return ", ".join(text for field, text in parts.items() if field not in varying)
 
@@ -285,14 +287,7 @@ def columns_known(report: Report | None = None) -> list[str]:
 
 def unknown_column(name: str, known: Iterable[str]) -> UsageError:
     """The one line for a mistyped `--sort` or `--columns`."""
-    import difflib
-
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
-    mend = (
-        f"did you mean {' or '.join(map(repr, near))}?" if near else f"there is {', '.join(known)}"
-    )
-    return UsageError(f"unknown column {name!r}", mend)
+    return plugins.unknown("column", name, known)
 
 
 # --- doubts ----------------------------------------------------------------------------------

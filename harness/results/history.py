@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from harness.core.errors import HarnessError, UsageError
+from harness.core.text import count, did_you_mean
 from harness.core.types import SCHEMA_VERSION, Status, Value
 from harness.results import store
 from harness.stats import trend
@@ -167,8 +168,7 @@ def _emulated(run: Run, case: _Case) -> str:
 
 
 def _setting(case: _Case) -> str:
-    threads = "1 thread" if case.threads == 1 else f"{case.threads} threads"
-    return f"{case.runtime}, {case.delegate}, {threads}"
+    return f"{case.runtime}, {case.delegate}, {count(case.threads, 'thread')}"
 
 
 def _trend(key: tuple[str, str, str, str], metric: str, *, unit: str, points: list[Point]) -> Trend:
@@ -190,7 +190,6 @@ def _trend(key: tuple[str, str, str, str], metric: str, *, unit: str, points: li
 
 def nothing(history: History, metric: str, variant: str, device: str) -> UsageError:
     """Why there is no such trend: the first of the three that no run has, and what there is."""
-    import difflib
     from fnmatch import fnmatchcase
 
     cases = [case for run in history.runs for case in run.cases]
@@ -201,10 +200,7 @@ def nothing(history: History, metric: str, variant: str, device: str) -> UsageEr
     ):
         if any(fnmatchcase(name, asked) for name in found):
             continue
-        near = difflib.get_close_matches(asked, found, n=3, cutoff=0.5)
-        known = ", ".join(sorted(found)) or "none"
-        mend = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there is {known}"
-        return UsageError(f"no run has the {what} {asked!r}", mend)
+        return UsageError(f"no run has the {what} {asked!r}", did_you_mean(asked, found))
     return UsageError(
         f"{metric} of {variant!r} on {device!r} was never measured", "choose another --metric"
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.core.text import count
 from harness.core.types import Finding, Report
 from harness.results import report as assemble
 from harness.results import store
@@ -26,12 +27,11 @@ def _cut_off(folder: Path) -> Report:
     header = store.read_header(folder)
     journal = store.read_journal(folder / store.JOURNAL)
     report = assemble.assemble(header, journal, stopped=None, finished_at=None)
-    count = len(journal.launches)
+    launches = count(len(journal.launches), "launch", "launches")
     finding = Finding(
         level="serious",
         code="unfinished",
-        message=f"the run did not come to its end: this is of the {count} "
-        f"launch{'' if count == 1 else 'es'} that it saved",
+        message=f"the run did not come to its end: this is of the {launches} that it saved",
         mend=f"go on with python -m harness bench --resume {shlex.quote(str(folder))}",
     )
     return msgspec.structs.replace(report, findings=(finding, *report.findings))

@@ -6,13 +6,13 @@ is a member. Members are imported only when asked for by name, so listing them c
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Iterable
 from types import ModuleType
 
 from harness.core.errors import UsageError
+from harness.core.text import did_you_mean
 
 
 def names(package_name: str) -> tuple[str, ...]:
@@ -32,13 +32,4 @@ def load(package_name: str, name: str) -> ModuleType:
 
 def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
     """`unknown transport 'adb_tpc'; did you mean 'adb_tcp'?`"""
-    known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    mend = (
-        f"did you mean {' or '.join(repr(n) for n in near)}?"
-        if near
-        else f"there is {', '.join(known)}"
-        if known
-        else "there is none"
-    )
-    return UsageError(f"unknown {what} {name!r}", mend)
+    return UsageError(f"unknown {what} {name!r}", did_you_mean(name, known))

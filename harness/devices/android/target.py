@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from statistics import median_low
 from typing import NamedTuple, TypeVar
@@ -40,6 +39,7 @@ from harness.devices.host import target as host
 from harness.devices.runners import benchmark_model as runner
 from harness.devices.transports import Transport
 from harness.system import plugins
+from harness.system.clock import now_iso
 
 MINUTE_NS = 60_000_000_000
 
@@ -278,7 +278,7 @@ class AndroidTarget:
 
     def _timed(self, case: Case, artifact: Artifact, timing: Timing) -> _Observed:
         before = self._await_fit()
-        started_at, began = _now(), time.monotonic_ns()
+        started_at, began = now_iso(), time.monotonic_ns()
         outcome = self.tool.measure(case, artifact, timing)
         wall_ns = time.monotonic_ns() - began
         return _Observed(started_at, wall_ns, outcome, before, self._conditions(), [])
@@ -289,7 +289,7 @@ class AndroidTarget:
         total = timing.sustained_ns or 0
         span = min(MINUTE_NS, total // 2)  # there is always a start and an end
         before = after = self._await_fit()
-        started_at, began = _now(), time.monotonic_ns()
+        started_at, began = now_iso(), time.monotonic_ns()
         outcomes: list[runner.Outcome] = []
         minutes: list[Minute] = []
         for number in range(1, round(total / span) + 1):
@@ -390,7 +390,3 @@ def _whole(parts: list[LatencySummary]) -> LatencySummary:
         min_ns=min(lows, default=None),
         max_ns=max(highs, default=None),
     )
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

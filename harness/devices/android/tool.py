@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shlex
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +30,7 @@ from harness.devices.runners import benchmark_model as runner
 from harness.devices.runners._download import locate, version_of
 from harness.devices.transports import MAX_PULL_BYTES, ShellResult
 from harness.system import plugins
+from harness.system.clock import now_iso
 
 SDK_TASK_PROFILES = 33
 RESULT_BYTES = 1 << 16  # of results.pb, which has some two hundred
@@ -258,7 +258,9 @@ class PhoneTool:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("a", encoding="utf-8") as file:
             command = shlex.join([self._spec.runner.tool, *arguments])
-            file.write(f"# {_now()} {case_id}\n$ {command}\n{stdout}{stderr}# status {status}\n\n")
+            file.write(
+                f"# {now_iso()} {case_id}\n$ {command}\n{stdout}{stderr}# status {status}\n\n"
+            )
 
 
 # Starts the runner and prints the highest values while it lived, in KiB, and how often one looked.
@@ -290,7 +292,3 @@ exit $status
 
 def _text(data: bytes) -> str:
     return clean_lines(data)
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

@@ -11,7 +11,6 @@ import statistics
 import sys
 import tempfile
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +27,7 @@ from harness.devices.arm64_core.cpus import cpu_named
 from harness.devices.arm64_core.environment import read_counts
 from harness.devices.host.target import WORKER, parse_answer
 from harness.system import process
+from harness.system.clock import now_iso
 from harness.system.files import cache_dir
 
 NOT_TIME = "emulated core: instructions are not time"
@@ -166,7 +166,7 @@ class Arm64Target:
         log = self.log_dir / f"{artifact.sha256[:12]}-{self.name}.log"
         asked = timing.max_iterations if timing.min_iterations == timing.max_iterations else None
         began = time.perf_counter_ns()
-        started_at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        started_at = now_iso()
         ran = counted = self._run(artifact, folder, log, asked or AGREEING, outputs=index == 0)
         if asked is None and not _agree(ran.iterations):
             counted = self._run(artifact, folder, log, MORE, outputs=False)

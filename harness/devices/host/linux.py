@@ -20,13 +20,6 @@ def read(path: Path) -> str | None:
         return None
 
 
-def cores() -> int:
-    """Processors this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def cpu_model() -> str | None:
     """The name the processor gives itself."""
     match = re.search(r"^model name\s*:\s*(.+)$", read(Path("/proc/cpuinfo")) or "", re.MULTILINE)

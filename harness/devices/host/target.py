@@ -8,7 +8,6 @@ import platform
 import subprocess
 import sys
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 
 import msgspec
@@ -19,7 +18,8 @@ from harness.core.specs import HostSpec
 from harness.core.types import Artifact, Case, DeviceFacts, Launch, Outputs, Timing
 from harness.devices.host import linux
 from harness.devices.host.worker import RUNTIMES
-from harness.system import process
+from harness.system import process, processors
+from harness.system.clock import now_iso
 
 WORKER = Path(__file__).with_name("worker.py")
 PACKAGES = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime"}
@@ -95,7 +95,7 @@ class HostTarget:
     def facts(self) -> DeviceFacts:
         """What this machine says of itself."""
         cpu = linux.cpu_model() or platform.processor() or platform.machine()
-        cores = linux.cores()
+        cores = processors.usable()
         return DeviceFacts(
             name=self.name,
             kind="host",
@@ -139,7 +139,7 @@ class HostTarget:
         python = self.spec.python.get(case.runtime, sys.executable)
         watch = linux.Watch()
         before = watch.now()
-        started_at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        started_at = now_iso()
         began = time.perf_counter_ns()
         finished = process.run(
             [python, "-I", self.worker],

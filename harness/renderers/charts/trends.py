@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from harness.core import units
+from harness.core.text import count
 from harness.renderers.charts.shared import HALF, SMALL, Chart, axis_label, tick_text
 from harness.renderers.svg import Drawing, Theme, axes
 from harness.stats.trend import Change, Trend
@@ -16,9 +17,8 @@ def trend(found: Trend, number: int) -> Chart:
     """One chart; `number` makes its key unique."""
     shown = found.points[-MOST_POINTS:]
     note = "" if len(shown) == len(found.points) else f"The last {len(shown)} runs. "
-    changes = len(found.changes)
-    said = "no change" if not changes else f"{changes} change{'s' if changes > 1 else ''}"
-    runs = f"{len(found.points)} run{'s' * (len(found.points) != 1)}"
+    said = count(len(found.changes), "change") if found.changes else "no change"
+    runs = count(len(found.points), "run")
     return Chart(
         key=f"trend-{number}",
         group="trend",
