@@ -53,39 +53,54 @@ def render(name: str, report: Report) -> bytes:
 _RENDERED: dict[tuple[str, int], tuple[Report, bytes]] = {}
 
 
-@pytest.fixture(scope="module", params=sorted(reports.REPORTS))
-def report(request: pytest.FixtureRequest) -> Report:
-    return made(request.param)
-
-
 @functools.cache
 def made(name: str) -> Report:
     return reports.REPORTS[name]()
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_a_report_read_back_from_its_file_renders_the_same(name: str, report: Report) -> None:
-    again = msgspec.json.decode(msgspec.json.encode(report), type=Report)
-    fresh = plugins.load("harness.renderers.formats", name).render(again)
-    assert fresh
-    if name == "parquet":
-        assert _parquet_summary(fresh) == _parquet_summary(render(name, report))
-    elif name == "json":
-        assert msgspec.json.decode(fresh, type=Report) == report
-    elif name == "as_baseline":
-        kept = msgspec.json.decode(render(name, report), type=Report)
-        assert msgspec.json.decode(fresh, type=Report) == kept
-    else:
-        assert fresh == render(name, report)
+def formats(*names: str) -> pytest.MarkDecorator:
+    """One test per format; the page of every report takes half a minute to draw."""
+    slow = {"html": [pytest.mark.slow]}
+    return pytest.mark.parametrize(
+        "name", [pytest.param(name, marks=slow.get(name, [])) for name in names]
+    )
 
 
-@pytest.mark.parametrize("name", TEXTS)
-def test_text_is_utf8_without_anything_that_steers_a_terminal(name: str, report: Report) -> None:
-    text = render(name, report).decode("utf-8")
-    if name in ("csv", "csv_wide"):  # data: names are kept as they are, quoted
-        return
-    assert "\x1b" not in text
-    assert "\u202e" not in text or name in ("json", "as_baseline")
+def every_report() -> Iterator[tuple[str, Report]]:
+    return ((which, made(which)) for which in sorted(reports.REPORTS))
+
+
+@formats(*FORMATS)
+def test_a_report_read_back_from_its_file_renders_the_same(
+    name: str, subtests: pytest.Subtests
+) -> None:
+    for which, report in every_report():
+        with subtests.test(report=which):
+            again = msgspec.json.decode(msgspec.json.encode(report), type=Report)
+            fresh = plugins.load("harness.renderers.formats", name).render(again)
+            assert fresh
+            if name == "parquet":
+                assert _parquet_summary(fresh) == _parquet_summary(render(name, report))
+            elif name == "json":
+                assert msgspec.json.decode(fresh, type=Report) == report
+            elif name == "as_baseline":
+                kept = msgspec.json.decode(render(name, report), type=Report)
+                assert msgspec.json.decode(fresh, type=Report) == kept
+            else:
+                assert fresh == render(name, report)
+
+
+@formats(*TEXTS)
+def test_text_is_utf8_without_anything_that_steers_a_terminal(
+    name: str, subtests: pytest.Subtests
+) -> None:
+    for which, report in every_report():
+        with subtests.test(report=which):
+            text = render(name, report).decode("utf-8")
+            if name in ("csv", "csv_wide"):  # data: names are kept as they are, quoted
+                continue
+            assert "\x1b" not in text
+            assert "\u202e" not in text or name in ("json", "as_baseline")
 
 
 # --- what every format tells ----------------------------------------------------------------
@@ -170,61 +185,75 @@ def test_every_format_can_be_read() -> None:
     assert READABLE.keys() == set(FORMATS)
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_every_case_is_named_in_every_format(name: str, report: Report) -> None:
-    text = read(name, report)
-    for case in report.cases:
-        if name == "csv" and not any(_values(x) for x in case.launches):
-            continue  # one row per observation, and there is none
-        # Of a very long name the ends are enough to tell it.
-        told = units.printable if name in DATA else units.name
-        shown = " ".join(told(case.variant).split())
-        for part in (shown,) if len(shown) <= 50 else (shown[:20], shown[-20:]):
-            assert part in text
+@formats(*FORMATS)
+def test_every_case_is_named_in_every_format(name: str, subtests: pytest.Subtests) -> None:
+    for which, report in every_report():
+        with subtests.test(report=which):
+            text = read(name, report)
+            for case in report.cases:
+                if name == "csv" and not any(_values(x) for x in case.launches):
+                    continue  # one row per observation, and there is none
+                # Of a very long name the ends are enough to tell it.
+                told = units.printable if name in DATA else units.name
+                shown = " ".join(told(case.variant).split())
+                for part in (shown,) if len(shown) <= 50 else (shown[:20], shown[-20:]):
+                    assert part in text
 
 
 def _values(launch: Launch) -> bool:
     return bool(launch.latency_ns or launch.counters or launch.init_ns)
 
 
-@pytest.mark.parametrize("name", [n for n in FORMATS if n != "csv"])
-def test_every_failure_says_why_in_every_format(name: str, report: Report) -> None:
-    text = read(name, report)
-    for case in report.cases:
-        if case.failure is not None:
-            assert " ".join(units.printable(case.failure.message).split()) in text
-            if name != "csv_wide":
-                assert case.failure.mend in text
+@formats(*(n for n in FORMATS if n != "csv"))
+def test_every_failure_says_why_in_every_format(name: str, subtests: pytest.Subtests) -> None:
+    for which, report in every_report():
+        with subtests.test(report=which):
+            text = read(name, report)
+            for case in report.cases:
+                if case.failure is not None:
+                    assert " ".join(units.printable(case.failure.message).split()) in text
+                    if name != "csv_wide":
+                        assert case.failure.mend in text
 
 
-@pytest.mark.parametrize("name", ["terminal", "markdown", "html", "json", "parquet"])
-def test_what_was_never_measured_says_why_in_every_format(name: str, report: Report) -> None:
-    text = read(name, report)
-    for reason in absent.never_measured(report).values():
-        assert units.printable(reason) in text
+@formats("terminal", "markdown", "html", "json", "parquet")
+def test_what_was_never_measured_says_why_in_every_format(
+    name: str, subtests: pytest.Subtests
+) -> None:
+    for which, report in every_report():
+        with subtests.test(report=which):
+            text = read(name, report)
+            for reason in absent.never_measured(report).values():
+                assert units.printable(reason) in text
 
 
-@pytest.mark.parametrize("name", [n for n in FORMATS if n not in ("csv", "csv_wide")])
-def test_every_doubt_and_its_mend_is_in_every_format(name: str, report: Report) -> None:
-    text = read(name, report)
-    for case in report.cases:
-        for finding in case.findings:
-            for said in (finding.message, finding.mend):
-                shown = " ".join(units.printable(said).split())
-                assert (shown if len(shown) <= 50 else shown[:40]) in text
+@formats(*(n for n in FORMATS if n not in ("csv", "csv_wide")))
+def test_every_doubt_and_its_mend_is_in_every_format(name: str, subtests: pytest.Subtests) -> None:
+    for which, report in every_report():
+        with subtests.test(report=which):
+            text = read(name, report)
+            for case in report.cases:
+                for finding in case.findings:
+                    for said in (finding.message, finding.mend):
+                        shown = " ".join(units.printable(said).split())
+                        assert (shown if len(shown) <= 50 else shown[:40]) in text
 
 
-@pytest.mark.parametrize("name", ["terminal", "markdown", "html", "json", "junit", "parquet"])
-def test_every_budget_and_the_reason_are_in_every_format(name: str, report: Report) -> None:
-    if report.verdict is None:
-        return
-    text = read(name, report)
-    budgets = [budget.text for budget in report.verdict.budgets]
-    for said in budgets:
-        assert said in text
-    if name != "junit" or report.verdict.outcome in ("missed", "undecided"):
-        reason = report.verdict.reason.removeprefix(f"{report.verdict.recommended}: ")
-        assert reason in text
+@formats("terminal", "markdown", "html", "json", "junit", "parquet")
+def test_every_budget_and_the_reason_are_in_every_format(
+    name: str, subtests: pytest.Subtests
+) -> None:
+    for which, report in every_report():
+        with subtests.test(report=which):
+            if report.verdict is None:
+                continue
+            text = read(name, report)
+            budgets = [budget.text for budget in report.verdict.budgets]
+            for said in budgets:
+                assert said in text
+            if name != "junit" or report.verdict.outcome in ("missed", "undecided"):
+                reason = report.verdict.reason.removeprefix(f"{report.verdict.recommended}: ")
+                assert reason in text
 
 
 @pytest.mark.parametrize("name", ["terminal", "markdown"])
@@ -246,7 +275,7 @@ def old() -> Report:
     return store.decode(OLD.read_bytes(), OLD)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@formats(*FORMATS)
 def test_a_file_of_the_first_version_is_told_in_every_format(name: str) -> None:
     text = read(name, old())
     wanted = ["mobilenet-int8", "pruned"]
@@ -295,13 +324,17 @@ def test_html_holds_no_element_of_a_name() -> None:
     assert "onerror=alert" not in re.sub(r"&lt;img src=x onerror=alert\(1\)&gt;", "", text)
 
 
-def test_html_asks_for_nothing_from_elsewhere(report: Report) -> None:
-    text = render("html", report).decode()
-    assert not re.search(r"""(?:src|href)=["'](?!#|data:)""", text)
-    assert not re.search(r"url\((?!#)", text)
-    assert "@import" not in text
+@pytest.mark.slow
+def test_html_asks_for_nothing_from_elsewhere(subtests: pytest.Subtests) -> None:
+    for which, report in every_report():
+        with subtests.test(report=which):
+            text = render("html", report).decode()
+            assert not re.search(r"""(?:src|href)=["'](?!#|data:)""", text)
+            assert not re.search(r"url\((?!#)", text)
+            assert "@import" not in text
 
 
+@pytest.mark.slow
 def test_twenty_cases_are_under_two_megabytes() -> None:
     """With everything a report can hold: ten variants on two devices, 20 launches of 50."""
     big = reports.loaded(10, launches=20, iterations=50)
@@ -315,12 +348,16 @@ def test_twenty_cases_are_under_two_megabytes() -> None:
 # --- JSON ------------------------------------------------------------------------------------
 
 
-def test_json_is_what_the_store_writes(report: Report) -> None:
-    assert render("json", report) == store.encode(report)
+def test_json_is_what_the_store_writes(subtests: pytest.Subtests) -> None:
+    for which, report in every_report():
+        with subtests.test(report=which):
+            assert render("json", report) == store.encode(report)
 
 
-def test_json_matches_the_published_schema(report: Report) -> None:
-    schema.check(render("json", report))
+def test_json_matches_the_published_schema(subtests: pytest.Subtests) -> None:
+    for which, report in every_report():
+        with subtests.test(report=which):
+            schema.check(render("json", report))
 
 
 @pytest.mark.parametrize("file", [OLD, *ROOT.glob("reports/baselines/*.json")], ids=str)
@@ -383,7 +420,7 @@ def test_each_device_has_its_own_recommendation() -> None:
 @pytest.mark.parametrize("which", STABLE)
 @pytest.mark.parametrize("name", GOLDEN)
 def test_the_golden_file_is_what_is_written(name: str, which: str) -> None:
-    """After a change that is meant: python -m tests.contract.test_renderers, then look at the
+    """After a change that is meant: python -m tests.contract.renderers.test_renderers, then look at the
     difference."""
     assert render(name, made(which)).decode() == golden(name, which).read_bytes().decode()
 
