@@ -420,8 +420,8 @@ def test_each_device_has_its_own_recommendation() -> None:
 @pytest.mark.parametrize("which", STABLE)
 @pytest.mark.parametrize("name", GOLDEN)
 def test_the_golden_file_is_what_is_written(name: str, which: str) -> None:
-    """After a change that is meant: python -m tests.contract.renderers.test_renderers, then look at the
-    difference."""
+    """After a change that is meant: python -m tests.contract.renderers.test_renderers, then look
+    at the difference."""
     assert render(name, made(which)).decode() == golden(name, which).read_bytes().decode()
 
 
