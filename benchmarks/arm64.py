@@ -123,7 +123,7 @@ def show_table(reports: Sequence[Report]) -> None:
     print("| variant | MACs | host latency | core | instructions | per MAC | launch |")
     print("|---|--:|--:|---|--:|--:|--:|")
     for variant in sorted(macs, key=macs.__getitem__):
-        latency = units.interval("latency", host[variant].metrics["latency"])
+        latency = units.interval(host[variant].metrics["latency"], "time")
         for core, cases in sorted(counted.items()):
             if variant not in cases:
                 print(f"| {variant} | {macs[variant]:,} | {latency} | {core} | not run | | |")

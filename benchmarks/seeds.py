@@ -14,6 +14,7 @@ from pathlib import Path
 
 from _claims import shortcomings
 
+from harness.analysis import metric_specs
 from harness.api import bench
 from harness.core import units
 from harness.core.types import Report
@@ -44,8 +45,11 @@ def table(report: Report, seed: int) -> list[str]:
     heads = [m.replace("_size", "").replace("_", " ") for m in METRICS]
     lines = [f"\n### Seed {seed}\n", f"| variant | {' | '.join(heads)} |", "|---" * 6 + "|"]
     for case in sorted(report.cases, key=lambda c: -(c.metrics["size"].point or 0)):
-        cells = [units.with_interval(name, case.metrics.get(name)) for name in METRICS[:-1]]
-        cells.append(units.interval("accuracy", case.metrics["accuracy"]))
+        cells = [
+            units.with_interval(case.metrics.get(name), metric_specs.specs()[name].quantity)
+            for name in METRICS[:-1]
+        ]
+        cells.append(units.interval(case.metrics["accuracy"], "ratio"))
         lines.append(f"| {case.variant} | {' | '.join(cells)} |")
     if report.verdict is not None:
         lines += ["", report.verdict.reason, *report.verdict.notes]

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from harness.analysis import metric_specs
 from harness.core.types import (
     SCHEMA_VERSION,
     Artifact,
@@ -18,7 +19,6 @@ from harness.core.types import (
     Evidence,
     Launch,
     Measurement,
-    MetricSpec,
     Plan,
     Report,
     TensorInfo,
@@ -33,11 +33,7 @@ settings.load_profile("harness")
 MS = 1_000_000
 
 SPECS = {
-    "latency": MetricSpec(name="latency", unit="ns", direction="lower", title="Latency"),
-    "init": MetricSpec(name="init", unit="ns", direction="lower", title="Init"),
-    "peak_rss": MetricSpec(name="peak_rss", unit="bytes", direction="lower", title="Peak RSS"),
-    "size": MetricSpec(name="size", unit="bytes", direction="lower", title="Size", exact=True),
-    "accuracy": MetricSpec(name="accuracy", unit="1", direction="higher", title="Accuracy"),
+    name: metric_specs.specs()[name] for name in ("latency", "init", "peak_rss", "size", "accuracy")
 }
 
 # --- strategies ------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from harness.core import units
 from harness.core.errors import UsageError
+from harness.core.estimates import Quantity
 from harness.core.text import did_you_mean
 from harness.core.types import BudgetOutcome, Measurement, MetricSpec, Value
 
@@ -16,12 +17,25 @@ EXAMPLE = "size<=10MB,latency_p95<=50ms,peak_rss<=100MiB,accuracy>=0.95"
 # Names that people use -> the report's.
 ALIASES = {"gzip": "gzip_size"}
 
-_FILES = ("size", "gzip_size")
 _TIME = {"ns": 1, "us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9}
 _FILE_SIZE = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 _MEMORY = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _SHARE = {"": 1, "%": 0.01}
 _COUNT = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
+_UNITS: Mapping[Quantity, tuple[str, Mapping[str, float]]] = {
+    "time": ("a time", _TIME),
+    "file size": ("the size of a file", _FILE_SIZE),
+    "memory": ("memory", _MEMORY),
+    "ratio": ("a share", _SHARE),
+    "count": ("a count", _COUNT),
+}
+_EXAMPLES: Mapping[Quantity, str] = {
+    "time": "50ms",
+    "file size": "10MB",
+    "memory": "100MiB",
+    "ratio": "0.95",
+    "count": "100M",
+}
 _ALL_UNITS = {*_TIME, *_FILE_SIZE, *_MEMORY, *_SHARE, *_COUNT}
 
 # The overdraft, as a logarithm, of a share whose interval begins at 0.
@@ -43,7 +57,7 @@ class Budget(Value, frozen=True):
     def relaxed(self, value: float) -> str:
         """The budget that `value` would keep, as `--budget` reads it."""
         up = self.spec.direction == "lower"
-        limit = units.limit(self.spec.name, value, self.spec.unit, up=up)
+        limit = units.limit(value, self.spec.quantity, up=up)
         return f"{self.spec.name}{_SIGN[self.spec.direction]}{limit}"
 
 
@@ -105,11 +119,7 @@ def _limit(item: str, value: str, spec: MetricSpec) -> float:
 
 
 def _units_of(spec: MetricSpec) -> tuple[str, Mapping[str, float]]:
-    if spec.unit == "ns":
-        return "a time", _TIME
-    if spec.unit == "bytes":
-        return ("the size of a file", _FILE_SIZE) if spec.name in _FILES else ("memory", _MEMORY)
-    return ("a share", _SHARE) if spec.unit == "1" else ("a count", _COUNT)
+    return _UNITS[spec.quantity]
 
 
 def _meant(number: float, unit: str, scales: Mapping[str, float]) -> str:
@@ -124,10 +134,7 @@ def _meant(number: float, unit: str, scales: Mapping[str, float]) -> str:
 
 
 def _example(spec: MetricSpec) -> str:
-    value = {"ns": "50ms", "1": "0.95", "count": "100M"}.get(
-        spec.unit, "10MB" if spec.name in _FILES else "100MiB"
-    )
-    return f"write it like {spec.name}{_SIGN[spec.direction]}{value}"
+    return f"write it like {spec.name}{_SIGN[spec.direction]}{_EXAMPLES[spec.quantity]}"
 
 
 # --- judging ---------------------------------------------------------------------------------

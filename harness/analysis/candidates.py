@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from harness.analysis.metric_specs import specs
 from harness.core import units
-from harness.core.types import CaseReport, Measurement, Report
+from harness.core.types import CaseReport, Cost, Measurement, Report
 from harness.stats import accuracy
 
 SIGNIFICANT = 0.05
@@ -15,15 +16,6 @@ _FAILED = "it could not be evaluated"
 
 # Ratios within this factor are not worth words.
 ALIKE = 1.05
-
-# What is weighed, and how it is said of a ratio to another variant. Where a device tells no time,
-# instructions stand for it.
-COSTS = {
-    "size": ("smaller", "larger"),
-    "latency": ("faster", "slower"),
-    "instructions": ("fewer instructions", "more instructions"),
-    "peak_rss": ("less memory", "more memory"),
-}
 
 
 # --- who takes part --------------------------------------------------------------------------
@@ -148,10 +140,15 @@ def accuracy_of(c: Candidate) -> str:
 # --- ratios ----------------------------------------------------------------------------------
 
 
+def costs() -> dict[str, Cost]:
+    """What is weighed, by metric, in reading order."""
+    return {name: spec.cost for name, spec in specs().items() if spec.cost is not None}
+
+
 def costs_of(usable: Sequence[Candidate]) -> tuple[str, ...]:
-    """The costs that any of them has; instructions only where there is no latency."""
-    known = [m for m in COSTS if any(c.point(m) is not None for c in usable)]
-    return tuple(m for m in known if m != "instructions" or "latency" not in known)
+    """The costs that any of them has, without those that only stand for a known one."""
+    known = [m for m in costs() if any(c.point(m) is not None for c in usable)]
+    return tuple(m for m in known if costs()[m].instead_of not in known)
 
 
 def reference_of(usable: Sequence[Candidate], c: Candidate) -> Candidate | None:
@@ -179,14 +176,13 @@ def differences(c: Candidate, other: Candidate, metrics: Iterable[str]) -> list[
         ratio = theirs.point / mine.point
         if 1 / ALIKE < ratio < ALIKE or _overlap(mine, theirs):
             continue
-        better, worse = COSTS[name]
         factor = max(ratio, 1 / ratio)
         amount = (
             units.times(factor)
             if factor >= 1.5
             else units.percent(abs(mine.point / theirs.point - 1))
         )
-        said.append(f"{amount} {better if ratio > 1 else worse}")
+        said.append(f"{amount} {costs()[name].better if ratio > 1 else costs()[name].worse}")
     return said
 
 
@@ -217,8 +213,3 @@ def listed(words: Iterable[str]) -> str:
     """`a, b and c`; a set is sorted first."""
     found = sorted(words) if isinstance(words, set) else list(words)
     return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} and {found[-1]}"
-
-
-def title(metric: str) -> str:
-    """A metric in a sentence."""
-    return {"peak_rss": "peak RSS"}.get(metric, metric)

@@ -1,20 +1,58 @@
-"""Every metric's spec by name, read off the files of `analysis/metrics`.
+"""Every metric by its name, read from the families in `analysis/metrics`.
 
-A new metric is known everywhere, from the gate to its column, the moment its file exists.
+A new metric is known everywhere, from the gate to its column, the moment it stands in a family.
 """
 
 from __future__ import annotations
 
 import functools
 
-from harness.core.types import MetricSpec
+from harness.analysis.metrics import Metric
+from harness.core import units
+from harness.core.estimates import QUANTITIES, Quantity
+from harness.core.types import Evidence, Measurement, MetricSpec
 from harness.system import plugins
 
-METRICS = "harness.analysis.metrics"
+FAMILIES = "harness.analysis.metrics"
+
+
+@functools.cache
+def metrics() -> dict[str, Metric]:
+    """Name -> metric, in reading order. Two of one name are a ValueError: a mistake of ours."""
+    found: dict[str, Metric] = {}
+    for family in plugins.names(FAMILIES):
+        for metric in plugins.load(FAMILIES, family).METRICS:
+            if metric.spec.name in found:
+                raise ValueError(f"two metrics have the name {metric.spec.name}")
+            found[metric.spec.name] = metric
+    return dict(sorted(found.items(), key=lambda item: (item[1].spec.place, item[0])))
 
 
 @functools.cache
 def specs() -> dict[str, MetricSpec]:
-    """Name -> spec, in the order in which a reader wants them."""
-    found = [plugins.load(METRICS, name).spec for name in plugins.names(METRICS)]
-    return {spec.name: spec for spec in sorted(found, key=lambda spec: (spec.place, spec.name))}
+    """Name -> spec, in reading order."""
+    return {name: metric.spec for name, metric in metrics().items()}
+
+
+def extract(evidence: Evidence) -> dict[str, Measurement]:
+    """Every metric of one case; an optional one that is absent is left out."""
+    # By name, so that the order in files does not depend on the reading order of the tables.
+    found = {name: metric.extract(evidence) for name, metric in sorted(metrics().items())}
+    return {n: m for n, m in found.items() if m.point is not None or not specs()[n].optional}
+
+
+def quantity(name: str, unit: str) -> Quantity:
+    """What kind of number a metric is. Of a metric that only a report knows, the unit decides."""
+    spec = specs().get(name)
+    return QUANTITIES.get(unit, "count") if spec is None else spec.quantity
+
+
+def title(name: str) -> str:
+    """The metric in a sentence: `peak RSS`."""
+    spec = specs().get(name)
+    return name.replace("_", " ") if spec is None else spec.title
+
+
+def shown(name: str, value: float | None, unit: str) -> str:
+    """The value of a metric with its unit, as a reader expects to see it: `5.20 ms`."""
+    return units.shown(value, quantity(name, unit))

@@ -164,7 +164,7 @@ class _Device:
         """`74x smaller and 40x faster than vgg16; accuracy ... is not distinguishable ...`"""
         clauses = [self._saving(c), self._accurate(c)]
         open_ = [
-            f"{b.text} is undecided at {units.interval(b.spec.name, m)}"
+            f"{b.text} is undecided at {units.interval(m, b.spec.quantity)}"
             for b in self.budgets
             if (m := c.metric(b.spec.name)) and budget.outcome(b, m) == "undecided"
         ]
@@ -188,7 +188,7 @@ class _Device:
         if best.case.variant == c.case.variant or best.score == c.score:
             return f"{own}{', the highest' if len(variants_of(self.judged)) > 1 else ''}"
         found = paired(c, best)
-        theirs = f"{best.variant}'s {units.metric('accuracy', best.score, '1')}"
+        theirs = f"{best.variant}'s {units.ratio(best.score)}"
         p = f"(McNemar p {units.p_value(found.p)})"
         if found.p >= SIGNIFICANT:
             return f"{own} is not distinguishable from {theirs} {p}"
@@ -204,8 +204,8 @@ class _Device:
         """What the runner-up would cost, and what it would bring."""
         found = paired(second, chosen)
         said = differences(second, chosen, self.costs) or ["costs much the same"]
-        level = units.metric("accuracy", second.score, "1")
-        against = units.metric("accuracy", chosen.score, "1")
+        level = units.ratio(second.score)
+        against = units.ratio(chosen.score)
         text = ", ".join(said)
         return (
             f"{second.name}: {text}; accuracy {level} against {against} "
@@ -232,7 +232,7 @@ class _Device:
             if m is not None and own is not nearest and budget.outcome(b, m) != "met":
                 self.notes.append(
                     f"{b.text} is kept by none; nearest is {own.label} with "
-                    f"{units.interval(b.spec.name, m)}"
+                    f"{units.interval(m, b.spec.quantity)}"
                 )
         if math.isinf(_distance(nearest, self.budgets)[0]):
             lacking = [b.text for b in self.budgets if nearest.metric(b.spec.name) is None]
@@ -242,7 +242,7 @@ class _Device:
             for b in self.budgets
             if (m := nearest.metric(b.spec.name)) and budget.outcome(b, m) != "met"
         ]
-        misses = listed([f"{b.text} with {units.interval(b.spec.name, m)}" for b, m in short])
+        misses = listed([f"{b.text} with {units.interval(m, b.spec.quantity)}" for b, m in short])
         relaxed = listed([b.relaxed(budget.worst_of(b, m)) for b, m in short])
         return (
             f"no variant keeps every budget; nearest is {nearest.label}, which does not keep "

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from harness.core.base import Direction, Value
+
+Quantity = Literal["time", "file size", "memory", "ratio", "count"]
+
+# What a number is, by its unit. Bytes are memory unless the metric says that they are a file's.
+QUANTITIES: dict[str, Quantity] = {"ns": "time", "bytes": "memory", "1": "ratio", "count": "count"}
 
 
 class Estimate(Value, frozen=True):
@@ -56,16 +63,37 @@ class Measurement(Value, frozen=True):
         )
 
 
+class Cost(Value, frozen=True):
+    """A metric that the verdict weighs, and how a ratio to another variant is said: `74x smaller`.
+    It is left out where the metric `instead_of` is known, which it only stands for."""
+
+    better: str
+    worse: str
+    instead_of: str = ""
+
+
 class MetricSpec(Value, frozen=True):
-    """What a metric is: its unit ("ns", "bytes", "1", "count") and which way is better.
+    """All that the rest of the harness knows of a metric: its unit ("ns", "bytes", "1", "count"),
+    which way is better, and what follows.
+
     An `exact` metric has no sampling error and needs no interval. Only `gated` metrics are
     compared with a baseline: each one more makes the correction for many comparisons stricter.
     `max_regression` is an exact metric's own threshold where the user gives none. An `optional`
     one is left out of a report where it is absent: not every device has it. Only labelled images
     give a `labelled` one.
 
+    `raw` is the field of a Launch that holds the value of one launch (a field with many values
+    counts by their median; "counters" means the counter of the metric's name); it is empty if a
+    single launch has none. `statistic` names a field of the latency's Measurement which is the
+    same number, without its interval. `cost` is set for what the verdict weighs.
+
+    A size in bytes is that of a file, told in MB (10^6), if it is a `file_size`, else memory, told
+    in MiB (2^20).
+
     Of its column, `head` is the name where the title is too long for it, `place` where it stands
-    in reading order, and `importance` when it gives way where not all fit: the highest first."""
+    in reading order, and `importance` when it gives way where not all fit: the highest first. A
+    `headline` metric always has its interval beside it, and a `key_figure` stands at the top of
+    the page."""
 
     name: str
     unit: str
@@ -76,6 +104,17 @@ class MetricSpec(Value, frozen=True):
     optional: bool = False
     labelled: bool = False
     max_regression: float | None = None
+    raw: str = ""
+    statistic: str = ""
+    cost: Cost | None = None
+    file_size: bool = False
     head: str = ""
     place: int = 1000
     importance: int = 100
+    headline: bool = False
+    key_figure: bool = False
+
+    @property
+    def quantity(self) -> Quantity:
+        """What kind of number it is, which decides the units in which it is shown."""
+        return "file size" if self.file_size else QUANTITIES[self.unit]

@@ -28,7 +28,7 @@ from harness.core.conclusions import (
     Verdict,
 )
 from harness.core.data import DataSummary
-from harness.core.estimates import Estimate, Measurement, MetricSpec
+from harness.core.estimates import Cost, Estimate, Measurement, MetricSpec
 from harness.core.evaluation import Agreement, Evaluation
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Case",
     "CaseComparison",
     "Comparison",
+    "Cost",
     "DataSummary",
     "DeviceVerdict",
     "Direction",

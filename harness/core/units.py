@@ -1,10 +1,12 @@
 """All rounding and formatting happens here; everywhere else values are whole and exact.
 
+A number is rounded first, and only then are its unit and its decimals chosen: 999.7 us is 1.00 ms.
 MB is 10^6 bytes and used for files; MiB is 2^20 bytes and used for memory.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,48 +15,31 @@ from harness.core.text import printable as printable  # noqa: PLC0414  printing 
 from harness.core.text import printable_lines as printable_lines  # noqa: PLC0414  printing needs both
 
 if TYPE_CHECKING:
-    from harness.core.estimates import Estimate, Measurement
+    from harness.core.estimates import Estimate, Measurement, Quantity
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 
 ABSENT = "–"  # noqa: RUF001  what a table shows for a value that could not be measured
 
-_DURATIONS = ((NS_PER_S, "s"), (NS_PER_MS, "ms"), (1_000, "µs"), (1, "ns"))
+# --- numbers ---------------------------------------------------------------------------------
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """`value` to `digits` significant digits, no exponent: 0.01234 -> 0.0123."""
+    """`value` to `digits` significant digits, no exponent: 0.01234 -> 0.0123, 9.996 -> 10.0."""
     if value == 0:
         return "0"
-    from math import floor, log10
-
-    decimals = max(0, digits - 1 - floor(log10(abs(value))))
-    return f"{value:.{decimals}f}"
+    return f"{value:.{max(0, digits - 1 - _exponent(value, digits))}f}"
 
 
-def duration(ns: float | None) -> str:
-    """5_200_000 -> '5.20 ms'."""
-    if ns is None:
-        return ABSENT
-    scale, unit = next(((s, u) for s, u in _DURATIONS if abs(ns) >= s), _DURATIONS[-1])
-    return f"{significant(ns / scale)} {unit}"
+def _exponent(value: float, digits: int) -> int:
+    """The power of ten of `value` (not 0) after rounding it: 0 of 9.94, 1 of 9.996."""
+    return int(f"{value:.{digits - 1}e}".partition("e")[2])
 
 
-def file_size(size_bytes: float | None) -> str:
-    """11_500_000 -> '11.5 MB' (10^6)."""
-    if size_bytes is None:
-        return ABSENT
-    if size_bytes < 1_000:
-        return f"{size_bytes:.0f} B"
-    if size_bytes < 1_000_000:
-        return f"{significant(size_bytes / 1e3)} kB"
-    return f"{significant(size_bytes / 1e6)} MB"
-
-
-def memory(size_bytes: float | None) -> str:
-    """104_857_600 -> '100 MiB' (2^20)."""
-    return ABSENT if size_bytes is None else f"{significant(size_bytes / 2**20)} MiB"
+def _reaches(value: float, least: float, digits: int = 3) -> bool:
+    """Whether `value`, rounded to `digits` significant digits, is at least `least`, by size."""
+    return abs(float(f"{value:.{digits - 1}e}")) >= least
 
 
 def exact(value: float) -> str:
@@ -63,13 +48,11 @@ def exact(value: float) -> str:
     return str(int(value)) if whole else repr(value)
 
 
-_COUNTS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
-
-
-def count(value: float, digits: int = 4) -> str:
-    """24_357_412 -> '24.36 M', 10_000_000 -> '10 M': for the ticks of an axis."""
-    divisor, unit = next(((d, u) for d, u in _COUNTS if abs(value) >= d), (1.0, ""))
-    return f"{value / divisor:.{digits}g} {unit}".rstrip()
+def ratio(value: float) -> str:
+    """0.9617 -> '0.962'; two significant digits where that is more: 0.0000012 is not 0."""
+    if value == 0:
+        return "0"
+    return f"{value:.3f}" if _reaches(value, 0.01, 2) else f"{value:.2g}"
 
 
 def percent(share: float | None) -> str:
@@ -79,11 +62,9 @@ def percent(share: float | None) -> str:
 
 def round_up(share: float) -> float:
     """To the next of 1, 2, 5, 10 ... %, as the end of a scale: 0.037 -> 0.05."""
-    from math import floor, log10
-
     if share <= 0:
         return 0.0
-    power = 10.0 ** floor(log10(share))
+    power = 10.0 ** math.floor(math.log10(share))
     return next(n * power for n in (1, 2, 5, 10) if share <= n * power * (1 + 1e-9))
 
 
@@ -92,55 +73,19 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.2g}"
 
 
-def interval(name: str, m: Measurement) -> str:
-    """'49.1 ms (47.0 ms to 51.2 ms)', '0.962 (0.951-0.971)'; without an interval only the point."""
-    point = metric(name, m.point, m.unit)
-    estimate = m.estimate
-    if estimate is None:
-        return point
-    low, high = (metric(name, v, m.unit) for v in (estimate.ci_low, estimate.ci_high))
-    return f"{point} ({low}-{high})" if m.unit == "1" else f"{point} ({low} to {high})"
-
-
-def share(e: Estimate) -> str:
-    """A share with its interval: '0.962 (0.951-0.971)'."""
-    point, low, high = (metric("", v, "1") for v in (e.point, e.ci_low, e.ci_high))
-    return f"{point} ({low}-{high})"
-
-
 def times(ratio: float | None) -> str:
     """74.3 -> '74x'; below 10 with one decimal."""
     if ratio is None:
         return ABSENT
-    return f"{ratio:.0f}x" if ratio >= 10 else f"{ratio:.1f}x"
+    return f"{ratio:.0f}x" if round(ratio, 1) >= 10 else f"{ratio:.1f}x"
 
 
-# Sizes of files are told in MB (10^6), memory in MiB (2^20); both are stored in bytes.
-_FILE_METRICS = frozenset({"size", "gzip_size"})
-
-
-def metric(name: str, value: float | None, unit: str) -> str:
-    """A value of the metric `name`, stored in `unit`, as a reader expects to see it."""
-    if value is None:
-        return ABSENT
-    if unit == "ns":
-        return duration(value)
-    if unit == "bytes":
-        return file_size(value) if name in _FILE_METRICS else memory(value)
-    if unit == "1":
-        return ratio(value)
-    return f"{value:,.0f}"
-
-
-def ratio(value: float) -> str:
-    """0.9617 -> '0.962'; two significant digits where that is more: 0.0000012 is not 0."""
-    if value == 0:
-        return "0"
-    return f"{value:.3f}" if abs(value) >= 0.01 else f"{value:.2g}"
+# --- quantities ------------------------------------------------------------------------------
 
 
 class Scale(NamedTuple):
-    """The unit of a whole column: a stored value over `divisor` is in `label`."""
+    """A unit: a stored value over `divisor` is in `label`. Of a column, the unit of all its
+    values."""
 
     divisor: float
     label: str
@@ -156,48 +101,113 @@ class Scale(NamedTuple):
         return significant(value / self.divisor)
 
 
-_FILE_SCALES = (Scale(1e6, "MB"), Scale(1e3, "kB"), Scale(1, "B"))
-_MEMORY_SCALES = (Scale(2**20, "MiB"), Scale(2**10, "KiB"), Scale(1, "B"))
-_TIME_SCALES = tuple(Scale(divisor, label) for divisor, label in _DURATIONS)
+# The units of each quantity, the largest first. Ratios and counts have one of their own.
+SCALES: dict[Quantity, tuple[Scale, ...]] = {
+    "time": (Scale(NS_PER_S, "s"), Scale(NS_PER_MS, "ms"), Scale(1_000, "µs"), Scale(1, "ns")),
+    "file size": (Scale(1e6, "MB"), Scale(1e3, "kB"), Scale(1, "B")),
+    "memory": (Scale(2**20, "MiB"), Scale(2**10, "KiB"), Scale(1, "B")),
+    "ratio": (Scale(1, "ratio"),),
+    "count": (Scale(1, "count"),),
+}
+_COUNTS = (Scale(1e9, "G"), Scale(1e6, "M"), Scale(1e3, "k"), Scale(1, ""))
 
 
-def limit(name: str, value: float, unit: str, *, up: bool) -> str:
+def shown(value: float | None, kind: Quantity) -> str:
+    """A value with its unit: 5_200_000 of "time" -> '5.20 ms'; an en dash for None."""
+    if value is None:
+        return ABSENT
+    scale = _scale(value, SCALES[kind])
+    if kind in ("ratio", "count"):
+        return scale.show(value)
+    if scale.label == "B":
+        return f"{value:.0f} B"
+    return f"{scale.show(value)} {scale.label}"
+
+
+def _scale(value: float, scales: tuple[Scale, ...], digits: int = 3) -> Scale:
+    """The largest unit in which the rounded value is at least 1, else the smallest."""
+    return next((s for s in scales if _reaches(value / s.divisor, 1, digits)), scales[-1])
+
+
+def duration(ns: float | None) -> str:
+    """5_200_000 -> '5.20 ms'."""
+    return shown(ns, "time")
+
+
+def file_size(size_bytes: float | None) -> str:
+    """11_500_000 -> '11.5 MB' (10^6)."""
+    return shown(size_bytes, "file size")
+
+
+def memory(size_bytes: float | None) -> str:
+    """104_857_600 -> '100 MiB' (2^20)."""
+    return shown(size_bytes, "memory")
+
+
+def count(value: float, digits: int = 4) -> str:
+    """24_357_412 -> '24.36 M', 10_000_000 -> '10 M': for the ticks of an axis."""
+    divisor, unit = _scale(value, _COUNTS, digits)
+    return f"{value / divisor:.{digits}g} {unit}".rstrip()
+
+
+def column_scale(kind: Quantity, values: Iterable[float]) -> Scale:
+    """One unit for all values of a column: the one in which the median is at least 1, or a smaller
+    one if the smallest value would otherwise start with two zeros."""
+    scales = SCALES[kind]
+    ordered = sorted(abs(v) for v in values if v)
+    if not ordered:
+        return scales[1] if kind == "time" else scales[0]
+    middle, least = ordered[len(ordered) // 2], ordered[0]
+    return next(
+        (
+            s
+            for s in scales
+            if _reaches(middle / s.divisor, 1) and _reaches(least / s.divisor, 0.01)
+        ),
+        scales[-1],
+    )
+
+
+def limit(value: float, kind: Quantity, *, up: bool) -> str:
     """A limit that `value` keeps, as `--budget` reads it: rounded up (or down) in the third digit,
-    without blanks; 11_503_000 bytes -> '11.6MB'."""
-    from math import floor, log10
+    without blanks; 11_503_000 bytes of a file -> '11.6MB'."""
+    scales = SCALES[kind] if kind not in ("ratio", "count") else (Scale(1, ""),)
+    for scale in scales:
+        text = _kept(value, scale.divisor, up=up)
+        if abs(float(text)) >= 1:
+            break
+    return text + scale.label.replace("µ", "u")
 
-    scales: tuple[Scale, ...] = (Scale(1, ""),)
-    if unit == "ns":
-        scales = tuple(Scale(s.divisor, s.label.replace("µ", "u")) for s in _TIME_SCALES)
-    elif unit == "bytes":
-        scales = _FILE_SCALES if name in _FILE_METRICS else _MEMORY_SCALES
-    scale = next((s for s in scales if abs(value) >= s.divisor), scales[-1])
-    number = value / scale.divisor
-    digits = 2 - floor(log10(abs(number))) if number else 0
+
+def _kept(value: float, divisor: float, *, up: bool) -> str:
+    number = value / divisor
+    digits = 2 - math.floor(math.log10(abs(number))) if number else 0
     # The nearest first, so that 11.5 does not become 11.6 for the sake of its last bit.
     nearest = round(number * 10.0**digits)
     for whole in (nearest, nearest + (1 if up else -1)):
         text = f"{whole / 10.0**digits:.{max(0, digits)}f}"
-        kept = float(text) * scale.divisor
+        kept = float(text) * divisor
         if kept == value or (kept > value) == up:
             break
-    return (text.rstrip("0").rstrip(".") if "." in text else text) + scale.label
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def column_scale(name: str, unit: str, values: Iterable[float]) -> Scale:
-    """One unit for all values of the metric `name`: the one in which the median is at least 1,
-    or a smaller one if the smallest value would otherwise start with two zeros."""
-    if unit == "ns":
-        scales = _TIME_SCALES
-    elif unit == "bytes":
-        scales = _FILE_SCALES if name in _FILE_METRICS else _MEMORY_SCALES
-    else:
-        return Scale(1, "ratio" if unit == "1" else "count")
-    ordered = sorted(abs(v) for v in values if v)
-    if not ordered:
-        return scales[0] if unit == "bytes" else scales[1]
-    middle, least = ordered[len(ordered) // 2], ordered[0]
-    return next((s for s in scales if middle >= s.divisor and least >= s.divisor / 100), scales[-1])
+# --- intervals -------------------------------------------------------------------------------
+
+
+def interval(m: Measurement, kind: Quantity) -> str:
+    """'49.1 ms (47.0 ms to 51.2 ms)', '0.962 (0.951-0.971)'; without an interval only the point."""
+    point = shown(m.point, kind)
+    estimate = m.estimate
+    if estimate is None:
+        return point
+    low, high = (shown(v, kind) for v in (estimate.ci_low, estimate.ci_high))
+    return f"{point} ({low}-{high})" if kind == "ratio" else f"{point} ({low} to {high})"
+
+
+def share(e: Estimate) -> str:
+    """A share with its interval: '0.962 (0.951-0.971)'."""
+    return f"{ratio(e.point)} ({ratio(e.ci_low)}-{ratio(e.ci_high)})"
 
 
 def spread(m: Measurement, scale: Scale) -> str:
@@ -213,18 +223,21 @@ def spread(m: Measurement, scale: Scale) -> str:
     return f"±{digits or significant(share, 1)} %"
 
 
+def with_interval(m: Measurement | None, kind: Quantity) -> str:
+    """'5.20 ms ±3.1 %', '0.962 ±0.010'; without an interval only the point."""
+    if m is None or m.point is None:
+        return ABSENT
+    text = shown(m.point, kind)
+    if m.estimate is None:
+        return text
+    return f"{text} {spread(m, column_scale(kind, [m.point]))}"
+
+
+# --- text ------------------------------------------------------------------------------------
+
+
 def moment(iso: str) -> str:
     """'2026-11-23T10:15:00Z' -> '2026-11-23 10:15 UTC'; anything else as it is."""
     if len(iso) >= 16 and iso[10] == "T" and iso.endswith(("Z", "+00:00")):
         return f"{iso[:10]} {iso[11:16]} UTC"
     return printable(iso)
-
-
-def with_interval(name: str, m: Measurement | None) -> str:
-    """'5.20 ms ±3.1 %', '0.962 ±0.010'; without an interval only the point."""
-    if m is None or m.point is None:
-        return ABSENT
-    text = metric(name, m.point, m.unit)
-    if m.estimate is None:
-        return text
-    return f"{text} {spread(m, column_scale(name, m.unit, [m.point]))}"

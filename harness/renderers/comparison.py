@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from harness.analysis.metric_specs import shown
 from harness.core import units
 from harness.core.base import Case
 from harness.core.conclusions import CaseComparison, Comparison, MetricComparison, Outcome
@@ -81,8 +82,8 @@ def _line(label: str, m: MetricComparison) -> Line:
     return Line(
         label=label,
         metric=view.title(m.metric),
-        baseline=units.metric(m.metric, m.baseline, m.unit),
-        candidate=units.metric(m.metric, m.candidate, m.unit),
+        baseline=shown(m.metric, m.baseline, m.unit),
+        candidate=shown(m.metric, m.candidate, m.unit),
         ratio=_ratio(m),
         range=interval,
         outcome=m.outcome,

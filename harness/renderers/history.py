@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.analysis.metric_specs import shown
 from harness.core import units
 from harness.core.text import count
 from harness.renderers import view
@@ -106,8 +107,8 @@ def _conclusion(found: Trend) -> str:
         return (
             f"changed {count(len(found.changes), 'time')}, last with "
             f"{units.printable(since.run_id)}: "
-            f"{units.metric(found.metric, last.before, found.unit)} to "
-            f"{units.metric(found.metric, last.after, found.unit)} ({ratio_text(found, last)})"
+            f"{shown(found.metric, last.before, found.unit)} to "
+            f"{shown(found.metric, last.after, found.unit)} ({ratio_text(found, last)})"
         )
     if found.exact:
         n = len(found.points)
@@ -132,7 +133,7 @@ def _trend_table(found: Trend, width: int) -> Table:
         table.add_row(
             plain(shorten(p.run_id, 24)),
             units.moment(p.started_at)[:16],
-            units.metric(found.metric, p.value, found.unit),
+            shown(found.metric, p.value, found.unit),
             Text(_strip(p.ci_low, p.value, p.ci_high, (low, high), strip), style=GOOD),
             Text(f"◂ {ratio_text(found, change)}" if change else "", style=DOUBT),
         )

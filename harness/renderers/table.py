@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from harness.analysis.metric_specs import quantity
 from harness.core import units
 from harness.core.types import CaseReport, Report, Status
 from harness.renderers import view
@@ -134,7 +135,9 @@ def against_what(report: Report, keys: Collection[str]) -> str:
 def _metric(metric: str, rows: list[view.Row], *, interval: bool) -> Column:
     found = [view.measured(r.case, metric) for r in rows]
     unit = next(m.unit for m in found if m is not None)
-    scale = units.column_scale(metric, unit, (m.point for m in found if m and m.point is not None))
+    scale = units.column_scale(
+        quantity(metric, unit), (m.point for m in found if m and m.point is not None)
+    )
     numbers = _aligned([scale.show(m.point) if m else units.ABSENT for m in found])
     if interval and (metric == "latency" or any(m and m.estimate for m in found)):
         spreads = [units.spread(m, scale) if m else "" for m in found]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from harness.analysis.candidates import listed, title
+from harness.analysis.candidates import listed
+from harness.analysis.metric_specs import title
 from harness.core.conclusions import BudgetLine, BudgetOutcome, DeviceVerdict
 from harness.core.types import CaseReport, Report
 

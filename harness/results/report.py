@@ -1,7 +1,7 @@
 """From raw observations to the Report: metrics, then checks, then the status of each case, then
 the verdict on all.
 
-Pure but for reading the clock nowhere: the same run folder always gives the same report.
+Reads no clock: the same run folder always gives the same report.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from harness.analysis.metric_specs import METRICS, specs
+from harness.analysis.metric_specs import extract, specs
 from harness.analysis.verdict import judge
 from harness.core.types import (
     CaseReport,
@@ -18,7 +18,6 @@ from harness.core.types import (
     Evidence,
     Failure,
     Finding,
-    Measurement,
     Report,
     Status,
     Stopped,
@@ -62,7 +61,7 @@ def evidence_of(header: Report, journal: Journal) -> list[Evidence]:
             evaluation=evaluations.get(case.variant),
             parent_evaluation=evaluations.get(artifact.float_parent or ""),
         )
-        found.append(msgspec.structs.replace(evidence, metrics=metrics_of(evidence)))
+        found.append(msgspec.structs.replace(evidence, metrics=extract(evidence)))
     return found
 
 
@@ -70,13 +69,6 @@ def _peers(evidence: Evidence, found: Iterable[Evidence]) -> tuple[Evidence, ...
     """The other cases on its device."""
     same_device = (e for e in found if e.case.device == evidence.case.device)
     return tuple(e for e in same_device if e is not evidence)
-
-
-def metrics_of(evidence: Evidence) -> dict[str, Measurement]:
-    """What every metric reads off one case's observations."""
-    modules = (plugins.load(METRICS, name) for name in plugins.names(METRICS))
-    found = [(module.spec, module.extract(evidence)) for module in modules]
-    return {s.name: m for s, m in found if m.point is not None or not s.optional}
 
 
 def _case(evidence: Evidence) -> CaseReport:

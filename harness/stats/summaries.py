@@ -47,15 +47,16 @@ def launch_median(launch: Launch) -> float | None:
 
 
 def observed(launch: Launch, spec: MetricSpec) -> float | None:
-    """What one launch says of a metric, found by the naming rule `<metric>_<unit>` of Launch
-    (`init` in "ns" is `init_ns`); of a list of iterations the median. None if it says nothing."""
-    if spec.name == "latency":
+    """The value of a metric in one launch, from where `spec.raw` says that it lies. None if the
+    launch did not observe it, or if a single launch has no value of this metric."""
+    if not spec.raw:
+        return None
+    if spec.raw == "counters":
+        count = launch.counters.get(spec.name)
+        return None if count is None else float(count)
+    if spec.raw == "latency_ns":  # or, from some runners, only a summary
         return launch_median(launch)
-    value = getattr(launch, f"{spec.name}_{spec.unit}", None)
-    if value is None:
-        value = launch.counters.get(spec.name)
-    if isinstance(value, tuple):
-        value = median(value) if value else None
+    value = getattr(launch, spec.raw)
     return None if value is None else float(value)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.analysis import metric_specs
 from harness.artifacts.tflite.inspect import inspect
 from harness.core.attendant import Attendant
 from harness.core.specs import ArmSpec
@@ -22,7 +23,6 @@ from harness.core.types import Artifact, Case, Evidence, Launch, Plan, Timing
 from harness.devices import arm64_core
 from harness.devices.arm64_core import target as targets
 from harness.devices.arm64_core.environment import Arm64Env
-from harness.system import plugins
 from tests import schema
 from tests.paths import ROOT
 
@@ -140,9 +140,9 @@ def test_the_answers_are_the_hosts(model: str, cpu: str, inputs: Path, tmp_path:
         device=target.facts(),
     )
     target.close()
-    difference = plugins.load("harness.analysis.metrics", "parity_difference").extract(about).point
+    difference = metric_specs.metrics()["parity_difference"].extract(about).point
     assert difference is not None and difference <= (1e-5 if model == "tiny_float32" else 2 / 256)
-    assert plugins.load("harness.analysis.metrics", "parity_decisions").extract(about).point == 1
+    assert metric_specs.metrics()["parity_decisions"].extract(about).point == 1
 
 
 def test_what_was_downloaded_is_on_record(env: Arm64Env) -> None:

@@ -36,8 +36,8 @@ def findings(evidence: Evidence) -> list[Finding]:
     if after < LEAST_OF_PARENT * before and p < SIGNIFICANT:
         message = (
             f"less accurate than its float parent {parent.variant}: "
-            f"{units.metric('accuracy', after, '1')} against "
-            f"{units.metric('accuracy', before, '1')} (McNemar p {units.p_value(p)}); {differs}"
+            f"{units.ratio(after)} against "
+            f"{units.ratio(before)} (McNemar p {units.p_value(p)}); {differs}"
         )
     elif share.ci_high < LEAST_AGREEMENT and not _trained_on(evidence):
         message = f"it answers unlike its float parent {parent.variant}: {differs}"

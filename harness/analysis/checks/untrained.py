@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from harness.analysis.candidates import listed
+from harness.analysis.candidates import costs, listed
+from harness.analysis.metric_specs import title
 from harness.core.types import Evidence, Finding
-
-# What does not depend on what the weights are, and how it is said.
-_HOLD = {
-    "size": "size",
-    "latency": "latency",
-    "instructions": "instruction counts",
-    "peak_rss": "memory",
-}
 
 
 def findings(evidence: Evidence) -> list[Finding]:
     """Explains what such an artifact is good for, as far as that was measured."""
     if evidence.artifact.trained is not False:
         return []
+    # What a model costs does not depend on what its weights are.
     held = [
-        name
-        for metric, name in _HOLD.items()
+        title(metric)
+        for metric in costs()
         if (m := evidence.metrics.get(metric)) is not None and m.point is not None
     ]
     return [

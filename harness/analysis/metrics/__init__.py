@@ -1,40 +1,66 @@
-"""One metric per file: `spec` says what it is, `extract` reads it off the evidence."""
+"""What is told of a case, in families: each file holds the metrics that are read in the same way.
+
+A family is found by its file name and offers `METRICS`, a tuple of `Metric`. A new metric is one
+more entry there: its spec says all that the gate, the verdict, the tables and the charts need.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple
 
-from harness.core.types import Evidence, Measurement, MetricSpec
+from harness.core.types import Estimate, Evidence, Measurement, MetricSpec
 from harness.stats.summaries import measure
 
 
-class Metric(Protocol):
-    """The shape of a metric module."""
+class Metric(NamedTuple):
+    """What a metric is, and how it is read from the evidence of one case. `extract` never raises:
+    a metric that cannot be had is a Measurement without a point, with the reason."""
 
     spec: MetricSpec
-
-    def extract(self, evidence: Evidence) -> Measurement:
-        """The measurement; never raises: what cannot be had is absent with the reason."""
+    extract: Callable[[Evidence], Measurement]
 
 
-def per_launch(evidence: Evidence, field: str, spec: MetricSpec) -> Measurement:
-    """A metric of which every launch holds one value in `field`; if none does, the reason that
-    the launches give."""
-    values = [getattr(launch, field) for launch in evidence.launches]
-    return measure(
-        [value for value in values if value is not None],
-        spec.unit,
-        absent_because=reason(evidence, field),
-    )
+def per_launch(spec: MetricSpec) -> Metric:
+    """A metric of which every launch has one value, in the field `spec.raw`: the median over
+    launches, with its interval if there are enough. Absent if no launch has a value, for the
+    reason that the launches give."""
+
+    def extract(evidence: Evidence) -> Measurement:
+        values = [getattr(launch, spec.raw) for launch in evidence.launches]
+        return measure(
+            [value for value in values if value is not None],
+            spec.unit,
+            absent_because=reason(evidence, spec.raw),
+        )
+
+    return Metric(spec, extract)
 
 
 def reason(evidence: Evidence, field: str) -> str:
-    """Why the launches did not observe `field`, if they say so."""
+    """Why the launches did not observe `field`; empty if they do not say."""
     return next((x.absent[field] for x in evidence.launches if field in x.absent), "")
 
 
 def exact(value: float | None, spec: MetricSpec, absent_because: str = "not known") -> Measurement:
-    """A metric without sampling error."""
+    """A value without sampling error, or absent if it is None."""
     if value is None:
-        return Measurement(unit=spec.unit, point=None, absent_because=absent_because)
+        return absent(spec, absent_because)
     return Measurement(unit=spec.unit, point=value, n=1)
+
+
+def estimated(spec: MetricSpec, estimate: Estimate) -> Measurement:
+    """A point with its interval."""
+    return Measurement(
+        unit=spec.unit,
+        point=estimate.point,
+        ci_low=estimate.ci_low,
+        ci_high=estimate.ci_high,
+        confidence=estimate.confidence,
+        n=estimate.n,
+    )
+
+
+def absent(spec: MetricSpec, because: str) -> Measurement:
+    """The metric, not measured, with the reason."""
+    return Measurement(unit=spec.unit, point=None, absent_because=because)

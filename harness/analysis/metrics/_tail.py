@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from statistics import median
 
-from harness.analysis.metrics import reason
+import msgspec
+
+from harness.analysis.metrics import Metric, absent, estimated, reason
 from harness.core.types import Estimate, Evidence, LatencySummary, Measurement, MetricSpec
 from harness.stats.bootstrap import bootstrap
 from harness.stats.summaries import (
@@ -23,33 +25,38 @@ LEAST_FOR_P95 = 20
 _Groups = tuple[tuple[int, ...], ...]
 
 
-def measured(evidence: Evidence, spec: MetricSpec, which: str) -> Measurement:
-    """`which` is mean, p90, p95 or p99: every launch weighs the same, and the interval is the
-    hierarchical bootstrap's, over launches and their iterations. Without enough iterations for the
-    percentile it is absent, without enough launches its interval is."""
+def tail(spec: MetricSpec) -> Metric:
+    """The metric of the statistic `spec.statistic`: mean, p90, p95 or p99."""
+    return Metric(spec, lambda evidence: _measured(evidence, spec, spec.statistic))
+
+
+def _measured(evidence: Evidence, spec: MetricSpec, which: str) -> Measurement:
+    """Every launch weighs the same, and the interval is the hierarchical bootstrap's, over launches
+    and their iterations. Without enough iterations the percentile is absent; without enough
+    launches its interval is."""
     groups = tuple(x.latency_ns for x in evidence.launches if x.latency_ns)
     if not groups:
         return _of_summaries(evidence, spec, which)
     summary, estimates = _statistics(groups)
     point = getattr(summary, which)
     if point is None:
-        return _absent(spec, summary.absent[which])
+        return absent(spec, summary.absent[which])
     return _with(point, spec, estimates.get(which), len(groups))
 
 
 def _of_summaries(evidence: Evidence, spec: MetricSpec, which: str) -> Measurement:
-    """The same where the runner tells no single iterations. Of its summaries follows the mean, and
-    the p95 of a typical launch: the median of the launches' own, which is not the p95 of all
-    iterations, but nothing else can be known."""
+    """The same where the runner reports summaries and no single iterations. The mean follows from
+    them. The p95 is that of a typical launch, the median of the launches' own: it is not the p95
+    of all iterations, which cannot be known."""
     summaries = [x.latency_summary for x in evidence.launches if x.latency_summary is not None]
     if not summaries:
-        return _absent(spec, reason(evidence, "latency_ns") or "no launch observed it")
+        return absent(spec, reason(evidence, "latency_ns") or "no launch observed it")
     if which == "p95":
         return _of_their_own(summaries, spec)
     latency = measure_summaries(summaries, spec.unit)
     point: float | None = getattr(latency, which)
     if point is None:
-        return _absent(spec, latency.absent.get(which, "the runner tells no mean"))
+        return absent(spec, latency.absent.get(which, "the runner reports no mean"))
     means = tuple((s.mean_ns,) for s in summaries if s.mean_ns is not None)
     return _with(point, spec, bootstrap(means).get("mean"), len(summaries))
 
@@ -57,10 +64,13 @@ def _of_summaries(evidence: Evidence, spec: MetricSpec, which: str) -> Measureme
 def _of_their_own(summaries: Sequence[LatencySummary], spec: MetricSpec) -> Measurement:
     own = [float(s.p95_ns) for s in summaries if s.p95_ns is not None]
     if len(own) < len(summaries):
-        return _absent(spec, "the runner tells no p95")
+        return absent(spec, "the runner reports no p95")
     fewest = min(s.count for s in summaries)
     if fewest < LEAST_FOR_P95:
-        return _absent(spec, f"a launch of {fewest} iterations has no p95; {LEAST_FOR_P95} have")
+        return absent(
+            spec,
+            f"a launch of {fewest} iterations is too short for a p95; {LEAST_FOR_P95} are enough",
+        )
     return _with(float(median(own)), spec, median_interval(own), len(own))
 
 
@@ -73,18 +83,7 @@ def _with(point: float, spec: MetricSpec, interval: Estimate | None, launches: i
             n=launches,
             absent={"ci": f"{count} no interval; {MIN_LAUNCHES} do"},
         )
-    return Measurement(
-        unit=spec.unit,
-        point=point,
-        ci_low=interval.ci_low,
-        ci_high=interval.ci_high,
-        confidence=interval.confidence,
-        n=interval.n,
-    )
-
-
-def _absent(spec: MetricSpec, because: str) -> Measurement:
-    return Measurement(unit=spec.unit, point=None, absent_because=because)
+    return estimated(spec, msgspec.structs.replace(interval, point=point))
 
 
 @lru_cache(maxsize=4)  # four metrics ask for the same launches in turn

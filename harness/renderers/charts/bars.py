@@ -78,7 +78,7 @@ def _draw_memory(report: Report, rows: list[view.Row], theme: Theme, width: int)
     ]
     figure, ax = rows_axes(theme, width, [labels[c.case.id] for c in cases], key)
     peaks = [view.point(c, "peak_rss") or 0.0 for c in cases]
-    scale = units.column_scale("peak_rss", "bytes", peaks)
+    scale = units.column_scale("memory", peaks)
     tall = row_height(width)
     tips: dict[str, str | Sequence[str]] = {}
     for i, case in enumerate(cases):

@@ -31,7 +31,7 @@ def distributions(report: Report, rows: list[view.Row]) -> list[Chart]:
             group="distributions",
             title=name + view.emulated_among(report, [row.case.device]),
             caption="",
-            alt=f"Latency of {name} by launch: {units.with_interval('latency', m)}.",
+            alt=f"Latency of {name} by launch: {units.with_interval(m, 'time')}.",
             draw=lambda theme, width: _draw_distribution(row.case, theme, width),
             note=note,
             told=True,
@@ -43,7 +43,7 @@ def distributions(report: Report, rows: list[view.Row]) -> list[Chart]:
 def _draw_distribution(case: CaseReport, theme: Theme, width: int) -> Drawing:
     figure, ax = axes(theme, (width, 200), (68, 8, 12, 42))
     launches = [x for x in case.launches if launch_median(x)]
-    scale = units.column_scale("latency", "ns", map(_median, launches))
+    scale = units.column_scale("time", map(_median, launches))
     xs = [x.index + 1 for x in launches]
     spreads = [[v / scale.divisor for v in _five(x)] for x in launches]
     whole = case.metrics.get("latency")
@@ -126,7 +126,7 @@ def minutes(report: Report, rows: list[view.Row]) -> list[Chart]:
 def _draw_minutes(launch: Launch, theme: Theme, width: int) -> Drawing:
     figure, ax = axes(theme, (width, 200), (68, 8, 12, 42))
     medians = [m.median_ns for m in launch.minutes]
-    scale = units.column_scale("latency", "ns", medians)
+    scale = units.column_scale("time", medians)
     xs = range(1, len(medians) + 1)
     ys = [v / scale.divisor for v in medians]
     ax.plot(xs, ys, color=theme.muted, lw=1)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.analysis.candidates import listed
+from harness.analysis.metric_specs import specs
 from harness.core import units
 from harness.core.types import BudgetOutcome, CaseReport, Report
 from harness.renderers import verdict as verdicts
@@ -143,8 +144,8 @@ def _draw_pareto(scene: Scene, theme: Theme, width: int) -> Drawing:
     figure, ax = axes(theme, (width, height), (64, 18, above, 50))
     sizes, costs = ([view.point(c, m) or 0.0 for c in cases] for m in ("size", cost))
     scales = {
-        "size": units.column_scale("size", "bytes", sizes),
-        cost: units.column_scale(cost, view.measured(cases[0], cost).unit, costs),  # type: ignore[union-attr]
+        "size": units.column_scale("file size", sizes),
+        cost: units.column_scale(specs()[cost].quantity, costs),
     }
     xs = [x / scales["size"].divisor for x in sizes]
     ys = [y / scales[cost].divisor for y in costs]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from harness.analysis.metric_specs import quantity, specs
 from harness.core import units
 from harness.core.types import CaseReport, Report
 from harness.renderers import view
@@ -206,9 +207,9 @@ def limits(report: Report, metric: str) -> list[tuple[str, float]]:
 
 def ranking(what: str, report: Report, rows: list[view.Row], metric: str) -> str:
     """The rows by one metric, best first, as a sentence for readers who cannot see the chart."""
-    labels = view.labels_of(report)
+    labels, kind = view.labels_of(report), specs()[metric].quantity
     said = [
-        f"{labels[r.case.case.id]} {units.with_interval(metric, r.case.metrics.get(metric))}"
+        f"{labels[r.case.case.id]} {units.with_interval(r.case.metrics.get(metric), kind)}"
         for r in rows[:8]
     ]
     return f"Chart of {what}: {'; '.join(said)}."
@@ -241,7 +242,7 @@ def tick_text(scale: units.Scale, values: Sequence[float] = ()) -> Callable[[flo
 def tip(label: str, case: CaseReport, metrics: Sequence[str]) -> str:
     """What is shown when the pointer rests on a mark: the name and the values with intervals."""
     parts = [
-        f"{view.title(m)} {units.with_interval(m, found)}"
+        f"{view.title(m)} {units.with_interval(found, quantity(m, found.unit))}"
         for m in metrics
         if (found := view.measured(case, m)) is not None
     ]

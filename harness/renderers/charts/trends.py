@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from statistics import median
 
+from harness.analysis.metric_specs import quantity, shown
 from harness.core import units
 from harness.core.text import count
 from harness.renderers.charts.shared import HALF, SMALL, Chart, axis_label, tick_text
@@ -15,8 +16,8 @@ MOST_POINTS = 400  # with an interval each; of longer trends the last ones are d
 
 def trend(found: Trend, number: int) -> Chart:
     """One chart; `number` makes its key unique."""
-    shown = found.points[-MOST_POINTS:]
-    note = "" if len(shown) == len(found.points) else f"The last {len(shown)} runs. "
+    points = found.points[-MOST_POINTS:]
+    note = "" if len(points) == len(found.points) else f"The last {len(points)} runs. "
     said = count(len(found.changes), "change") if found.changes else "no change"
     runs = count(len(found.points), "run")
     return Chart(
@@ -25,7 +26,7 @@ def trend(found: Trend, number: int) -> Chart:
         title=f"{units.name(found.variant)} on {units.name(found.device)}",
         caption=f"{note}{units.printable(found.setting)}, {runs}, {said}.",
         alt=f"{runs} of {units.name(found.variant)}, {said}; the last is "
-        f"{units.metric(found.metric, shown[-1].value, found.unit)}.",
+        f"{shown(found.metric, points[-1].value, found.unit)}.",
         draw=lambda theme, width: _draw(found, theme, width),
         told=True,
     )
@@ -36,7 +37,7 @@ def _draw(found: Trend, theme: Theme, width: int) -> Drawing:
 
     first = max(0, len(found.points) - MOST_POINTS)
     points = found.points[first:]
-    scale = units.column_scale(found.metric, found.unit, (p.value for p in points))
+    scale = units.column_scale(quantity(found.metric, found.unit), (p.value for p in points))
     counted = scale.label == "count"
     figure, ax = axes(theme, (width, 300), (96 if counted else 64, 18, 16, 50))
     xs = range(first, len(found.points))
@@ -92,8 +93,8 @@ def ratio_text(found: Trend, change: Change) -> str:
 def value_text(found: Trend, index: int) -> str:
     """A point's value with its interval in words: `5.20 ms (5.10 ms to 5.31 ms)`."""
     p = found.points[index]
-    text = units.metric(found.metric, p.value, found.unit)
+    text = shown(found.metric, p.value, found.unit)
     if p.ci_low is None or p.ci_high is None:
         return text
-    low, high = (units.metric(found.metric, v, found.unit) for v in (p.ci_low, p.ci_high))
+    low, high = (shown(found.metric, v, found.unit) for v in (p.ci_low, p.ci_high))
     return f"{text} ({low} to {high})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from harness.analysis.metric_specs import quantity
 from harness.core import units
 from harness.core.types import Report
 from harness.renderers import absent, view
@@ -35,7 +36,9 @@ def columns_of(report: Report, rows: list[view.Row]) -> list[dict[str, Any]]:
         found = [m for r in rows if (m := view.measured(r.case, metric)) is not None]
         if not found:
             continue
-        scale = units.column_scale(metric, found[0].unit, (m.point for m in found if m.point))
+        scale = units.column_scale(
+            quantity(metric, found[0].unit), (m.point for m in found if m.point)
+        )
         first = "descending" if view.direction(metric) == "higher" else "ascending"
         unit = "" if scale.label in ("ratio", "count") else scale.label
         columns.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.analysis.metric_specs import shown
 from harness.core import units
 from harness.core.types import Report
 from harness.renderers import comparison as against
@@ -99,7 +100,7 @@ def tiles_of(report: Report, rows: list[view.Row]) -> list[dict[str, str]]:
             continue
         spread = interval(metric, m.unit, m.ci_low, m.ci_high)
         note = gained.get(metric) or (f"interval {spread}" if spread else "")
-        tiles.append((view.title(metric), units.metric(metric, m.point, m.unit), note))
+        tiles.append((view.title(metric), shown(metric, m.point, m.unit), note))
     return [{"name": n, "value": v, "note": units.printable(w)} for n, v, w in tiles]
 
 
@@ -107,7 +108,7 @@ def interval(metric: str, unit: str, low: float | None, high: float | None) -> s
     """The ends of an interval in the unit of its metric; empty where there is none."""
     if low is None or high is None:
         return ""
-    return f"{units.metric(metric, low, unit)} to {units.metric(metric, high, unit)}"
+    return f"{shown(metric, low, unit)} to {shown(metric, high, unit)}"
 
 
 # --- the baseline ----------------------------------------------------------------------------

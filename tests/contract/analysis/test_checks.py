@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from harness.analysis import metric_specs
 from harness.core.types import (
     Case,
     Conditions,
@@ -125,7 +126,7 @@ def beside_the_host(
 
     both = with_fields(steady_launches(7), outputs=answer(ours), reference=answer(theirs))
     output = TensorInfo(name="y", shape=(1, values), dtype="int8", scale=scale)
-    difference = plugins.load("harness.analysis.metrics", "parity_difference")
+    difference = metric_specs.metrics()["parity_difference"]
     about = evidence(both, artifact=artifact(outputs=(output,)))
     return msgspec.structs.replace(
         about, metrics={**about.metrics, "parity_difference": difference.extract(about)}

@@ -11,9 +11,7 @@ import pytest
 from harness.analysis import gate, metric_specs
 from harness.analysis.checks import evaluation_failed, quantization_broke
 from harness.core.types import Evidence, LatencySummary, Launch, Measurement
-from harness.results import report
 from harness.stats.accuracy import agreement
-from harness.system import plugins
 from tests import strategies
 from tests.answers import broken, child, evaluation
 
@@ -22,8 +20,7 @@ TAILS = ("latency_mean", "latency_p90", "latency_p95", "latency_p99")
 
 
 def extract(name: str, evidence: Evidence) -> Measurement:
-    measurement: Measurement = plugins.load("harness.analysis.metrics", name).extract(evidence)
-    return measurement
+    return metric_specs.metrics()[name].extract(evidence)
 
 
 # --- the tail of latency ---------------------------------------------------------------------
@@ -89,7 +86,7 @@ def test_a_runner_of_summaries_gives_the_p95_of_a_typical_launch() -> None:
 
 def test_too_few_iterations_in_a_launch_or_launches_say_so() -> None:
     few = extract("latency_p95", told([6_000_000] * 7, count=19))
-    assert few.absent_because == "a launch of 19 iterations has no p95; 20 have"
+    assert few.absent_because == "a launch of 19 iterations is too short for a p95; 20 are enough"
     two = extract("latency_p95", told([6_000_000, 7_000_000]))
     assert two.point == 6_500_000
     assert two.absent == {"ci": "2 launches give no interval; 5 do"}
@@ -155,7 +152,7 @@ def test_logits_rank_but_are_no_probabilities() -> None:
     logits = evaluation([3.0, -1.0, 0.5, -2.0, 1.0, 4.0] * 10, [0, 2] * 10)
     evidence = strategies.evidence((), evaluation=logits)
     assert extract("accuracy", evidence).point == 1
-    assert extract("log_loss", evidence).absent_because == "its scores are no probabilities"
+    assert extract("log_loss", evidence).absent_because == "its scores are not probabilities"
     assert extract("calibration_error", evidence).absent_because is not None
 
 
@@ -296,4 +293,4 @@ def test_memory_that_few_launches_tell_has_no_interval(name: str) -> None:
 def test_memory_that_no_launch_tells_is_no_metric_of_the_report(name: str) -> None:
     evidence = strategies.evidence(strategies.steady_launches(7))
     assert extract(name, evidence).point is None
-    assert name not in report.metrics_of(evidence)
+    assert name not in metric_specs.extract(evidence)

@@ -10,17 +10,16 @@ import msgspec
 import numpy as np
 import pytest
 
+from harness.analysis import metric_specs
 from harness.core import parity
 from harness.core.types import Evidence, Measurement, Outputs, TensorInfo
 from harness.renderers.formats import terminal
-from harness.system import plugins
 from tests.fakes import artifact
 from tests.strategies import case_report, evidence, launch, report
 
 
 def metric(name: str, about: Evidence) -> Measurement:
-    measurement: Measurement = plugins.load("harness.analysis.metrics", name).extract(about)
-    return measurement
+    return metric_specs.metrics()[name].extract(about)
 
 
 def beside(
@@ -51,7 +50,7 @@ def test_parity_of_several_outputs_is_the_largest() -> None:
 def test_parity_of_an_output_that_is_finite_on_one_side_only() -> None:
     measured = metric("parity_difference", beside([[None]], [[0.5]]))
     assert measured.point is None
-    assert "finite on the device or the host only" in (measured.absent_because or "")
+    assert "finite only on the device or only on the host" in (measured.absent_because or "")
     assert metric("parity_difference", beside([[None]], [[None]])).point == 0
 
 
@@ -65,9 +64,9 @@ def test_decisions_are_absent_where_they_cannot_be_known() -> None:
 @pytest.mark.parametrize(
     ("ours", "theirs", "why"),
     [
-        ([[0.5]] * 8, [[0.5]] * 8, "all answers are alike, so that agreeing says nothing"),
-        ([[0.1, 0.9]] * 8, [[0.11, 0.89]] * 8, "all answers are alike, so that agreeing"),
-        ([[0.7]], [[0.6]], "of one example, so that agreeing says nothing"),
+        ([[0.5]] * 8, [[0.5]] * 8, "all answers are the same, so agreement proves nothing"),
+        ([[0.1, 0.9]] * 8, [[0.11, 0.89]] * 8, "all answers are the same, so agreement"),
+        ([[0.7]], [[0.6]], "only one example, so agreement proves nothing"),
     ],
 )
 def test_agreement_that_was_to_be_expected_is_no_number(

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from harness.analysis import gate, metric_specs
 from harness.analysis.candidates import dominates, front
-from harness.analysis.metrics import accuracy
 from harness.analysis.verdict import judge
 from harness.core.evaluation import packed_labels, packed_scores
 from harness.core.types import (
@@ -29,6 +28,7 @@ from harness.core.types import (
 from tests import strategies
 
 SPECS = metric_specs.specs()
+measured = metric_specs.metrics()["accuracy"]
 MS, MB, MIB = 1e6, 1e6, 2**20
 
 vectors = st.lists(st.lists(st.integers(0, 3), min_size=3, max_size=3), min_size=1, max_size=8)
@@ -134,7 +134,10 @@ def report(
         evidence = strategies.evidence(
             (), artifact=strategies.artifact(trained=trained), evaluation=found.get(c.variant)
         )
-        metrics: Mapping[str, Measurement] = {**c.metrics, "accuracy": accuracy.extract(evidence)}
+        metrics: Mapping[str, Measurement] = {
+            **c.metrics,
+            "accuracy": metric_specs.metrics()["accuracy"].extract(evidence),
+        }
         whole.append(msgspec.structs.replace(c, metrics=metrics))
     return strategies.report(
         "r",

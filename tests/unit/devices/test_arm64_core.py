@@ -245,8 +245,7 @@ def counted(count: int, init: int = 1_000_000, **known: Any) -> Launch:
 
 
 def metric(name: str, about: Evidence) -> Measurement:
-    measurement: Measurement = plugins.load("harness.analysis.metrics", name).extract(about)
-    return measurement
+    return metric_specs.metrics()[name].extract(about)
 
 
 def test_counts_are_points_without_an_interval() -> None:
@@ -310,7 +309,7 @@ CORE = "cortex-a76, emulated"
 def run_of(name: str, launches: dict[str, Launch], identity: str = CORE) -> Report:
     """A saved run of variants on the emulated core."""
     metrics = {
-        variant: assemble.metrics_of(evidence([launch], artifact=artifact(variant, macs=10)))
+        variant: metric_specs.extract(evidence([launch], artifact=artifact(variant, macs=10)))
         for variant, launch in launches.items()
     }
     cases = tuple(

@@ -278,7 +278,7 @@ def test_of_an_untrained_artifact_that_holds_which_was_measured() -> None:
         (found,) = plugins.load("harness.analysis.checks", "untrained").findings(about)
         return str(found.message)
 
-    assert "its size and instruction counts hold, its answers mean nothing" in doubt(counts(10))
+    assert "its size and instructions hold, its answers mean nothing" in doubt(counts(10))
     assert "latency" not in doubt(counts(10))
     size = Measurement(unit="bytes", point=10, n=1)
     assert "its size, latency and memory hold" in doubt(

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.core.types import Estimate, LatencySummary, MetricSpec
+from harness.analysis import metric_specs
+from harness.core.types import Estimate, LatencySummary
 from harness.stats.bootstrap import bootstrap
 from harness.stats.series import drift, effective_n, modes, steady_state
 from harness.stats.summaries import (
@@ -116,11 +117,12 @@ def test_launch_medians_leave_out_what_was_not_timed() -> None:
 
 
 def test_what_a_launch_says_of_a_metric() -> None:
-    seen = launch(0, [1, 2, 9], counters={"accuracy": 1})
+    seen = launch(0, [1, 2, 9], counters={"instructions": 7, "accuracy": 1})
     assert observed(seen, SPECS["latency"]) == 2
     assert observed(seen, SPECS["init"]) == 20_000_000
     assert observed(seen, SPECS["size"]) is None
-    assert observed(seen, SPECS["accuracy"]) == 1
+    assert observed(seen, metric_specs.specs()["instructions"]) == 7
+    assert observed(seen, SPECS["accuracy"]) is None  # no launch has one
 
 
 @given(groups, st.randoms())
@@ -353,6 +355,6 @@ def test_a_launch_counts_by_its_summary_where_it_has_no_iterations() -> None:
     one = msgspec.structs.replace(launch(0, [1]), latency_ns=(), latency_summary=summary)
     none = msgspec.structs.replace(launch(1, [1]), latency_ns=())
     assert launch_medians([one, none]) == [2e6]
-    spec = MetricSpec(name="latency", unit="ns", direction="lower", title="latency")
+    spec = metric_specs.specs()["latency"]
     assert observed(one, spec) == 2e6
     assert observed(none, spec) is None
