@@ -23,6 +23,9 @@ from harness.emulator.faults import Faults
 from harness.emulator.phone import Phone, Profile, load_profile, pack_tool
 from tests.paths import ROOT
 
+# The emulated phone's shell and commands: this machine's, and Android's own (mksh and toybox).
+USERLANDS = ["host", pytest.param("android", marks=pytest.mark.needs("mksh", "toybox"))]
+
 
 @contextlib.contextmanager
 def emulated(

@@ -29,6 +29,7 @@ from harness.core.errors import ConfigError
 from harness.emulator import auth
 from harness.emulator.faults import Faults, Link
 from harness.emulator.packets import VERSION_SKIP_CHECKSUM
+from harness.emulator.userland import Userland, find_userland
 from harness.system.plugins import unknown
 
 HERE = Path(__file__).parent
@@ -118,6 +119,7 @@ class Phone:
         self.profile = profile
         self.faults = faults or Faults()
         self.link = Link(self.faults)
+        self.userland: Userland = find_userland()
         self.requires_auth = requires_auth
         self.refuse_key = self.faults.refused_key or trusted is not None
         self._confirm_after_s = confirm_after_s
@@ -152,7 +154,13 @@ class Phone:
 
     def environment(self) -> dict[str, str]:
         """Of every command: the phone's commands first, then the Python that runs this."""
-        path = [f"{self.root}/system/bin", str(Path(sys.executable).parent), "/usr/bin", "/bin"]
+        path = [
+            f"{self.root}/system/bin",
+            f"{self.root}/system/toybox",
+            str(Path(sys.executable).parent),
+            "/usr/bin",
+            "/bin",
+        ]
         return {
             "PATH": os.pathsep.join(path),
             "HOME": f"{self.root}/data/local",
@@ -272,6 +280,7 @@ class Phone:
         pack_tool(self.root / "system/bin/benchmark_model")
         for file in (self.root / "system/bin").iterdir():
             file.chmod(0o755)
+        self.userland.lay_out(self.root / "system/toybox")
         profile = self.profile
         (self.root / "proc/meminfo").write_text(
             f"MemTotal:       {profile.ram_kb} kB\nMemFree:        {profile.ram_kb // 3} kB\n"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import struct
 import subprocess
 import threading
@@ -82,14 +81,13 @@ class _Command:
     def run(self) -> None:
         phone = self._phone
         phone.before_command(self._text)
-        # Bash as `sh` answers as Android's mksh does where it matters: 126 for a program that
-        # cannot be executed, 127 for none. Without a command it reads them from its input.
+        # Without a command the shell reads them from its input.
         arguments = ["/system/bin/sh"]
         if self._text:
             arguments += ["-c", phone.translate(self._text)]
         process = subprocess.Popen(
             arguments,
-            executable=shutil.which("bash") or "/bin/sh",
+            executable=phone.userland.shell,
             cwd=phone.root,
             env=phone.environment(),
             stdin=subprocess.PIPE,

@@ -23,8 +23,14 @@ def findings(evidence: Evidence) -> list[Finding]:
         Finding(
             level="serious" if latency < _TOO_FEW * ticks else "warning",
             code="clock-resolution",
-            message=f"an iteration takes {units.duration(latency)} and the clock ticks every "
-            f"{units.duration(ticks)}",
+            message=_message(latency, ticks),
             mend="measure a larger model or input, or several inferences in one file",
         )
     ]
+
+
+def _message(latency_ns: float, tick_ns: int) -> str:
+    tick = units.duration(tick_ns)
+    if latency_ns == 0:
+        return f"an iteration takes less than {tick}, the shortest time that can be told here"
+    return f"an iteration takes {units.duration(latency_ns)} and the clock ticks every {tick}"

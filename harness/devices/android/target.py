@@ -232,6 +232,7 @@ class AndroidTarget:
             first_inference_ns=observed.outcome.first_inference_ns,
             warmup_summary=observed.outcome.warmup,
             latency_summary=observed.outcome.latency,
+            clock_resolution_ns=runner.RESOLUTION_NS,
             op_times=extra.op_times,
             minutes=observed.minutes,
             peak_rss_bytes=extra.peak_rss_bytes,

@@ -28,6 +28,7 @@ from harness.devices.android.link import PhoneLink
 from harness.devices.runners import PHASES
 from harness.devices.runners import benchmark_model as runner
 from harness.devices.runners._download import locate, version_of
+from harness.devices.runners._elf import abi_of, can_run
 from harness.devices.transports import MAX_PULL_BYTES, ShellResult
 from harness.system import plugins
 from harness.system.clock import now_iso
@@ -94,16 +95,33 @@ class PhoneTool:
                 self._link.progress("runner"),
                 check=self._link.attendant.check,
             )
+            self._refuse_other_abi(self._local)
             path = f"{self._link.work}/benchmark_model"
             self._link.bring(self._local, path)
         result = self._link.shell(f"{shlex.quote(path)} --help")
-        if result.exit_code in (126, 127) or result.exit_code > 128:
-            raise runner.failure(result.exit_code, _text(result.stdout), _text(result.stderr))
-        if spec.dialect == "auto":
-            self._dialect = runner.dialect_of(_text(result.stdout) + _text(result.stderr))
-        else:
-            self._dialect = spec.dialect
+        stdout, stderr = _text(result.stdout), _text(result.stderr)
+        cannot_run = runner.not_executable(result.exit_code, stdout, stderr)
+        if cannot_run or result.exit_code > 128:
+            raise cannot_run or runner.failure(result.exit_code, stdout, stderr)
+        found = runner.dialect_of(stdout + stderr)
+        if spec.dialect not in ("auto", found):
+            raise ConfigError(
+                f"the runner is of dialect {found}, and devices.yaml says dialect {spec.dialect}",
+                f"write dialect: {found} or dialect: auto, or give another runner",
+            )
+        self._dialect = found
         self._path = path
+
+    def _refuse_other_abi(self, local: Path) -> None:
+        """Before it is pushed. A file that is not ELF, such as a script, is for the phone to
+        judge."""
+        mine, wanted = abi_of(local), self._link.identity.abi
+        if mine and wanted and not can_run(wanted, mine):
+            raise StableDeviceError(
+                "prepare",
+                f"the runner {clean(str(local))} is built for {mine}, and the phone is {wanted}",
+                f"use a build for {wanted}",
+            )
 
     def _check_device_runner(self, path: str) -> None:
         wanted = self._spec.runner.sha256

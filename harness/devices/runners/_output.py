@@ -192,8 +192,9 @@ def _summary(count: str, rest: str) -> LatencySummary | None:
 
 
 def _check_order(s: LatencySummary) -> None:
+    # A median of 0 is right: the tool prints whole microseconds, and a small model takes less.
     ordered = [v for v in (s.min_ns, s.p5_ns, s.median_ns, s.p95_ns, s.max_ns) if v is not None]
-    if ordered != sorted(ordered) or s.median_ns <= 0:
+    if ordered != sorted(ordered):
         raise Malformed("minimum, median and maximum are not in order")
 
 

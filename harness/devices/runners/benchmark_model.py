@@ -22,6 +22,7 @@ from harness.devices.runners._profile import read_profile
 
 Dialect = Literal["A", "B"]
 
+RESOLUTION_NS = 1000  # both dialects print whole microseconds
 OTHER_RUNNER = "choose another build or version of it (devices.yaml: runner)"
 
 _ACCELERATOR_FLAGS = {
@@ -63,7 +64,7 @@ def dialect_of(help_text: str) -> Dialect:
         return "A"
     raise StableDeviceError(
         "prepare",
-        f"the runner is no benchmark_model; its help says: {clean(help_text, 120) or 'nothing'}",
+        f"the runner is not benchmark_model; its help says: {clean(help_text, 120) or 'nothing'}",
         OTHER_RUNNER,
     )
 
@@ -235,16 +236,8 @@ def failure(exit_code: int, stdout: str, stderr: str) -> WorkerError | StableDev
     problems = [p for p in _problems(stdout, stderr) if p != "Benchmarking failed."]
     said = f": {clean(problems[0])}" if problems else ""
     tail = clean((stderr or stdout).strip().split("\n")[-1])
-    if exit_code == 126:
-        return StableDeviceError(
-            "launch",
-            f"the runner is not executable on this phone (status 126: {tail})",
-            "use a build for the phone's ABI, which `python -m harness devices` shows",
-        )
-    if exit_code == 127:
-        return StableDeviceError(
-            "launch", f"the runner is not on the phone (status 127: {tail})", OTHER_RUNNER
-        )
+    if cannot_run := not_executable(exit_code, stdout, stderr):
+        return cannot_run
     if exit_code == 137:
         return WorkerError(
             "launch",
@@ -266,6 +259,39 @@ def failure(exit_code: int, stdout: str, stderr: str) -> WorkerError | StableDev
     return WorkerError(
         "launch", f"benchmark_model failed (status {exit_code}: {tail})", OTHER_RUNNER
     )
+
+
+# What shells say of a program for another ABI, and of one that may not be executed. mksh, which is
+# Android's shell, answers 1 to the first and 126 to the second; bash answers 126 to both.
+_WRONG_FORMAT = ("not executable:", "Exec format error", "cannot execute binary file")
+_NO_PERMISSION = ("can't execute: Permission denied", "Permission denied")
+
+
+def not_executable(exit_code: int, stdout: str, stderr: str) -> StableDeviceError | None:
+    """Why the shell could not start the runner; None if it did start. The texts decide before the
+    status, which differs from shell to shell."""
+    last = clean((stderr or stdout).strip().split("\n")[-1])
+    if exit_code == 0:
+        return None
+    if any(text in last for text in _WRONG_FORMAT):
+        return StableDeviceError(
+            "launch",
+            f"the runner is not executable on this phone (status {exit_code}: {last})",
+            "use a build for the phone's ABI, which `python -m harness devices` shows",
+        )
+    if exit_code == 126:
+        return StableDeviceError(
+            "launch",
+            f"the phone may not execute the runner (status 126: {last})",
+            "make it executable (chmod 755), or choose a folder from which programs may be run"
+            if any(text in last for text in _NO_PERMISSION)
+            else "use a build for the phone's ABI, which `python -m harness devices` shows",
+        )
+    if exit_code == 127:
+        return StableDeviceError(
+            "launch", f"the runner is not on the phone (status 127: {last})", OTHER_RUNNER
+        )
+    return None
 
 
 def _problems(stdout: str, stderr: str) -> tuple[str, ...]:

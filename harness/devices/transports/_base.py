@@ -91,12 +91,12 @@ class AdbTransport:
         try:
             size = local.stat().st_size
             wanted = sha256 or sha256_of(local)
-            there, free = self._look(remote, size)
+            # The name is only given to a whole file: a broken push leaves `.part` behind at worst.
+            part = f"{remote}.part"
+            there, free = self._look(remote, part, size)
             if there == wanted:
                 return False
             self._check_space(posixpath.dirname(remote), size, free)
-            # The name is only given to a whole file: a broken push leaves `.part` behind at worst.
-            part = f"{remote}.part"
             try:
                 stream = self.open_stream("sync:", STALL_S)
             except Refused:
@@ -126,10 +126,13 @@ class AdbTransport:
             Path(name).unlink(missing_ok=True)
             raise
 
-    def _look(self, remote: str, size: int) -> tuple[str | None, int | None]:
-        """(SHA-256 of a file on the phone, None if there is none; free bytes beside it)."""
+    def _look(self, remote: str, part: str, size: int) -> tuple[str | None, int | None]:
+        """(SHA-256 of a file on the phone, None if there is none; free bytes beside it). Removes
+        what an earlier push that broke has left in `part`: it takes space, and a hash that runs
+        beside the next push would read its old bytes."""
         quoted, folder = shlex.quote(remote), shlex.quote(posixpath.dirname(remote))
         command = (
+            f"rm -f {shlex.quote(part)} 2>/dev/null; "
             f"if [ -f {quoted} ]; then sha256sum < {quoted}; else echo none; fi; df -k {folder}"
         )
         result = self.shell(command, QUICK_S + size / HASH_BYTES_PER_S)
@@ -176,11 +179,12 @@ class AdbTransport:
     def _accept(
         self, local: Path, part: str, remote: str, wanted: str, *, got: str | None, size: int
     ) -> None:
-        """Give the file its name if it arrived whole; else remove it. `got` is its SHA-256 there,
-        None if that is still to be found out."""
+        """Give the file its name if it arrived whole; else remove it. `got` is its SHA-256 as found
+        while it arrived, None if it was not. A file is not called damaged before all of it has
+        been read once more."""
         source, target = shlex.quote(part), shlex.quote(remote)
         result = self.shell(
-            f"set -- {got or f'$(sha256sum < {source})'}; "
+            f'set -- {got or "unknown"}; [ "$1" = {wanted} ] || set -- $(sha256sum < {source}); '
             f'if [ "$1" = {wanted} ]; then mv -f {source} {target}; '
             f'else rm -f {source}; echo "$1"; exit {DAMAGED}; fi',
             QUICK_S + size / HASH_BYTES_PER_S,

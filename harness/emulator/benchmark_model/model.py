@@ -11,6 +11,10 @@ from typing import Any
 from .console import Failed, abort, say, state
 from .flags import Flags
 
+# The whole numbers that the real tool draws, ends included; (0, 99) for every other type. Source:
+# CreateRandomTensorData in tensorflow/lite/tools/utils.cc.
+DRAWN = {"uint8": (0, 254), "int8": (-127, 127), "bool": (0, 1)}
+
 
 class Model:
     """The model behind the two calls the benchmark needs."""
@@ -61,8 +65,8 @@ class Model:
             elif np.issubdtype(dtype, np.floating):
                 values = rng.uniform(-0.5, 0.5, shape).astype(dtype)
             else:
-                info = np.iinfo(dtype)
-                values = rng.integers(info.min, info.max, shape, dtype, endpoint=True)
+                low, high = DRAWN.get(np.dtype(dtype).name, (0, 99))
+                values = rng.integers(low, high, shape, endpoint=True).astype(dtype)
             self._interpreter.set_tensor(detail["index"], values)
 
         self._invoke = self._interpreter.invoke

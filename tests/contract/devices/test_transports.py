@@ -26,7 +26,8 @@ from harness.devices.transports import Transport, adb_server, adb_tcp
 from harness.devices.transports._base import _HASH_GROWING
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
-from tests.phones import AdbServer, Listening, adb_home, emulated
+from harness.emulator.userland import VARIABLE as USERLAND
+from tests.phones import USERLANDS, AdbServer, Listening, adb_home, emulated
 from tests.phones import adb_server as start_adb_server
 
 __all__ = ["adb_home"]
@@ -340,6 +341,22 @@ def test_two_commands_at_once_on_two_transports(opener: Opener) -> None:
             thread.join()
         assert results == [b"ok\n", b"ok\n"]
         assert time.monotonic() - began < 1.9
+
+
+@pytest.mark.parametrize("userland", USERLANDS)
+def test_a_large_push_after_one_that_broke(
+    opener: Opener, tmp_path: Path, userland: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the broken one left must not be read by the hash that runs beside the new one."""
+    monkeypatch.setenv(USERLAND, userland)
+    local = tmp_path / "model"
+    local.write_bytes(os.urandom(9_000_000))
+    with emulated() as phone:
+        stale = phone.phone.work / "model.part"
+        stale.write_bytes(bytes(9_500_000))
+        assert opener(phone).push(local, "/data/local/tmp/model")
+        assert sha(phone.phone.work / "model") == sha(local)
+        assert not stale.exists()
 
 
 @pytest.mark.parametrize("arrived", [1 << 20, (2 << 20) + 7], ids=["a block", "all blocks"])

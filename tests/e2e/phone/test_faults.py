@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness.emulator.faults import Faults
+from tests.paths import DATA
 from tests.phone_bench import RUNNER, TINY, Run, assert_clean, bench, documented, entry
 from tests.phones import adb_home, adb_server, emulated
 
@@ -61,11 +62,11 @@ def test_a_fault_is_one_line_with_the_mend(tmp_path: Path, name: str) -> None:
 
 def test_a_runner_for_another_abi(tmp_path: Path) -> None:
     foreign = tmp_path / "benchmark_model"
-    foreign.write_bytes(b"\x7fELF\x02\x01\x01\0" + bytes(8) + b"\x02\0\xb7\0" + bytes(200))
+    foreign.write_bytes(b"\x7fELF\x02\x01\x01\0" + bytes(8) + b"\x02\0\xf3\0" + bytes(200))
     with emulated() as phone:
         run = bench(tmp_path, {"phone": entry(phone, runner={"path": str(foreign)})})
         assert run.process.returncode == 3
-        assert "not executable on this phone (status 126" in run.said("failed (")
+        assert "is built for riscv64, and the phone is " in run.said("failed (")
         assert documented("wrong ABI").fullmatch(run.said("failed ("))
         assert_clean(phone)
 
@@ -126,3 +127,14 @@ def test_unplugged_between_launches_keeps_the_finished_ones(tmp_path: Path) -> N
     (case,) = run.report.cases
     assert case.failure is not None
     assert len(case.launches) >= 2
+
+
+@pytest.mark.parametrize("model", ["scalar_input", "int64_ids"])
+def test_a_model_that_takes_a_microsecond_or_less(tmp_path: Path, model: str) -> None:
+    """The tool prints whole microseconds, and draws whole numbers that a model can look up."""
+    with emulated() as phone:
+        file = DATA / f"models/{model}.tflite"
+        run = bench(tmp_path, {"phone": entry(phone)}, file, "--launches", "2")
+    (case,) = run.report.cases
+    assert case.failure is None
+    assert "clock-resolution" in {finding.code for finding in case.findings}

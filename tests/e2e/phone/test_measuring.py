@@ -22,6 +22,7 @@ from harness.core.attendant import Attendant
 from harness.core.errors import (
     EXIT_MEASUREMENT,
     EXIT_USAGE,
+    ConfigError,
     HarnessError,
     StableDeviceError,
     TransientDeviceError,
@@ -33,8 +34,9 @@ from harness.devices.android.target import AndroidTarget, open_target
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
 from harness.emulator.phone import pack_tool
+from harness.emulator.userland import VARIABLE
 from tests.paths import DATA
-from tests.phones import Listening, adb_home, command, emulated, wait_for
+from tests.phones import USERLANDS, Listening, adb_home, command, emulated, wait_for
 
 __all__ = ["adb_home"]
 
@@ -55,6 +57,9 @@ def artifact(path: Path = MODEL) -> Artifact:
         size_bytes=len(data),
         gzip_bytes=len(gzip.compress(data)),
     )
+
+
+RISC_V = b"\x7fELF\x02\x01\x01\0" + bytes(8) + b"\x02\0\xf3\0" + bytes(200)
 
 
 class Bench:
@@ -230,15 +235,49 @@ def test_a_work_folder_that_may_not_be_written_to(tmp_path: Path) -> None:
 
 def test_a_runner_for_another_abi(tmp_path: Path) -> None:
     foreign = tmp_path / "benchmark_model"
-    foreign.write_bytes(b"\x7fELF\x02\x01\x01\0" + bytes(8) + b"\x02\0\xb7\0" + bytes(200))
+    foreign.write_bytes(RISC_V)
     with (
         bench(tmp_path, runner=RunnerSpec(path=str(foreign))) as it,
         pytest.raises(StableDeviceError) as caught,
     ):
         it.launch()
-    assert "not executable" in one_line(caught.value)
-    assert "126" in caught.value.message
+    assert "is built for riscv64, and the phone is x86_64" in one_line(caught.value)
+    assert not list(it.phone.phone.work.rglob("benchmark_model*")), "it was pushed all the same"
+
+
+@pytest.mark.parametrize("dialect", ["auto", "A"])
+@pytest.mark.parametrize("userland", USERLANDS)
+def test_a_runner_for_another_abi_on_the_phone(
+    tmp_path: Path, userland: str, dialect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Android's shell answers 1 to it, others 126; a dialect that is given changes nothing."""
+    monkeypatch.setenv(VARIABLE, userland)
+    runner = RunnerSpec(device_path="/vendor/bin/tool", dialect=dialect)
+    with bench(tmp_path, runner=runner) as it:
+        tool = it.phone.phone.root / "vendor/bin/tool"
+        tool.write_bytes(RISC_V)
+        tool.chmod(0o755)
+        with pytest.raises(StableDeviceError) as caught:
+            it.launch()
+    assert "not executable on this phone" in one_line(caught.value)
     assert "ABI" in caught.value.mend
+
+
+def test_a_runner_that_may_not_be_executed(tmp_path: Path) -> None:
+    with bench(tmp_path, runner=RunnerSpec(device_path="/vendor/bin/tool")) as it:
+        (it.phone.phone.root / "vendor/bin/tool").write_bytes(b"#!/bin/sh\nexit 0\n")
+        with pytest.raises(StableDeviceError) as caught:
+            it.launch()
+    assert "may not execute" in one_line(caught.value)
+    assert "chmod 755" in caught.value.mend
+
+
+def test_a_dialect_that_is_not_the_runners(tmp_path: Path) -> None:
+    runner = RunnerSpec(device_path="/system/bin/benchmark_model", dialect="B")
+    with bench(tmp_path, runner=runner) as it, pytest.raises(ConfigError) as caught:
+        it.launch()
+    assert "is of dialect A" in one_line(caught.value)
+    assert "dialect: A" in caught.value.mend
 
 
 def test_a_runner_that_is_not_there(tmp_path: Path) -> None:

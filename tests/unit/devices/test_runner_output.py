@@ -348,6 +348,14 @@ def test_full_delegation_has_nothing_to_note() -> None:
     assert [(n.level, n.code) for n in outcome.notes] == [("info", "fully-delegated")]
 
 
+def test_a_median_below_a_microsecond_is_told_as_0() -> None:
+    """The tool prints whole microseconds: 0 is what it says of a model that takes less."""
+    out, err = texts(GOLDEN / "scratch_f32" / "default")
+    small = re.sub(r"\b(first|curr|min|max|median|p5|p95)=[0-9]+", r"\1=0", out)
+    outcome = runner.interpret(0, small, re.sub(r"=[0-9]+", "=0", err), delegate="cpu")
+    assert outcome.latency.median_ns == outcome.latency.max_ns == 0
+
+
 # --- exit statuses ---------------------------------------------------------------------------
 
 
