@@ -278,7 +278,7 @@ def _from_scratch(weights: Weights, how: str) -> tuple[Finding, ...]:
         Finding(
             level="info",
             code="trained-from-scratch",
-            message=f"{how}, since ImageNet's weights cannot be fetched: {weights.missing}",
+            message=f"{how}, since ImageNet's weights {weights.missing}",
             mend=finding.mend,
         )
         for finding in weights.findings

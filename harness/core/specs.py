@@ -84,10 +84,13 @@ class VariantSpec(Value, frozen=True):
 
 
 class WeightsSource(Value, frozen=True):
-    """Where a model's ImageNet weights are; `{option}` in the URL is filled from the options."""
+    """Where a model's ImageNet weights are: in the installed Python package `package`, which is
+    asked first, or at `url`; `{option}` in both is filled from the options. `sha256` is of the
+    file, or of each known file by its name."""
 
-    url: str
-    sha256: str | None = None
+    url: str | None = None
+    package: str | None = None
+    sha256: str | dict[str, str] | None = None
 
 
 class VariantsFile(Value, frozen=True):

