@@ -1,0 +1,99 @@
+"""How many test images it takes to show that a variant keeps its accuracy.
+
+What decides is how often exactly one of two variants is right (the *discordance*), not how
+accurate they are. The answers here are for a variant that truly loses nothing: they are the images
+with which it is shown to stay within the margin with a chance of 80 %, by the test of
+`paired_loss`.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from statistics import NormalDist
+from typing import NamedTuple
+
+from harness.stats import paired_loss
+from harness.stats.accuracy import wilson
+from harness.stats.with_the_best import ALPHA, all_below
+
+CHANCE = 0.8
+# From so many images on the discordance is known well enough to name one number.
+ENOUGH_TO_TELL = 300
+MOST = 1_000_000
+# How far the errors of two networks that learned the same task typically go together.
+SHARED_ERRORS = 0.6
+_CORRELATION = 0.5  # of differences to one variant, where all are equally far from it
+
+
+class Needed(NamedTuple):
+    """So many images would decide, `low` to `high` with 95 % confidence about the discordance;
+    None for more than a million."""
+
+    images: int | None
+    low: int | None
+    high: int | None
+
+
+def needed(differ: float, n: int, margin: float, level: float = ALPHA, against: int = 1) -> Needed:
+    """The images that would decide, where two variants differed on `differ` of `n` images. `level`
+    is that of one comparison, and `against` how many other variants it must be shown against."""
+    seen = wilson(min(round(differ), n), n)
+    rates = (differ + 0.5) / (n + 1), seen.ci_low, seen.ci_high
+    return Needed(*(images(rate, margin, level, against) for rate in rates))
+
+
+def images(discordance: float, margin: float, level: float = ALPHA, against: int = 1) -> int | None:
+    """The smallest number of images with which a variant that loses nothing is probably shown to
+    stay within `margin`; None if it is more than a million. `discordance` is a share."""
+    low, high = 1, 2
+    while not _shown(high, discordance, margin, level, against):
+        if high > MOST:
+            return None
+        low, high = high, 2 * high
+    while high - low > max(1, high // 200):
+        middle = (low + high) // 2
+        if _shown(middle, discordance, margin, level, against):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def excludable(n: int, discordance: float, level: float = ALPHA, against: int = 1) -> float:
+    """The smallest loss that `n` images probably exclude of a variant that loses nothing."""
+    worst, differ = _unlucky(against) * math.sqrt(n * discordance), n * discordance
+    lost, gained = _counts(worst, differ)
+    return float(paired_loss.upper(lost, gained, n, level)[0])
+
+
+def discordance_at(accuracy: float, shared: float = SHARED_ERRORS) -> float:
+    """How often exactly one of two variants is right that are equally accurate, if the correlation
+    of their errors is `shared`."""
+    return 2 * accuracy * (1 - accuracy) * (1 - shared)
+
+
+def _shown(n: int, discordance: float, margin: float, level: float, against: int) -> bool:
+    differ = n * discordance
+    lost, gained = _counts(_unlucky(against) * math.sqrt(differ), differ)
+    return float(paired_loss.p_at_least(lost, gained, n, margin)[0]) <= level
+
+
+def _counts(apart: float, differ: float) -> tuple[float, float]:
+    """(lost, gained) that add up to `differ` and are `apart`, as far as that is possible."""
+    apart = min(apart, differ)
+    return (differ + apart) / 2, (differ - apart) / 2
+
+
+@lru_cache(maxsize=64)
+def _unlucky(against: int) -> float:
+    """The largest of `against` standardised differences is below this with the chance CHANCE."""
+    if against <= 1:
+        return NormalDist().inv_cdf(CHANCE)
+    low, high = 0.0, 6.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (
+            (middle, high) if all_below(middle, against, _CORRELATION) < CHANCE else (low, middle)
+        )
+    return high

@@ -1,0 +1,28 @@
+"""Looking at the answers before all are in, without being wrong more often.
+
+Each look spends a part of the error rate, and the parts add up to it at the last look; then, by the
+union bound, what is concluded at any of the looks is wrong in at most `alpha` of all evaluations,
+however the looks depend on one another (Lan & DeMets, "Discrete Sequential Boundaries for Clinical
+Trials", Biometrika 70, 1983; the family of spending functions alpha * t ** rho is that of Kim &
+DeMets, Biometrika 74, 1987). `with_the_best.losses(right, alpha=part)` is one look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from harness.stats.with_the_best import ALPHA
+
+# Of the power of the share of images answered that is spent: 1 spends evenly, 3 is about as
+# careful early on as O'Brien and Fleming.
+RHO = 2.0
+
+
+def parts(seen: Sequence[int], alpha: float = ALPHA, rho: float = RHO) -> tuple[float, ...]:
+    """What each look may spend; `seen` are the images answered at each, rising, the last of them
+    all images."""
+    if not seen or any(a >= b for a, b in pairwise((0, *seen))):
+        raise ValueError(f"looks must be at rising numbers of images, not at {list(seen)}")
+    spent = [alpha * (n / seen[-1]) ** rho for n in seen]
+    return tuple(b - a for a, b in pairwise((0.0, *spent)))

@@ -1,0 +1,211 @@
+"""Multiple comparisons with the best: how much accuracy each of several variants may lose.
+
+The loss of a variant is the true accuracy of the best variant minus its own. Nobody knows which is
+the best, so a variant is held against each other one, and its bound is the largest of those bounds
+(Hsu, "Constrained Simultaneous Confidence Intervals for Multiple Comparisons with the Best",
+Annals of Statistics 12, 1984). All bounds hold together if those against the one true best do: that
+is k - 1 comparisons, not k (k - 1), and which one is the best does not matter. So the bounds cover
+the choice of the best variant on the same images.
+
+Each pair is compared by the exact test of `paired_loss`. Its level is where k - 1 tests are wrong
+together in `alpha`. Bonferroni would take alpha / (k - 1). But all differences to one variant
+share that variant's errors and are correlated, so Dunnett's level is taken, of normal tests with
+one common correlation (JASA 50, 1955). That is the mean of the correlations seen on the same
+images: the chance that all hold is convex in each of them, so unequal ones only raise it. It is
+shrunk towards 0 as far as few images tell the variants apart, and rounded down. That this holds is
+simulated (`benchmarks/verdict.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from statistics import NormalDist
+from typing import TYPE_CHECKING, NamedTuple
+
+from harness.core.types import Value
+from harness.stats import paired_loss
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+ALPHA = 0.05
+# So many images on which a pair differs weigh as much as the assumption of no correlation.
+_DOUBT = 5.0
+_STEPS = 50  # to which a correlation is rounded down
+_NODES = 257
+
+
+class Loss(Value, frozen=True):
+    """What is known of one variant's loss, all in shares (0.02 is two points): `point` as seen,
+    `bound` above, which holds for all variants together with the confidence 1 - alpha, and
+    `at_least` below, which does so too."""
+
+    point: float
+    bound: float
+    at_least: float = 0.0
+
+
+def losses(
+    right: Sequence[Sequence[bool]], classes: Sequence[int] | None = None, alpha: float = ALPHA
+) -> tuple[Loss, ...]:
+    """A Loss for each variant; `right` tells for each of them which of the same images (at least
+    one) it decided as labelled. With `classes`, the label of each image, the loss is one of
+    balanced accuracy: the mean of the losses within the classes, whose limits are combined by their
+    distances in quadrature (Zou & Donner, Statistics in Medicine 27, 2008)."""
+    import numpy as np
+
+    answers = np.asarray(right, float)
+    labels = np.zeros(answers.shape[1], int) if classes is None else np.asarray(classes)
+    groups = [answers[:, labels == label] for label in np.unique(labels)]
+    found = bounds(
+        [(group @ group.T)[None] for group in groups], [g.shape[1] for g in groups], alpha
+    )
+    return tuple(
+        Loss(point=float(p), bound=float(b), at_least=float(a))
+        for p, b, a in zip(*(limits[0] for limits in found), strict=True)
+    )
+
+
+class Bounds(NamedTuple):
+    """Losses of many runs at once: runs x variants."""
+
+    point: Floats
+    bound: Floats
+    at_least: Floats
+
+
+def bounds(both: Sequence[Floats], sizes: Sequence[int], alpha: float = ALPHA) -> Bounds:
+    """The losses of runs x k x k counts: `both` has a member for each class with, at [run, j, i],
+    how many of its images both j and i got right; `sizes` are the images of each class."""
+    import numpy as np
+
+    runs, k = both[0].shape[0], both[0].shape[-1]
+    point, above, below = (np.zeros((runs, k, k)) for _ in range(3))
+    if k == 1:
+        return Bounds(point[:, 0], above[:, 0], below[:, 0])
+    level = np.broadcast_to(levels(both, sizes, alpha)[:, :, None], (runs, k, k))
+    for counts, n in zip(both, sizes, strict=True):
+        lost = lost_of(counts)
+        gained = lost.swapaxes(1, 2)
+        seen = (lost - gained) / n
+        point += seen / len(both)
+        above += (_once(paired_loss.upper, lost, gained, n, level) - seen) ** 2
+        either_way = np.full((runs, k, k), alpha / (k * (k - 1)))
+        below += (seen - _once(paired_loss.lower, lost, gained, n, either_way)) ** 2
+    own = np.eye(k, dtype=bool)
+    above = np.where(own, 0.0, point + np.sqrt(above) / len(both))
+    below = np.where(own, 0.0, point - np.sqrt(below) / len(both))
+    return Bounds(point.max(axis=1), above.max(axis=1), below.max(axis=1))
+
+
+def _once(
+    limit: Callable[[Floats, Floats, int, Floats], Floats],
+    lost: Floats,
+    gained: Floats,
+    n: int,
+    alpha: Floats,
+) -> Floats:
+    """`limit` of each distinct pair of counts and level, computed once."""
+    import numpy as np
+
+    cells = np.stack([lost.ravel(), gained.ravel(), alpha.ravel()], axis=1)
+    distinct, place = np.unique(cells, axis=0, return_inverse=True)
+    found = limit(distinct[:, 0], distinct[:, 1], n, distinct[:, 2])
+    return found[place.ravel()].reshape(lost.shape)
+
+
+def lost_of(both: Floats) -> Floats:
+    """How many images j got right and i did not, at [..., j, i]; `both` counts at [..., j, i] the
+    images that both got right."""
+    import numpy as np
+
+    return np.asarray(np.diagonal(both, axis1=-2, axis2=-1)[..., None] - both)
+
+
+def levels(both: Sequence[Floats], sizes: Sequence[int], alpha: float = ALPHA) -> Floats:
+    """The level of each comparison with j, were j the best: runs x k. Arguments as of `bounds`."""
+    import numpy as np
+
+    runs, k = both[0].shape[0], both[0].shape[-1]
+    if k <= 2:
+        return np.full((runs, k), alpha)
+    correlation = np.clip(mean_correlation(both, sizes), 0.0, 1.0)
+    steps, place = np.unique(np.floor(correlation * _STEPS + 1e-9), return_inverse=True)
+    table = np.array([dunnett(k - 1, step / _STEPS, alpha) for step in steps])
+    return np.asarray(table[place.reshape(runs, k)])
+
+
+def mean_correlation(both: Sequence[Floats], sizes: Sequence[int]) -> Floats:
+    """For each variant j the mean correlation between its differences to two others, shrunk:
+    runs x k. Arguments as of `bounds`, with at least three variants."""
+    import numpy as np
+
+    runs, k = both[0].shape[0], both[0].shape[-1]
+    first, second = np.triu_indices(k - 1, 1)
+    found = np.empty((runs, k))
+    for j in range(k):
+        rest = [i for i in range(k) if i != j]
+        covariance = np.zeros((runs, k - 1, k - 1))
+        variance = np.zeros((runs, k - 1))
+        for counts, n in zip(both, sizes, strict=True):
+            hits = np.diagonal(counts, axis1=1, axis2=2)
+            with_j = counts[:, j, rest]
+            # Mean product of the differences j - i and j - l, then their covariance.
+            products = (
+                hits[:, j, None, None]
+                - with_j[:, :, None]
+                - with_j[:, None, :]
+                + counts[:, rest][:, :, rest]
+            ) / n
+            means = (hits[:, j, None] - hits[:, rest]) / n
+            own = (products - means[:, :, None] * means[:, None, :]) / n
+            covariance += own
+            variance += np.diagonal(own, axis1=1, axis2=2) + _DOUBT / n**2
+        scale = np.sqrt(variance[:, :, None] * variance[:, None, :])
+        found[:, j] = (covariance / scale)[:, first, second].mean(axis=1)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def dunnett(m: int, correlation: float, alpha: float = ALPHA) -> float:
+    """The one-sided level at which `m` normal tests with one common correlation are wrong together
+    in `alpha`: alpha / m or more, alpha if they are one and the same test."""
+    if m == 1 or correlation >= 1:
+        return alpha
+    low, high = alpha / m, alpha
+    for _ in range(40):
+        middle = (low + high) / 2
+        if 1 - all_below(NormalDist().inv_cdf(1 - middle), m, correlation) > alpha:
+            high = middle
+        else:
+            low = middle
+    return low
+
+
+def all_below(z: float, m: int, correlation: float) -> float:
+    """P(all of `m` standard normal variables with one common correlation, 0 to 1, are below z)."""
+    import numpy as np
+
+    normal = NormalDist()
+    own, shared = math.sqrt(1 - correlation), math.sqrt(correlation)
+    nodes, weights = _nodes()
+    if own == 0:
+        return normal.cdf(z)
+    below = np.array([normal.cdf((z - shared * t) / own) for t in nodes])
+    return float(weights @ below**m)
+
+
+@lru_cache(maxsize=1)
+def _nodes() -> tuple[Floats, Floats]:
+    """Nodes and weights of the mean over a standard normal variable."""
+    import numpy as np
+
+    # The trapezoidal rule, which is exact to rounding for so smooth a function.
+    nodes = np.linspace(-8, 8, _NODES)
+    weights = np.exp(-(nodes**2) / 2)
+    return nodes, weights / weights.sum()
