@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
-from scipy.stats import binom, multinomial  # type: ignore[import-untyped]
-from statsmodels.stats.proportion import proportion_confint  # type: ignore[import-untyped]
+from scipy.optimize import minimize_scalar
+from scipy.stats import binom, multinomial
+from statsmodels.stats.proportion import proportion_confint
 
 from harness.stats import paired_loss
 

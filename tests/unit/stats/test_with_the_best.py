@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from scipy.stats import multivariate_normal  # type: ignore[import-untyped]
+from scipy.stats import multivariate_normal
 
 from harness.stats import paired_loss
 from harness.stats.enough_images import excludable, images, needed
