@@ -29,6 +29,7 @@ from harness.artifacts.child.protocol import (
     Trained,
     TrainRequest,
 )
+from harness.artifacts.child.reasons import line
 from harness.core.errors import BuildError, HarnessError, UsageError
 from harness.core.types import Finding
 
@@ -93,7 +94,7 @@ def _build(request: BuildRequest, folder: Path, tell: Callable[[str], None]) -> 
     except HarnessError:
         raise
     except Exception as error:
-        raise BuildError(f"{request.recipe}: conversion failed: {networks.line(error)}") from error
+        raise BuildError(f"{request.recipe}: conversion failed: {line(error)}") from error
     path = folder / MODEL
     with writing(folder):
         path.write_bytes(data)
@@ -127,10 +128,12 @@ def _representative(request: BuildRequest, model: Any) -> list[Any]:
     import numpy as np
 
     from harness.artifacts.child.batches import fitted
+    from harness.artifacts.recipes._tflite import inputs_of
 
     if not request.representative:
         raise BuildError("no representative data were given")
-    images = fitted(np.load(request.representative), tuple(model.inputs[0].shape))
+    first = inputs_of(model)[0]
+    images = fitted(np.load(request.representative), tuple(first.shape))
     return [image[np.newaxis] for image in images]
 
 

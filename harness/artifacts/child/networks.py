@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from harness.artifacts.child.protocol import Network
+from harness.artifacts.child.reasons import line
 from harness.artifacts.child.widen import widen
 from harness.artifacts.sources import read_model
 from harness.core.errors import BuildError, ConfigError, HarnessError, UsageError
@@ -73,12 +74,6 @@ def load(path: Path) -> Any:
             "it must be saved by Keras 3 and hold no Lambda layers or layers of your own; "
             "for those write a model file",
         ) from error
-
-
-def line(error: BaseException) -> str:
-    """An exception as one line."""
-    text = next((text.strip() for text in str(error).splitlines() if text.strip()), "")
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _module(path: Path) -> ModuleType:

@@ -17,6 +17,7 @@ from harness.artifacts.child.batches import Examples, read
 from harness.artifacts.child.loop import Phase
 from harness.artifacts.child.objective import judge
 from harness.artifacts.child.protocol import Epoch, Trained, TrainRequest
+from harness.artifacts.child.reasons import line
 from harness.core.errors import BuildError, ConfigError, HarnessError
 from harness.system import files, plugins
 
@@ -41,7 +42,7 @@ def train(request: TrainRequest, folder: Path, tell: Tell) -> None:
     except HarnessError:
         raise
     except Exception as error:
-        raise BuildError(f"training failed: {networks.line(error)}") from error
+        raise BuildError(f"training failed: {line(error)}") from error
     with writing(folder):
         networks.save(model, folder / NETWORK)
         (folder / CURVE).write_text(_csv(curve), encoding="utf-8")

@@ -24,11 +24,12 @@ def convert(model: Any, representative: Iterable[Any], options: Options) -> byte
     """Keras model -> .tflite file with int8 weights, activations, input and output."""
     import tensorflow as tf
 
-    from harness.artifacts.recipes._tflite import converter
+    from harness.artifacts.recipes._tflite import converter, inputs_of
 
-    if len(model.inputs) != 1:
+    inputs = inputs_of(model)
+    if len(inputs) != 1:
         raise UsageError(
-            f"int8 needs a model with one image as its input; this one has {len(model.inputs)}",
+            f"int8 needs a model with one image as its input; this one has {len(inputs)}",
             "choose float32, float16 or dynamic_range",
         )
     lite = converter(model)
