@@ -7,6 +7,8 @@ added here is a field added to the contract. Only extend, and give new fields a 
 
 from __future__ import annotations
 
+from typing import Literal
+
 from harness.core.base import (
     Case,
     Direction,
@@ -33,6 +35,7 @@ from harness.core.evaluation import Agreement, Evaluation
 
 __all__ = [
     "Agreement",
+    "AnswerKind",
     "BudgetLine",
     "BudgetOutcome",
     "Case",
@@ -82,12 +85,16 @@ class LayerSize(Value, frozen=True):
     macs: int | None = None
 
 
+AnswerKind = Literal["probabilities", "logits"]
+
+
 class Artifact(Value, frozen=True):
     """One .tflite file and what is known of it without running it.
 
     `variant` names the row; `model` and `recipe` are None for a file the user brought.
     `parameters` counts the elements of all weight tensors, `sparsity` the share of them that is
-    zero (0 to 1), `macs` the multiply-accumulates of one inference.
+    zero (0 to 1), `macs` the multiply-accumulates of one inference. `answers` is what its first
+    output holds, None where the operators do not tell.
     """
 
     variant: str
@@ -109,6 +116,7 @@ class Artifact(Value, frozen=True):
     ops: dict[str, int] = {}
     weight_bytes: dict[str, int] = {}
     layers: tuple[LayerSize, ...] = ()
+    answers: AnswerKind | None = None
     float_parent: str | None = None
     findings: tuple[Finding, ...] = ()
 
@@ -199,12 +207,14 @@ class Plan(Value, frozen=True):
 
 class Outputs(Value, frozen=True):
     """What the model answered to the first examples of the input set, dequantized; at most 16
-    values of each answer are kept, None where one is not finite."""
+    values of each answer are kept, None where one is not finite. `text` names the outputs that
+    are strings, which are not among the values; `constant` is None where there are none."""
 
     values: tuple[tuple[float | None, ...], ...]
     finite: bool
     constant: bool | None
     input_source: str
+    text: tuple[str, ...] = ()
 
 
 class Parity(Value, frozen=True):

@@ -22,7 +22,7 @@ from harness.core.evaluation import packed_labels, packed_scores
 from harness.core.specs import HostSpec
 from harness.core.types import Artifact, Evaluation
 from harness.devices.host.target import parse_answer, runtime_version
-from harness.stats import accuracy
+from harness.stats import accuracy, logits
 from harness.system import files, process, processors
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 WORKER = Path(__file__).with_name("evaluate_worker.py")
 RUNTIME = "litert"
 # Part of every key of the cache: raise it whenever the same inputs give other answers.
-VERSION = 1
+VERSION = 2
 _LEAST_TIMEOUT_S, _TIMEOUT_PER_EXAMPLE_S = 300.0, 5.0
 _CHUNK = 64
 
@@ -200,11 +200,16 @@ def _evaluated(
         if len(artifact.inputs) != 1 or len(artifact.outputs) != 1:
             counts = f"{len(artifact.inputs)} inputs and {len(artifact.outputs)} outputs"
             raise MeasurementError("model", f"it has {counts}, not one of each")
+        (output,) = artifact.outputs
+        if output.dtype == "string":
+            raise MeasurementError("model", f"its output {output.name!r} is text, not scores")
         _, labels = images.arrays()
         if not len(labels):
             raise MeasurementError("images", "the test split is empty", "add images")
         log = logs / f"{artifact.sha256[:12]}.log"
         answers = _ask(artifact, images.written(artifact), len(labels), log, worker)
+        if artifact.answers == "logits":
+            answers = _as_probabilities(answers)
         return _filled(empty, answers, [int(label) for label in labels])
     except MeasurementError as error:
         return msgspec.structs.replace(empty, failure=error.failure)
@@ -235,6 +240,13 @@ def _ask(artifact: Artifact, images: Path, n: int, log: Path, worker: Path) -> A
         return msgspec.convert(parse_answer(finished, log, timeout_s), Answers)
     except msgspec.ValidationError as error:
         raise WorkerError("answers", f"the worker's answer is none: {error}") from None
+
+
+def _as_probabilities(answers: Answers) -> Answers:
+    """Logits as probabilities, which all metrics are about. A step of a logit is at most a quarter
+    of it as a probability."""
+    scores = logits.probabilities(answers.scores, answers.width)
+    return Answers(scores=scores, width=answers.width, step=answers.step / 4)
 
 
 def _filled(empty: Evaluation, answers: Answers, labels: list[int]) -> Evaluation:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.core import units
-from harness.core.errors import BuildError, UsageError
+from harness.core.errors import BuildError, HarnessError, UsageError
 from harness.core.types import Artifact, Evaluation, Finding, Plan, Report
 from harness.data.dataset import DEMO
 from harness.measure import evaluate
@@ -45,29 +45,37 @@ def build_artifacts(
     )
     images = representative.of_dataset(data) if data else representative.demo(seed=job.request.seed)
     artifacts = {**built.artifacts, **job.tflite}
+    errors: dict[str, HarnessError] = {
+        variant: BuildError(failure.message, failure.mend)
+        for variant, failure in built.failures.items()
+    }
     for name, path in job.keras_files.items():
-        artifacts[name] = builder.build_keras_file(
-            path,
-            variant=name,
-            cache_dir=cache,
-            representative=images,
-            seed=job.request.seed,
-            progress=narrator.building,
-        )
+        try:
+            artifacts[name] = builder.build_keras_file(
+                path,
+                variant=name,
+                cache_dir=cache,
+                representative=images,
+                seed=job.request.seed,
+                progress=narrator.building,
+            )
+        except HarnessError as error:  # the others are measured all the same
+            errors[name] = error
+    if not artifacts:
+        raise next(iter(errors.values()))
     if ready:
         for name in (*job.tflite, *job.keras_files):
-            ready(artifacts[name])
+            if name in artifacts:
+                ready(artifacts[name])
     unbuilt = tuple(
         Finding(
             level="invalid",
             code="build-failed",
-            message=f"{variant} could not be built: {failure.message}",
-            mend=failure.mend,
+            message=f"{name} could not be built: {error.message}",
+            mend=error.mend,
         )
-        for variant, failure in built.failures.items()
+        for name, error in errors.items()
     )
-    if not artifacts:
-        raise BuildError(unbuilt[0].message, unbuilt[0].mend)
     return artifacts, unbuilt
 
 

@@ -13,6 +13,7 @@ import msgspec
 from harness.artifacts import recipes
 from harness.artifacts.cache import CURVE, NETWORK, TRAINING, writing
 from harness.artifacts.child import loop, networks
+from harness.artifacts.child.answers import with_probabilities
 from harness.artifacts.child.batches import Examples, read
 from harness.artifacts.child.loop import Phase
 from harness.artifacts.child.objective import judge
@@ -37,7 +38,7 @@ def train(request: TrainRequest, folder: Path, tell: Tell) -> None:
     model = networks.make(request.network)
     _check_outputs(model, request)
     try:
-        training = _Training(request, model, tell)
+        training = _Training(request, with_probabilities(model, _few(model, request)), tell)
         curve = training.run()
     except HarnessError:
         raise
@@ -211,6 +212,7 @@ class _Training:
         for teacher in self._request.teachers:
             self._tell(f"judging the teacher {teacher.variant}")
             model = networks.make(teacher.network)
+            model = with_probabilities(model, _few(model, self._request))
             losses[teacher.variant], _ = judge(
                 loop.answers(model, self._validation), self._validation.labels
             )
@@ -229,6 +231,14 @@ def _check_outputs(model: Any, request: TrainRequest) -> None:
             f"should have the shape {(None, wanted)}, not {shapes}",
             "let build end in one sigmoid for two classes and in a softmax of `classes` for more",
         )
+
+
+def _few(model: Any, request: TrainRequest) -> Any:
+    """Some images of the training split, as the network wants them."""
+    import numpy as np
+
+    examples = read(request.train)
+    return examples.batch(np.arange(min(len(examples), 8)), tuple(model.inputs[0].shape))
 
 
 def _csv(curve: tuple[Epoch, ...]) -> str:

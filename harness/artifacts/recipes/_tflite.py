@@ -6,9 +6,6 @@ from typing import Any
 
 from harness.core.errors import UsageError
 
-# What a phone's runtime has as an input; TensorFlow converts the others into files nobody can feed.
-_NUMBERS = ("float16", "float32", "int8", "int16", "int32", "int64", "uint8", "uint16", "bool")
-
 
 def converter(model: Any) -> Any:
     """A `tf.lite.TFLiteConverter` for one example at a time.
@@ -56,9 +53,10 @@ def _spec(tensor: Any) -> Any:
             f"the model's input {tensor.name!r} has the open shape {tuple(tensor.shape)}",
             "give the Keras model a fixed input size",
         )
-    if tensor.dtype not in _NUMBERS:
+    if tensor.dtype == "string" or tensor.dtype.startswith("complex"):
         raise UsageError(
-            f"the model's input {tensor.name!r} is {tensor.dtype}, which phones do not take",
+            f"the model's input {tensor.name!r} is {tensor.dtype}, which the harness cannot make "
+            "values for",
             "give the Keras model a float32 input",
         )
     return tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype, name=tensor.name)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.artifacts.tflite import macs
+from harness.artifacts.tflite import answers, macs
 from harness.artifacts.tflite import model as tflite
 from harness.artifacts.tflite.flatbuffer import Damaged
 from harness.core.errors import UsageError
@@ -106,7 +106,11 @@ def inspect(path: Path, *, variant: str, signature: str | None = None) -> Artifa
         ops=dict(contents.ops.most_common()),
         weight_bytes=dict(contents.weight_bytes.most_common()),
         layers=tuple(contents.layers),
-        findings=_open_batch([graph.tensors[index] for _, index in inputs]),
+        answers=answers.kind(graph, outputs[0][1]) if outputs else None,
+        findings=(
+            *_open_batch([graph.tensors[index] for _, index in inputs]),
+            *_float64([(name, graph.tensors[index]) for name, index in inputs]),
+        ),
     )
 
 
@@ -178,8 +182,8 @@ def _check_input(path: Path, name: str, tensor: tflite.Tensor) -> None:
         raise UsageError(f"{path}: input {name!r} takes strings", "give a model that takes numbers")
     if tensor.dtype not in _DTYPES:
         raise UsageError(
-            f"{path}: input {name!r} is of type {tensor.dtype}, which numpy does not have",
-            "give a model that takes floats or whole numbers of 8 to 64 bits",
+            f"{path}: input {name!r} is {tensor.dtype}, which the harness cannot make values for",
+            "give a model that takes float32, float16 or whole numbers of 8 to 64 bits",
         )
     if -1 in shape[1:] or (shape[:1] == [-1] and tensor.shape[:1] != (1,)):
         raise UsageError(
@@ -329,3 +333,18 @@ def _stored(tensor: tflite.Tensor) -> tflite.Array:
         without_sign = tensor.data.view(kind) & kind.type(2 ** (size - 1) - 1)
         return np.asarray(without_sign)
     return tensor.data.view(np.dtype(tensor.dtype).newbyteorder("<"))
+
+
+def _float64(inputs: list[tuple[str, tflite.Tensor]]) -> tuple[Finding, ...]:
+    """A runtime takes them on a CPU; Google's benchmark tool and accelerators do not."""
+    return tuple(
+        Finding(
+            level="warning",
+            code="double-precision-input",
+            message=f"the input {name!r} is float64, which phones' tools and accelerators "
+            "do not take",
+            mend="cast the input to float32 before you convert the model",
+        )
+        for name, tensor in inputs
+        if tensor.dtype == "float64"
+    )

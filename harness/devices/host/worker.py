@@ -80,6 +80,7 @@ class Model:
             self.interpreter.allocate_tensors()
             self.inputs = [d["index"] for d in self.interpreter.get_input_details()]
             self.outputs = self.interpreter.get_output_details()
+            self.subgraph = 0
             self.set_tensor = self.interpreter.set_tensor
             self.get_tensor = self.interpreter.get_tensor
             # The public call looks for views of tensors first, which there are none of here: some
@@ -92,6 +93,7 @@ class Model:
         # The public runner copies inputs and outputs inside its call, which must not be timed.
         runner = self.interpreter.get_signature_runner(key)
         wrapper, subgraph = runner._interpreter_wrapper, runner._subgraph_index
+        self.subgraph = subgraph
         wrapper.AllocateTensors(subgraph)
         self.inputs = [d["index"] for d in runner.get_input_details().values()]
         self.outputs = list(runner.get_output_details().values())
@@ -105,13 +107,26 @@ class Model:
             self.set_tensor(index, value)
 
     def answer(self) -> list[float]:
-        """The outputs as a flat list of floats, dequantized."""
+        """The outputs as a flat list of floats, dequantized; text and outputs that turned out to
+        have no elements add nothing to it."""
         values: list[float] = []
         for detail in self.outputs:
+            if is_text(detail) or self._is_empty(detail["index"]):
+                continue
             raw = self.get_tensor(detail["index"]).astype("float64").ravel()
             scale, zero_point = detail["quantization"]
             values.extend(((raw - zero_point) * scale if scale else raw).tolist())
         return values
+
+    def _is_empty(self, index: int) -> bool:
+        """Whether the last inference left the tensor without elements, which the runtime does not
+        let anyone read. A shape may differ from one inference to the next."""
+        return 0 in self.interpreter._get_tensor_details(index, self.subgraph)["shape"]
+
+
+def is_text(detail: dict[str, Any]) -> bool:
+    """Whether a tensor holds strings."""
+    return issubclass(detail["dtype"], (bytes, str))
 
 
 def between_marks(call: Callable[[], Any]) -> Callable[[], Any]:
@@ -161,8 +176,9 @@ def outputs_of(
             for answer in answers
         ],
         "finite": finite,
-        "constant": all(a == answers[0] for a in answers) if len(answers) > 1 else None,
+        "constant": all(a == answers[0] for a in answers) if len(answers) > 1 and flat else None,
         "input_source": source,
+        "text": [str(detail["name"]) for detail in model.outputs if is_text(detail)],
     }
 
 

@@ -508,3 +508,34 @@ def _trainings_of(site: Site, name: str) -> list[str]:
         seed=0,
     )
     return [training.key for need in plans.of(name).needs for training in need.all]
+
+
+SEQUENTIAL_WITH_LOGITS = """
+def build(*, seed=0, classes=2, ending="linear"):
+    import keras
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential([
+        keras.Input((16, 16, 1)),
+        keras.layers.Rescaling(1 / 64, offset=-2),
+        keras.layers.Conv2D(8, 3, strides=2, activation="relu"),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(classes, activation=ending),
+    ])
+"""
+
+
+def test_a_sequential_that_ends_in_logits_learns_as_well(tmp_path: Path) -> None:
+    """Logits taken for probabilities brought ten classes to 0.190 instead of 0.821."""
+    data = Stripes(classes=3)
+    twins = {
+        ending: VariantSpec(model="tiny", options={"ending": ending})
+        for ending in ("linear", "softmax")
+    }
+    made = Site(tmp_path, tiny=SEQUENTIAL_WITH_LOGITS)
+    built = made.build(project(msgspec.structs.replace(QUICK, epochs=15), **twins), data)
+    assert built.failures == {}
+    kinds = {name: artifact.answers for name, artifact in built.artifacts.items()}
+    assert kinds == {"linear": "logits", "softmax": "probabilities"}
+    found = {name: accuracy(artifact.path, data) for name, artifact in built.artifacts.items()}
+    assert found["linear"] == pytest.approx(found["softmax"], abs=0.06)
+    assert found["linear"] > 0.9
