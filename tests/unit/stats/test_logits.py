@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import expit, softmax  # type: ignore[import-untyped]
+from scipy.special import expit, softmax
 
 from harness.stats.logits import probabilities
 
