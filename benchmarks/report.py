@@ -36,6 +36,7 @@ from harness.renderers import frames
 from harness.renderers import history as history_renderer
 from harness.renderers.formats import terminal
 from harness.renderers.plots import plots
+from harness.renderers.view import View
 from harness.results import history, store
 from harness.system import plugins
 from tests import reports
@@ -111,9 +112,9 @@ def steps(report: Report) -> Steps:
     every: dict[str, Callable[[], object]] = {"load": lambda: store.decode(data, Path("report"))}
     for name in plugins.names(FORMATS):
         every[name] = functools.partial(
-            plugins.load("harness.renderers.formats", name).render, report
+            lambda module: module.render(View(report)), plugins.load(FORMATS, name)
         )
-    every["plots"] = lambda: plots(report)
+    every["plots"] = lambda: plots(View(report))
     every["frame"] = lambda: frames.frame(report)
     every["launches"] = lambda: frames.launches(report)
     every["observations"] = lambda: frames.observations(report)

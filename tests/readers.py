@@ -19,6 +19,7 @@ from rich.console import Console
 from harness.core.types import Report
 from harness.renderers import frames
 from harness.renderers.formats import terminal
+from harness.renderers.view import View
 from harness.system import plugins
 
 
@@ -101,7 +102,7 @@ def _head(text: str) -> tuple[str, str] | None:
 def _terminal(report: Report) -> Rows:
     out = io.StringIO()
     console = Console(file=out, width=400, force_terminal=False, color_system=None, _environ={})
-    terminal.render_to(report, console, wide=True)
+    terminal.render_to(View(report), console, wide=True)
     lines = out.getvalue().splitlines()
     at = next(i for i, line in enumerate(lines) if line.startswith("variant"))
     titles = [(m[0], m.start(), m.end()) for m in re.finditer(r"\S+(?: \S+)*", lines[at])]
@@ -322,7 +323,7 @@ def _observations(report: Report) -> Rows:
 
 
 def _rendered(name: str, report: Report) -> bytes:
-    data: bytes = plugins.load("harness.renderers.formats", name).render(report)
+    data: bytes = plugins.load("harness.renderers.formats", name).render(View(report))
     return data
 
 

@@ -27,6 +27,7 @@ from harness.analysis.verdict import judge
 from harness.core.types import Report
 from harness.renderers import history as history_renderer
 from harness.renderers.formats import html, terminal
+from harness.renderers.view import View
 from harness.results import history, store
 from tests.browser import Page, browser
 
@@ -95,7 +96,7 @@ def printed(report: Report, folder: Path, width: int, theme: TerminalTheme) -> P
     """The terminal's report of this width as a page."""
     console = Console(width=width, record=True, force_terminal=True, color_system="standard",
                       file=io.StringIO(), legacy_windows=False, _environ={})  # fmt: skip
-    terminal.render_to(report, console)
+    terminal.render_to(View(report), console)
     path = folder / "terminal.html"
     path.write_text(console.export_html(theme=theme, inline_styles=True, code_format=PRE), "utf-8")
     return path
@@ -116,7 +117,7 @@ def past(folder: Path, runs: Path) -> Path:
 def of_report(page: Page, report: Report, folder: Path) -> None:
     """The pictures of one run."""
     file = folder / "report.html"
-    file.write_bytes(html.render(report))
+    file.write_bytes(html.render(View(report)))
     take(page, "html", file, (1280, 900), of=["header", "#cases .card"])
     take(page, "charts", file, (1280, 900), of=["#overview"])
     take(page, "launches", file, (1280, 900), of=["#distributions .panels"])
@@ -133,7 +134,7 @@ def of_history(page: Page, runs: Path, folder: Path) -> None:
     reports = sorted(runs.glob("*/report.json"))
     baseline, candidate = map(loaded, (reports[0], reports[-1]))
     file = folder / "compared.html"
-    file.write_bytes(html.render(gate.compared(candidate, baseline, 0.05)))
+    file.write_bytes(html.render(View(gate.compared(candidate, baseline, 0.05))))
     take(page, "baseline", file, (1280, 900), of=["#baseline h2", "#baseline figure"])
     take(page, "history", past(folder, runs), (1280, 900), of=["header", "#trends figure"])
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from harness.core.types import Report
     from harness.renderers.plots import Kind
+    from harness.renderers.view import View
 
 TERMINAL = "terminal"
 
@@ -112,20 +113,23 @@ def check_packages(name: str) -> None:
 
 
 def _check_columns(args: argparse.Namespace, report: Report | None) -> None:
-    from harness.renderers import view
+    from harness.renderers import metrics
 
-    known = view.columns_known(report)
+    known = metrics.columns_known(report)
     for name in args.columns or ():
         if name not in known:
-            raise view.unknown_column(name, known)
-    if args.sort is not None and args.sort not in view.sortable(report):
-        raise view.unknown_column(args.sort, view.sortable(report))
+            raise metrics.unknown_column(name, known)
+    if args.sort is not None and args.sort not in metrics.sortable(report):
+        raise metrics.unknown_column(args.sort, metrics.sortable(report))
 
 
 def emit(report: Report, args: argparse.Namespace, wanted: dict[str, str]) -> None:
     """Write every format asked for, and the table unless standard output is taken."""
+    from harness.renderers.view import View
+
+    view = View(report)
     for name, target in wanted.items():
-        data = plugins.load("harness.renderers.formats", name).render(report)
+        data = plugins.load("harness.renderers.formats", name).render(view)
         if target == "-":
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
@@ -135,9 +139,9 @@ def emit(report: Report, args: argparse.Namespace, wanted: dict[str, str]) -> No
         from harness.renderers.plots import plots
 
         for kind in plot_kinds(args):
-            write_all(Path(args.plots), plots(report, kind))
+            write_all(Path(args.plots), plots(view, kind))
     if "-" not in wanted.values():
-        table(report, args)
+        table(view, args)
 
 
 def write_all(folder: Path, named: dict[str, bytes]) -> None:
@@ -170,8 +174,8 @@ def console() -> Console:
     return Console(highlight=False) if sys.stdout.isatty() else plain_console(sys.stdout)
 
 
-def table(report: Report, args: argparse.Namespace) -> None:
+def table(view: View, args: argparse.Namespace) -> None:
     """The terminal report on standard output."""
     plugins.load("harness.renderers.formats", TERMINAL).render_to(
-        report, console(), wide=args.wide, sort=args.sort, columns=args.columns
+        view, console(), wide=args.wide, sort=args.sort, columns=args.columns
     )

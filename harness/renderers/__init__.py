@@ -1,15 +1,16 @@
-"""A report in, bytes out; one format per file. Renderers read the Report and nothing else."""
+"""A report in, bytes out; one format per file. Renderers read the report and nothing else, through
+a `View` that is computed once for all of them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from harness.core.types import Report
+    from harness.renderers.view import View
 
 
 class Renderer(Protocol):
     """The shape of a renderer module."""
 
-    def render(self, report: Report) -> bytes:
+    def render(self, view: View) -> bytes:
         """The whole file, UTF-8 where it is text."""

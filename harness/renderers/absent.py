@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from harness.analysis.candidates import listed
 from harness.core import units
 from harness.core.types import CaseReport, Report
-from harness.renderers import view
+from harness.renderers import metrics
 
 
 def never_measured(report: Report) -> dict[str, str]:
@@ -29,7 +29,7 @@ def sentences(report: Report) -> list[str]:
             where.setdefault(lacking, []).append(device)
     together: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for (metric, reason), on in where.items():
-        together.setdefault((reason, tuple(on)), []).append(view.title(metric))
+        together.setdefault((reason, tuple(on)), []).append(metrics.title(metric))
     return [
         f"{', '.join(titles)}: absent"
         + (f" on {listed([units.name(d) for d in on])}" if len(on) < len(devices) else "")
@@ -39,17 +39,17 @@ def sentences(report: Report) -> list[str]:
 
 
 def _lacking(report: Report, cases: Sequence[CaseReport]) -> dict[str, str]:
-    named = [m for m in view.metrics_of(report) if any(_names(c, m) for c in cases)]
-    absent = [m for m in named if all(view.point(c, m) is None for c in cases)]
+    named = [m for m in metrics.metrics_of(report) if any(_names(c, m) for c in cases)]
+    absent = [m for m in named if all(metrics.point(c, m) is None for c in cases)]
     told = {name for case in cases if (m := case.metrics.get("latency")) for name in m.absent}
     if "latency" in absent:
         told = set()
     return {
-        metric: view.why_absent(next(c for c in cases if _names(c, metric)), metric)
+        metric: metrics.why_absent(next(c for c in cases if _names(c, metric)), metric)
         for metric in absent
-        if metric not in view.TAILS or view.TAILS[metric] in told
+        if metric not in metrics.tails() or metrics.tails()[metric] in told
     }
 
 
 def _names(case: CaseReport, metric: str) -> bool:
-    return metric in case.metrics or (metric in view.TAILS and "latency" in case.metrics)
+    return metric in case.metrics or (metric in metrics.tails() and "latency" in case.metrics)

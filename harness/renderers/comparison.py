@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from harness.analysis.metric_specs import shown
@@ -10,7 +11,10 @@ from harness.core.base import Case
 from harness.core.conclusions import CaseComparison, Comparison, MetricComparison, Outcome
 from harness.core.text import count
 from harness.core.types import Report
-from harness.renderers import view
+from harness.renderers.cases import emulated_among
+from harness.renderers.doubts import Doubts, grouped
+from harness.renderers.metrics import title
+from harness.renderers.words import some
 
 ORDER: dict[Outcome, int] = {"regression": 0, "inconclusive": 1, "improvement": 2, "no change": 3}
 SIGN: dict[Outcome, str] = {
@@ -46,23 +50,22 @@ class Line(NamedTuple):
         return {k: "" if v is None else units.exact(v) for k, v in numbers.items()}
 
 
-def lines_of(report: Report) -> list[Line]:
+def lines_of(report: Report, labels: Mapping[str, str]) -> list[Line]:
     """All metrics compared: regressions first, then what is inconclusive, by ratio within."""
     comparison = report.comparison
     if comparison is None:
         return []
-    named = labels_of(report, comparison)
+    named = _names(report, comparison, labels)
     lines = [_line(named[id(case)], m) for case in comparison.cases for m in case.metrics]
     return sorted(lines, key=lambda x: (ORDER[x.outcome], -_distance(x.raw), x.label, x.metric))
 
 
-def labels_of(report: Report, comparison: Comparison) -> dict[int, str]:
+def _names(report: Report, comparison: Comparison, labels: Mapping[str, str]) -> dict[int, str]:
     """A name per compared case; both sides' if they differ, as variants of one run do."""
-    own = view.labels_of(report)
 
     def label(case: CaseComparison) -> str:
-        candidate = own.get(case.candidate.id, units.name(case.candidate.variant))
-        candidate += view.emulated_among(report, [case.candidate.device])
+        candidate = labels.get(case.candidate.id, units.name(case.candidate.variant))
+        candidate += emulated_among(report, [case.candidate.device])
         if case.baseline.variant == case.candidate.variant:
             return candidate
         return f"{candidate} against {units.name(case.baseline.variant)}"
@@ -81,7 +84,7 @@ def _line(label: str, m: MetricComparison) -> Line:
         note = f"{note}; {more}" if note else more
     return Line(
         label=label,
-        metric=view.title(m.metric),
+        metric=title(m.metric),
         baseline=shown(m.metric, m.baseline, m.unit),
         candidate=shown(m.metric, m.candidate, m.unit),
         ratio=_ratio(m),
@@ -128,7 +131,7 @@ def allowed(comparison: Comparison) -> list[str]:
     of_metric = {m.metric: threshold(comparison, m) for c in comparison.cases for m in c.metrics}
     own: dict[float, list[str]] = {}
     for name, share in of_metric.items():
-        own.setdefault(share, []).append(view.title(name))
+        own.setdefault(share, []).append(title(name))
     return [units.percent(comparison.max_regression)] + [
         f"{units.percent(share)} for {' and '.join(names)}"
         for share, names in sorted(own.items())
@@ -136,15 +139,15 @@ def allowed(comparison: Comparison) -> list[str]:
     ]
 
 
-def doubts_of(report: Report) -> list[view.Doubts]:
+def doubts_of(report: Report, labels: Mapping[str, str]) -> list[Doubts]:
     """What speaks against the comparison, or needs to be known of it."""
     comparison = report.comparison
     if comparison is None:
         return []
-    named = labels_of(report, comparison)
+    named = _names(report, comparison, labels)
     found = [("", f) for f in comparison.findings]
     found += [(named[id(case)], f) for case in comparison.cases for f in case.findings]
-    return view.grouped(found)
+    return grouped(found)
 
 
 def unmatched(comparison: Comparison) -> list[str]:
@@ -152,7 +155,7 @@ def unmatched(comparison: Comparison) -> list[str]:
 
     def said(cases: tuple[Case, ...], side: str) -> list[str]:
         names = [units.name(c.variant) for c in cases]
-        return [f"only in the {side}: {view.some(list(dict.fromkeys(names)))}"] if names else []
+        return [f"only in the {side}: {some(list(dict.fromkeys(names)))}"] if names else []
 
     only = said(comparison.only_baseline, "baseline")
     return only + said(comparison.only_candidate, "candidate")

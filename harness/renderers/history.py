@@ -14,10 +14,11 @@ from rich.text import Text
 from harness.analysis.metric_specs import shown
 from harness.core import units
 from harness.core.text import count
-from harness.renderers import view
+from harness.renderers import metrics
 from harness.renderers.charts import trends as trend_charts
 from harness.renderers.charts.trends import ratio_text, value_text
-from harness.renderers.table import BAD, DOUBT, GOOD, QUIET, plain, shorten
+from harness.renderers.table import BAD, DOUBT, GOOD, QUIET, plain
+from harness.renderers.words import shorten, some
 from harness.stats.trend import RunLine, Skipped, Trend
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def show_runs(runs: Sequence[RunLine], console: Console) -> None:
                 units.moment(run.started_at),
                 str(sum(run.statuses.values())),
                 _trouble(run),
-                view.some(_short(run.devices), 2),
+                some(_short(run.devices), 2),
             )
             for run in runs[-MOST_RUNS:]
         ]
@@ -59,7 +60,7 @@ def show_runs(runs: Sequence[RunLine], console: Console) -> None:
         columns = zip(HEADS, *lines, strict=True)
         room = console.width - sum(max(map(cell_len, column)) + 2 for column in columns)
         for run, line in zip(runs[-MOST_RUNS:], lines, strict=True):
-            variants = _cut(view.some(_short(run.variants), 4), max(12, room))
+            variants = _cut(some(_short(run.variants), 4), max(12, room))
             style = ("", "", "", DOUBT, "", "")
             cells = zip((*line, variants), style, strict=True)
             table.add_row(*(Text(text, style=style) for text, style in cells))
@@ -87,7 +88,9 @@ def show_trends(trends: Sequence[Trend], console: Console) -> None:
     wherever it changed."""
     for found in trends:
         head = Text.assemble((units.name(found.variant), "bold"), " on ", plain(found.device))
-        head.append(f", {units.printable(found.setting)}: {view.title(found.metric)}", style=QUIET)
+        head.append(
+            f", {units.printable(found.setting)}: {metrics.title(found.metric)}", style=QUIET
+        )
         if len({t.identity for t in trends if t.device == found.device}) > 1:
             # Machines that go by the same name: say which one this is.
             head.append(f" ({units.printable(found.identity)})", style=QUIET)
@@ -123,7 +126,7 @@ def _trend_table(found: Trend, width: int) -> Table:
     low = min(p.value if p.ci_low is None else p.ci_low for p in points)
     high = max(p.value if p.ci_high is None else p.ci_high for p in points)
     starts = {change.at: change for change in found.changes}
-    table = _table("run", "when", view.title(found.metric), "", "")
+    table = _table("run", "when", metrics.title(found.metric), "", "")
     for column in table.columns:
         column.no_wrap = True
     table.columns[2].justify = "right"
@@ -205,7 +208,7 @@ def page(
         {
             "tool": tool,
             "sections": sections,
-            "metric": view.title(trends[0].metric) if trends else "",
+            "metric": metrics.title(trends[0].metric) if trends else "",
             "lead": _EXACT if all(found.exact for found in trends) else _NOISY,
             "trends": [
                 {"chart": chart, "lines": _lines(found)}
@@ -259,6 +262,6 @@ def _run(run: RunLine) -> dict[str, str]:
         "when": units.moment(run.started_at),
         "cases": str(sum(run.statuses.values())),
         "trouble": _trouble(run),
-        "devices": view.some([units.name(d) for d in run.devices], 4),
-        "variants": view.some([units.name(v) for v in run.variants], 6),
+        "devices": some([units.name(d) for d in run.devices], 4),
+        "variants": some([units.name(v) for v in run.variants], 6),
     }

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from harness.core.types import Report
 from harness.renderers import charts, svg
+from harness.renderers.view import View
 
 Kind = Literal["svg", "png"]
 NEEDS = ("matplotlib",)  # of the extra `report`
 
 
-def plots(report: Report, kind: Kind = "svg") -> dict[str, bytes]:
+def plots(view: View, kind: Kind = "svg") -> dict[str, bytes]:
     """File name -> bytes: `pareto.svg`, `memory.svg`, `latency-01.svg`, ... in reading order,
     with the chart's title in it. Needs the extra `report` (matplotlib)."""
-    return files(charts.charts_of(report), kind)
+    return files(charts.charts_of(view), kind)
 
 
 def files(found: Iterable[charts.Chart], kind: Kind = "svg") -> dict[str, bytes]:

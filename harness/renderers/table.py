@@ -13,8 +13,11 @@ from rich.text import Text
 
 from harness.analysis.metric_specs import quantity
 from harness.core import units
-from harness.core.types import CaseReport, Report, Status
-from harness.renderers import view
+from harness.core.types import CaseReport, Status
+from harness.renderers import metrics
+from harness.renderers.cases import Row, best_point, macs_in_millions
+from harness.renderers.view import View
+from harness.renderers.words import shorten
 from harness.stats.summaries import launch_median
 
 GOOD, DOUBT, BAD, QUIET = "cyan", "yellow", "bold red", "dim"
@@ -56,7 +59,7 @@ class Column(NamedTuple):
 
 def name(column: Column) -> str:
     """What it is called where a sentence speaks of it."""
-    return {"launches": "spread", "macs": "MACs"}.get(column.key) or view.title(column.key)
+    return {"launches": "spread", "macs": "MACs"}.get(column.key) or metrics.title(column.key)
 
 
 def compact(column: Column) -> Column:
@@ -84,7 +87,7 @@ _IMPORTANCE = {
 }
 
 
-def columns_of(report: Report, rows: list[view.Row], *, wide: bool, words: bool) -> list[Column]:
+def columns_of(view: View, rows: list[Row], *, wide: bool, words: bool) -> list[Column]:
     """Every column there is something to show in, in reading order; `words` tells the status in
     words and not only by its sign."""
     made = [
@@ -99,20 +102,20 @@ def columns_of(report: Report, rows: list[view.Row], *, wide: bool, words: bool)
     ]
     if not any(r.place for r in rows):
         made[1] = made[1]._replace(importance=NEVER, cells=[plain(r.case.device) for r in rows])
-    for metric in view.metrics_of(report):
-        if all(view.point(r.case, metric) is None for r in rows):
+    for metric in view.metrics:
+        if all(metrics.point(r.case, metric) is None for r in rows):
             continue
-        made.append(_metric(metric, rows, interval=wide or metric in ("latency", "accuracy")))
+        made.append(_metric(metric, rows, interval=wide or metrics.is_headline(metric)))
         if metric == "instructions" and any(r.artifact and r.artifact.macs for r in rows):
-            cells = [plain(t) for t in _aligned([view.macs_in_millions(r) for r in rows])]
+            cells = [plain(t) for t in _aligned([macs_in_millions(r) for r in rows])]
             made.append(Column("macs", ("MACs", "million"), cells, 8, right=True))
         if metric in ("size", "latency"):
             made.append(_bars(metric, rows))
         if metric == "latency":
             made.append(_distribution(rows))
-    reference = view.reference_of(report)
+    reference = view.reference
     if reference is not None:
-        ratios: tuple[tuple[str, Callable[[view.Row], float | None]], ...] = (
+        ratios: tuple[tuple[str, Callable[[Row], float | None]], ...] = (
             ("smaller", lambda r: r.smaller),
             ("faster", lambda r: r.faster),
         )
@@ -123,17 +126,17 @@ def columns_of(report: Report, rows: list[view.Row], *, wide: bool, words: bool)
     return made
 
 
-def against_what(report: Report, keys: Collection[str]) -> str:
+def against_what(view: View, keys: Collection[str]) -> str:
     """What the ratios among the columns refer to: `smaller and faster: vs vgg16`."""
-    reference = view.reference_of(report)
+    reference = view.reference
     shown = [key for key in ("smaller", "faster") if key in keys]
     if reference is None or not shown:
         return ""
     return f"{' and '.join(shown)}: vs {shorten(units.name(reference), 24)}"
 
 
-def _metric(metric: str, rows: list[view.Row], *, interval: bool) -> Column:
-    found = [view.measured(r.case, metric) for r in rows]
+def _metric(metric: str, rows: list[Row], *, interval: bool) -> Column:
+    found = [metrics.measured(r.case, metric) for r in rows]
     unit = next(m.unit for m in found if m is not None)
     scale = units.column_scale(
         quantity(metric, unit), (m.point for m in found if m and m.point is not None)
@@ -148,17 +151,17 @@ def _metric(metric: str, rows: list[view.Row], *, interval: bool) -> Column:
     for cell, value in zip(cells, found, strict=True):
         if value is None:
             cell.stylize(QUIET)
-    best = view.best(metric, rows)
+    best = best_point(metric, rows)
     for cell, m in zip(cells, found, strict=True):
         if m is not None and m.point == best:
             cell.stylize("bold")
     label = "" if scale.label in ("ratio", "count") else scale.label
-    head = (view.title(metric), label)
-    return Column(metric, head, cells, view.importance(metric), right=True)
+    head = (metrics.title(metric), label)
+    return Column(metric, head, cells, metrics.importance(metric), right=True)
 
 
-def _bars(metric: str, rows: list[view.Row], width: int = BAR) -> Column:
-    values = [view.point(r.case, metric) for r in rows]
+def _bars(metric: str, rows: list[Row], width: int = BAR) -> Column:
+    values = [metrics.point(r.case, metric) for r in rows]
     most = max((v for v in values if v is not None), default=0.0)
     cells = [Text(_bar(v, most, width).ljust(width), style=GOOD) for v in values]
     key = f"{metric}_bar"
@@ -175,7 +178,7 @@ def _bar(value: float | None, most: float, width: int) -> str:
     return "█" * full + (EIGHTHS[rest] if rest else "")
 
 
-def _distribution(rows: list[view.Row]) -> Column:
+def _distribution(rows: list[Row]) -> Column:
     """How the launches' medians lie around their own median, all rows on one scale, which the
     head names: a quiet case is a peak, a noisy one is broad."""
     medians = [[m for x in r.case.launches if (m := launch_median(x))] for r in rows]
@@ -216,7 +219,7 @@ def _aligned(numbers: list[str]) -> list[str]:
     return [p.rjust(width) for p in padded]
 
 
-def _names(rows: list[view.Row]) -> list[Text]:
+def _names(rows: list[Row]) -> list[Text]:
     """Names with their marks; a mark that every row would bear is left to the legend."""
     untrained = {r.untrained for r in rows} == {True, False}
     emulated = {r.emulated for r in rows} == {True, False}
@@ -244,14 +247,6 @@ def plain(text: str) -> Text:
     return Text(units.printable(text))
 
 
-def shorten(text: str, most: int) -> str:
-    """The middle cut out: the ends tell names apart."""
-    if len(text) <= most:
-        return text
-    head = (most - 1) // 2
-    return f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
-
-
 # --- choosing and drawing --------------------------------------------------------------------
 
 
@@ -271,15 +266,15 @@ def fitting(every: list[Column], width: int) -> tuple[list[Column], list[Column]
     return shown, [c for c in every if c not in chosen and c.importance < NEVER]
 
 
-def asked(every: list[Column], keys: Sequence[str], report: Report) -> list[Column]:
+def asked(every: list[Column], keys: Sequence[str], view: View) -> list[Column]:
     """The columns of these names, after the variant; one that nothing has is left out, and the
     note under the table says so."""
     by_key = {c.key: c for c in every}
-    known = view.columns_known(report)
+    known = metrics.columns_known(view.report)
     shown = [by_key["variant"]]
     for key in keys:
         if key not in by_key and key not in known:
-            raise view.unknown_column(key, known)
+            raise metrics.unknown_column(key, known)
         if key in by_key and by_key[key] not in shown:
             shown.append(by_key[key])
     return shown

@@ -12,6 +12,7 @@ import pytest
 
 from harness.renderers import history
 from harness.renderers.formats import html
+from harness.renderers.view import View
 from harness.stats import trend
 from harness.stats.trend import Point, RunLine, Skipped, Trend
 from tests import reports
@@ -35,7 +36,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     files = {}
     for name in PAGES:
         files[name] = folder / f"{name}.html"
-        files[name].write_bytes(html.render(reports.REPORTS[name]()))
+        files[name].write_bytes(html.render(View(reports.REPORTS[name]())))
     files["history"] = folder / "history.html"
     files["history"].write_bytes(history_page())
     return files

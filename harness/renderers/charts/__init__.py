@@ -6,10 +6,9 @@ more cases than a reader can tell apart shows the first ones and says so in its 
 
 from __future__ import annotations
 
-from harness.core.types import Report
-from harness.renderers import view
 from harness.renderers.charts import bars, confusion, files, launches, pareto, timeline
 from harness.renderers.charts.shared import FULL, HALF, MOST_CASES, NARROW, Chart, not_shown
+from harness.renderers.view import View
 
 __all__ = ["FULL", "HALF", "MOST_CASES", "NARROW", "Chart", "charts_of", "not_shown", "width_of"]
 
@@ -19,19 +18,19 @@ def width_of(chart: Chart) -> int:
     return HALF if chart.group in ("overview", "baseline") else NARROW
 
 
-def charts_of(report: Report) -> list[Chart]:
+def charts_of(view: View) -> list[Chart]:
     """All charts there is something to draw in, in reading order."""
-    rows = view.rows_of(report)
+    rows = view.rows
     return [
-        *bars.forest(report),
-        *pareto.pareto(report, rows),
-        *bars.memory(report, rows),
-        *bars.accuracy(report, rows),
-        *files.weights(report, rows),
-        *confusion.confusions(report, rows),
-        *timeline.timelines(report, rows),
-        *launches.distributions(report, rows),
-        *launches.minutes(report, rows),
-        *launches.profiles(report, rows),
-        *files.layers(report, rows),
+        *bars.forest(view),
+        *pareto.pareto(view, rows),
+        *bars.memory(view, rows),
+        *bars.accuracy(view, rows),
+        *files.weights(view, rows),
+        *confusion.confusions(view, rows),
+        *timeline.timelines(view, rows),
+        *launches.distributions(view, rows),
+        *launches.minutes(view, rows),
+        *launches.profiles(view, rows),
+        *files.layers(view, rows),
     ]

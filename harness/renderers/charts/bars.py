@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.core import units
-from harness.core.types import CaseReport, Report
+from harness.core.types import CaseReport
 from harness.renderers import comparison as against
-from harness.renderers import view
+from harness.renderers import metrics
+from harness.renderers.cases import Row
 from harness.renderers.charts.shared import (
     HALF,
     MOST_CASES,
@@ -27,12 +28,13 @@ from harness.renderers.charts.shared import (
     usable,
 )
 from harness.renderers.svg import Drawing, Theme
+from harness.renderers.view import View
 
 
-def memory(report: Report, rows: list[view.Row]) -> list[Chart]:
+def memory(view: View, rows: list[Row]) -> list[Chart]:
     """Anonymous and file-backed memory stacked, the arena hatched inside, peak RSS and PSS as
     marks; where the parts are not observable, a plain bar to the peak."""
-    known = [r for r in usable(rows) if view.point(r.case, "peak_rss")]
+    known = [r for r in usable(rows) if metrics.point(r.case, "peak_rss")]
     if not known:
         return []
     shown, note = first(known)
@@ -42,7 +44,7 @@ def memory(report: Report, rows: list[view.Row]) -> list[Chart]:
         Chart(
             key="memory",
             group="overview",
-            title="Memory" + view.emulated_among(report, [r.case.device for r in shown]),
+            title="Memory" + view.emulated([r.case.device for r in shown]),
             caption=sentences(
                 "Resident memory:",
                 "anonymous (buffers, and weights that were unpacked) and file-backed (the model "
@@ -52,32 +54,34 @@ def memory(report: Report, rows: list[view.Row]) -> list[Chart]:
                 "A plain bar: only the peak is known." if split and plain else "",
                 note,
             ),
-            alt=ranking("peak RSS", report, known, "peak_rss"),
-            draw=lambda theme, width: _draw_memory(report, shown, theme, width),
+            alt=ranking("peak RSS", view, known, "peak_rss"),
+            draw=lambda theme, width: _draw_memory(view, shown, theme, width),
         )
     ]
 
 
 def _parts(case: CaseReport) -> bool:
     """Whether the case's memory is known by its parts."""
-    return view.point(case, "rss_anon") is not None and view.point(case, "rss_file") is not None
+    return (
+        metrics.point(case, "rss_anon") is not None and metrics.point(case, "rss_file") is not None
+    )
 
 
-def _draw_memory(report: Report, rows: list[view.Row], theme: Theme, width: int) -> Drawing:
-    labels = view.labels_of(report)
+def _draw_memory(view: View, rows: list[Row], theme: Theme, width: int) -> Drawing:
+    labels = view.labels
     cases = [r.case for r in rows]
     split, plain = any(map(_parts, cases)), not all(map(_parts, cases))
-    there = {m for c in cases for m in ("arena", "pss") if view.point(c, m)}
+    there = {m for c in cases for m in ("arena", "pss") if metrics.point(c, m)}
     key = [
         *([Key("anonymous", theme.series[0]), Key("file-backed", theme.pale)] if split else []),
         *([Key("arena", theme.ink, "/")] if "arena" in there else []),
         *([Key("undivided", theme.muted)] if plain else []),
         Key("peak RSS", theme.ink, "|"),
         *([Key("PSS", theme.ink, "d")] if "pss" in there else []),
-        *limit_keys(report, "peak_rss", theme),
+        *limit_keys(view, "peak_rss", theme),
     ]
     figure, ax = rows_axes(theme, width, [labels[c.case.id] for c in cases], key)
-    peaks = [view.point(c, "peak_rss") or 0.0 for c in cases]
+    peaks = [metrics.point(c, "peak_rss") or 0.0 for c in cases]
     scale = units.column_scale("memory", peaks)
     tall = row_height(width)
     tips: dict[str, str | Sequence[str]] = {}
@@ -89,7 +93,7 @@ def _draw_memory(report: Report, rows: list[view.Row], theme: Theme, width: int)
             else [("peak_rss", theme.muted)]
         )
         for metric, colour in parts:
-            value = (view.point(case, metric) or 0.0) / scale.divisor
+            value = (metrics.point(case, metric) or 0.0) / scale.divisor
             (bar,) = ax.barh([i], [value], left=start, height=tall, color=colour,
                              alpha=0.55 if metric == "peak_rss" else 1)  # fmt: skip
             bar.set_gid(f"{metric}-{i}")
@@ -97,25 +101,25 @@ def _draw_memory(report: Report, rows: list[view.Row], theme: Theme, width: int)
                 labels[case.case.id], case, ("peak_rss", "rss_anon", "rss_file", "arena", "pss")
             )
             start += value
-        if arena := view.point(case, "arena"):
+        if arena := metrics.point(case, "arena"):
             ax.barh([i], [arena / scale.divisor], height=tall, fill=False, hatch="////", lw=0,
                     edgecolor=theme.ink)  # fmt: skip
         ax.plot([peak, peak], [i - 0.63 * tall, i + 0.63 * tall], color=theme.ink, lw=2)
-        if pss := view.point(case, "pss"):
+        if pss := metrics.point(case, "pss"):
             ax.plot([pss / scale.divisor], [i], "d", color=theme.ink, ms=8)
         ax.annotate(scale.show(peaks[i]), (1, i), (7, 0), xycoords=("axes fraction", "data"),
                     va="center", textcoords="offset points", color=theme.ink)  # fmt: skip
     # A budget beyond the bars is shown as far as it does not dwarf them.
-    near = [v for _, v in limits(report, "peak_rss") if v < 2 * max(peaks)]
+    near = [v for _, v in limits(view, "peak_rss") if v < 2 * max(peaks)]
     ax.set_xlim(0, max([*peaks, *near]) / scale.divisor * 1.05)
     ax.set_xlabel(axis_label("peak_rss", scale), color=theme.muted)
-    draw_limits(ax, report, "peak_rss", scale.divisor, theme)
+    draw_limits(ax, view, "peak_rss", scale.divisor, theme)
     return Drawing(figure, tips)
 
 
-def accuracy(report: Report, rows: list[view.Row]) -> list[Chart]:
+def accuracy(view: View, rows: list[Row]) -> list[Chart]:
     """Accuracy with its interval."""
-    known = [r for r in usable(rows) if view.point(r.case, "accuracy") is not None]
+    known = [r for r in usable(rows) if metrics.point(r.case, "accuracy") is not None]
     if not known:
         return []
     shown, note = first(known)
@@ -125,21 +129,21 @@ def accuracy(report: Report, rows: list[view.Row]) -> list[Chart]:
             group="overview",
             title="Accuracy",
             caption=sentences("On the test split, with the interval.", note),
-            alt=ranking("accuracy", report, known, "accuracy"),
-            draw=lambda theme, width: _draw_accuracy(report, shown, theme, width),
+            alt=ranking("accuracy", view, known, "accuracy"),
+            draw=lambda theme, width: _draw_accuracy(view, shown, theme, width),
         )
     ]
 
 
-def _draw_accuracy(report: Report, rows: list[view.Row], theme: Theme, width: int) -> Drawing:
-    labels = view.labels_of(report)
+def _draw_accuracy(view: View, rows: list[Row], theme: Theme, width: int) -> Drawing:
+    labels = view.labels
     cases = [r.case for r in rows]
-    key = limit_keys(report, "accuracy", theme)
+    key = limit_keys(view, "accuracy", theme)
     figure, ax = rows_axes(theme, width, [labels[c.case.id] for c in cases], key)
     tips: dict[str, str | Sequence[str]] = {}
-    ends = [limit for _, limit in limits(report, "accuracy")]
+    ends = [limit for _, limit in limits(view, "accuracy")]
     for i, case in enumerate(cases):
-        m = view.measured(case, "accuracy")
+        m = metrics.measured(case, "accuracy")
         if m is None or m.point is None:
             continue
         ends.append(m.point)
@@ -158,35 +162,34 @@ def _draw_accuracy(report: Report, rows: list[view.Row], theme: Theme, width: in
     room = max(0.01, (high - low) * 0.06)
     ax.set_xlim(max(0.0, low - room), min(1.0, high + room))
     ax.set_xlabel("accuracy", color=theme.muted)
-    draw_limits(ax, report, "accuracy", 1.0, theme)
+    draw_limits(ax, view, "accuracy", 1.0, theme)
     return Drawing(figure, tips)
 
 
 FEW_RATIOS = 12  # how many are drawn when fewer changed
 
 
-def forest(report: Report) -> list[Chart]:
+def forest(view: View) -> list[Chart]:
     """The ratios to the baseline with their intervals, what needs a look first."""
-    lines = [x for x in against.lines_of(report) if x.raw.ratio]
-    if report.comparison is None or not lines:
+    lines = [x for x in view.changes if x.raw.ratio]
+    if view.report.comparison is None or not lines:
         return []
     changed = sum(x.outcome != "no change" for x in lines)
     shown = lines[: min(MOST_CASES, max(changed, FEW_RATIOS))]
-    comparison = report.comparison
+    comparison = view.report.comparison
     bands = [against.threshold(comparison, x.raw) for x in shown]
     return [
         Chart(
             key="baseline",
             group="baseline",
-            title="Ratio to the baseline"
-            + view.emulated_among(report, [c.device for c in report.cases]),
+            title="Ratio to the baseline" + view.emulated([c.device for c in view.report.cases]),
             caption=sentences(
                 "Candidate over baseline with its interval; the band is what its metric is "
                 f"allowed: {', '.join(against.allowed(comparison))}. An outcome is claimed only if "
                 "the whole interval agrees.",
                 not_shown(len(lines), len(shown)),
             ),
-            alt=f"Forest plot: {against.summary(report.comparison)}.",
+            alt=f"Forest plot: {against.summary(comparison)}.",
             draw=lambda theme, width: _draw_forest(shown, bands, theme, width),
             told=True,
         )

@@ -6,8 +6,8 @@ import functools
 from collections.abc import Sequence
 
 from harness.core import units
-from harness.core.types import Evaluation, Report
-from harness.renderers import view
+from harness.core.types import Evaluation
+from harness.renderers.cases import Row
 from harness.renderers.charts.shared import (
     MOST_CASES,
     SMALL,
@@ -18,16 +18,17 @@ from harness.renderers.charts.shared import (
     sentences,
 )
 from harness.renderers.svg import Drawing, Theme, axes
+from harness.renderers.view import View
 
 MOST_CLASSES = 12  # whose confusion can still be read as a matrix
 MOST_PAIRS = 10
 
 
-def confusions(report: Report, rows: list[view.Row]) -> list[Chart]:
+def confusions(view: View, rows: list[Row]) -> list[Chart]:
     """A panel per evaluated artifact, those of the rows first: the matrix, or where there are too
     many classes for one the pairs that are confused most."""
     places = {v: i for i, v in enumerate(dict.fromkeys(r.case.variant for r in rows))}
-    known = [e for e in report.evaluations if e.confusion]
+    known = [e for e in view.report.evaluations if e.confusion]
     known.sort(key=lambda e: places.get(e.variant, len(places)))
     note = not_shown(len(known), MOST_CASES, "the JSON has all")
     return [_chart(e, f"confusion-{i + 1:02d}", note) for i, e in enumerate(known[:MOST_CASES])]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.core import units
-from harness.core.types import Artifact, Report
-from harness.renderers import view
+from harness.core.types import Artifact
+from harness.renderers.cases import Row
 from harness.renderers.charts.shared import (
     MOST_CASES,
     Bar,
@@ -21,17 +21,18 @@ from harness.renderers.charts.shared import (
     sentences,
 )
 from harness.renderers.svg import Drawing, Theme
+from harness.renderers.view import View
 
 
-def in_order(report: Report, rows: list[view.Row]) -> list[Artifact]:
+def in_order(view: View, rows: list[Row]) -> list[Artifact]:
     """The artifacts as the rows have them, then those that no case is of."""
     places = {v: i for i, v in enumerate(dict.fromkeys(r.case.variant for r in rows))}
-    return sorted(report.artifacts, key=lambda a: places.get(a.variant, len(places)))
+    return sorted(view.report.artifacts, key=lambda a: places.get(a.variant, len(places)))
 
 
-def weights(report: Report, rows: list[view.Row]) -> list[Chart]:
+def weights(view: View, rows: list[Row]) -> list[Chart]:
     """What each file is made of by type of weights, in shares; a row per artifact."""
-    known = [a for a in in_order(report, rows) if a.weight_bytes]
+    known = [a for a in in_order(view, rows) if a.weight_bytes]
     if not known:
         return []
     shown = known[:MOST_CASES]
@@ -85,9 +86,9 @@ def _draw_weights(artifacts: Sequence[Artifact], theme: Theme, width: int) -> Dr
     return Drawing(figure, tips)
 
 
-def layers(report: Report, rows: list[view.Row], most: int = 7) -> list[Chart]:
+def layers(view: View, rows: list[Row], most: int = 7) -> list[Chart]:
     """A panel per artifact: its largest layers."""
-    known = [a for a in in_order(report, rows) if a.layers]
+    known = [a for a in in_order(view, rows) if a.layers]
     note = not_shown(len(known), MOST_CASES, "the JSON has all")
     return [
         Chart(

@@ -7,29 +7,30 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.core import units
-from harness.core.types import CaseReport, Launch, OpTime, Report
-from harness.renderers import view
+from harness.core.types import CaseReport, Launch, OpTime
+from harness.renderers.cases import Row
 from harness.renderers.charts.shared import MOST_CASES, Bar, Chart, draw_bars, first, not_shown
 from harness.renderers.svg import Drawing, Theme, axes
+from harness.renderers.view import View
 from harness.stats.summaries import launch_median
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def distributions(report: Report, rows: list[view.Row]) -> list[Chart]:
+def distributions(view: View, rows: list[Row]) -> list[Chart]:
     """A panel per case: every launch's iterations, the point and its interval."""
     usable = [r for r in rows if any(map(launch_median, r.case.launches))]
     shown, note = first(usable)
-    labels = view.labels_of(report)
+    labels = view.labels
 
-    def chart(i: int, row: view.Row) -> Chart:
+    def chart(i: int, row: Row) -> Chart:
         m = row.case.metrics.get("latency")
         name = labels[row.case.case.id]
         return Chart(
             key=f"latency-{i + 1:02d}",
             group="distributions",
-            title=name + view.emulated_among(report, [row.case.device]),
+            title=name + view.emulated([row.case.device]),
             caption="",
             alt=f"Latency of {name} by launch: {units.with_interval(m, 'time')}.",
             draw=lambda theme, width: _draw_distribution(row.case, theme, width),
@@ -103,15 +104,15 @@ def _whole_ticks(ax: Axes, xs: Sequence[int]) -> None:
 # --- minute by minute ------------------------------------------------------------------------
 
 
-def minutes(report: Report, rows: list[view.Row]) -> list[Chart]:
+def minutes(view: View, rows: list[Row]) -> list[Chart]:
     """A panel per sustained case: how latency grew as the device got warm."""
-    labels = view.labels_of(report)
+    labels = view.labels
     long = [(r, x) for r in rows if (x := next((x for x in r.case.launches if x.minutes), None))]
     return [
         Chart(
             key=f"sustained-{i + 1:02d}",
             group="sustained",
-            title=labels[row.case.case.id] + view.emulated_among(report, [row.case.device]),
+            title=labels[row.case.case.id] + view.emulated([row.case.device]),
             caption="",
             note=not_shown(len(long), MOST_CASES, "the JSON has all"),
             alt=f"Latency of {labels[row.case.case.id]} minute by minute: "
@@ -149,15 +150,15 @@ def _draw_minutes(launch: Launch, theme: Theme, width: int) -> Drawing:
 # --- where the time goes ----------------------------------------------------------------------
 
 
-def profiles(report: Report, rows: list[view.Row], most: int = 10) -> list[Chart]:
+def profiles(view: View, rows: list[Row], most: int = 10) -> list[Chart]:
     """A panel per case with the profiler's most expensive operators."""
-    labels = view.labels_of(report)
+    labels = view.labels
     profiled = [(r, ops) for r in rows if (ops := _profile(r.case))]
     return [
         Chart(
             key=f"ops-{i + 1:02d}",
             group="ops",
-            title=labels[row.case.case.id] + view.emulated_among(report, [row.case.device]),
+            title=labels[row.case.case.id] + view.emulated([row.case.device]),
             caption="",
             alt=f"Most expensive operators of {labels[row.case.case.id]}: "
             + ", ".join(f"{units.printable(o.op)} {units.duration(o.mean_ns)}" for o in ops[:3]),

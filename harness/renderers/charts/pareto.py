@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from harness.analysis.candidates import listed
 from harness.analysis.metric_specs import specs
 from harness.core import units
-from harness.core.types import BudgetOutcome, CaseReport, Report
+from harness.core.types import BudgetOutcome, CaseReport
+from harness.renderers import metrics
 from harness.renderers import verdict as verdicts
-from harness.renderers import view
+from harness.renderers.cases import Row
 from harness.renderers.charts.shared import (
     HALF,
     LETTER,
@@ -34,6 +35,8 @@ from harness.renderers.charts.shared import (
     usable,
 )
 from harness.renderers.svg import Drawing, Theme, axes
+from harness.renderers.view import View
+from harness.renderers.words import some
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,9 +55,9 @@ class Scene(NamedTuple):
     """What one chart is of: the cases on a device that took part, and the metric that is held
     against size."""
 
-    report: Report
+    view: View
     device: str
-    rows: list[view.Row]
+    rows: list[Row]
     cost: str
     labels: dict[str, str]
 
@@ -64,17 +67,17 @@ class Scene(NamedTuple):
         return [r.case for r in self.rows]
 
 
-def pareto(report: Report, rows: list[view.Row]) -> list[Chart]:
+def pareto(view: View, rows: list[Row]) -> list[Chart]:
     """Per device, size against latency (or instructions, where time is not told) of the cases
     that took part: area is peak RSS, colour accuracy, shape the budgets, a ring the verdict's
     front."""
     scenes = []
     for device in dict.fromkeys(r.case.device for r in rows):
         own = usable([r for r in rows if r.case.device == device])
-        cost = "latency" if any(view.point(r.case, "latency") for r in own) else "instructions"
-        shown = [r for r in own if view.point(r.case, "size") and view.point(r.case, cost)]
+        cost = "latency" if any(metrics.point(r.case, "latency") for r in own) else "instructions"
+        shown = [r for r in own if metrics.point(r.case, "size") and metrics.point(r.case, cost)]
         if shown:
-            scenes.append(Scene(report, device, shown, cost, view.names_on(report, device)))
+            scenes.append(Scene(view, device, shown, cost, view.names_on(device)))
     note = not_shown(len(scenes), MOST_DEVICES, "")
     alone = len(scenes) == 1
     return [
@@ -89,60 +92,55 @@ def pareto(report: Report, rows: list[view.Row]) -> list[Chart]:
 
 
 def _chart(scene: Scene, *, key: str, place: str, note: str) -> Chart:
-    report, labels, cost = scene.report, scene.labels, scene.cost
-    ids, metrics = verdicts.on_front(report, scene.device)
+    view, labels, cost = scene.view, scene.labels, scene.cost
+    ids, counted = verdicts.on_front(view.report, scene.device)
     front = [labels[i] for i in ids]
-    by_size = min(scene.cases, key=lambda c: view.point(c, "size") or 0)
-    by_cost = min(scene.cases, key=lambda c: view.point(c, cost) or 0)
-    states = verdicts.budgets_by_case(report)
+    by_size = min(scene.cases, key=lambda c: metrics.point(c, "size") or 0)
+    by_cost = min(scene.cases, key=lambda c: metrics.point(c, cost) or 0)
+    states = view.outcomes
     missing = [labels[c.case.id] for c in scene.cases if states.get(c.case.id) == "missed"]
-    left_out = sum(c.device == scene.device for c in report.cases) - len(scene.rows)
-    counts = listed([view.title(m) for m in metrics] or ["every count"])
+    left_out = sum(c.device == scene.device for c in view.report.cases) - len(scene.rows)
+    counts = listed([metrics.title(m) for m in counted] or ["every count"])
     return Chart(
         key=key,
         group="overview",
-        title=f"Size against {view.title(cost)}{place}"
-        + view.emulated_among(report, [scene.device]),
+        title=f"Size against {metrics.title(cost)}{place}" + view.emulated([scene.device]),
         caption=sentences(
             "Down and to the left is better; bars are intervals.",
             f"A ring: nothing beats it on {counts} together." if front else "",
-            _elsewhere(report, cost),
+            _elsewhere(view, cost),
             f"Not drawn: {left_out} failed, invalid or not measured." if left_out else "",
             note,
         ),
         alt=sentences(
-            f"Scatter chart of {len(scene.rows)} cases, size against {view.title(cost)}: "
+            f"Scatter chart of {len(scene.rows)} cases, size against {metrics.title(cost)}: "
             f"the smallest is {labels[by_size.case.id]}, the lowest {labels[by_cost.case.id]}.",
-            f"Nothing beats {view.some(front)}." if front else "",
-            f"Missing a budget: {view.some(missing)}." if missing else "",
+            f"Nothing beats {some(front)}." if front else "",
+            f"Missing a budget: {some(missing)}." if missing else "",
         ),
         draw=lambda theme, width: _draw_pareto(scene, theme, width),
         tall=True,
     )
 
 
-def _elsewhere(report: Report, cost: str) -> str:
+def _elsewhere(view: View, cost: str) -> str:
     """The budgets that have no line here because they are of another metric."""
-    others = [
-        units.printable(b.text)
-        for b in (report.verdict.budgets if report.verdict else ())
-        if b.metric not in ("size", cost)
-    ]
+    others = [units.printable(b.text) for b in view.budgets if b.metric not in ("size", cost)]
     return f"{', '.join(others)}: told by the shape, not by a line." if others else ""
 
 
 def _draw_pareto(scene: Scene, theme: Theme, width: int) -> Drawing:
-    report, cost, cases, labels = scene.report, scene.cost, scene.cases, scene.labels
+    view, cost, cases, labels = scene.view, scene.cost, scene.cases, scene.labels
     shade = Shade.of(cases)
     areas, biggest = _areas(cases)
-    states = verdicts.budgets_by_case(report)
-    key = _key(report, cases, cost, biggest, theme)
+    states = view.outcomes
+    key = _key(view, cases, cost, biggest, theme)
     above = 10 + 20 * (key_lines(key, width) + (shade is not None))
     # As tall as the two charts of rows that stand beside it.
-    beside = 2 * rows_pixels(len(report.cases)) + 120
+    beside = 2 * rows_pixels(len(view.report.cases)) + 120
     height = max(above + 330, min(680, beside)) if width >= HALF else above + 320
     figure, ax = axes(theme, (width, height), (64, 18, above, 50))
-    sizes, costs = ([view.point(c, m) or 0.0 for c in cases] for m in ("size", cost))
+    sizes, costs = ([metrics.point(c, m) or 0.0 for c in cases] for m in ("size", cost))
     scales = {
         "size": units.column_scale("file size", sizes),
         cost: units.column_scale(specs()[cost].quantity, costs),
@@ -150,9 +148,9 @@ def _draw_pareto(scene: Scene, theme: Theme, width: int) -> Drawing:
     xs = [x / scales["size"].divisor for x in sizes]
     ys = [y / scales[cost].divisor for y in costs]
     _log(ax, (xs, ys), (scales["size"], scales[cost]), theme)
-    taken = _budgets(report, ax, scales, theme)
+    taken = _budgets(view, ax, scales, theme)
     points = list(zip(xs, ys, strict=True))
-    front = set(verdicts.on_front(report, scene.device)[0])
+    front = set(verdicts.on_front(view.report, scene.device)[0])
     on_front = [p for c, p in zip(cases, points, strict=True) if c.case.id in front]
     steps = _front_of(on_front)
     if len(steps) > 1:
@@ -161,7 +159,7 @@ def _draw_pareto(scene: Scene, theme: Theme, width: int) -> Drawing:
     bars = [
         (x, e.ci_low / divisor, e.ci_high / divisor)
         for c, x in zip(cases, xs, strict=True)
-        if (m := view.measured(c, cost)) and (e := m.estimate)
+        if (m := metrics.measured(c, cost)) and (e := m.estimate)
     ]
     if bars:
         ax.vlines(*zip(*bars, strict=True), color=theme.ink, lw=1.4, zorder=2)
@@ -183,7 +181,7 @@ def _draw_pareto(scene: Scene, theme: Theme, width: int) -> Drawing:
                    edgecolors=theme.bad if state == "missed" else theme.ink)  # fmt: skip
         tips[state] = [
             tip(labels[cases[i].case.id], cases[i], ("size", cost, "peak_rss", "accuracy"))
-            + _outcomes(report, cases[i].case.id)
+            + _outcomes(view, cases[i].case.id)
             for i in own
         ]
     taken += [_around(ax, p, a**0.5 / 2 + 4) for p, a in zip(points, areas, strict=True)]
@@ -197,10 +195,10 @@ def _draw_pareto(scene: Scene, theme: Theme, width: int) -> Drawing:
     return Drawing(figure, tips)
 
 
-def _outcomes(report: Report, case: str) -> str:
+def _outcomes(view: View, case: str) -> str:
     """`; misses size<=10MB; undecided accuracy>=0.95`."""
     said = ""
-    for b in report.verdict.budgets if report.verdict else ():
+    for b in view.budgets:
         standing = verdicts.standing(b, case)
         if standing not in ("met", ""):
             word = "misses" if standing == "missed" else standing
@@ -233,15 +231,13 @@ def _log(
     ax.grid(color=theme.grid, lw=0.8)
 
 
-def _budgets(
-    report: Report, ax: Axes, scales: Mapping[str, units.Scale], theme: Theme
-) -> list[Box]:
+def _budgets(view: View, ax: Axes, scales: Mapping[str, units.Scale], theme: Theme) -> list[Box]:
     """The limits of what the axes show as lines, the shade beyond them; where these were drawn."""
     taken: list[Box] = []
     for metric, scale in scales.items():
         across = metric == "size"
         low, high = ax.get_xlim() if across else ax.get_ylim()
-        for text, limit in limits(report, metric):
+        for text, limit in limits(view, metric):
             at = limit / scale.divisor
             span, line = (ax.axvspan, ax.axvline) if across else (ax.axhspan, ax.axhline)
             # Log axes have no zero: a budget of nothing shades everything.
@@ -286,7 +282,7 @@ class Shade(NamedTuple):
     @classmethod
     def of(cls, cases: Sequence[CaseReport]) -> Shade | None:
         """The scale of these cases; None if no accuracy is known."""
-        found = [m for c in cases if (m := view.measured(c, "accuracy"))]
+        found = [m for c in cases if (m := metrics.measured(c, "accuracy"))]
         known = [m.point for m in found if m.point is not None]
         if not known:
             return None
@@ -298,7 +294,7 @@ class Shade(NamedTuple):
 
     def colour(self, case: CaseReport, theme: Theme) -> str:
         """The case's colour; the page's own where its accuracy is unknown."""
-        value = view.point(case, "accuracy")
+        value = metrics.point(case, "accuracy")
         return theme.surface if value is None else self.at(value, theme)
 
     def at(self, value: float, theme: Theme) -> str:
@@ -312,7 +308,7 @@ class Shade(NamedTuple):
 
 def _areas(cases: Sequence[CaseReport]) -> tuple[list[float], float | None]:
     """Areas in points^2, proportional to peak RSS; small dots where it is unknown."""
-    values = [view.point(c, "peak_rss") for c in cases]
+    values = [metrics.point(c, "peak_rss") for c in cases]
     most = max((v for v in values if v), default=None)
     if most is None:
         return [110.0] * len(cases), None
@@ -320,20 +316,20 @@ def _areas(cases: Sequence[CaseReport]) -> tuple[list[float], float | None]:
 
 
 def _key(
-    report: Report, cases: Sequence[CaseReport], cost: str, biggest: float | None, theme: Theme
+    view: View, cases: Sequence[CaseReport], cost: str, biggest: float | None, theme: Theme
 ) -> list[Key]:
-    states = verdicts.budgets_by_case(report)
+    states = view.outcomes
     there = {states[c.case.id] for c in cases if c.case.id in states}
     colours = {"missed": theme.bad}
     meaning = dict(_MEANING)
-    if any(b.unknown for b in (report.verdict.budgets if report.verdict else ())):
+    if any(b.unknown for b in view.budgets):
         meaning["undecided"] += f" or {verdicts.NOT_JUDGED}"
     key = [
         Key(meaning[state], colours.get(state, theme.muted), SHAPES[state])
         for state in SHAPES
         if state in there
     ]
-    if any(limits(report, m) for m in ("size", cost)):
+    if any(limits(view, m) for m in ("size", cost)):
         key.append(Key("budget", theme.bad, "-"))
     if biggest is not None:
         key.append(Key(f"area: RSS to {units.memory(biggest)}", theme.muted, "o"))

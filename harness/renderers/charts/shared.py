@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.analysis.metric_specs import quantity, specs
 from harness.core import units
-from harness.core.types import CaseReport, Report
-from harness.renderers import view
+from harness.core.types import CaseReport
+from harness.renderers import metrics
+from harness.renderers.cases import Row
 from harness.renderers.svg import MARKERS, Drawing, Theme, axes
+from harness.renderers.view import View
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,12 +53,12 @@ class Chart(NamedTuple):
 # --- who is drawn ----------------------------------------------------------------------------
 
 
-def usable(rows: Sequence[view.Row]) -> list[view.Row]:
+def usable(rows: Sequence[Row]) -> list[Row]:
     """The rows whose numbers may be looked at: neither failed nor invalid."""
     return [r for r in rows if r.case.status in ("ok", "suspect")]
 
 
-def first(rows: list[view.Row]) -> tuple[list[view.Row], str]:
+def first(rows: list[Row]) -> tuple[list[Row], str]:
     """As many rows as a reader can tell apart, and what to say of the others."""
     return rows[:MOST_CASES], not_shown(len(rows), MOST_CASES)
 
@@ -183,31 +185,31 @@ def _marks(entry: Key, x: float, y: float, size: tuple[float, float]) -> list[An
 # --- limits ----------------------------------------------------------------------------------
 
 
-def draw_limits(ax: Axes, report: Report, metric: str, divisor: float, theme: Theme) -> None:
+def draw_limits(ax: Axes, view: View, metric: str, divisor: float, theme: Theme) -> None:
     """The budgets of the metric as lines across rows, if they are in sight; the key says which."""
     low, high = ax.get_xlim()
-    for _, limit in limits(report, metric):
+    for _, limit in limits(view, metric):
         if low < limit / divisor < high:
             ax.axvline(limit / divisor, color=theme.bad, lw=1.4, ls=(0, (4, 2)))
 
 
-def limit_keys(report: Report, metric: str, theme: Theme) -> list[Key]:
+def limit_keys(view: View, metric: str, theme: Theme) -> list[Key]:
     """What the lines of `draw_limits` are."""
-    return [Key(text, theme.bad, "-") for text, _ in limits(report, metric)]
+    return [Key(text, theme.bad, "-") for text, _ in limits(view, metric)]
 
 
-def limits(report: Report, metric: str) -> list[tuple[str, float]]:
+def limits(view: View, metric: str) -> list[tuple[str, float]]:
     """The budgets on the metric: how they are written, and the limit in its unit."""
-    budgets = report.verdict.budgets if report.verdict else ()
+    budgets = view.budgets
     return [(units.printable(b.text), b.limit) for b in budgets if b.metric == metric]
 
 
 # --- text ------------------------------------------------------------------------------------
 
 
-def ranking(what: str, report: Report, rows: list[view.Row], metric: str) -> str:
+def ranking(what: str, view: View, rows: list[Row], metric: str) -> str:
     """The rows by one metric, best first, as a sentence for readers who cannot see the chart."""
-    labels, kind = view.labels_of(report), specs()[metric].quantity
+    labels, kind = view.labels, specs()[metric].quantity
     said = [
         f"{labels[r.case.case.id]} {units.with_interval(r.case.metrics.get(metric), kind)}"
         for r in rows[:8]
@@ -226,7 +228,7 @@ def short(text: str, most: int = NAME) -> str:
 def axis_label(metric: str, scale: units.Scale) -> str:
     """The metric's title with the unit of the axis."""
     label = "" if scale.label in ("ratio", "count") else f", {scale.label}"
-    return f"{view.title(metric)}{label}"
+    return f"{metrics.title(metric)}{label}"
 
 
 def tick_text(scale: units.Scale, values: Sequence[float] = ()) -> Callable[[float, int], str]:
@@ -239,12 +241,12 @@ def tick_text(scale: units.Scale, values: Sequence[float] = ()) -> Callable[[flo
     return lambda value, _: units.count(value, max(4, 2 + apart))
 
 
-def tip(label: str, case: CaseReport, metrics: Sequence[str]) -> str:
+def tip(label: str, case: CaseReport, names: Sequence[str]) -> str:
     """What is shown when the pointer rests on a mark: the name and the values with intervals."""
     parts = [
-        f"{view.title(m)} {units.with_interval(found, quantity(m, found.unit))}"
-        for m in metrics
-        if (found := view.measured(case, m)) is not None
+        f"{metrics.title(m)} {units.with_interval(found, quantity(m, found.unit))}"
+        for m in names
+        if (found := metrics.measured(case, m)) is not None
     ]
     return f"{label}: {', '.join(parts)}"
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.core import units
-from harness.core.types import CaseReport, Launch, Report
-from harness.renderers import view
+from harness.core.types import CaseReport, Launch
+from harness.renderers.cases import Row
 from harness.renderers.charts.launches import heat
 from harness.renderers.charts.shared import (
     MOST_CASES,
@@ -23,13 +23,14 @@ from harness.renderers.charts.shared import (
     sentences,
 )
 from harness.renderers.svg import MARKERS, Drawing, Theme, axes
+from harness.renderers.view import View
 from harness.stats.summaries import launch_median
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def timelines(report: Report, rows: list[view.Row]) -> list[Chart]:
+def timelines(view: View, rows: list[Row]) -> list[Chart]:
     """Per device: launches in the order of measurement, each relative to its case's median, so
     that what hits all cases at once (drift, throttling, another process) is seen; where the
     device throttled is shaded, and its temperature runs below."""
@@ -41,14 +42,12 @@ def timelines(report: Report, rows: list[view.Row]) -> list[Chart]:
             found.append((device, cases))
     note = not_shown(len(found), MOST_DEVICES, "")
     return [
-        _timeline(report, number, device, cases, note if number == 0 else "")
+        _timeline(view, number, device, cases, note if number == 0 else "")
         for number, (device, cases) in enumerate(found[:MOST_DEVICES])
     ]
 
 
-def _timeline(
-    report: Report, number: int, device: str, cases: list[CaseReport], note: str
-) -> Chart:
+def _timeline(view: View, number: int, device: str, cases: list[CaseReport], note: str) -> Chart:
     shown = cases[:MOST_CASES]
     many = ""
     if len(cases) > MOST_LINES:
@@ -60,8 +59,7 @@ def _timeline(
     return Chart(
         key=f"timeline-{number + 1}",
         group="overview",
-        title=f"Order of measurement on {units.name(device)}"
-        + view.emulated_among(report, [device]),
+        title=f"Order of measurement on {units.name(device)}" + view.emulated([device]),
         caption=sentences(
             "Every launch against its own case's median. What moves all cases at once is the "
             "machine, not the model.",
@@ -74,7 +72,7 @@ def _timeline(
             f"cases: from {min(offs):+.1f} % to {max(offs):+.1f} %.",
             told,
         ),
-        draw=lambda theme, width: _draw(shown, view.names_on(report, device), theme, width),
+        draw=lambda theme, width: _draw(shown, view.names_on(device), theme, width),
         told=True,
     )
 

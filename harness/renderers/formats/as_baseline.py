@@ -7,19 +7,21 @@ from pathlib import PurePath
 
 import msgspec
 
-from harness.core.types import Artifact, CaseReport, Launch, Report
-from harness.renderers.formats import json
+from harness.core.serial import encode
+from harness.core.types import Artifact, CaseReport, Launch
+from harness.renderers.view import View
 
 _replace = msgspec.structs.replace
 
 
-def render(report: Report) -> bytes:
+def render(view: View) -> bytes:
     """The report's JSON as `report` and `--baseline` read it. Times of the host are only compared
     on the same host, so then its facts stay."""
+    report = view.report
     counted = set(report.plan.exact_devices)
     cases = (_counts(case) if case.device in counted else case for case in report.cases)
     all_counted = all(case.device in counted for case in report.cases)
-    return json.render(
+    return encode(
         _replace(
             report,
             host={} if all_counted else report.host,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from harness.core.types import Report
 from harness.renderers import rows
 from harness.renderers.csv_text import encode
+from harness.renderers.view import View
 
 
-def render(report: Report) -> bytes:
+def render(view: View) -> bytes:
     """CSV: case, launch, quantity, iteration, value, unit; see `harness.renderers.rows`."""
-    return encode(rows.observations(report))
+    return encode(rows.observations(view.report))

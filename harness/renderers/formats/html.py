@@ -5,27 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from harness.core import units
-from harness.core.types import Report
 from harness.renderers import html_page as pages
-from harness.renderers import view
 from harness.renderers.html_page import cases, facts, figures, summary
+from harness.renderers.view import View
 
 NEEDS = ("jinja2", "markupsafe", "matplotlib")  # of the extra `report`
 
 
-def render(report: Report) -> bytes:
+def render(view: View) -> bytes:
     """The page, UTF-8. Needs the extra `report` (jinja2, matplotlib)."""
-    return pages.page("report.html", _context(report))
+    return pages.page("report.html", _context(view))
 
 
-def _context(report: Report) -> dict[str, Any]:
-    rows = view.rows_of(report)
-    groups = figures.groups_of(report, rows)
+def _context(view: View) -> dict[str, Any]:
+    report, rows = view.report, view.rows
+    groups = figures.groups_of(view, rows)
     forest = [g for g in groups if g["key"] == "baseline"]
     groups = [g for g in groups if g["key"] != "baseline"]
-    verdict = summary.verdict_of(report)
-    failures = summary.failures_of(report)
-    findings = summary.told(view.findings_of(report))
+    verdict = summary.verdict_of(view)
+    failures = summary.failures_of(view)
+    findings = summary.told(view.findings)
     sections = [
         ("verdict", "Verdict") if verdict else None,
         ("baseline", "Baseline") if report.comparison else None,
@@ -35,26 +34,26 @@ def _context(report: Report) -> dict[str, Any]:
         *((g["key"], g["name"]) for g in groups),
         ("how", "Method"),
     ]
-    columns = cases.columns_of(report, rows)
+    columns = cases.columns_of(view, rows)
     return {
         "tool": f"{report.tool.name} {report.tool.version}",
         "schema_version": report.schema_version,
         "run_id": units.printable(report.run_id),
         "moment": units.moment(report.started_at),
-        "setting": units.printable(view.setting_in_common(report)),
+        "setting": units.printable(view.setting),
         "sections": [s for s in sections if s],
         "verdict": verdict,
-        "comparison": summary.compared(report),
+        "comparison": summary.compared(view),
         "forest": forest[0]["charts"] if forest else [],
-        "tiles": summary.tiles_of(report, rows),
+        "tiles": summary.tiles_of(view, rows),
         "columns": columns,
-        "rows": cases.lines_of(report, rows, columns),
-        "notes": cases.notes_of(report),
+        "rows": cases.lines_of(view, rows, columns),
+        "notes": cases.notes_of(view),
         "failures": failures,
         "findings": findings,
         "groups": groups,
-        "how": [units.printable(s) for s in view.how_measured(report)],
-        "command": units.printable(view.command_line(report)) if report.command else "",
+        "how": [units.printable(s) for s in view.how],
+        "command": units.printable(view.command) if report.command else "",
         "data": facts.data(report),
         "devices": [{"name": units.name(d.name), "facts": facts.device(d)} for d in report.devices],
         "artifacts": [

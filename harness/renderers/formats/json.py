@@ -8,6 +8,7 @@ import msgspec
 
 from harness.core.serial import encode
 from harness.core.types import SCHEMA_VERSION, Report
+from harness.renderers.view import View
 
 SCHEMA_ID = (
     "https://raw.githubusercontent.com/mobile-bench-harness/mobile-bench-harness/main/docs/"
@@ -15,9 +16,9 @@ SCHEMA_ID = (
 )
 
 
-def render(report: Report) -> bytes:
+def render(view: View) -> bytes:
     """JSON of the current schema version, as a run folder has it."""
-    return encode(report)
+    return encode(view.report)
 
 
 def schema() -> dict[str, Any]:

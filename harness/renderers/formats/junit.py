@@ -11,26 +11,28 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 
 from harness.core import units
-from harness.core.types import CaseReport, Report
-from harness.renderers import comparison as against
+from harness.core.types import CaseReport
+from harness.renderers import metrics
 from harness.renderers import verdict as verdicts
-from harness.renderers import view
+from harness.renderers.view import View
+from harness.renderers.words import some
 
 
-def render(report: Report) -> bytes:
+def render(view: View) -> bytes:
     """The XML file, UTF-8."""
+    report = view.report
     root = ET.Element("testsuites", name=units.printable(f"{report.tool.name} {report.run_id}"))
-    labels = view.labels_of(report)
+    labels = view.labels
     for device in dict.fromkeys(case.device for case in report.cases):
         suite = ET.SubElement(root, "testsuite", name=units.name(device))
         about = {"run_id": report.run_id, "started_at": report.started_at}
-        if view.emulated_among(report, [device]):
+        if view.emulated([device]):
             about["emulated"] = "true"  # no phone: its times are this machine's
         _properties(suite, about)
         for case in (c for c in report.cases if c.device == device):
             _case(suite, case, labels[case.case.id])
         _count(suite)
-    verdict = verdicts.verdict_of(report, view.labels_of(report))
+    verdict = view.verdict
     if verdict is not None and verdict.budgets:
         suite = ET.SubElement(root, "testsuite", name="verdict")
         test = ET.SubElement(suite, "testcase", name="budgets", classname="verdict")
@@ -43,7 +45,7 @@ def render(report: Report) -> bytes:
             ET.SubElement(test, "system-out").text = units.printable_lines(lines)
         _count(suite)
     if report.comparison is not None:
-        _compared(ET.SubElement(root, "testsuite", name="baseline"), report)
+        _compared(ET.SubElement(root, "testsuite", name="baseline"), view)
     _count(root)
     ET.indent(root)
     data: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
@@ -59,10 +61,8 @@ def _case(suite: ET.Element, case: CaseReport, label: str) -> None:
         classname=units.name(case.device),
         time=f"{seconds:.3f}",
     )
-    metrics = {n: m for n in case.metrics if (m := view.measured(case, n)) is not None}
-    _properties(
-        test, {name: units.exact(m.point) for name, m in metrics.items() if m.point is not None}
-    )
+    found = {name: metrics.point(case, name) for name in case.metrics}
+    _properties(test, {n: units.exact(point) for n, point in found.items() if point is not None})
     said = [f"{f.level} {f.code}: {f.message}; {f.mend}" for f in case.findings]
     if case.failure is not None:
         head = f"{case.failure.stage}: {case.failure.message}"
@@ -74,9 +74,9 @@ def _case(suite: ET.Element, case: CaseReport, label: str) -> None:
         ET.SubElement(test, "system-out").text = units.printable_lines(said)
 
 
-def _compared(suite: ET.Element, report: Report) -> None:
+def _compared(suite: ET.Element, view: View) -> None:
     """One test per metric compared: a regression fails, what is inconclusive was not tested."""
-    for x in against.lines_of(report):
+    for x in view.changes:
         test = ET.SubElement(suite, "testcase", name=f"{x.label} {x.metric}", classname="baseline")
         numbers = f"{x.metric} {x.baseline} -> {x.candidate}, ratio {x.ratio or '?'} ({x.range})"
         said = f"{x.outcome}: {numbers}"
@@ -86,9 +86,9 @@ def _compared(suite: ET.Element, report: Report) -> None:
             ET.SubElement(test, "skipped", message=units.printable(f"{said}; {x.note}"))
         else:
             ET.SubElement(test, "system-out").text = units.printable(said)
-    for group in against.doubts_of(report):
+    for group in view.comparison_doubts:
         for doubt in group.doubts if group.level == "invalid" else ():
-            name = view.some(doubt.about) or "comparison"
+            name = some(doubt.about) or "comparison"
             test = ET.SubElement(suite, "testcase", name=name, classname="baseline")
             ET.SubElement(test, "skipped", message=units.printable(doubt.message))
     _count(suite)

@@ -9,27 +9,29 @@ from __future__ import annotations
 import re
 
 from harness.core import units
-from harness.core.types import Report
-from harness.renderers import absent, view
 from harness.renderers import comparison as against
 from harness.renderers import table as grid
 from harness.renderers import verdict as verdicts
+from harness.renderers.cases import Row
+from harness.renderers.doubts import Doubts
+from harness.renderers.view import View
+from harness.renderers.words import some
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~>$])")
 _BLOCK_START = re.compile(r"^(\d*)([-+.)=])(?=\s|$)")
 _SKIPPED = ("variant", "size_bar", "latency_bar", "launches")
 
 
-def render(report: Report) -> bytes:
+def render(view: View) -> bytes:
     """The whole comment, UTF-8."""
     blocks = [
-        f"### Benchmark {code(report.run_id)}",
-        *_verdict(report),
-        *_compared(report),
-        *_table(report),
-        *_failures(report),
-        *_findings(report),
-        _how(report),
+        f"### Benchmark {code(view.report.run_id)}",
+        *_verdict(view),
+        *_compared(view),
+        *_table(view),
+        *_failures(view),
+        *_findings(view),
+        _how(view),
     ]
     return ("\n\n".join(b for b in blocks if b) + "\n").encode("utf-8", "backslashreplace")
 
@@ -50,8 +52,8 @@ def prose(text: str) -> str:
     return text.replace("@", "@\u200b").replace("#", "#\u200b")
 
 
-def _verdict(report: Report) -> list[str]:
-    verdict = verdicts.verdict_of(report, view.labels_of(report))
+def _verdict(view: View) -> list[str]:
+    verdict = view.verdict
     if verdict is None:
         return []
     lines = []
@@ -61,11 +63,11 @@ def _verdict(report: Report) -> list[str]:
         lines.append(f"**{prose(verdict.reason)}**")
     if verdict.runner_up:
         lines.append(f"☆ {code(verdict.runner_up)}: {prose(verdict.runner_up_reason)}")
-    labels = view.labels_of(report)
+    labels = view.labels
     for budget in verdict.budgets:
         said = [
             f"{word} {'of' if word == verdicts.NOT_JUDGED else 'by'} "
-            f"{view.some([code(labels.get(i, i)) for i in ids])}"
+            f"{some([code(labels.get(i, i)) for i in ids])}"
             for word, ids in verdicts.standings(budget).items()
         ]
         why = prose(verdicts.why_not_judged(budget))
@@ -75,20 +77,19 @@ def _verdict(report: Report) -> list[str]:
     return ["\n".join(lines[:1]), *lines[1:2], "\n".join(lines[2:])]
 
 
-def _compared(report: Report) -> list[str]:
-    if report.comparison is None:
+def _compared(view: View) -> list[str]:
+    comparison = view.report.comparison
+    if comparison is None:
         return []
-    sign = against.SIGN[report.comparison.outcome]
-    blocks = [
-        f"**{sign} {report.comparison.outcome}**: {prose(against.summary(report.comparison))}"
-    ]
-    lines = against.lines_of(report)
+    sign = against.SIGN[comparison.outcome]
+    blocks = [f"**{sign} {comparison.outcome}**: {prose(against.summary(comparison))}"]
+    lines = view.changes
     changed = [x for x in lines if x.outcome != "no change"]
     blocks += [_changes(changed)] if changed else []
     same = [x for x in lines if x.outcome == "no change"]
     blocks += [_folded(f"{len(same)} without a change", _changes(same))] if same else []
-    doubts = _doubts(against.doubts_of(report))
-    doubts += [f"- {prose(only)}" for only in against.unmatched(report.comparison)]
+    doubts = _doubts(view.comparison_doubts)
+    doubts += [f"- {prose(only)}" for only in against.unmatched(comparison)]
     return [*blocks, "\n".join(doubts)]
 
 
@@ -105,13 +106,13 @@ def _changes(lines: list[against.Line]) -> str:
     return "\n".join(map(_row, [heads, [":---"] * 3 + ["---:"] * 4 + [":---"], *rows]))
 
 
-def _table(report: Report) -> list[str]:
-    rows = view.rows_of(report)
+def _table(view: View) -> list[str]:
+    rows = view.rows
     if not rows:
         return ["Nothing was measured: the plan has no case."]
     columns = [
         column
-        for column in grid.columns_of(report, rows, wide=False, words=True)
+        for column in grid.columns_of(view, rows, wide=False, words=True)
         if column.importance <= grid.USUAL and column.key not in _SKIPPED
     ]
     heads = ["variant"] + [prose(" ".join(filter(None, c.head))) for c in columns]
@@ -122,13 +123,13 @@ def _table(report: Report) -> list[str]:
         # A pipe ends a cell even in a code span.
         shown = name.replace("|", "\\|")
         lines.append(_row([f"{shown} ({', '.join(row.notes)})" if row.notes else shown, *cells]))
-    return ["\n".join(lines), _legend(report, rows, [c.key for c in columns]), *_absent(report)]
+    return ["\n".join(lines), _legend(view, rows, [c.key for c in columns]), *_absent(view)]
 
 
-def _legend(report: Report, rows: list[view.Row], keys: list[str]) -> str:
+def _legend(view: View, rows: list[Row], keys: list[str]) -> str:
     marks = {r.mark for r in rows}
     said = [f"{grid.MARKS[m]} {meaning}" for m, meaning in verdicts.MEANING.items() if m in marks]
-    said.append(prose(grid.against_what(report, keys)))
+    said.append(prose(grid.against_what(view, keys)))
     return " · ".join(filter(None, said))
 
 
@@ -136,22 +137,22 @@ def _row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _absent(report: Report) -> list[str]:
-    lines = [f"- {prose(said)}" for said in absent.sentences(report)]
+def _absent(view: View) -> list[str]:
+    lines = [f"- {prose(said)}" for said in view.absent]
     return ["\n".join(lines)] if lines else []
 
 
-def _failures(report: Report) -> list[str]:
+def _failures(view: View) -> list[str]:
     lines = [
-        f"- ✗ {view.some([code(n) for n in names])} failed in {prose(failure.stage)}: "
+        f"- ✗ {some([code(n) for n in names])} failed in {prose(failure.stage)}: "
         f"{_said(failure.message, failure.mend)}"
-        for failure, names in view.failures_of(report)
+        for failure, names in view.failures
     ]
     return ["**Failures**", "\n".join(lines)] if lines else []
 
 
-def _findings(report: Report) -> list[str]:
-    groups = view.findings_of(report)
+def _findings(view: View) -> list[str]:
+    groups = view.findings
     if not groups:
         return []
     counts = {g.level: sum(len(h.doubts) for h in groups if h.level == g.level) for g in groups}
@@ -159,11 +160,11 @@ def _findings(report: Report) -> list[str]:
     return [_folded(f"Findings: {said}", "\n".join(_doubts(groups)))]
 
 
-def _doubts(groups: list[view.Doubts]) -> list[str]:
+def _doubts(groups: list[Doubts]) -> list[str]:
     lines = []
     for group in groups:
         for doubt in group.doubts:
-            about = f"{view.some([code(n) for n in doubt.about])}: " if doubt.about else ""
+            about = f"{some([code(n) for n in doubt.about])}: " if doubt.about else ""
             lines.append(
                 f"- **{group.level}** {code(group.code)} {about}{_said(doubt.message, doubt.mend)}"
             )
@@ -174,12 +175,12 @@ def _said(message: str, mend: str) -> str:
     return f"{prose(message)}; *{prose(mend)}*" if mend else prose(message)
 
 
-def _how(report: Report) -> str:
-    lines = [f"- {prose(view.setting_in_common(report))}"] if report.cases else []
-    lines += [f"- {prose(sentence)}" for sentence in view.how_measured(report)]
-    lines.append(f"- {prose(f'{report.tool.name} {report.tool.version}')}")
-    if report.command:
-        lines.append(f"- {code(view.command_line(report))}")
+def _how(view: View) -> str:
+    lines = [f"- {prose(view.setting)}"] if view.report.cases else []
+    lines += [f"- {prose(sentence)}" for sentence in view.how]
+    lines.append(f"- {prose(f'{view.report.tool.name} {view.report.tool.version}')}")
+    if view.report.command:
+        lines.append(f"- {code(view.command)}")
     return _folded("How it was measured", "\n".join(lines))
 
 

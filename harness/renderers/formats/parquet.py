@@ -10,15 +10,17 @@ import msgspec
 from harness.core.types import Report
 from harness.renderers import rows
 from harness.renderers.optional import require
+from harness.renderers.view import View
 
 NEEDS = ("pyarrow",)  # of the extra `report`
 METADATA_KEY = b"mobile-bench-harness"
 ROWS_AT_ONCE = 100_000  # what is kept in memory before it is written
 
 
-def render(report: Report) -> bytes:
+def render(view: View) -> bytes:
     """The observations; under the metadata key `mobile-bench-harness` the report as JSON, its
     launches left out, so that metrics, findings and the verdict travel with the file."""
+    report = view.report
     pyarrow: Any = require("pyarrow")
     parquet: Any = require("pyarrow.parquet")
     # Said and not guessed, so that a file without rows has the same columns.

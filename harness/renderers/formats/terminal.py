@@ -20,12 +20,16 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.core import units
-from harness.core.types import Level, Outcome, Report
-from harness.renderers import absent, view
+from harness.core.types import Level, Outcome
+from harness.renderers import absent, metrics
 from harness.renderers import comparison as against
 from harness.renderers import table as grid
 from harness.renderers import verdict as verdicts
-from harness.renderers.table import BAD, DOUBT, EIGHTHS, GOOD, LEVELS, MARKS, QUIET, plain, shorten
+from harness.renderers.cases import Row
+from harness.renderers.doubts import Doubts
+from harness.renderers.table import BAD, DOUBT, EIGHTHS, GOOD, LEVELS, MARKS, QUIET, plain
+from harness.renderers.view import View
+from harness.renderers.words import shorten, some
 
 PLAIN_WIDTH = 120
 MOST_NOTES = 5
@@ -39,10 +43,10 @@ _ASCII = str.maketrans(
 )
 
 
-def render(report: Report) -> bytes:
+def render(view: View) -> bytes:
     """Plain text of 120 columns, the same whatever the environment says."""
     out = io.StringIO()
-    render_to(report, plain_console(out))
+    render_to(view, plain_console(out))
     return out.getvalue().encode("utf-8", "replace")
 
 
@@ -60,7 +64,7 @@ def plain_console(file: IO[str]) -> Console:
 
 
 def render_to(
-    report: Report,
+    view: View,
     console: Console,
     *,
     wide: bool = False,
@@ -73,12 +77,12 @@ def render_to(
     this order, after the variant; `sort` names one to sort by, the best first. Both answer an
     unknown name with a UsageError.
     """
-    rows = view.rows_of(report, sort)
+    rows = view.sorted_by(sort)
     words = wide or columns is not None or console.width >= WORDY
-    every = grid.columns_of(report, rows, wide=wide, words=words)
+    every = grid.columns_of(view, rows, wide=wide, words=words)
     hidden: list[grid.Column] = []
     if columns is not None:
-        shown = grid.asked(every, columns, report)
+        shown = grid.asked(every, columns, view)
     elif wide:
         shown = [c for c in every if c.importance < grid.NEVER]
     else:
@@ -86,15 +90,15 @@ def render_to(
         if any(c.importance <= grid.CORE for c in hidden):
             shown, hidden = grid.fitting([grid.compact(c) for c in every], console.width)
 
-    parts: list[RenderableType] = [_headline(report)]
+    parts: list[RenderableType] = [_headline(view)]
     if rows:
         parts.append(grid.table(shown, console.width))
-    parts += _legend(report, rows, shown, hidden, _nowhere(report, every, sort, columns))
-    parts += _failures(report)
-    parts += _findings(report)
-    parts += _how(report)
-    parts += _compared(report, words=words)
-    parts += _verdict(report)
+    parts += _legend(view, rows, shown, hidden, _nowhere(view, every, sort, columns))
+    parts += _failures(view)
+    parts += _findings(view)
+    parts += _how(view)
+    parts += _compared(view, words=words)
+    parts += _verdict(view)
     width = max(console.width, grid.width_of(shown)) if rows else console.width
     if console.is_terminal:
         _print(parts, console, width)
@@ -106,10 +110,10 @@ def render_to(
 
 
 def _nowhere(
-    report: Report, every: list[grid.Column], sort: str | None, columns: Sequence[str] | None
+    view: View, every: list[grid.Column], sort: str | None, columns: Sequence[str] | None
 ) -> list[str]:
     """What the user asked for and nothing has, unless there is a reason to be told anyway."""
-    there = {c.key for c in every} | absent.never_measured(report).keys()
+    there = {c.key for c in every} | absent.never_measured(view.report).keys()
     named = dict.fromkeys([*(columns or ()), *([sort] if sort else ())])
     return [name for name in named if name not in there]
 
@@ -141,11 +145,11 @@ class _Drawn:
 # --- around the table ------------------------------------------------------------------------
 
 
-def _headline(report: Report) -> Text:
+def _headline(view: View) -> Text:
     text = Text("run ", style=QUIET)
-    text.append(units.printable(report.run_id), style="bold")
-    text.append(f"  {units.moment(report.started_at)}", style=QUIET)
-    shared = view.setting_in_common(report)
+    text.append(units.printable(view.report.run_id), style="bold")
+    text.append(f"  {units.moment(view.report.started_at)}", style=QUIET)
+    shared = view.setting
     if shared:
         text.append(f"  {units.printable(shared)}", style=QUIET)
     text.append("\n")
@@ -153,8 +157,8 @@ def _headline(report: Report) -> Text:
 
 
 def _legend(
-    report: Report,
-    rows: list[view.Row],
+    view: View,
+    rows: list[Row],
     shown: list[grid.Column],
     hidden: list[grid.Column],
     nowhere: Sequence[str],
@@ -183,7 +187,7 @@ def _legend(
     if any("t" in r.place for r in rows) and len({r.case.threads for r in rows}) > 1:
         signs.append("t2: two threads")
     if "latency" in keys:
-        level = _confidence(report)
+        level = _confidence(view)
         signs.append(
             f"±: {level} interval over launches"
             if level
@@ -191,7 +195,7 @@ def _legend(
         )
     if "launches" in keys:
         signs.append("spread: launches around their median")
-    if reference := grid.against_what(report, keys):
+    if reference := grid.against_what(view, keys):
         signs.append(reference)
     lines = [Text(" · ".join(signs), style=QUIET)] if signs else []
     if hidden:
@@ -200,18 +204,18 @@ def _legend(
         if names and rows:
             lines.append(Text(f"more with --wide: {', '.join(names)}", style=QUIET))
     for name in nowhere:
-        lines.append(Text(f"{view.title(name)}: no case of this report has it", style=QUIET))
-    lines += [Text(units.printable(said), style=QUIET) for said in absent.sentences(report)]
+        lines.append(Text(f"{metrics.title(name)}: no case of this report has it", style=QUIET))
+    lines += [Text(units.printable(said), style=QUIET) for said in view.absent]
     if not rows:
         lines.append(Text("nothing was measured: the plan has no case", style=DOUBT))
     return [Text(""), *lines] if lines else []
 
 
-def _confidence(report: Report) -> str:
+def _confidence(view: View) -> str:
     levels = [
         m.confidence
-        for case in report.cases
-        if (m := view.measured(case, "latency")) is not None and m.estimate and m.confidence
+        for case in view.report.cases
+        if (m := metrics.measured(case, "latency")) is not None and m.estimate and m.confidence
     ]
     return f"{min(levels) * 100:.0f} %" if levels else ""
 
@@ -220,24 +224,24 @@ def _heading(text: str) -> Text:
     return Text(f"\n{text}", style="bold")
 
 
-def _failures(report: Report) -> list[RenderableType]:
-    failures = view.failures_of(report)
+def _failures(view: View) -> list[RenderableType]:
+    failures = view.failures
     if not failures:
         return []
     parts: list[RenderableType] = [_heading("Failures")]
     for failure, names in failures:
-        about = Text.assemble(("✗ ", BAD), plain(view.some(_short(names))))
+        about = Text.assemble(("✗ ", BAD), plain(some(_short(names))))
         about.append(units.printable(f" failed in {failure.stage}"), style=QUIET)
         parts += [Padding(about, (0, 0, 0, 2)), _said(failure.message, failure.mend)]
     return parts
 
 
-def _findings(report: Report) -> list[RenderableType]:
-    groups = view.findings_of(report)
+def _findings(view: View) -> list[RenderableType]:
+    groups = view.findings
     return [_heading("Findings"), *_doubts(groups)] if groups else []
 
 
-def _doubts(groups: list[view.Doubts]) -> list[RenderableType]:
+def _doubts(groups: list[Doubts]) -> list[RenderableType]:
     parts: list[RenderableType] = []
     for group in groups:
         head = Text(f"{group.level} ", style=LEVEL_STYLE[group.level])
@@ -246,7 +250,7 @@ def _doubts(groups: list[view.Doubts]) -> list[RenderableType]:
         for i, doubt in enumerate(group.doubts):
             # Alike doubts about different cases share their mend: say it once, at the end.
             last = i + 1 == len(group.doubts) or group.doubts[i + 1].mend != doubt.mend
-            about = f"{view.some(_short(doubt.about))}: " if doubt.about else ""
+            about = f"{some(_short(doubt.about))}: " if doubt.about else ""
             parts.append(_said(about + doubt.message, doubt.mend if last else ""))
     return parts
 
@@ -262,11 +266,9 @@ def _said(message: str, mend: str) -> Padding:
     return Padding(Group(*lines), (0, 0, 0, 4))
 
 
-def _how(report: Report) -> list[RenderableType]:
+def _how(view: View) -> list[RenderableType]:
     """On what, how often, why it ended, how to repeat it."""
-    sentences = view.how_measured(report)
-    if report.command:
-        sentences.append(f"again: {view.command_line(report)}")
+    sentences = [*view.how, *([f"again: {view.command}"] if view.report.command else [])]
     if not sentences:
         return []
     return [_heading("Measured"), *(Padding(plain(s), (0, 0, 0, 2)) for s in sentences)]
@@ -280,15 +282,16 @@ OUTCOME_STYLE: dict[Outcome, str] = {
 }
 
 
-def _compared(report: Report, *, words: bool) -> list[RenderableType]:
+def _compared(view: View, *, words: bool) -> list[RenderableType]:
     """What changed against the baseline; what did not is only counted."""
-    if report.comparison is None:
+    comparison = view.report.comparison
+    if comparison is None:
         return []
     parts: list[RenderableType] = [
         _heading("Against the baseline"),
-        Padding(plain(against.summary(report.comparison, signs=not words)), (0, 0, 1, 2)),
+        Padding(plain(against.summary(comparison, signs=not words)), (0, 0, 1, 2)),
     ]
-    lines = [x for x in against.lines_of(report) if x.outcome != "no change"]
+    lines = [x for x in view.changes if x.outcome != "no change"]
     if lines:
         parts += [Padding(_changes(lines, words=words), (0, 0, 0, 2))]
         notes: dict[tuple[str, str], list[str]] = {}
@@ -299,8 +302,8 @@ def _compared(report: Report, *, words: bool) -> list[RenderableType]:
             Padding(plain(f"{label}, {', '.join(metrics)}: {note}"), (0, 0, 0, 2))
             for (label, note), metrics in list(notes.items())[:MOST_NOTES]
         ]
-    parts += _doubts(against.doubts_of(report))
-    parts += [Padding(plain(said), (0, 0, 0, 2)) for said in against.unmatched(report.comparison)]
+    parts += _doubts(view.comparison_doubts)
+    parts += [Padding(plain(said), (0, 0, 0, 2)) for said in against.unmatched(comparison)]
     return parts
 
 
@@ -324,9 +327,9 @@ def _changes(lines: list[against.Line], *, words: bool) -> Table:
     return table
 
 
-def _verdict(report: Report) -> list[RenderableType]:
+def _verdict(view: View) -> list[RenderableType]:
     """The panel at the very end, where the eye is when the command returns."""
-    verdict = verdicts.verdict_of(report, view.labels_of(report))
+    verdict = view.verdict
     if verdict is None:
         return []
     lines: list[RenderableType] = []

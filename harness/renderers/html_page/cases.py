@@ -7,17 +7,15 @@ from typing import Any
 
 from harness.analysis.metric_specs import quantity
 from harness.core import units
-from harness.core.types import Report
-from harness.renderers import absent, view
+from harness.renderers import metrics
 from harness.renderers import table as grid
+from harness.renderers.cases import Row, best_point, macs_in_millions
 from harness.renderers.html_page.summary import interval
-
-# What decides stands at the left of the table, the rest behind it in reading order.
-_FIRST = ("size", "latency", "peak_rss", "accuracy", "instructions", "instructions_per_mac")
-_LEADING = ("variant", "device", "status", "macs", *_FIRST)
+from harness.renderers.view import View
+from harness.renderers.words import shorten
 
 
-def columns_of(report: Report, rows: list[view.Row]) -> list[dict[str, Any]]:
+def columns_of(view: View, rows: list[Row]) -> list[dict[str, Any]]:
     """The columns of the table of cases: key, title, unit and how each sorts."""
 
     def column(
@@ -29,21 +27,22 @@ def columns_of(report: Report, rows: list[view.Row]) -> list[dict[str, Any]]:
     if any(r.place for r in rows):
         columns.append(column("device", "device", number=False))
     columns.append(column("status", "status", number=False))
-    known = view.metrics_of(report)
-    first_ones = [m for m in _FIRST if m in known]
+    known = view.metrics
+    # What decides stands at the left of the table, the rest behind it in reading order.
+    first_ones = metrics.leading(known)
     macs = any(r.artifact and r.artifact.macs for r in rows)
-    for metric in first_ones + [m for m in known if m not in _FIRST]:
-        found = [m for r in rows if (m := view.measured(r.case, metric)) is not None]
+    for metric in first_ones + [m for m in known if m not in first_ones]:
+        found = [m for r in rows if (m := metrics.measured(r.case, metric)) is not None]
         if not found:
             continue
         scale = units.column_scale(
             quantity(metric, found[0].unit), (m.point for m in found if m.point)
         )
-        first = "descending" if view.direction(metric) == "higher" else "ascending"
+        first = "descending" if metrics.direction(metric) == "higher" else "ascending"
         unit = "" if scale.label in ("ratio", "count") else scale.label
         columns.append(
-            column(metric, view.title(metric), unit, first, number=True, scale=scale,
-                   best=view.best(metric, rows))
+            column(metric, metrics.title(metric), unit, first, number=True, scale=scale,
+                   best=best_point(metric, rows))
         )  # fmt: skip
         if metric == "instructions" and macs:  # which are held against them
             columns.append(column("macs", "MACs", "million", number=True))
@@ -51,18 +50,17 @@ def columns_of(report: Report, rows: list[view.Row]) -> list[dict[str, Any]]:
         columns.append(column("macs", "MACs", "million", number=True))
     if "sparsity" not in known and any(r.artifact and r.artifact.sparsity for r in rows):
         columns.append(column("sparsity", "sparsity", first="descending", number=True))
-    at = next((i for i, c in enumerate(columns) if c["key"] not in _LEADING), len(columns))
-    reference = view.reference_of(report)
+    leading = {"variant", "device", "status", "macs", *first_ones}
+    at = next((i for i, c in enumerate(columns) if c["key"] not in leading), len(columns))
+    reference = view.reference
     for key in ("faster", "smaller"):
         if any(getattr(r, key) is not None for r in rows):
-            unit = f"vs {grid.shorten(units.name(reference or ''), 16)}"
+            unit = f"vs {shorten(units.name(reference or ''), 16)}"
             columns.insert(at, column(key, key, unit, "descending", number=True))
     return columns
 
 
-def lines_of(
-    report: Report, rows: list[view.Row], columns: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
+def lines_of(view: View, rows: list[Row], columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The lines of the table of cases, one per row, a cell per column."""
     shown = []
     for row in rows:
@@ -77,12 +75,12 @@ def lines_of(
     return shown
 
 
-def _cell(row: view.Row, column: dict[str, Any]) -> dict[str, str]:
+def _cell(row: Row, column: dict[str, Any]) -> dict[str, str]:
     key, case = column["key"], row.case
     cell = {"value": "", "text": "", "spread": "", "more": "", "badge": "", "classes": ""}
     if key == "variant":
         name = units.name(case.variant)
-        short = grid.shorten(name, 96)
+        short = shorten(name, 96)
         return {**cell, "value": name, "text": short, "more": name if short != name else ""}
     if key == "device":
         return {**cell, "value": row.place, "text": units.printable(row.place)}
@@ -96,25 +94,25 @@ def _cell(row: view.Row, column: dict[str, Any]) -> dict[str, str]:
     return {**cell, **_metric_cell(row, column)}
 
 
-def _sparsity(row: view.Row) -> tuple[float | None, str]:
+def _sparsity(row: Row) -> tuple[float | None, str]:
     zero = row.artifact.sparsity if row.artifact else None
     return zero, units.percent(zero)
 
 
 # Columns of numbers that are no metric: their exact value, and how it is shown.
-_DERIVED: dict[str, Callable[[view.Row], tuple[float | None, str]]] = {
-    "macs": lambda r: (r.artifact.macs if r.artifact else None, view.macs_in_millions(r)),
+_DERIVED: dict[str, Callable[[Row], tuple[float | None, str]]] = {
+    "macs": lambda r: (r.artifact.macs if r.artifact else None, macs_in_millions(r)),
     "sparsity": _sparsity,
     "smaller": lambda r: (r.smaller, units.times(r.smaller)),
     "faster": lambda r: (r.faster, units.times(r.faster)),
 }
 
 
-def _metric_cell(row: view.Row, column: dict[str, Any]) -> dict[str, str]:
+def _metric_cell(row: Row, column: dict[str, Any]) -> dict[str, str]:
     key, case = column["key"], row.case
-    m = view.measured(case, key)
+    m = metrics.measured(case, key)
     if m is None or m.point is None:
-        hint = units.printable(view.why_absent(case, key))
+        hint = units.printable(metrics.why_absent(case, key))
         return {"text": units.ABSENT, "more": hint, "classes": "number absent"}
     hint = interval(key, m.unit, m.ci_low, m.ci_high)
     level = f" ({m.confidence:.0%}, n = {m.n})" if hint and m.confidence else ""
@@ -127,6 +125,6 @@ def _metric_cell(row: view.Row, column: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def notes_of(report: Report) -> list[str]:
+def notes_of(view: View) -> list[str]:
     """Why values are missing, one sentence per reason."""
-    return [units.printable(said) for said in absent.sentences(report)]
+    return [units.printable(said) for said in view.absent]

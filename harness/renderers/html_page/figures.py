@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from harness.core import units
-from harness.core.types import Launch, Report
-from harness.renderers import charts, svg, view
+from harness.core.types import Launch
+from harness.renderers import charts, svg
+from harness.renderers.cases import Row
 from harness.renderers.optional import require
+from harness.renderers.view import View
 from harness.stats.summaries import launch_median
 
 # Section -> its name in the bar, its title, and what is said above it.
@@ -79,10 +81,10 @@ def _shown(chart: charts.Chart, width: int) -> dict[str, Any]:
     }
 
 
-def groups_of(report: Report, rows: list[view.Row]) -> list[dict[str, Any]]:
+def groups_of(view: View, rows: list[Row]) -> list[dict[str, Any]]:
     """The charts by their sections, in reading order."""
     found: dict[str, list[charts.Chart]] = {}
-    for chart in charts.charts_of(report):
+    for chart in charts.charts_of(view):
         found.setdefault(chart.group, []).append(chart)
     groups = []
     for key, made in found.items():
@@ -96,19 +98,19 @@ def groups_of(report: Report, rows: list[view.Row]) -> list[dict[str, Any]]:
                 "layout": "panels" if key in _PANELS else "charts",
                 "lead": " ".join(p for p in (lead, note) if p),
                 "charts": draw(made),
-                "tables": _tables(report, rows, key),
+                "tables": _tables(view, rows, key),
             }
         )
     return groups
 
 
-def _tables(report: Report, rows: list[view.Row], group: str) -> list[dict[str, Any]]:
+def _tables(view: View, rows: list[Row], group: str) -> list[dict[str, Any]]:
     if group == "distributions":
-        return [_launches(report, rows)]
-    return _agreements(report) if group == "confusion" else []
+        return [_launches(view, rows)]
+    return _agreements(view) if group == "confusion" else []
 
 
-def _agreements(report: Report) -> list[dict[str, Any]]:
+def _agreements(view: View) -> list[dict[str, Any]]:
     """How far artifacts answer as their float parents do."""
     lines = [
         (
@@ -118,7 +120,7 @@ def _agreements(report: Report) -> list[dict[str, Any]]:
             units.significant(a.largest, 2),
             units.significant(a.mean, 2),
         )
-        for e in report.evaluations
+        for e in view.report.evaluations
         if (a := e.agreement) is not None
     ]
     heads = ("variant", "parent", "same decision", "largest difference", "mean difference")
@@ -132,9 +134,9 @@ def _iterations(launch: Launch) -> str:
     return units.ABSENT if launch.latency_summary is None else str(launch.latency_summary.count)
 
 
-def _launches(report: Report, rows: list[view.Row]) -> dict[str, Any]:
+def _launches(view: View, rows: list[Row]) -> dict[str, Any]:
     """The same as a table, for who does not see the charts."""
-    labels = view.labels_of(report)
+    labels = view.labels
     lines = [
         (
             labels[row.case.case.id],

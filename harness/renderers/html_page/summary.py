@@ -6,22 +6,25 @@ from typing import Any
 
 from harness.analysis.metric_specs import shown
 from harness.core import units
-from harness.core.types import Report
 from harness.renderers import comparison as against
+from harness.renderers import metrics
 from harness.renderers import verdict as verdicts
-from harness.renderers import view
+from harness.renderers.cases import Row
+from harness.renderers.doubts import Doubts
+from harness.renderers.view import View
+from harness.renderers.words import some
 
 
-def verdict_of(report: Report) -> dict[str, Any] | None:
+def verdict_of(view: View) -> dict[str, Any] | None:
     """What the template shows of the verdict; None where there is none."""
-    verdict = verdicts.verdict_of(report, view.labels_of(report))
+    verdict = view.verdict
     if verdict is None:
         return None
-    labels = view.labels_of(report)
+    labels = view.labels
     budgets = []
     for budget in verdict.budgets:
         groups = [
-            (word, view.some([labels.get(i, units.name(i)) for i in ids]))
+            (word, some([labels.get(i, units.name(i)) for i in ids]))
             for word, ids in verdicts.standings(budget).items()
         ]
         budgets.append(
@@ -39,27 +42,27 @@ def verdict_of(report: Report) -> dict[str, Any] | None:
         "runner_up_reason": units.printable(verdict.runner_up_reason),
         "notes": [units.printable(n) for n in verdict.notes],
         "front": [units.printable(said) for said in verdict.front],
-        "feasible": _feasible(report),
+        "feasible": _feasible(view),
         "budgets": budgets,
-        "by_case": _budgets_by_case(report, labels),
+        "by_case": _budgets_by_case(view, labels),
     }
 
 
-def _feasible(report: Report) -> list[dict[str, str]]:
+def _feasible(view: View) -> list[dict[str, str]]:
     """What keeps every budget, device by device."""
-    devices = report.verdict.devices if report.verdict and report.verdict.budgets else ()
+    devices = view.report.verdict.devices if view.report.verdict and view.budgets else ()
     shown = []
     for own in devices:
-        names = view.names_on(report, own.device)
-        kept = view.some([names.get(i, units.name(i)) for i in own.feasible], 12)
+        names = view.names_on(own.device)
+        kept = some([names.get(i, units.name(i)) for i in own.feasible], 12)
         place = f" on {units.name(own.device)}" if len(devices) > 1 else ""
         shown.append({"place": place, "names": kept or "no case for certain"})
     return shown
 
 
-def _budgets_by_case(report: Report, labels: dict[str, str]) -> dict[str, Any] | None:
+def _budgets_by_case(view: View, labels: dict[str, str]) -> dict[str, Any] | None:
     """Every case's standing to every budget, in the order of the report."""
-    budgets = report.verdict.budgets if report.verdict else ()
+    budgets = view.budgets
     if not budgets:
         return None
     return {
@@ -69,38 +72,38 @@ def _budgets_by_case(report: Report, labels: dict[str, str]) -> dict[str, Any] |
                 "name": labels[case.case.id],
                 "outcomes": [verdicts.standing(b, case.case.id) for b in budgets],
             }
-            for case in report.cases
+            for case in view.report.cases
         ],
     }
 
 
-def tiles_of(report: Report, rows: list[view.Row]) -> list[dict[str, str]]:
+def tiles_of(view: View, rows: list[Row]) -> list[dict[str, str]]:
     """The figures of the recommended case; without one, of the run."""
     chosen = next((r for r in rows if r.mark == "recommended"), None)
     if chosen is None:
-        groups = [*view.findings_of(report), *against.doubts_of(report)]
+        groups = [*view.findings, *view.comparison_doubts]
         doubts = sum(len(g.doubts) for g in groups)
-        launches = sum(len(c.launches) for c in report.cases)
-        worst = report.stopped.worst_half_width if report.stopped else None
+        launches = sum(len(c.launches) for c in view.report.cases)
+        worst = view.report.stopped.worst_half_width if view.report.stopped else None
         tiles = [("cases", str(len(rows)), ""), ("launches", str(launches), "")]
         tiles += [("widest interval", f"±{units.percent(worst)}", "")] if worst is not None else []
         return [
             {"name": n, "value": v, "note": w}
             for n, v, w in [*tiles, ("findings", str(doubts), "")]
         ]
-    reference = view.reference_of(report)
+    reference = view.reference
     gained = {
         "size": f"{units.times(chosen.smaller)} smaller than {reference}" if chosen.smaller else "",
         "latency": f"{units.times(chosen.faster)} faster than {reference}" if chosen.faster else "",
     }
     tiles = []
-    for metric in ("size", "latency", "latency_p95", "peak_rss", "accuracy", "instructions"):
-        m = view.measured(chosen.case, metric)
+    for metric in metrics.key_figures():
+        m = metrics.measured(chosen.case, metric)
         if m is None:
             continue
         spread = interval(metric, m.unit, m.ci_low, m.ci_high)
         note = gained.get(metric) or (f"interval {spread}" if spread else "")
-        tiles.append((view.title(metric), shown(metric, m.point, m.unit), note))
+        tiles.append((metrics.title(metric), shown(metric, m.point, m.unit), note))
     return [{"name": n, "value": v, "note": units.printable(w)} for n, v, w in tiles]
 
 
@@ -114,16 +117,16 @@ def interval(metric: str, unit: str, low: float | None, high: float | None) -> s
 # --- the baseline ----------------------------------------------------------------------------
 
 
-def compared(report: Report) -> dict[str, Any] | None:
+def compared(view: View) -> dict[str, Any] | None:
     """What the template shows of the comparison with a baseline; None without one."""
-    comparison = report.comparison
+    comparison = view.report.comparison
     if comparison is None:
         return None
     return {
         "outcome": comparison.outcome,
         "summary": against.summary(comparison),
-        "lines": against.lines_of(report),
-        "doubts": told(against.doubts_of(report)),
+        "lines": view.changes,
+        "doubts": told(view.comparison_doubts),
         "unmatched": against.unmatched(comparison),
     }
 
@@ -131,20 +134,20 @@ def compared(report: Report) -> dict[str, Any] | None:
 # --- doubts ----------------------------------------------------------------------------------
 
 
-def failures_of(report: Report) -> list[dict[str, str]]:
+def failures_of(view: View) -> list[dict[str, str]]:
     """Each case that failed, with stage, message and how to fix it."""
     return [
         {
-            "names": view.some(names),
+            "names": some(names),
             "stage": units.printable(failure.stage),
             "message": units.printable(failure.message),
             "mend": units.printable(failure.mend),
         }
-        for failure, names in view.failures_of(report)
+        for failure, names in view.failures
     ]
 
 
-def told(groups: list[view.Doubts]) -> list[dict[str, Any]]:
+def told(groups: list[Doubts]) -> list[dict[str, Any]]:
     """Findings grouped for the template."""
     return [
         {
@@ -152,7 +155,7 @@ def told(groups: list[view.Doubts]) -> list[dict[str, Any]]:
             "code": units.printable(group.code),
             "doubts": [
                 {
-                    "about": view.some(doubt.about),
+                    "about": some(doubt.about),
                     "message": units.printable(doubt.message),
                     "mend": units.printable(doubt.mend),
                 }

@@ -9,7 +9,8 @@ import io
 import pytest
 
 from harness.core.types import CaseReport, Report
-from harness.renderers import view
+from harness.renderers import metrics
+from harness.renderers.view import View
 from harness.system import plugins
 from tests import reports
 from tests.readers import READERS, Told
@@ -43,7 +44,7 @@ def test_a_format_tells_the_numbers_of_the_report(name: str, which: str) -> None
             assert row.status == case.status
         for metric in reader.points:
             told = row.told.get(metric)
-            found = view.measured(case, metric)
+            found = metrics.measured(case, metric)
             if found is None or found.point is None:
                 assert told is None, f"{metric} is absent"
                 continue
@@ -73,7 +74,8 @@ def test_observations_are_the_launches() -> None:
     report = made("with_verdict")
     parquet = pytest.importorskip("pyarrow.parquet")
     data = {
-        n: plugins.load("harness.renderers.formats", n).render(report) for n in ("csv", "parquet")
+        n: plugins.load("harness.renderers.formats", n).render(View(report))
+        for n in ("csv", "parquet")
     }
     long = list(csv.DictReader(io.StringIO(data["csv"].decode(), newline="")))
     for case in report.cases:

@@ -24,6 +24,7 @@ from harness.core.errors import UsageError
 from harness.core.types import Launch, Report
 from harness.renderers import absent
 from harness.renderers.formats import terminal
+from harness.renderers.view import View
 from harness.results import store
 from harness.system import plugins
 from tests import reports, schema
@@ -44,7 +45,7 @@ def render(name: str, report: Report) -> bytes:
     """Rendered once per report and format, whoever asks."""
     key = (name, id(report))
     if key not in _RENDERED:
-        data: bytes = plugins.load("harness.renderers.formats", name).render(report)
+        data: bytes = plugins.load("harness.renderers.formats", name).render(View(report))
         _RENDERED[key] = (report, data)
     return _RENDERED[key][1]
 
@@ -77,7 +78,7 @@ def test_a_report_read_back_from_its_file_renders_the_same(
     for which, report in every_report():
         with subtests.test(report=which):
             again = msgspec.json.decode(msgspec.json.encode(report), type=Report)
-            fresh = plugins.load("harness.renderers.formats", name).render(again)
+            fresh = plugins.load("harness.renderers.formats", name).render(View(again))
             assert fresh
             if name == "parquet":
                 assert _parquet_summary(fresh) == _parquet_summary(render(name, report))
@@ -120,7 +121,7 @@ _READ: dict[tuple[str, int], str] = {}
 def _terminal(report: Report) -> str:
     out = io.StringIO()
     console = Console(file=out, width=1000, force_terminal=False, color_system=None, _environ={})
-    terminal.render_to(report, console, wide=True)
+    terminal.render_to(View(report), console, wide=True)
     return out.getvalue().replace("\n", " ")
 
 
@@ -449,7 +450,7 @@ def test_a_missing_package_is_named_with_its_extra(
 
     monkeypatch.setattr(importlib, "import_module", import_module)
     with pytest.raises(UsageError, match=rf"{package}.*mobile-bench-harness\[report\]"):
-        module.render(made("one_case"))
+        module.render(View(made("one_case")))
 
 
 if __name__ == "__main__":

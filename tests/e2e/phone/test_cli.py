@@ -17,6 +17,7 @@ import yaml
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
 from harness.renderers.charts import charts_of
+from harness.renderers.view import View
 from tests.paths import ROOT
 from tests.phone_bench import OTHER, SHORT, TINY, assert_clean, bench, documented, entry
 from tests.phones import adb_home, emulated, run_harness
@@ -100,7 +101,7 @@ def test_every_format_marks_an_emulated_case_whatever_the_device_is_called(tmp_p
     cells = [text for row in html if "tiny_float32" in (text := re.sub(r"<[^>]*>", " ", row))]
     assert any("toy" in text and "emulated" in text for text in cells)
     assert not any("toy" not in text and "emulated" in text for text in cells)
-    assert {c.title for c in charts_of(run.report) if "emulated" in c.title} == {
+    assert {c.title for c in charts_of(View(run.report)) if "emulated" in c.title} == {
         "Size against latency on toy (emulated)",
         "Memory (toy: emulated)",
         "Order of measurement on toy (emulated)",

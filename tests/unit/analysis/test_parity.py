@@ -14,6 +14,7 @@ from harness.analysis import metric_specs
 from harness.core import parity
 from harness.core.types import Evidence, Measurement, Outputs, TensorInfo
 from harness.renderers.formats import terminal
+from harness.renderers.view import View
 from tests.fakes import artifact
 from tests.strategies import case_report, evidence, launch, report
 
@@ -102,7 +103,7 @@ def terminal_of(about: Evidence) -> str:
     told = {name: metric(name, about) for name in ("parity_decisions", "parity_difference")}
     made = report("r", case_report(about.launches, variant="m", device="arm64", metrics=told))
     console = terminal.plain_console(out := io.StringIO())
-    terminal.render_to(made, console, columns=list(told))
+    terminal.render_to(View(made), console, columns=list(told))
     return next(line for line in out.getvalue().splitlines() if line.startswith("m "))
 
 

@@ -34,6 +34,7 @@ from harness.devices.arm64_core.qemu import Qemu
 from harness.devices.arm64_core.target import ABSENT, NOT_MEMORY, NOT_TIME, Arm64Target
 from harness.project import config
 from harness.renderers import comparison as comparison
+from harness.renderers.view import View
 from harness.results import report as assemble
 from harness.results import store
 from harness.system import plugins
@@ -400,7 +401,7 @@ def test_what_is_kept_as_a_baseline_holds_no_machine_and_is_compared_in_silence(
     made = msgspec.structs.replace(
         run_of("a", {"m": counted(10)}), host={"system": "a machine"}, command=("python", "/home/x")
     )
-    data = plugins.load("harness.renderers.formats", "as_baseline").render(made)
+    data = plugins.load("harness.renderers.formats", "as_baseline").render(View(made))
     assert b"/home/x" not in data and b"a machine" not in data
     kept = msgspec.json.decode(data, type=Report)
     told = gate.compared(made, kept, None)

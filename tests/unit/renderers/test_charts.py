@@ -10,9 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from harness.core.types import Report
-from harness.renderers import view
 from harness.renderers.charts import HALF, NARROW, Chart, charts_of, pareto
 from harness.renderers.svg import PAPER, Drawing, drawing
+from harness.renderers.view import View
 from tests import reports
 
 pytest.importorskip("matplotlib")
@@ -25,7 +25,7 @@ def settings() -> Iterator[None]:
 
 
 def chart(report: Report, key: str) -> Chart:
-    return next(c for c in charts_of(report) if c.key == key)
+    return next(c for c in charts_of(View(report)) if c.key == key)
 
 
 def draw(report: Report, key: str, width: int = HALF) -> Drawing:
@@ -91,13 +91,13 @@ def test_what_is_too_much_is_said(key: str) -> None:
             replace(reports.evaluated().evaluations[0], variant=a.variant) for a in report.artifacts
         ),
     )
-    found = [c for c in charts_of(report) if c.key.startswith(f"{key}-")]
+    found = [c for c in charts_of(View(report)) if c.key.startswith(f"{key}-")]
     assert len(found) == 24
     assert found[0].note.startswith("The first 24 of 30")
 
 
 def test_many_classes_are_told_by_their_confusions(loaded: Report) -> None:
-    (many,) = (c for c in charts_of(loaded) if "15 classes" in c.caption)
+    (many,) = (c for c in charts_of(View(loaded)) if "15 classes" in c.caption)
     assert "the 10 most confused of 98 pairs" in many.caption
     assert tips(many.draw(PAPER, NARROW))[0] == "class 01 taken for class 03: 3"
 
@@ -146,7 +146,7 @@ def test_the_ringed_are_the_front_of_the_verdict(loaded: Report, key: str) -> No
     own = loaded.verdict.devices[int(key[-1]) - 1]
     (rings,) = (c for c in main_axes(draw(loaded, key)).collections if c.get_gid() == "front")
     assert len(rings.get_offsets()) == len(own.pareto)
-    names = view.names_on(loaded, own.device)
+    names = View(loaded).names_on(own.device)
     for case in own.pareto:
         assert names[case] in chart(loaded, key).alt.partition("Nothing beats")[2]
 
@@ -170,7 +170,7 @@ def _distance(a: str, b: str) -> int:
 @pytest.mark.parametrize("name", ["with_verdict", "normal", "loaded", "hundred_cases", "hostile"])
 def test_names_cover_nothing(name: str, width: int) -> None:
     report = reports.REPORTS[name]()
-    for found in charts_of(report):
+    for found in charts_of(View(report)):
         if not found.key.startswith("pareto"):
             continue
         ax = main_axes(found.draw(PAPER, width))
@@ -230,17 +230,17 @@ def test_heat_is_seen_on_the_timeline(loaded: Report) -> None:
 
 
 def test_files_stand_in_the_order_of_the_table(loaded: Report) -> None:
-    order = list(dict.fromkeys(r.case.variant for r in view.rows_of(loaded)))
+    order = list(dict.fromkeys(r.case.variant for r in View(loaded).rows))
     names = [t.get_text() for t in main_axes(draw(loaded, "size")).get_yticklabels()]
     assert names == order
     for group in ("layers", "confusion"):
-        assert [c.title for c in charts_of(loaded) if c.group == group] == order
+        assert [c.title for c in charts_of(View(loaded)) if c.group == group] == order
 
 
 @pytest.mark.parametrize("width", [HALF, NARROW])
 def test_text_is_never_small(loaded: Report, width: int) -> None:
     """Figures are shown at the size at which they are drawn."""
-    for found in charts_of(loaded):
+    for found in charts_of(View(loaded)):
         drawn = found.draw(PAPER, width)
         assert drawn.figure.get_size_inches()[0] * 72 == pytest.approx(width)
         assert min(t.get_fontsize() for t in written(drawn)) >= 12, found.key

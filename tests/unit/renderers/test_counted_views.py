@@ -27,6 +27,7 @@ from harness.renderers import charts, svg
 from harness.renderers.charts import trends as trend_charts
 from harness.renderers.formats import terminal
 from harness.renderers.svg import PAPER, Theme
+from harness.renderers.view import View
 from harness.stats.trend import Point, Trend
 from harness.system import plugins
 from tests.fakes import artifact
@@ -55,12 +56,12 @@ def shown(made: Report, width: int = 120) -> str:
 def lines(made: Report, width: int = 120) -> list[str]:
     console = terminal.plain_console(out := io.StringIO())
     console.width = width
-    terminal.render_to(made, console)
+    terminal.render_to(View(made), console)
     return [line.strip() for line in out.getvalue().splitlines()]
 
 
 def page(made: Report, name: str) -> str:
-    data: bytes = plugins.load("harness.renderers.formats", name).render(made)
+    data: bytes = plugins.load("harness.renderers.formats", name).render(View(made))
     return data.decode()
 
 
@@ -281,7 +282,7 @@ def test_of_an_untrained_artifact_that_holds_which_was_measured() -> None:
     assert "its size and instructions hold, its answers mean nothing" in doubt(counts(10))
     assert "latency" not in doubt(counts(10))
     size = Measurement(unit="bytes", point=10, n=1)
-    assert "its size, latency and memory hold" in doubt(
+    assert "its size, latency and peak RSS hold" in doubt(
         {"size": size, "latency": QUICK, "peak_rss": size}
     )
     assert "its size holds" in doubt({"size": size})
@@ -307,7 +308,7 @@ def test_what_instructions_are_held_against_stands_beside_them() -> None:
 
 
 def drawn(made: Report, key: str, theme: Theme = PAPER) -> Any:
-    chart = next(c for c in charts.charts_of(made) if c.key == key)
+    chart = next(c for c in charts.charts_of(View(made)) if c.key == key)
     with svg.drawing():
         figure = chart.draw(theme, charts.HALF).figure
         figure.canvas.draw()

@@ -15,6 +15,7 @@ from rich.console import Console
 from harness.core.errors import UsageError
 from harness.core.types import Report
 from harness.renderers.formats import terminal
+from harness.renderers.view import View
 from tests import reports
 
 
@@ -28,7 +29,7 @@ def shown(
 ) -> list[str]:
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=False, color_system=None)
-    terminal.render_to(report, console, wide=wide, sort=sort, columns=columns)
+    terminal.render_to(View(report), console, wide=wide, sort=sort, columns=columns)
     return out.getvalue().splitlines()
 
 
@@ -227,14 +228,14 @@ def test_hostile_names_reach_the_terminal_inert(width: int) -> None:
 
 
 def test_no_colour_codes_when_it_is_not_a_terminal() -> None:
-    assert "\x1b" not in terminal.render(reports.with_verdict()).decode()
+    assert "\x1b" not in terminal.render(View(reports.with_verdict())).decode()
 
 
 def test_no_color_keeps_every_word(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     out = io.StringIO()
     console = Console(file=out, width=120, force_terminal=True)
-    terminal.render_to(reports.some_failed(), console)
+    terminal.render_to(View(reports.some_failed()), console)
     colours = re.findall(r"\x1b\[[0-9;]*?(?:3[0-7]|9[0-7]|38)[;m]", out.getvalue())
     assert colours == []
     assert "✗ invalid" in out.getvalue()
@@ -244,14 +245,14 @@ def test_an_ascii_terminal_gets_ascii() -> None:
     raw = io.BytesIO()
     out = io.TextIOWrapper(raw, encoding="ascii")
     console = Console(file=out, width=160, force_terminal=False, color_system=None)
-    terminal.render_to(reports.with_verdict(), console)
+    terminal.render_to(View(reports.with_verdict()), console)
     out.flush()
     assert "5.15 ~2.3 %" in raw.getvalue().decode("ascii")
 
 
 def test_plain_output_is_stable(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = terminal.render(reports.normal())
+    before = terminal.render(View(reports.normal()))
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.setenv("FORCE_COLOR", "1")
-    assert terminal.render(reports.normal()) == before
+    assert terminal.render(View(reports.normal())) == before
     assert max(map(len, before.decode().splitlines())) <= terminal.PLAIN_WIDTH

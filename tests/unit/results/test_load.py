@@ -8,6 +8,7 @@ import pytest
 
 from harness.core.errors import UsageError
 from harness.core.types import Plan, Report
+from harness.renderers.view import View
 from harness.results import load, store
 from harness.system import plugins
 from tests.fakes import FakeTarget, artifact, case, header
@@ -38,7 +39,7 @@ def test_what_was_saved_is_there_and_that_it_is_not_all(tmp_path: Path, launches
     assert f"of the {launches} launch" in unfinished.message
     assert unfinished.mend.endswith(f"--resume {folder.path}")
     for name in plugins.names("harness.renderers.formats"):
-        assert plugins.load("harness.renderers.formats", name).render(report)
+        assert plugins.load("harness.renderers.formats", name).render(View(report))
     assert not (folder.path / store.REPORT).exists(), "reading it changes nothing"
 
 

@@ -1,0 +1,71 @@
+"""How it was measured: on what, how often, why it ended, and the command to repeat it."""
+
+from __future__ import annotations
+
+from harness.core import units
+from harness.core.types import Report
+
+
+def how_measured(report: Report) -> list[str]:
+    """On what, how often, why it ended: one sentence each, not yet made printable."""
+    counts = [len(c.launches) for c in report.cases]
+    sentences: list[str] = [f"images {report.data.brief()}"] if report.data else []
+    for device in report.devices:
+        cores = "" if device.cores is None else f"{device.cores} core{'s' * (device.cores != 1)}"
+        versions = " ".join(f"{k} {v}" for k, v in sorted(device.runtimes.items()))
+        parts = (device.model or device.name, device.os, cores, versions)
+        kernels = device.extra.get("kernels")
+        sentences.append(
+            f"{device.name}: {', '.join(filter(None, parts))}"
+            + (f"; kernels for {kernels}" if kernels else "")
+        )
+    if any(counts):
+        low, high = min(counts), max(counts)
+        times = f"{low}" if low == high else f"{low} to {high}"
+        sentences.append(
+            f"{times} launch{'' if times == '1' else 'es'} per case, interleaved in seeded order"
+            f" (seed {report.plan.seed})"
+        )
+    if stopped := stopped_text(report):
+        worst = report.stopped.worst_half_width if report.stopped else None
+        reached = f"; widest interval ±{units.percent(worst)}" if worst is not None else ""
+        sentences.append(f"stopped because {stopped}{reached}")
+    return sentences
+
+
+def stopped_text(report: Report) -> str:
+    """Why measuring ended, in words; empty if it is not known."""
+    if report.stopped is None:
+        return ""
+    return {
+        "target_ci": f"every interval is within the target of ±{report.plan.target_ci:.0%}",
+        "time_budget": "the time budget was spent",
+        "launches": "the asked number of launches was made",
+        "max_launches": "the largest number of launches was made",
+        "exact": "one launch decides where there is no noise",
+        "decided": "the question was decided",
+        "interrupted": "it was interrupted",
+        "failed": "every case failed",
+    }[report.stopped.reason]
+
+
+def command_line(report: Report) -> str:
+    """The exact command to repeat it, quoted for a shell and printable."""
+    return " ".join(map(_quoted, report.command))
+
+
+def _quoted(argument: str) -> str:
+    import shlex
+
+    if argument.isprintable():
+        return shlex.quote(argument)
+    # What cannot be printed needs the quotes that take escapes (bash, zsh, ksh).
+    return f"$'{''.join(map(_escaped, argument))}'"
+
+
+def _escaped(c: str) -> str:
+    if c in "\\'":
+        return f"\\{c}"
+    if c.isprintable():
+        return c
+    return "".join(f"\\x{byte:02x}" for byte in c.encode("utf-8", "surrogateescape"))
