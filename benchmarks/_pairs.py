@@ -9,7 +9,8 @@ from statistics import median
 
 from harness.core.specs import HostSpec
 from harness.core.types import Artifact, Case, Timing
-from harness.devices.host.target import WORKER, HostTarget
+from harness.devices.host.target import HostTarget
+from harness.devices.host.worker_process import WORKER
 from harness.measure import prepare
 from harness.measure.planning import QUICK_TIMING
 from harness.project.preflight import resolve
@@ -37,7 +38,7 @@ def slower(invoke, *rest):
     return timed(call, *rest)
 
 worker.timed = slower
-sys.exit(worker.main())
+sys.exit(worker.serve(worker.launch))
 """
 
 

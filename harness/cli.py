@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from harness import __version__
 from harness.core.errors import EXIT_INTERRUPTED, EXIT_USAGE, HarnessError
-from harness.system import interrupts, plugins
+from harness.system import files, interrupts, plugins
 
 _DESCRIPTION = """\
 Which model do I ship? Builds variants of a model, measures size, latency, memory and accuracy on
@@ -18,6 +18,9 @@ this machine or on phones, and answers with evidence.
 
 exit status: 0 fine, 1 a gate said no, 2 wrong usage or configuration, 3 a measurement failed or
 is invalid, 4 gate undecided (with --strict), 130 interrupted (Ctrl-C, SIGTERM, SIGHUP)"""
+
+
+_NO_FOLDER = "the current folder has been removed; change into one that exists and run it again"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -63,6 +66,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except HarnessError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except FileNotFoundError:
+        if files.current_folder() is not None:
+            raise
+        print(f"error: {_NO_FOLDER}", file=sys.stderr)
+        return EXIT_USAGE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED

@@ -22,9 +22,9 @@ from pathlib import Path
 import msgspec
 
 from harness.artifacts.child.protocol import Trained
-from harness.core.errors import UsageError
 from harness.core.types import Artifact
 from harness.system import files
+from harness.system.files import writing
 from harness.system.locks import lock, try_lock
 
 MODEL = "model.tflite"
@@ -154,18 +154,6 @@ class TrainedCache(Folders):
             pass
         self.discard(key)
         return False
-
-
-@contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """A full disk or a folder that cannot be written to is the user's to mend, not a trace."""
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(
-            f"cannot write to {folder}: {error.strerror or error}",
-            "make room there or make it writable",
-        ) from None
 
 
 def _flush(path: Path) -> None:

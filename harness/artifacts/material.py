@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.artifacts.cache import writing
 from harness.artifacts.child.protocol import Images
 from harness.core.errors import DataError
 from harness.system import files
+from harness.system.files import writing
 
 if TYPE_CHECKING:
     from harness.data.dataset import Dataset, Split

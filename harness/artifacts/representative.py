@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.artifacts.cache import writing
-from harness.system.files import intact, sealing
+from harness.system.files import intact, sealing, writing
 
 if TYPE_CHECKING:
     import numpy as np

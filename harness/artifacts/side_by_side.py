@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TypeVar
+
+from harness.system.process import Child
 
 # TensorFlow leaves a third of two cores idle with networks as small as these; each process takes
 # one to three gigabytes, so that more than two are not for every machine.
@@ -22,11 +23,11 @@ class Children:
 
     def __init__(self) -> None:
         self.stopping = threading.Event()
-        self._alive: set[subprocess.Popen[bytes]] = set()
+        self._alive: set[Child] = set()
         self._lock = threading.Lock()
 
     @contextmanager
-    def watching(self, child: subprocess.Popen[bytes]) -> Iterator[None]:
+    def watching(self, child: Child) -> Iterator[None]:
         """While inside, `child` is one of them."""
         with self._lock:
             self._alive.add(child)

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import os
-import queue
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from harness.artifacts import pth
-from harness.artifacts.cache import writing
 from harness.core.errors import ConfigError, UsageError
 from harness.core.specs import WeightsSource
 from harness.core.types import Finding
 from harness.system import files
+from harness.system.download import (
+    DownloadError,
+    Magic,
+    OtherFileError,
+    Patience,
+    Progress,
+    download,
+)
+from harness.system.files import writing
 from harness.system.locks import lock
 
 RANDOM = "random"
@@ -33,10 +38,7 @@ STALL_TIMEOUT_S = 10.0
 TRANSFER_TIMEOUT_S = 300.0
 REMEMBER_FAILURE_S = 3600.0
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
-_CHUNK = 1 << 18
-
-Progress = Callable[[int, int | None], None]
+_HDF5 = Magic(b"\x89HDF\r\n\x1a\n", "an HDF5 file")
 
 
 @dataclass(frozen=True)
@@ -53,19 +55,11 @@ class Weights:
     missing: str | None = None
 
 
-class FetchError(Exception):
-    """A file could not be fetched. `host_is_down` tells whether asking the same host for another
-    file is pointless too."""
-
-    def __init__(self, message: str, *, host_is_down: bool = False) -> None:
-        super().__init__(message)
-        self.host_is_down = host_is_down
-
-
 def keras_models_dir() -> Path:
     """Where Keras keeps the weights it fetched."""
-    home = os.environ.get("KERAS_HOME")
-    return (Path(home) if home else Path.home() / ".keras") / "models"
+    if chosen := os.environ.get("KERAS_HOME"):
+        return Path(chosen) / "models"
+    return (files.home() or files.cache_dir()) / ".keras" / "models"
 
 
 def resolve(
@@ -87,7 +81,7 @@ def resolve(
     if wanted == RANDOM or (wanted == AUTO and source is None):
         return Weights(RANDOM)
     if wanted not in (AUTO, IMAGENET):
-        path = folder / Path(wanted).expanduser()
+        path = folder / files.expanded(wanted)
         if not path.is_file():
             raise ConfigError(f"weights: there is no file {path}", "auto, imagenet and random work")
         return _at(path, files.sha256(path), wanted, cache)
@@ -171,7 +165,7 @@ def _fetched(
             if failure is None:
                 try:
                     _fetch(url, target, expected, progress)
-                except FetchError as error:
+                except DownloadError as error:
                     ledger.failed(url, error)
                     failure = str(error)
             if failure is not None:
@@ -236,7 +230,7 @@ class _Ledger:
                 return entries.reason[what]
         return None
 
-    def failed(self, url: str, error: FetchError) -> None:
+    def failed(self, url: str, error: DownloadError) -> None:
         """Remember a failure."""
         what = urlsplit(url).netloc if error.host_is_down else url
 
@@ -264,41 +258,19 @@ class _Ledger:
 
 def _fetch(url: str, target: Path, expected: str | None, progress: Progress | None) -> None:
     """Download into `target`, whole and with the digest `expected`, or not at all."""
-    import http.client
-
-    response = _open(url)
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise ConfigError(f"imagenet: {url} is neither http nor https", "correct the url")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with response, files.replacing(target) as file:
-            digest = _copy(response, file, url, progress)
-            if expected:
-                _compare(url, digest, expected)
-    except TimeoutError:
-        raise FetchError(f"{url} stalled for {STALL_TIMEOUT_S:.0f} s") from None
-    except (ConnectionError, http.client.HTTPException) as error:
-        raise FetchError(f"{url} broke off: {error}") from None
-    except OSError as error:
-        raise FetchError(f"{target} cannot be written: {error.strerror or error}") from None
-
-
-def _copy(response: Any, file: Any, url: str, progress: Progress | None) -> str:
-    """The digest of what was written."""
-    length = response.headers.get("Content-Length")
-    total = int(length) if length else None
-    deadline = time.monotonic() + TRANSFER_TIMEOUT_S
-    done, digest = 0, hashlib.sha256()
-    while chunk := response.read1(_CHUNK):
-        if not done and url.endswith(".h5") and not chunk.startswith(_HDF5):
-            raise FetchError(f"{url} answers with something else than an HDF5 file")
-        done += file.write(chunk)
-        digest.update(chunk)
-        if progress:
-            progress(done, total)
-        if time.monotonic() > deadline:
-            raise FetchError(f"{url} took over {TRANSFER_TIMEOUT_S:.0f} s")
-    if total is not None and done != total:
-        raise FetchError(f"{url} broke off after {done} of {total} bytes")
-    return digest.hexdigest()
+        download(
+            url,
+            target,
+            sha256=expected,
+            magic=_HDF5 if url.endswith(".h5") else None,
+            patience=Patience(CONNECT_TIMEOUT_S, STALL_TIMEOUT_S, TRANSFER_TIMEOUT_S),
+            progress=progress,
+        )
+    except OtherFileError as error:
+        _compare(url, error.sha256, expected)
 
 
 def _compare(what: object, digest: str, expected: str | None, remedy: str = "") -> None:
@@ -309,41 +281,3 @@ def _compare(what: object, digest: str, expected: str | None, remedy: str = "") 
             "if it is the right file, correct the digest in variants.yaml or in weights.json of "
             f"the cache; else {again}",
         )
-
-
-def _open(url: str) -> Any:
-    """The response. In a thread of its own, because no time-out reaches the name look-up."""
-    import http.client
-    import urllib.error
-    import urllib.request
-
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise ConfigError(f"imagenet: {url} is neither http nor https", "mend the url")
-    answer: queue.Queue[Any] = queue.Queue(1)
-
-    def ask() -> None:
-        try:
-            answer.put(urllib.request.urlopen(url, timeout=STALL_TIMEOUT_S))  # noqa: S310
-        except (OSError, http.client.HTTPException) as error:
-            answer.put(error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    host = urlsplit(url).netloc
-    try:
-        response = answer.get(timeout=CONNECT_TIMEOUT_S)
-    except queue.Empty:
-        raise FetchError(
-            f"{host} did not answer within {CONNECT_TIMEOUT_S:.0f} s", host_is_down=True
-        ) from None
-    if isinstance(response, Exception):
-        _refuse(response, url)
-    return response
-
-
-def _refuse(error: Exception, url: str) -> NoReturn:
-    import urllib.error
-
-    if isinstance(error, urllib.error.HTTPError):
-        raise FetchError(f"{url} answers {error.code} {error.reason}") from None
-    reason = error.reason if isinstance(error, urllib.error.URLError) else error
-    raise FetchError(f"{urlsplit(url).netloc}: {reason}", host_is_down=True) from None

@@ -3,8 +3,6 @@ for good, is refused by its name and the next one is looked at."""
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import subprocess
 import sys
 import threading
@@ -15,10 +13,10 @@ from typing import IO
 
 from harness.core.errors import UsageError
 from harness.data.decode import SIZE, Picture, Refused
+from harness.system import process
 
-COMMAND = (sys.executable, "-m", "harness.data.decode_worker")
+COMMAND = tuple(process.module("harness.data.decode_worker"))
 TIMEOUT_S, _DYING_S = 60.0, 5.0
-_ROOT = Path(__file__).parents[2]  # where `harness` is found
 
 
 class Decoder:
@@ -27,7 +25,7 @@ class Decoder:
     def __init__(self, command: Sequence[str] = COMMAND, timeout_s: float = TIMEOUT_S) -> None:
         self._command = command
         self._timeout_s = timeout_s
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: process.Child | None = None
         self._ended = threading.Event()
         self._busy_since: float | None = None
         self._overdue = False
@@ -41,12 +39,11 @@ class Decoder:
         except Refused:
             raise
         except (OSError, EOFError):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(_DYING_S)  # by itself, so that its status tells of what
+            child.ended(_DYING_S)  # by itself, so that its status tells of what
             self.close()
             if self._overdue:
                 raise Refused(f"takes longer than {self._timeout_s:g} s to decode") from None
-            raise Refused(f"crashes the decoder ({_how(child.returncode)})") from None
+            raise Refused(f"crashes the decoder ({_how(child)})") from None
         except BaseException:
             self.close()  # in the middle of an answer, so that the next one would be this one
             raise
@@ -59,33 +56,23 @@ class Decoder:
         if child is None:
             return
         self._ended.set()
-        child.kill()
-        child.wait()
-        for stream in (child.stdin, child.stdout):
-            assert stream is not None
-            with contextlib.suppress(OSError):  # unwritten rest, which nobody reads
-                stream.close()
+        child.end()
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> process.Child:
         try:
-            self._child = child = subprocess.Popen(
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                cwd=_ROOT,
+            self._child = child = process.Child(
+                self._command, stderr=subprocess.DEVNULL, env=process.python_environment()
             )
         except OSError as error:
             raise _cannot_start(f"{self._command[0]}: {error.strerror or error}") from None
-        assert child.stdout is not None
         if child.stdout.read(1) != b"+":
             self.close()
-            raise _cannot_start(f"it ended with {_how(child.returncode)}")
+            raise _cannot_start(f"it ended with {_how(child)}")
         self._ended, self._overdue = threading.Event(), False
         threading.Thread(target=self._watch, args=(child, self._ended), daemon=True).start()
         return child
 
-    def _watch(self, child: subprocess.Popen[bytes], ended: threading.Event) -> None:
+    def _watch(self, child: process.Child, ended: threading.Event) -> None:
         """End the process once an image takes too long. One thread for all images: to start one
         for each took half as long as decoding it."""
         while not ended.wait(self._timeout_s / 10):
@@ -95,9 +82,7 @@ class Decoder:
                 child.kill()
                 return
 
-    def _ask(self, child: subprocess.Popen[bytes], data: bytes, kind: str) -> Picture:
-        assert child.stdin is not None
-        assert child.stdout is not None
+    def _ask(self, child: process.Child, data: bytes, kind: str) -> Picture:
         child.stdin.write(f"{kind} {len(data)}\n".encode())
         child.stdin.write(data)
         child.stdin.flush()
@@ -121,7 +106,5 @@ def _whole(stream: IO[bytes], count: int) -> bytes:
     return data
 
 
-def _how(status: int | None) -> str:
-    if status is not None and status < 0:
-        return signal.Signals(-status).name
-    return f"exit status {status}"
+def _how(child: process.Child) -> str:
+    return process.ending(child.returncode).removeprefix("killed by ")

@@ -21,7 +21,7 @@ from harness.devices.android.target import open_target
 from harness.devices.host import linux
 from harness.devices.transports._base import clean_df, free_bytes
 from harness.system import processors
-from harness.system.files import cache_dir
+from harness.system.files import cache_dir, current_folder
 
 LEAST_FREE_BYTES = 500_000_000
 LOOK_S = 1.0
@@ -206,7 +206,10 @@ def _power() -> Finding:
 
 
 def _disk() -> Finding:
-    free = shutil.disk_usage(Path.cwd()).free
+    here = current_folder()
+    if here is None:
+        return _doubt("disk", "the current folder has been removed", "change into another")
+    free = shutil.disk_usage(here).free
     if free < LEAST_FREE_BYTES:
         return _doubt("disk", f"only {file_size(free)} free here", "free some space")
     return _well("disk", f"{file_size(free)} free here")

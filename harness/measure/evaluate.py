@@ -9,7 +9,6 @@ nobody else anything.
 from __future__ import annotations
 
 import hashlib
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,9 +20,10 @@ from harness.core.errors import MeasurementError, UsageError, WorkerError
 from harness.core.evaluation import packed_labels, packed_scores
 from harness.core.specs import HostSpec
 from harness.core.types import Artifact, Evaluation
-from harness.devices.host.target import parse_answer, runtime_version
+from harness.devices.host import worker_process
+from harness.devices.host.target import runtime_version
 from harness.stats import accuracy, logits
-from harness.system import files, process, processors
+from harness.system import files, processors
 
 if TYPE_CHECKING:
     from typing import Any
@@ -224,20 +224,15 @@ def _ask(artifact: Artifact, images: Path, n: int, log: Path, worker: Path) -> A
         "signature": artifact.signature,
         "images": str(images),
     }
-    finished = process.run(
-        [sys.executable, "-I", worker],
-        stdin=msgspec.json.encode(request),
+    result = worker_process.ask(
+        request,
         log=log,
         timeout_s=timeout_s,
+        worker=worker,
+        if_slow="give fewer test images, or leave the variant out",
     )
-    if finished.timed_out:
-        raise WorkerError(
-            "answers",
-            f"it did not answer {n} images within {timeout_s:.0f} s",
-            "give fewer test images, or leave the variant out",
-        )
     try:
-        return msgspec.convert(parse_answer(finished, log, timeout_s), Answers)
+        return msgspec.convert(result, Answers)
     except msgspec.ValidationError as error:
         raise WorkerError("answers", f"the worker's answer is none: {error}") from None
 

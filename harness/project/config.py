@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from harness.core.errors import ConfigError, UsageError
 from harness.core.specs import DevicesFile, DeviceSpec, VariantsFile, VariantSpec
 from harness.project import device_rules
+from harness.system.files import current_folder
 from harness.system.plugins import unknown
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ def load_project(root: Path | None = None, weights: str = "auto") -> Project:
     one that ships with the harness. `weights` takes the place of `auto` in all variants: what
     `auto` comes to depends on what can be fetched."""
     if root is None:
-        here = Path.cwd()
+        here = current_folder() or SHIPPED
         root = here if (here / DEVICES).exists() or (here / VARIANTS).exists() else SHIPPED
     elif not (root / DEVICES).exists() and not (root / VARIANTS).exists():
         raise UsageError(
@@ -85,7 +86,7 @@ def load_project(root: Path | None = None, weights: str = "auto") -> Project:
         root=variants.parent.parent,
         devices=_load_devices(devices),
         variants=replace(known, variants=chosen),
-        shipped=root == SHIPPED and root != Path.cwd(),
+        shipped=root == SHIPPED and root != current_folder(),
     )
 
 

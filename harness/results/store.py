@@ -26,6 +26,7 @@ import msgspec
 from harness.core.errors import UsageError
 from harness.core.serial import encode
 from harness.core.types import SCHEMA_VERSION, DeviceFacts, Failure, Launch, Plan, Report, Value
+from harness.system import locks
 from harness.system.files import write_atomic
 
 __all__ = ["encode"]  # beside `decode`, though it is pure
@@ -68,7 +69,8 @@ class RunFolder:
         self.header = header
         self._file = (path / JOURNAL).open("ab", buffering=0)
         try:
-            _lock(self._file.fileno(), path)
+            if not locks.take(self._file):  # two processes must not append to one run
+                raise UsageError(f"another process is measuring {path}", "wait until it has ended")
             _cut_torn_line(path / JOURNAL)
             self.saved = read_journal(path / JOURNAL)
         except BaseException:
@@ -276,17 +278,3 @@ def decode(data: bytes, path: Path) -> Report:
 
 # Old schema version -> function that makes the next version's JSON of it.
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-
-
-def _lock(descriptor: int, path: Path) -> None:
-    """Two processes must not append to one run; the lock goes with the process."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: opening for append twice is on the user there
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise UsageError(
-            f"another process is measuring {path}", "wait until it has ended"
-        ) from None

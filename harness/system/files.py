@@ -5,24 +5,67 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from harness.core.errors import UsageError
+
+NAME = "mobile-bench-harness"
+
 
 def cache_dir() -> Path:
-    """MOBILE_BENCH_CACHE, else the user's cache folder as the system has it."""
+    """MOBILE_BENCH_CACHE, else the user's cache folder as the system has it; for a user without a
+    home folder, one for each user below the folder of temporary files."""
     if chosen := os.environ.get("MOBILE_BENCH_CACHE"):
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library/Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "mobile-bench-harness"
+        return expanded(chosen)
+    import platformdirs
+
+    try:
+        folder = Path(platformdirs.user_cache_dir(NAME, appauthor=False, opinion=False))
+    except RuntimeError:  # no home folder; before 4.12 the `~` stays in the path
+        return _temporary_cache()
+    return _temporary_cache() if "~" in folder.parts else folder
+
+
+def _temporary_cache() -> Path:
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    folder = Path(tempfile.gettempdir()) / f"{NAME}-{user}"
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.lstat().st_uid == user and folder.is_dir() and not folder.is_symlink():
+            return folder
+    raise UsageError(
+        f"there is no home folder, and {folder} is not a folder of this user's own",
+        "name a folder for the cache with MOBILE_BENCH_CACHE",
+    )
+
+
+def home() -> Path | None:
+    """The user's home folder; None without HOME and without an entry in the list of users."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+def expanded(path: str | Path) -> Path:
+    """`path` with the user's home folder in place of `~`. Raises UsageError if there is none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UsageError(
+            f"the home folder in {path} is not known", "set HOME, or write the path without ~"
+        ) from None
+
+
+def current_folder() -> Path | None:
+    """The folder we work in; None if it has been removed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return None
 
 
 def write_atomic(path: Path, data: bytes, *, flush: bool = True) -> None:
@@ -78,3 +121,15 @@ def sha256(path: str | Path) -> str:
         while piece := file.read(2**20):
             digest.update(piece)
     return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """What keeps us from writing to `folder`, as a full disk, becomes a UsageError."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {folder}: {error.strerror or error}",
+            "make room there or make it writable",
+        ) from None

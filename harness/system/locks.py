@@ -1,18 +1,59 @@
-"""A lock between processes that the operating system releases when its holder dies."""
+"""Locks between processes, which the operating system releases when their holder dies.
+
+The package portalocker has the calls of each system; this says how long to wait and in what words.
+"""
 
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
-from harness.core.errors import BuildError
+from harness.core.errors import BuildError, UsageError
 
 _POLL_S = 0.05
+
+
+def take(file: IO[bytes], *, shared: bool = False) -> bool:
+    """Try to lock an open file until it is closed, alone or `shared` with others that do the
+    same; whether it is locked now. Raises UsageError where the file system has no locks."""
+    from portalocker import LockFlags
+    from portalocker import lock as lock_file
+    from portalocker.exceptions import AlreadyLocked, LockException
+
+    kind = LockFlags.SHARED if shared else LockFlags.EXCLUSIVE
+    try:
+        lock_file(file, kind | LockFlags.NON_BLOCKING)
+    except AlreadyLocked:
+        return False
+    except LockException as error:
+        raise UsageError(
+            f"{file.name} cannot be locked: {error}",
+            "its file system may have no locks; choose a folder on a local disk",
+        ) from error
+    return True
+
+
+def wait_for(
+    file: IO[bytes],
+    *,
+    shared: bool = False,
+    waiting: Callable[[], None] | None = None,
+    stopping: threading.Event | None = None,
+) -> None:
+    """As `take`, but wait while another holds the lock, calling `waiting` once. Raises BuildError
+    if `stopping` is set meanwhile."""
+    while not take(file, shared=shared):
+        if waiting:
+            waiting()
+            waiting = None
+        if stopping and stopping.is_set():
+            raise BuildError("stopped while waiting for another that builds the same")
+        time.sleep(_POLL_S)
 
 
 @contextmanager
@@ -20,55 +61,29 @@ def lock(
     path: Path,
     waiting: Callable[[], None] | None = None,
     stopping: threading.Event | None = None,
+    *,
+    shared: bool = False,
 ) -> Iterator[None]:
-    """Hold the lock file `path`; while another holds it, wait, calling `waiting` once. Raises
-    BuildError if `stopping` is set meanwhile."""
-    handle = _open(path)
-    try:
-        told = False
-        while not _acquire(handle):
-            if waiting and not told:
-                waiting()
-                told = True
-            if stopping and stopping.is_set():
-                raise BuildError("stopped while waiting for another that builds the same")
-            time.sleep(_POLL_S)
+    """Hold the lock file `path`, which is made if need be and stays; see `wait_for`."""
+    with opened(path) as file:
+        wait_for(file, shared=shared, waiting=waiting, stopping=stopping)
         yield
-    finally:
-        os.close(handle)  # and with it the lock
 
 
 @contextmanager
-def try_lock(path: Path) -> Iterator[bool]:
+def try_lock(path: Path, *, shared: bool = False) -> Iterator[bool]:
     """Like `lock`, but does not wait; yields whether the lock is held."""
-    handle = _open(path)
-    try:
-        yield _acquire(handle)
-    finally:
-        os.close(handle)
+    with opened(path) as file:
+        yield take(file, shared=shared)
 
 
-def _open(path: Path) -> int:
+def opened(path: Path) -> IO[bytes]:
+    """The lock file, made if need be; closing it releases its lock. A lock file of another user
+    that we may only read can be locked too."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _acquire(handle: int) -> bool:
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _acquire(handle: int) -> bool:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+    try:
+        return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+    except OSError:
+        if not path.is_file():
+            raise
+        return path.open("rb")

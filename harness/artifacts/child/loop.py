@@ -13,12 +13,12 @@ from typing import Any, Protocol
 
 import msgspec
 
-from harness.artifacts.cache import writing
 from harness.artifacts.child.batches import Examples, class_weights, shuffled
 from harness.artifacts.child.objective import judge, objective
 from harness.artifacts.child.protocol import Epoch
 from harness.core.errors import BuildError
 from harness.system import files
+from harness.system.files import writing
 
 _JUDGED_AT_ONCE = 16
 # A checkpoint that takes longer than this is written only where training it anew would take

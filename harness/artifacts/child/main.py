@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from harness.artifacts import recipes
-from harness.artifacts.cache import CURVE, DESCRIPTION, MODEL, TRAINING, writing
+from harness.artifacts.cache import CURVE, DESCRIPTION, MODEL, TRAINING
 from harness.artifacts.child.protocol import (
     REFUSAL,
     REQUEST,
@@ -32,6 +32,7 @@ from harness.artifacts.child.protocol import (
 from harness.artifacts.child.reasons import line
 from harness.core.errors import BuildError, HarnessError, UsageError
 from harness.core.types import Finding
+from harness.system.files import writing
 
 
 def main(folder: Path) -> int:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +11,6 @@ from typing import NoReturn
 
 import msgspec
 
-import harness
-from harness.artifacts.cache import writing
 from harness.artifacts.child.protocol import (
     REFUSAL,
     REQUEST,
@@ -26,6 +22,8 @@ from harness.artifacts.child.protocol import (
 )
 from harness.artifacts.side_by_side import Children
 from harness.core.errors import BuildError, HarnessError, UsageError
+from harness.system.files import writing
+from harness.system.process import Child, ending, module, python_environment
 
 
 def run(
@@ -45,28 +43,24 @@ def run(
         (work / REQUEST).write_bytes(msgspec.json.encode(request))
         stderr = log.open("wb")
     with stderr:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "harness.artifacts.child.main", str(folder)],
+        child = Child(
+            module("harness.artifacts.child.main", str(folder)),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
             stderr=stderr,
             cwd=work,
             env=_environment(work),
         )
-        timer = threading.Timer(timeout_s, child.kill)
-        timer.start()
-        assert child.stdout is not None
+        overdue = threading.Timer(timeout_s, child.kill)
+        overdue.start()
         try:
             with children.watching(child):
                 for line in child.stdout:
                     tell(msgspec.json.decode(line, type=Step))
                 status = child.wait()
         finally:
-            timed_out = not timer.is_alive()
-            timer.cancel()
-            child.kill()
-            child.wait()
-            child.stdout.close()
+            timed_out = not overdue.is_alive()
+            overdue.cancel()
+            child.end()
     if status != 0:
         _explain(work, log, status, timeout_s if timed_out else None)
     shutil.rmtree(work)
@@ -81,7 +75,7 @@ def _explain(work: Path, log: Path, status: int, timed_out_s: float | None) -> N
             raise BuildError(f"building took over {timed_out_s:.0f} s", see) from None
         if status < 0:
             raise BuildError(
-                f"the TensorFlow process was killed by signal {-status}",
+                f"the TensorFlow process was {ending(status)}",
                 f"it may have run out of memory; {see}",
             ) from None
         raise BuildError(f"the TensorFlow process ended with status {status}", see) from None
@@ -90,17 +84,14 @@ def _explain(work: Path, log: Path, status: int, timed_out_s: float | None) -> N
 
 
 def _environment(work: Path) -> dict[str, str]:
-    """Ours, so that the child finds this harness, keeps to the CPU, leaves its temporary files
-    where they are cleaned up, and computes the same every time."""
-    ours = [str(Path(harness.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    return {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, ours)),
-        "PYTHONHASHSEED": "0",
-        "PYTHONUNBUFFERED": "1",
-        "TMPDIR": str(work),
-        "TEMP": str(work),
-        "TMP": str(work),
-        "KERAS_BACKEND": "tensorflow",
-        "CUDA_VISIBLE_DEVICES": "-1",
-    }
+    """The child finds what we find, keeps to the CPU, leaves its temporary files where they are
+    cleaned up, and computes the same every time."""
+    return python_environment(
+        PYTHONHASHSEED="0",
+        PYTHONUNBUFFERED="1",
+        TMPDIR=str(work),
+        TEMP=str(work),
+        TMP=str(work),
+        KERAS_BACKEND="tensorflow",
+        CUDA_VISIBLE_DEVICES="-1",
+    )

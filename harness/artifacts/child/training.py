@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from harness.artifacts import recipes
-from harness.artifacts.cache import CURVE, NETWORK, TRAINING, writing
+from harness.artifacts.cache import CURVE, NETWORK, TRAINING
 from harness.artifacts.child import loop, networks
 from harness.artifacts.child.answers import with_probabilities
 from harness.artifacts.child.batches import Examples, read
@@ -21,6 +21,7 @@ from harness.artifacts.child.protocol import Epoch, Trained, TrainRequest
 from harness.artifacts.child.reasons import line
 from harness.core.errors import BuildError, ConfigError, HarnessError
 from harness.system import files, plugins
+from harness.system.files import writing
 
 # The layer that ends a frozen trunk; what is before it is computed once per image.
 FEATURES = "features"

@@ -14,10 +14,10 @@ import hashlib
 import importlib.metadata
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -27,7 +27,7 @@ from harness.devices.arm64_core import manifest, packages
 from harness.devices.arm64_core.cpus import CPUS, CPUS_PY
 from harness.devices.arm64_core.environment import Arm64Env, Lock, lay_out_cpus, read_counts
 from harness.devices.arm64_core.qemu import COUNT_C, Qemu, compile_plugin, find_qemu
-from harness.system import process
+from harness.system import locks, process
 
 LAYOUT = 2  # raise it when environments of old cannot be used any more
 MEND = "python -m harness setup arm64"
@@ -223,48 +223,35 @@ def remove(cache: Path, *, progress: Progress) -> int:
             return freed
 
 
-_held: dict[Path, int] = {}
+_held: dict[Path, IO[bytes]] = {}
 
 
 def hold(cache: Path) -> None:
     """Keep the environments below `cache` from being removed until `release`, or until this
     process ends. Where the lock cannot be had, they are not held: a run need not fail for that."""
-    import fcntl
-
     if cache in _held:
         return
-    with contextlib.suppress(OSError):
-        _held[cache] = _users(cache)
-        fcntl.flock(_held[cache], fcntl.LOCK_SH)
+    with contextlib.suppress(OSError, UsageError):
+        file = locks.opened(cache / _USERS)
+        _held[cache] = file
+        locks.wait_for(file, shared=True)
 
 
 def release(cache: Path) -> None:
     """They may be removed again."""
     if cache in _held:
-        os.close(_held.pop(cache))
+        _held.pop(cache).close()
 
 
 @contextlib.contextmanager
 def _unused(cache: Path) -> Iterator[None]:
     """Keep runs from beginning to use the environments; raises UsageError if one does already."""
-    import fcntl
-
-    users = _users(cache)
-    try:
-        try:
-            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with locks.try_lock(cache / _USERS) as alone:
+        if not alone:
             raise UsageError(
                 "the arm64 environment is in use by a run", "try again when that has ended"
-            ) from None
+            )
         yield
-    finally:
-        os.close(users)
-
-
-def _users(cache: Path) -> int:
-    """The file that runs share a lock on, opened so that it need not be ours to write."""
-    return os.open(cache / _USERS, os.O_RDONLY | os.O_CREAT, 0o644)
 
 
 def size_bytes(cache: Path) -> int:
@@ -288,16 +275,13 @@ def _size_bytes(folder: Path) -> int:
 
 
 def _at_work(cache: Path) -> bool:
-    import fcntl
-
+    if not (cache / _ALONE).exists():
+        return False
     try:
-        with (cache / _ALONE).open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        with locks.try_lock(cache / _ALONE, shared=True) as free:
+            return not free
     except OSError:
         return False
-    return False
 
 
 def _home(cache: Path) -> Path:
@@ -328,7 +312,7 @@ def _told(cache: Path, done: str) -> Iterator[None]:
     """Whatever the system refuses, told as an error of ours: it cannot be `done`."""
     try:
         yield
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except OSError as error:
         raise UsageError(
             f"the arm64 environment in {cache} cannot be {done}: {error}",
             _mend(error, cache, done),
@@ -352,13 +336,5 @@ def _mend(error: Exception, cache: Path, done: str) -> str:
 def _alone(cache: Path, progress: Progress) -> Iterator[None]:
     """Hold the lock of the environments below `cache`; the system lets go of it for a process
     that is killed. The lock file stays, because others may be waiting on it."""
-    import fcntl
-
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / _ALONE).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("another setup is at work; waiting for it")
-            fcntl.flock(file, fcntl.LOCK_EX)
+    with locks.lock(cache / _ALONE, lambda: progress("another setup is at work; waiting for it")):
         yield

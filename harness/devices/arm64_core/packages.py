@@ -87,12 +87,8 @@ def _distribution() -> tuple[str, str]:
 def _sources(family: str, codename: str) -> list[str]:
     """Lines of sources.list for arm64: the system's own mirrors of its release."""
     command = ["apt-get", "indextargets", "--no-release-info", "-o", "APT::Architecture=arm64"]
-    listing = subprocess.run(
-        [*command, "--format", "$(CREATED_BY) $(REPO_URI) $(RELEASE) $(COMPONENT)"],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
+    listing = process.ask(
+        [*command, "--format", "$(CREATED_BY) $(REPO_URI) $(RELEASE) $(COMPONENT)"]
     )
     rows = [row.split() for row in listing.stdout.splitlines()]
     found = {
@@ -181,17 +177,11 @@ def _unpack(archive: Path, root: Path) -> None:
     """Unpack a .deb into a tree in which /lib is a link to /usr/lib, whether or not the package
     knows of that; dpkg-deb -x would replace the link by a folder."""
     tar = ["tar", "-x", "--keep-directory-symlink", "--no-same-owner", "-C", str(root)]
-    die = process.die_with_parent
     read = ["dpkg-deb", "--fsys-tarfile", str(archive)]
-    with subprocess.Popen(read, stdout=subprocess.PIPE, preexec_fn=die) as contents:  # noqa: PLW1509
-        unpacked = subprocess.run(
-            tar,
-            stdin=contents.stdout,
-            check=False,
-            capture_output=True,
-            text=True,
-            preexec_fn=die,
-        )
+    with process.Child(read, stderr=subprocess.DEVNULL, dies_with_us=True) as contents:
+        unpacked = process.ask(tar, _TIMEOUT_S, stdin=contents.stdout, dies_with_us=True)
+        contents.stdout.close()  # where tar gave up, nobody reads the rest
+        contents.wait()
     if unpacked.returncode != 0 or contents.returncode != 0:
         why = (unpacked.stderr.splitlines() or ["dpkg-deb failed"])[0]
         raise UsageError(

@@ -7,12 +7,12 @@ import platform
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
 from harness.core.errors import UsageError
+from harness.system import process
 
 PROGRAM = "qemu-aarch64"
 OLDEST = (6, 2)  # the oldest tried; Ubuntu 22.04 has it
@@ -72,13 +72,9 @@ def find_qemu() -> Qemu:
 
 def _ask(path: str, *question: str) -> str:
     try:
-        return _run([path, *question]).stdout
-    except (OSError, subprocess.TimeoutExpired) as error:
+        return process.ask([path, *question]).stdout
+    except OSError as error:
         raise UsageError(f"{path} does not start ({error})", f"reinstall it: {_INSTALL}") from error
-
-
-def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
 
 
 def compile_plugin(qemu: Qemu, plugin: Path) -> str:
@@ -95,9 +91,9 @@ def compile_plugin(qemu: Qemu, plugin: Path) -> str:
     command = [*compiler, "-O2", "-Wall", "-shared", "-fPIC", "-fvisibility=hidden"]
     command += [f"-DPLUGIN_API={qemu.plugin_api}", "-o", str(plugin), str(COUNT_C)]
     try:
-        done = _run(command)
-        version = _run([*compiler, "--version"])
-    except (OSError, subprocess.TimeoutExpired) as error:
+        done = process.ask(command)
+        version = process.ask([*compiler, "--version"])
+    except OSError as error:
         raise UsageError(f"no C compiler: {compiler[0]} does not start", mend) from error
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if "error" in line]

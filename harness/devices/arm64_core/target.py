@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -25,7 +24,8 @@ from harness.core.units import NS_PER_S
 from harness.devices import arm64_core
 from harness.devices.arm64_core.cpus import cpu_named
 from harness.devices.arm64_core.environment import read_counts
-from harness.devices.host.target import WORKER, parse_answer
+from harness.devices.host import worker_process
+from harness.devices.host.worker_process import WORKER, parse_answer
 from harness.system import process
 from harness.system.clock import now_iso
 from harness.system.files import cache_dir
@@ -233,14 +233,13 @@ class Arm64Target:
         """What the host answers to the same inputs; raises WorkerError."""
         paths = {"model": artifact.path, "inputs": str(folder / "inputs.npz")}
         paths["answers"] = str(_written(folder) / _THEIRS)
-        finished = process.run(
-            [sys.executable, "-I", WORKER],
-            stdin=msgspec.json.encode(_request(artifact, 1, marker=False, outputs=True) | paths),
+        result = worker_process.ask(
+            _request(artifact, 1, marker=False, outputs=True) | paths,
             log=log,
             timeout_s=self.spec.launch_timeout_s,
             attendant=self.attendant,
         )
-        return _outputs(parse_answer(finished, log, self.spec.launch_timeout_s))
+        return _outputs(result)
 
     def close(self) -> None:
         """Remove the folders that launches ran in."""

@@ -5,23 +5,21 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import platform
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import msgspec
 
 from harness.core.attendant import Attendant
-from harness.core.errors import UsageError, WorkerError
+from harness.core.errors import UsageError
 from harness.core.specs import HostSpec
-from harness.core.types import Artifact, Case, DeviceFacts, Launch, Outputs, Timing
-from harness.devices.host import linux
+from harness.core.types import Artifact, Case, DeviceFacts, Finding, Launch, Outputs, Timing
+from harness.devices.host import linux, worker_process
 from harness.devices.host.worker import RUNTIMES
+from harness.devices.host.worker_process import WORKER
 from harness.system import process, processors
 from harness.system.clock import now_iso
 
-WORKER = Path(__file__).with_name("worker.py")
 PACKAGES = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime"}
 _VERSIONS = "import importlib.metadata as m;print(m.version({!r}));print(m.version('numpy'))"
 
@@ -45,7 +43,7 @@ def runtime_version(runtime: str, spec: HostSpec) -> str:
     extra = "mobile-bench-harness" + ("" if runtime == "litert" else f"[{runtime}]")
     try:
         version, numpy = _versions(package, spec.python.get(runtime))
-    except (importlib.metadata.PackageNotFoundError, subprocess.SubprocessError, OSError) as error:
+    except (importlib.metadata.PackageNotFoundError, OSError) as error:
         raise UsageError(
             f"runtime {runtime} is not installed"
             + (f" in {spec.python[runtime]}" if runtime in spec.python else ""),
@@ -63,13 +61,9 @@ def runtime_version(runtime: str, spec: HostSpec) -> str:
 def _versions(package: str, python: str | None) -> tuple[str, str]:
     if python is None:
         return importlib.metadata.version(package), importlib.metadata.version("numpy")
-    answer = subprocess.run(
-        [python, "-I", "-c", _VERSIONS.format(package)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
+    answer = process.ask([python, "-E", "-c", _VERSIONS.format(package)])
+    if answer.returncode:
+        raise importlib.metadata.PackageNotFoundError(package)
     version, numpy = answer.stdout.split()
     return version, numpy
 
@@ -136,23 +130,24 @@ class HostTarget:
             **msgspec.structs.asdict(timing),
         }
         log = self.log_dir / f"{artifact.sha256[:12]}.log"
-        python = self.spec.python.get(case.runtime, sys.executable)
         watch = linux.Watch()
         before = watch.now()
         started_at = now_iso()
         began = time.perf_counter_ns()
-        finished = process.run(
-            [python, "-I", self.worker],
-            stdin=msgspec.json.encode(request),
+        result = worker_process.ask(
+            request,
             log=log,
             timeout_s=self.spec.launch_timeout_s,
             attendant=self.attendant,
+            worker=self.worker,
+            python=self.spec.python.get(case.runtime),
         )
         wall_ns = time.perf_counter_ns() - began
-        result = parse_answer(finished, log, self.spec.launch_timeout_s)
+        public_call = result.pop("public_call", None)
         return msgspec.convert(
             {
                 **result,
+                "notes": [msgspec.to_builtins(_timed_publicly(public_call))] if public_call else [],
                 "case": case.id,
                 "index": index,
                 "order": 0,
@@ -166,6 +161,15 @@ class HostTarget:
 
     def close(self) -> None:
         """Nothing was changed."""
+
+
+def _timed_publicly(what: object) -> Finding:
+    return Finding(
+        level="info",
+        code="public-call",
+        message="this release of the runtime is timed through its public call, which "
+        f"{what} inside every inference",
+    )
 
 
 def answers(
@@ -183,57 +187,5 @@ def answers(
         "marker": False,
         **msgspec.structs.asdict(_ONE_ITERATION),
     }
-    finished = process.run(
-        [sys.executable, "-I", WORKER],
-        stdin=msgspec.json.encode(request),
-        log=log,
-        timeout_s=timeout_s,
-        attendant=attendant,
-    )
-    return msgspec.convert(parse_answer(finished, log, timeout_s)["outputs"], Outputs)
-
-
-class _Line(msgspec.Struct):
-    """One line of the worker's answer; exactly one field is set."""
-
-    stage: str | None = None
-    result: dict[str, object] | None = None
-    error: dict[str, str] | None = None
-
-
-def parse_answer(finished: process.Finished, log: Path, timeout_s: float) -> dict[str, object]:
-    """The worker's result, or a WorkerError that says in which stage it ended and how."""
-    stage = "start"
-    for raw in finished.stdout.splitlines():
-        try:
-            line = msgspec.json.decode(raw, type=_Line)
-        except msgspec.DecodeError:
-            if finished.timed_out or finished.flooded:
-                break  # that is what went wrong; the line was cut short by it
-            raise WorkerError(
-                stage, "the worker printed something that is not a result", f"look at {log}"
-            ) from None
-        if line.error is not None:
-            raise WorkerError(
-                line.error.get("stage", stage),
-                line.error.get("message", "the worker failed"),
-                f"the log is {log}",
-            )
-        if line.result is not None and finished.returncode == 0:
-            return line.result
-        stage = line.stage or stage
-    if finished.timed_out:
-        raise WorkerError(
-            stage,
-            f"the worker was still in stage {stage!r} after {timeout_s:g} s and was ended",
-            "raise launch_timeout_s in devices.yaml, or lower --iterations",
-        )
-    if finished.flooded:
-        raise WorkerError(stage, "the worker printed without end and was ended", f"look at {log}")
-    raise WorkerError(
-        stage,
-        f"the worker ended in stage {stage!r} without a result ({finished.ending})",
-        f"its last words are in {log}"
-        + (f": {last}" if (last := process.last_line(log)) else "")
-        + ("; a SIGKILL is often the kernel out of memory" if finished.returncode == -9 else ""),
-    )
+    result = worker_process.ask(request, log=log, timeout_s=timeout_s, attendant=attendant)
+    return msgspec.convert(result["outputs"], Outputs)

@@ -3,18 +3,21 @@
 This file imports only the runtime and numpy, so that it can be started by any Python that has
 the two, also one of another processor under emulation. It reads one JSON request from standard
 input and answers with JSON lines on standard output: `{"stage": ...}` as it enters each stage, so
-that a crash has a place, and last `{"result": ...}` or `{"error": ...}`.
+that a crash has a place, and last `{"result": ...}` or `{"error": ...}`. Other workers share this
+loop (`serve`) and this way to load a model (`interpreter_class`, `Model`).
 
-Request: model, runtime, threads, inputs (.npz), signature or null, observe_outputs, marker, and
-the fields of `Timing`. With `marker` a getppid() system call is made right before and right after
-loading and each inference but those of stage `outputs`, for a counter outside the process to
-snapshot. With `answers` every value of every answer is written to that file, as float64 in a .npy
-with a row for each example; the result has the first few only.
+Request: path (where packages are found; without it, where this Python finds them), model, runtime,
+threads, inputs (.npz), signature or null, observe_outputs, marker, and the fields of `Timing`. With
+`marker` a getppid() system call is made right before and right after loading and each inference but
+those of stage `outputs`, for a counter outside the process to snapshot. With `answers` every value
+of every answer is written to that file, as float64 in a .npy with a row for each example; the
+result has the first few only.
 """
 
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import sys
@@ -70,36 +73,75 @@ class Memory:
 
 
 class Model:
-    """The interpreter, or one signature of it, behind four calls."""
+    """The interpreter, or one signature of it, behind four calls.
+
+    `given` and `asked` are what the runtime tells of the inputs and outputs, in their order.
+    `public_call` is what the runtime's public call does inside every inference, where a release
+    has no other call that could be timed; else None.
+    """
 
     def __init__(self, request: dict[str, Any], make_interpreter: Callable[..., Any]) -> None:
+        self.public_call: str | None = None
+        self.shape_of: Callable[[int], Any] = lambda index: ()
         self.interpreter = make_interpreter(
             model_path=request["model"], num_threads=request["threads"]
         )
         if request["signature"] is None:
             self.interpreter.allocate_tensors()
-            self.inputs = [d["index"] for d in self.interpreter.get_input_details()]
-            self.outputs = self.interpreter.get_output_details()
-            self.subgraph = 0
+            self.given = list(self.interpreter.get_input_details())
+            self.asked = list(self.interpreter.get_output_details())
             self.set_tensor = self.interpreter.set_tensor
             self.get_tensor = self.interpreter.get_tensor
             # The public call looks for views of tensors first, which there are none of here: some
             # lines of Python at every inference, that an app's runtime does not have.
-            self.invoke = self.interpreter._interpreter.Invoke
+            wrapper = getattr(self.interpreter, "_interpreter", None)
+            self.invoke: Callable[[], Any] = getattr(wrapper, "Invoke", self.interpreter.invoke)
+            if wrapper is None:
+                self.public_call = "looks for views of tensors"
+            self._see_shapes(0)
         else:
             self._use_signature(request["signature"])
+        self.inputs = [detail["index"] for detail in self.given]
 
     def _use_signature(self, key: str) -> None:
         # The public runner copies inputs and outputs inside its call, which must not be timed.
         runner = self.interpreter.get_signature_runner(key)
-        wrapper, subgraph = runner._interpreter_wrapper, runner._subgraph_index
-        self.subgraph = subgraph
-        wrapper.AllocateTensors(subgraph)
-        self.inputs = [d["index"] for d in runner.get_input_details().values()]
-        self.outputs = list(runner.get_output_details().values())
+        wrapper: Any = getattr(runner, "_interpreter_wrapper", None)
+        subgraph: Any = getattr(runner, "_subgraph_index", None)
+        private = wrapper is not None and subgraph is not None
+        if private:
+            wrapper.AllocateTensors(subgraph)
+        names = runner.get_input_details()
+        self.given = list(names.values())
+        self.asked = list(runner.get_output_details().values())
+        if not private:
+            self._use_public_runner(runner, list(names))
+            return
+        self._see_shapes(subgraph)
         self.set_tensor = lambda index, value: wrapper.SetTensor(index, value, subgraph)
         self.get_tensor = lambda index: wrapper.GetTensor(index, subgraph)
         self.invoke = lambda: wrapper.Invoke(subgraph)
+
+    def _use_public_runner(self, runner: Any, names: list[str]) -> None:
+        name_of = {d["index"]: name for name, d in zip(names, self.given, strict=True)}
+        output_of = {d["index"]: name for name, d in runner.get_output_details().items()}
+        values: dict[str, Any] = {}
+        answers: dict[str, Any] = {}
+        self.set_tensor = lambda index, value: values.__setitem__(name_of[index], value)
+        self.get_tensor = lambda index: answers[output_of[index]]
+        self.shape_of = lambda index: answers[output_of[index]].shape
+        self.invoke = lambda: answers.update(runner(**values))
+        self.public_call = "copies inputs and outputs"
+
+    def _see_shapes(self, subgraph: int) -> None:
+        # An output that the last inference left without elements cannot be read, and its shape may
+        # differ from one inference to the next. Of a subgraph only the private call tells it.
+        details = getattr(self.interpreter, "_get_tensor_details", None)
+        if details is not None:
+            self.shape_of = lambda index: details(index, subgraph)["shape"]
+        elif subgraph == 0:
+            public = self.interpreter.get_output_details
+            self.shape_of = lambda index: {d["index"]: d["shape"] for d in public()}[index]
 
     def set_inputs(self, example: list[Any]) -> None:
         """Copy one example of the input set in."""
@@ -110,18 +152,13 @@ class Model:
         """The outputs as a flat list of floats, dequantized; text and outputs that turned out to
         have no elements add nothing to it."""
         values: list[float] = []
-        for detail in self.outputs:
-            if is_text(detail) or self._is_empty(detail["index"]):
+        for detail in self.asked:
+            if is_text(detail) or 0 in self.shape_of(detail["index"]):
                 continue
             raw = self.get_tensor(detail["index"]).astype("float64").ravel()
             scale, zero_point = detail["quantization"]
             values.extend(((raw - zero_point) * scale if scale else raw).tolist())
         return values
-
-    def _is_empty(self, index: int) -> bool:
-        """Whether the last inference left the tensor without elements, which the runtime does not
-        let anyone read. A shape may differ from one inference to the next."""
-        return 0 in self.interpreter._get_tensor_details(index, self.subgraph)["shape"]
 
 
 def is_text(detail: dict[str, Any]) -> bool:
@@ -178,18 +215,16 @@ def outputs_of(
         "finite": finite,
         "constant": all(a == answers[0] for a in answers) if len(answers) > 1 and flat else None,
         "input_source": source,
-        "text": [str(detail["name"]) for detail in model.outputs if is_text(detail)],
+        "text": [str(detail["name"]) for detail in model.asked if is_text(detail)],
     }
 
 
 def launch(request: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
     """Carry out the request and return the result."""
     say(stage="import")
-    import importlib
-
     import numpy
 
-    make_interpreter = importlib.import_module(RUNTIMES[request["runtime"]]).Interpreter
+    make_interpreter = interpreter_class(request["runtime"])
 
     say(stage="inputs")
     with numpy.load(request["inputs"], allow_pickle=False) as archive:
@@ -238,12 +273,20 @@ def launch(request: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
         "rss_end_bytes": ran.get("VmRSS"),
         "clock_resolution_ns": max(1, round(get_clock_info("perf_counter").resolution * 1e9)),
         "outputs": observed,
+        "public_call": model.public_call,
         "absent": memory.absent,
     }
 
 
-def main() -> int:
-    """Answer on the real standard output; whatever libraries print there goes to stderr."""
+def interpreter_class(runtime: str) -> Callable[..., Any]:
+    """What makes an interpreter of `runtime`, one of RUNTIMES."""
+    found: Callable[..., Any] = importlib.import_module(RUNTIMES[runtime]).Interpreter
+    return found
+
+
+def serve(work: Callable[[dict[str, Any], Callable[..., None]], dict[str, Any]]) -> int:
+    """Read the request, do `work(request, say)` and answer with its result; the exit status.
+    Answers go to the real standard output; whatever libraries print there goes to stderr."""
     answer = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     stage = ["start"]
@@ -254,7 +297,9 @@ def main() -> int:
         answer.flush()
 
     try:
-        say(result=launch(json.load(sys.stdin), say))
+        request = json.load(sys.stdin)
+        sys.path[:] = request.get("path", sys.path)
+        say(result=work(request, say))
     except Exception as error:
         text = " ".join(f"{type(error).__name__}: {error}".split())
         say(error={"stage": stage[0], "message": text[:500]})
@@ -263,4 +308,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve(launch))

@@ -6,24 +6,18 @@ Google publishes no checksums, so the first download is taken on trust, its SHA-
 
 from __future__ import annotations
 
-import concurrent.futures
 import hashlib
-import http.client
-import os
-import tempfile
-import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from harness.core.errors import ConfigError, StableDeviceError, UsageError
 from harness.core.specs import RunnerSpec
 from harness.core.text import clean
-from harness.system.files import cache_dir, sha256, write_atomic
+from harness.system.download import Check, DownloadError, OtherFileError, download
+from harness.system.files import cache_dir, current_folder, expanded, sha256, write_atomic
 
 DEFAULT_VERSION = "2.2.0"
 NIGHTLY = "nightly"
@@ -54,12 +48,8 @@ SOURCES = {
     ),
 }
 MAX_BYTES = 500_000_000
-TIMEOUT_S = 30.0
-LOOK_UP_S = 0.1
 
 Progress = Callable[[int, int], None]
-Check = Callable[[], None]
-T = TypeVar("T")
 
 
 def dialect_for(spec: RunnerSpec) -> Literal["A", "B"] | None:
@@ -88,9 +78,9 @@ def cache_folder() -> Path:
 
 def lock_file() -> Path:
     """In the project, to be committed, where the current folder is one; else in the cache."""
-    here = Path.cwd()
-    own = (here / LOCK).exists() or (here / "devices.yaml").exists()
-    return (here if own else cache_folder()) / LOCK
+    here = current_folder()
+    own = here and ((here / LOCK).exists() or (here / "devices.yaml").exists())
+    return (here if here and own else cache_folder()) / LOCK
 
 
 def locate(
@@ -107,7 +97,7 @@ def locate(
     `check` is called every now and then while the network is waited for; what it raises ends the
     download."""
     if spec.path:
-        path = Path(spec.path).expanduser()
+        path = expanded(spec.path)
         if not path.is_file():
             raise ConfigError(f"runner.path: there is no file {path}", "correct devices.yaml")
         _check(path, spec.sha256, "devices.yaml")
@@ -134,7 +124,7 @@ def locate(
     if path.is_file():
         _check(path, expected, "devices.yaml" if spec.sha256 else str(lock))
     else:
-        _download(url, path, expected, progress, check)
+        _fetch(url, path, expected, progress, check)
     if expected is None:
         _write_lock(lock, {**locked, url: sha256(path)})
     return path
@@ -149,82 +139,37 @@ def _check(path: Path, expected: str | None, source: str) -> None:
         )
 
 
-def _download(
+def _fetch(
     url: str, path: Path, expected: str | None, progress: Progress | None, check: Check
 ) -> None:
     if not url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
         raise ConfigError(f"runner.url {url!r} is not https", "an executable is taken from https")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".download-")
+
+    def tell(done: int, total: int | None) -> None:
+        if progress:
+            progress(done, max(total or 0, done))
+
     try:
-        got = _patiently(lambda stop: _fetch(url, handle, progress, stop), check)
-        if got.expected_bytes and got.bytes != got.expected_bytes:
-            raise ConnectionError(f"it ended after {got.bytes} of {got.expected_bytes} bytes")
-        if expected and got.sha256 != expected.lower():
-            raise UsageError(
-                f"{url} has changed: its SHA-256 is {got.sha256}, not {expected}",
-                f"put the file with that SHA-256 at {path}; or, if the new one is right, remove "
-                "the old line from runners.lock (a nightly build changes every night)",
-            )
-        Path(name).chmod(0o755)
-        Path(name).replace(path)
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        if isinstance(error, urllib.error.HTTPError):
-            error.close()
+        download(
+            url,
+            path,
+            sha256=expected,
+            most_bytes=MAX_BYTES,
+            mode=0o755,
+            progress=tell,
+            check=check,
+        )
+    except OtherFileError as error:
         raise UsageError(
-            f"the runner could not be downloaded ({clean(str(error))})",
-            f"put the file from {url} at {path}, or set runner.path in devices.yaml",
+            f"{url} has changed: its SHA-256 is {error.sha256}, not {expected}",
+            f"put the file with that SHA-256 at {path}; or, if the new one is right, remove "
+            "the old line from runners.lock (a nightly build changes every night)",
         ) from None
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-class _Got(NamedTuple):
-    """A download; `expected_bytes` is what the site announced, 0 if it did not."""
-
-    sha256: str
-    bytes: int
-    expected_bytes: int
-
-
-def _fetch(url: str, handle: int, progress: Progress | None, stop: threading.Event) -> _Got:
-    digest, done = hashlib.sha256(), 0
-    with (
-        os.fdopen(handle, "wb") as sink,
-        urllib.request.urlopen(url, timeout=TIMEOUT_S) as source,  # noqa: S310  it is https
-    ):
-        total = int(source.headers.get("Content-Length") or 0)
-        while not stop.is_set() and (data := source.read(1 << 16)):
-            done += len(data)
-            if done > MAX_BYTES:
-                raise ConnectionError("it is too large")
-            digest.update(data)
-            sink.write(data)
-            if progress:
-                progress(done, max(total, done))
-    return _Got(digest.hexdigest(), done, total)
-
-
-def _patiently(work: Callable[[threading.Event], T], check: Check) -> T:
-    """The result of work that may wait for the network for long: in a thread of its own, so that
-    `check` can end it at any moment. It then ends by itself, and nobody waits for it."""
-    stop = threading.Event()
-    result: concurrent.futures.Future[T] = concurrent.futures.Future()
-
-    def run() -> None:
-        try:
-            result.set_result(work(stop))
-        except BaseException as error:  # it is raised below, where it is waited for
-            result.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        while not concurrent.futures.wait([result], LOOK_UP_S).done:
-            check()
-    except BaseException:
-        stop.set()
-        raise
-    return result.result()
+    except DownloadError as error:
+        raise UsageError(
+            f"the runner could not be downloaded ({error})",
+            f"put the file from {url} at {path}, or set runner.path in devices.yaml",
+        ) from error
 
 
 def _read_lock(lock: Path) -> dict[str, str]:

@@ -12,12 +12,14 @@ from typing import Any
 
 from harness.core.errors import StableDeviceError
 from harness.core.text import clean
+from harness.system import files
 
 
 def key_path() -> Path:
     """Where adb keeps it, so that a phone that trusts adb trusts the harness."""
-    home = os.environ.get("ANDROID_USER_HOME")
-    return (Path(home) if home else Path.home() / ".android") / "adbkey"
+    if chosen := os.environ.get("ANDROID_USER_HOME"):
+        return Path(chosen) / "adbkey"
+    return (files.home() or files.cache_dir()) / ".android" / "adbkey"
 
 
 def load_signer() -> Any:
@@ -32,8 +34,9 @@ def own_public() -> list[bytes]:
     """The public keys of this user: the harness's and, where that is another, adb's."""
     with _explained() as path:
         keys = [_public(path).encode()]
-        usual = Path.home() / ".android" / "adbkey.pub"
-        if usual != path.with_suffix(".pub") and usual.is_file():
+        home = files.home()
+        usual = home / ".android" / "adbkey.pub" if home else None
+        if usual and usual != path.with_suffix(".pub") and usual.is_file():
             keys.append(usual.read_bytes())
         return keys
 

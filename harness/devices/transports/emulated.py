@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import select
-import subprocess
-import sys
 import tempfile
 
 from harness.core.attendant import Attendant
@@ -13,6 +10,7 @@ from harness.core.errors import ConfigError
 from harness.core.specs import AndroidSpec
 from harness.core.text import clean
 from harness.devices.transports.adb_tcp import AdbTcp, split_address
+from harness.system.process import Child, module, python_environment
 
 
 class Emulated(AdbTcp):
@@ -21,29 +19,22 @@ class Emulated(AdbTcp):
     def __init__(self, spec: AndroidSpec, attendant: Attendant) -> None:
         super().__init__("127.0.0.1", 1, spec.connect_timeout_s, attendant)
         self._spec = spec
-        self._process: subprocess.Popen[bytes] | None = None
+        self._phone: Child | None = None
 
     def connect(self) -> None:
         """See Transport."""
-        if self._process is None:
+        if self._phone is None:
             self._address = self._start()
         super().connect()
 
     def close(self) -> None:
         """See Transport."""
         super().close()
-        process, self._process = self._process, None
-        if process:
-            with contextlib.suppress(OSError):
-                assert process.stdin is not None
-                process.stdin.close()
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            if process.stdout:
-                process.stdout.close()
+        phone, self._phone = self._phone, None
+        if phone:
+            phone.close_input()  # which tells it to end
+            phone.ended(10)
+            phone.end()
             self._errors.close()
 
     def _start(self) -> tuple[str, int]:
@@ -52,16 +43,13 @@ class Emulated(AdbTcp):
         for fault in self._spec.faults:
             arguments += ["--fault", fault]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  a pipe nobody reads would fill up
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "harness", "emulate", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+        self._phone = Child(
+            module("harness", "emulate", *arguments),
             stderr=self._errors,
-            start_new_session=True,  # Ctrl-C is for the harness, which still needs its phone
+            env=python_environment(),
         )
-        assert self._process.stdout is not None
-        ready, _, _ = select.select([self._process.stdout], [], [], self._connect_timeout_s)
-        line = self._process.stdout.readline() if ready else b""
+        ready, _, _ = select.select([self._phone.stdout], [], [], self._connect_timeout_s)
+        line = self._phone.stdout.readline() if ready else b""
         if not line:
             self._errors.seek(0)
             error = self._errors.read(4096) if ready else b"it did not start in time"

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from harness.artifacts.side_by_side import AT_ONCE, Children, each
+from harness.system.process import Child
 
 
 class Floor:
@@ -37,6 +38,11 @@ class Floor:
     def run(self, *jobs: str) -> dict[str, str]:
         done = each(jobs, self, claims=lambda job: {job[0]}, children=Children())
         return {job: future.result() for job, future in done}
+
+
+def sleeping() -> Child:
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    return Child(command, stderr=subprocess.DEVNULL)
 
 
 def test_each_is_done_and_as_many_at_a_time_as_may_be() -> None:
@@ -78,9 +84,9 @@ def test_children_end_when_the_iteration_does() -> None:
         if job == "quick":
             started.acquire()
             return 0
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        child = sleeping()
         started.release()
-        with children.watching(child):
+        with child, children.watching(child):
             return child.wait()
 
     began = time.monotonic()
@@ -88,6 +94,6 @@ def test_children_end_when_the_iteration_does() -> None:
         for _ in each(["slow", "quick"], work, claims=lambda job: {job}, children=children):
             raise KeyboardInterrupt
     assert time.monotonic() - began < 30
-    late = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    with children.watching(late):
-        assert late.wait(10) != 0  # nor does one that is started afterwards go on
+    late = sleeping()
+    with late, children.watching(late):
+        assert late.wait() != 0  # nor does one that is started afterwards go on

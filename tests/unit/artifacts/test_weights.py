@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -61,7 +64,8 @@ class Handler(BaseHTTPRequestHandler):
         elif what == "page":
             self.wfile.write(b"<html>please log in" + CONTENT[19:])
         else:
-            self.wfile.write(CONTENT)
+            with contextlib.suppress(OSError):  # a client that has gone
+                self.wfile.write(CONTENT)
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -207,12 +211,51 @@ def test_wrong_configuration(tmp_path: Path, wanted: str, url: str | None, says:
         ask(wanted, url, tmp_path)
 
 
-def test_unwritable_home_is_a_reason(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("wanted", ["auto", "imagenet"])
+def test_a_folder_that_cannot_be_written_is_said_and_not_remembered(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str
 ) -> None:
+    """Nothing is wrong with the download: `auto` must not build from random weights for it."""
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file"))
-    assert "cannot be written" in ask("auto", server.url("ok.h5"), tmp_path).findings[0].message
+    with pytest.raises(UsageError, match=f"cannot write to {tmp_path / 'file'}"):
+        ask(wanted, server.url("ok.h5"), tmp_path)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "other"))
+    assert ask(wanted, server.url("ok.h5"), tmp_path).sha256 == DIGEST
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from harness.artifacts.weights import resolve
+from harness.core.specs import WeightsSource
+from harness.core.errors import UsageError
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+here = Path(sys.argv[2])
+source = WeightsSource(url=sys.argv[1])
+for _ in range(2):
+    try:
+        resolve("auto", source, {}, folder=here, cache=here / "cache")
+    except UsageError as error:
+        print(error)
+"""
+
+
+def test_a_full_disk_while_fetching_is_not_a_failed_download(
+    server: Server, keras_home: Path, tmp_path: Path
+) -> None:
+    """A file of 512,008 bytes where 100,000 fit, twice: the second time it is asked for again."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, server.url("ok.h5"), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = "No space left on device; make room there or make it writable"
+    assert done.stdout.splitlines() == [f"cannot write to {keras_home}: {said}"] * 2
+    assert server.asked == ["ok", "ok"]
+    assert list(keras_home.iterdir()) == []
+    assert ask("auto", server.url("ok.h5"), tmp_path).sha256 == DIGEST
 
 
 # --- weights that a Python package ships -------------------------------------------------------

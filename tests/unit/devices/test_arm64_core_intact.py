@@ -226,7 +226,7 @@ def test_a_file_system_without_locks_does_not_keep_a_run_from_measuring(
     def flock(*_: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr("fcntl.flock", flock)
+    monkeypatch.setattr("portalocker.portalocker.LOCKER", flock)
     assert "arm64" in resolve(asked("arm64", out=cache / "out")).devices
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from harness.artifacts.tflite.inspect import inspect
 from harness.core.errors import WorkerError
 from harness.core.specs import HostSpec
 from harness.core.types import Timing
+from harness.data.inputs import inputs_for
 from harness.devices.host.target import HostTarget
 from harness.system import process
 from tests.fakes import artifact, case
+from tests.paths import DATA
 
 BROKEN = {
     "segfault": (
@@ -80,5 +84,56 @@ def test_a_time_out_ends_the_children_of_the_child_too(tmp_path: Path) -> None:
 def test_the_last_line_of_a_log_is_made_harmless(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"first\n\x1b[31mred \xff\x07alert\n\n")
-    assert process.last_line(log) == "[31mred �alert"
+    assert process.last_line(log) == "\ufffd[31mred \ufffd\ufffdalert"
     assert process.last_line(tmp_path / "none") == ""
+
+
+SHORT = Timing(
+    min_time_ns=0, min_iterations=3, max_iterations=3, warmup_time_ns=0, min_warmup=1, max_warmup=1
+)
+
+# A release of the runtime that has nothing but its documented calls.
+PUBLIC_ONLY = """
+from ai_edge_litert.interpreter import Interpreter as _Real
+
+class _Runner:
+    def __init__(self, real):
+        self.__call = real
+    def get_input_details(self):
+        return self.__call.get_input_details()
+    def get_output_details(self):
+        return self.__call.get_output_details()
+    def __call__(self, **inputs):
+        return self.__call(**inputs)
+
+class Interpreter:
+    def __init__(self, model_path, num_threads):
+        real = _Real(model_path=model_path, num_threads=num_threads)
+        for name in ("allocate_tensors", "get_input_details", "get_output_details",
+                     "set_tensor", "get_tensor", "invoke"):
+            setattr(self, name, getattr(real, name))
+        self.get_signature_runner = lambda key: _Runner(real.get_signature_runner(key))
+"""
+
+
+@pytest.mark.parametrize("signature", [None, "serving_default"])
+def test_a_release_without_the_private_call_is_timed_through_the_public_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signature: str | None
+) -> None:
+    package = tmp_path / "packages" / "tflite_runtime"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "interpreter.py").write_text(PUBLIC_ONLY)
+    monkeypatch.syspath_prepend(str(package.parent))
+    made = inspect(DATA / "tiny.tflite", variant="tiny", signature=signature)
+    inputs = inputs_for(made, tmp_path, seed=0)
+    target = HostTarget("host", HostSpec(), tmp_path)
+    target.prepare(made, inputs)
+    usual, public = (
+        target.launch(msgspec.structs.replace(case("tiny"), runtime=runtime), made, SHORT, 0)
+        for runtime in ("litert", "tflite-runtime")
+    )
+    assert usual.notes == ()
+    assert [note.code for note in public.notes] == ["public-call"]
+    assert public.latency_ns
+    assert public.outputs == usual.outputs

@@ -150,7 +150,9 @@ def test_a_worker_that_breaks_costs_its_own_artifact_only(
 
 def test_answers_that_are_not_finite_are_a_failure(tmp_path: Path) -> None:
     nan = tmp_path / "nan.py"
-    nan.write_text(evaluate.WORKER.read_text().replace("width = raw.size", "raw[0] = np.nan"))
+    code = evaluate.WORKER.read_text().replace("Path(__file__)", f"Path({str(evaluate.WORKER)!r})")
+    assert "width = len(answer)" in code
+    nan.write_text(code.replace("width = len(answer)", "answer[0] = np.nan"))
     found = evaluate.evaluate(files(), Pictures(LABELS), cache=tmp_path, worker=nan)[0]
     assert found.failure is not None
     assert "not a finite number" in found.failure.message

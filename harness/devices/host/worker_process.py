@@ -1,0 +1,90 @@
+"""A worker in a process of its own: started, asked one thing, its answer or how it ended."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from harness.core.attendant import Attendant
+from harness.core.errors import WorkerError
+from harness.system import process
+
+WORKER = Path(__file__).with_name("worker.py")
+
+
+class _Line(msgspec.Struct):
+    """One line of the worker's answer; exactly one field is set."""
+
+    stage: str | None = None
+    result: dict[str, object] | None = None
+    error: dict[str, str] | None = None
+
+
+def ask(
+    request: Mapping[str, object],
+    *,
+    log: Path,
+    timeout_s: float,
+    attendant: Attendant | None = None,
+    worker: Path = WORKER,
+    python: str | None = None,
+    if_slow: str = "raise launch_timeout_s in devices.yaml, or lower --iterations",
+) -> dict[str, object]:
+    """The result of one request, answered by `worker` under this Python, with the packages that
+    this process finds, or under another one, `python`, with its own. Raises WorkerError; `if_slow`
+    is how to correct that it was not ready after `timeout_s`."""
+    # Isolated, so that no file beside the worker or in the current folder is taken for a package.
+    # Another Python keeps its `pip install --user`, but not our PYTHONPATH.
+    command: list[str | Path] = [python, "-E", worker] if python else [sys.executable, "-I", worker]
+    path = {} if python else {"path": process.import_path()}
+    finished = process.run(
+        command,
+        stdin=msgspec.json.encode({**request, **path}),
+        log=log,
+        timeout_s=timeout_s,
+        attendant=attendant,
+    )
+    return parse_answer(finished, log, timeout_s, if_slow)
+
+
+def parse_answer(
+    finished: process.Finished, log: Path, timeout_s: float, if_slow: str = ""
+) -> dict[str, object]:
+    """The worker's result, or a WorkerError that says in which stage it ended and how."""
+    stage = "start"
+    for raw in finished.stdout.splitlines():
+        try:
+            line = msgspec.json.decode(raw, type=_Line)
+        except msgspec.DecodeError:
+            if finished.timed_out or finished.flooded:
+                break  # that is what went wrong; the line was cut short by it
+            raise WorkerError(
+                stage, "the worker printed something that is not a result", f"look at {log}"
+            ) from None
+        if line.error is not None:
+            raise WorkerError(
+                line.error.get("stage", stage),
+                line.error.get("message", "the worker failed"),
+                f"the log is {log}",
+            )
+        if line.result is not None and finished.returncode == 0:
+            return line.result
+        stage = line.stage or stage
+    if finished.timed_out:
+        raise WorkerError(
+            stage,
+            f"the worker was still in stage {stage!r} after {timeout_s:g} s and was ended",
+            if_slow,
+        )
+    if finished.flooded:
+        raise WorkerError(stage, "the worker printed without end and was ended", f"look at {log}")
+    raise WorkerError(
+        stage,
+        f"the worker ended in stage {stage!r} without a result ({finished.ending})",
+        f"its last words are in {log}"
+        + (f": {last}" if (last := process.last_line(log)) else "")
+        + ("; a SIGKILL is often the kernel out of memory" if finished.returncode == -9 else ""),
+    )
