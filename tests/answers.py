@@ -73,6 +73,9 @@ class Pictures:
         self.read += 1
         return self.images, self.labels
 
+    def colours(self, split: Split) -> NDArray[np.uint8] | None:
+        return None
+
     def fingerprint(self, split: Split) -> str:
         return f"{split} {self.key}"
 

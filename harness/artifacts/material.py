@@ -50,7 +50,8 @@ class Material:
                     f"{self.dataset.name}: the {split} split has no images",
                     "add images, or build with --untrained",
                 )
-            _write(Path(kept.images), images)
+            if not files.intact(Path(kept.images)):  # most data sets keep theirs there themselves
+                _write(Path(kept.images), images)
             _write(Path(kept.labels), of)
 
 

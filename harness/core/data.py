@@ -27,9 +27,14 @@ class DataSummary(Value, frozen=True):
     `copies` counts files with the pixels of another one, which is used in their place;
     `straddling` names the images that the folder's own split has on two sides, `conflicts` those
     that it has in two classes. `refused` are broken or hostile images, `skipped` other files;
-    both are whole lists. `colour` counts the used images that were turned grey, `imbalance` is the
+    both are whole lists. `colour` counts the used images with colours, `imbalance` is the
     size of the largest class over that of the smallest. `fingerprints` change with the images of
     a split and their labels.
+
+    `colour` images are shown in colour to models of three channels and in grey to those of one.
+    `depth` says which range is in use of images of more than eight bits. `resaved` names images
+    that are re-encoded or resized copies of one another, which are kept on one side of the split;
+    `resaved_left_out` counts those that the user's split had on an earlier side.
     """
 
     name: str
@@ -44,6 +49,9 @@ class DataSummary(Value, frozen=True):
     skipped: tuple[Left, ...] = ()
     notes: tuple[str, ...] = ()
     fingerprints: dict[Split, str] = {}
+    depth: tuple[str, ...] = ()
+    resaved: tuple[str, ...] = ()
+    resaved_left_out: int = 0
 
     @property
     def total(self) -> int:
@@ -59,7 +67,7 @@ class DataSummary(Value, frozen=True):
         splits = ", ".join(f"{self.count(split):,} {split}" for split in SPLITS)
         said = [f"{self.name}: {self.total:,} images in {len(self.counts)} classes ({splits})"]
         counts = {
-            "turned grey": self.colour,
+            "in colour": self.colour,
             "duplicates": self.copies,
             "in two classes": len(self.conflicts),
             "refused": len(self.refused),
@@ -75,9 +83,15 @@ class DataSummary(Value, frozen=True):
         if self.imbalance >= 1.5:
             lines.append(f"imbalance: the largest class has {times(self.imbalance)} the smallest")
         if self.colour:
-            lines.append(f"colour: {self.colour:,} of {self.total:,} images, turned grey")
+            lines.append(
+                f"colour: {self.colour:,} of {self.total:,} images, shown in grey to models of one "
+                "channel"
+            )
+        lines += [f"depth: {line}" for line in self.depth]
         if self.copies:
             lines.append(f"duplicates: {self.copies:,} files have the pixels of another, left out")
+        left = f", {self.resaved_left_out:,} left out" if self.resaved_left_out else ""
+        lines += _named(f"saved again, kept on one side of the split{left}", self.resaved)
         lines += _named("on two sides of the split, used on the later", self.straddling)
         lines += _named("the same image in two classes, used in neither", self.conflicts)
         lines += _named("refused", [f"{left.path} {left.reason}" for left in self.refused])

@@ -20,7 +20,7 @@ Progress = Callable[[int, int], None]
 
 
 class Dataset(Protocol):
-    """Labelled grey pictures. Within a split the order is the same on every machine."""
+    """Labelled pictures. Within a split the order is the same on every machine."""
 
     @property
     def name(self) -> str:
@@ -35,7 +35,11 @@ class Dataset(Protocol):
         """What it holds."""
 
     def arrays(self, split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Pictures (n, 256, 256), grey values 0 to 255, and their labels (n,)."""
+        """Pictures (n, 256, 256), grey values 0 to 255, and their labels (n,). The pictures may be
+        mapped from a file, so that reading a part of them reads no more than that."""
+
+    def colours(self, split: Split) -> NDArray[np.uint8] | None:
+        """The same pictures as red, green and blue (n, 256, 256, 3); None if none has colours."""
 
     def fingerprint(self, split: Split) -> str:
         """Changes whenever `arrays(split)` or `classes` do; known without making the arrays."""

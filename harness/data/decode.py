@@ -1,27 +1,51 @@
-"""The bytes of an image file -> the grey picture that models are shown.
+"""The bytes of an image file -> the picture that models are shown, 256 by 256.
 
-Colour becomes grey by the weights of ITU-R 601, transparent parts become white, 16 bits are scaled
-to 8, the orientation that a camera noted is applied, and the whole is stretched to 256 by 256
-(antialiased, bicubic). Of an animation the first picture is used.
+Transparent parts become white, the orientation that a camera noted is applied, and the whole is
+stretched to the square (antialiased, bicubic). Of an animation or of several pages the first is
+used. A picture without colour becomes grey values. Depth is kept: a picture of 16 bits keeps them,
+since only the whole data set tells which of them are in use (`harness/data/depth.py`).
 """
 
 from __future__ import annotations
 
 import io
+import math
 import warnings
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from harness.core.errors import UsageError
 from harness.core.units import printable
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 SIZE = 256
 SHAPE = (SIZE, SIZE)
 
 # By the end of the name; what is inside must agree.
-KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".webp": "WEBP"}
+KINDS = {
+    **dict.fromkeys((".png", ".apng"), "PNG"),
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
+    **dict.fromkeys((".bmp", ".dib"), "BMP"),
+    ".webp": "WEBP",
+    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
+    ".gif": "GIF",
+    **dict.fromkeys((".pgm", ".ppm", ".pbm", ".pnm"), "PPM"),
+    **dict.fromkeys((".heic", ".heif", ".hif"), "HEIF"),
+    ".avif": "AVIF",
+}
+READABLE = "png, jpeg, bmp, webp, tiff, gif, pgm, heic or avif"
+
+# Pictures that nothing here reads. Files that end so are counted, and told of by their kind.
+UNREADABLE_KINDS = frozenset(
+    {
+        *(".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf"),
+        *(".svg", ".psd", ".xcf", ".eps", ".ai", ".jp2", ".j2k", ".jxl", ".exr", ".hdr", ".tga"),
+        *(".dcm", ".nii", ".fits", ".fit", ".ico", ".mp4", ".mov", ".avi"),
+    }
+)
 
 # Pillow's own limit: a quarter of a gigabyte in colour. A phone's panorama fits, a bomb does not.
 MAX_PIXELS = 89_478_485
@@ -29,16 +53,45 @@ MAX_BYTES = 400_000_000
 
 # A pixel whose channels are no further apart is grey.
 _TINT = 8
+# The upper 8 of 16 bits stay below this where a picture uses the lower 12 at most.
+_DIM = 16
 
 # Raise it whenever the same file gives another Picture.
-VERSION = 2
+VERSION = 3
+
+# Eight bits grey, eight bits of red, green and blue, sixteen bits grey, and grey as floats.
+Form = Literal["grey", "colour", "deep", "real"]
+_DTYPES: dict[Form, str] = {"grey": "u1", "colour": "u1", "deep": "<u2", "real": "<f4"}
 
 
 class Picture(NamedTuple):
-    """256 * 256 grey values, row by row, and whether they were colours before."""
+    """256 by 256 pixels, row by row, as `form` has them."""
 
     pixels: bytes
-    colour: bool
+    form: Form = "grey"
+
+    @property
+    def colour(self) -> bool:
+        """Whether the pixels are red, green and blue."""
+        return self.form == "colour"
+
+    @property
+    def deep(self) -> bool:
+        """Whether it has more than eight bits per pixel, or floats."""
+        return self.form in ("deep", "real")
+
+    def array(self) -> NDArray[Any]:
+        """(256, 256), in colour (256, 256, 3); uint8, uint16 or float32."""
+        import numpy as np
+
+        flat = np.frombuffer(self.pixels, _DTYPES[self.form])
+        return flat.reshape((*SHAPE, 3) if self.colour else SHAPE)
+
+
+def bytes_of(form: Form) -> int:
+    """How long `pixels` are."""
+    each = {"grey": 1, "colour": 3, "deep": 2, "real": 4}
+    return SIZE * SIZE * each[form]
 
 
 class Refused(Exception):
@@ -60,7 +113,18 @@ def decoder() -> str:
     return f"{VERSION}-pillow-{PIL.__version__}"
 
 
-def grey(data: bytes, kind: str) -> Picture:
+def missing(kind: str) -> str | None:
+    """The extra to install before files of this kind can be read; None if they can be."""
+    from importlib.util import find_spec
+
+    if kind == "HEIF" and find_spec("pillow_heif") is None:
+        return "heic"
+    if kind == "AVIF" and find_spec("PIL.AvifImagePlugin") is None:
+        return "build"
+    return None
+
+
+def decode(data: bytes, kind: str) -> Picture:
     """The file's bytes -> what a model is shown. `kind` is what the file's name promises.
 
     Raises Refused, whatever is wrong with the bytes.
@@ -68,7 +132,7 @@ def grey(data: bytes, kind: str) -> Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters is refused below
-            return _grey(data, kind)
+            return _decode(data, kind)
     except Refused:
         raise
     except Exception as error:  # decoders raise anything on hostile bytes; it is the image's fault
@@ -76,16 +140,51 @@ def grey(data: bytes, kind: str) -> Picture:
         raise Refused(f"cannot be decoded: {text}") from None
 
 
-def _grey(data: bytes, kind: str) -> Picture:
+def from_array(pixels: NDArray[Any]) -> Picture:
+    """One picture of an array, (height, width) or (height, width, 1, 3 or 4): bytes as they are,
+    wider numbers with their depth. Raises Refused."""
+    import numpy as np
+    from PIL import Image
+
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    if pixels.ndim == 3:
+        if pixels.dtype != np.uint8:
+            raise Refused(f"is a colour picture of {pixels.dtype} and not of uint8")
+        return _shown(Image.fromarray(np.ascontiguousarray(pixels)))
+    if pixels.dtype == np.bool_:
+        pixels = pixels.astype(np.uint8) * np.uint8(255)
+    if pixels.dtype == np.uint8:
+        return _shown(Image.fromarray(np.ascontiguousarray(pixels)))
+    return _shown_deep(pixels, whole=pixels.dtype.kind in "iu")
+
+
+def grey_of(colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(..., 3) red, green and blue -> (...) grey values by the weights of ITU-R 601."""
+    import numpy as np
+
+    wide = colours.astype(np.uint32)
+    weighed = wide[..., 0] * 19595 + wide[..., 1] * 38470 + wide[..., 2] * 7471
+    return np.asarray((weighed + 0x8000) >> 16, np.uint8)
+
+
+def _decode(data: bytes, kind: str) -> Picture:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    if kind == "HEIF" and missing(kind) is None:
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
     try:
-        opened = Image.open(io.BytesIO(data), formats=tuple(set(KINDS.values())))
+        Image.init()
+        known = sorted(set(KINDS.values()) & Image.OPEN.keys())
+        opened = Image.open(io.BytesIO(data), formats=known)
     except UnidentifiedImageError:
-        raise Refused("is not a png, jpeg, bmp or webp image") from None
+        raise Refused(f"is not a {READABLE} image") from None
     except Image.DecompressionBombError:
         raise Refused(f"has more than {MAX_PIXELS:,} pixels") from None
     with opened as image:
+        deep_colour = _was_deep(image)
         # Several pictures in one JPEG file, as phones write them, go by a name of their own.
         found = "JPEG" if image.format == "MPO" else image.format
         if found != kind:
@@ -93,8 +192,58 @@ def _grey(data: bytes, kind: str) -> Picture:
         if image.width * image.height > MAX_PIXELS:
             raise Refused(f"has more than {MAX_PIXELS:,} pixels")
         upright = ImageOps.exif_transpose(image)
-        plain = _one_channel(upright).resize(SHAPE, Image.Resampling.BICUBIC)
-        return Picture(plain.tobytes(), _has_colour(upright))
+        if upright.mode == "F" or upright.mode.startswith("I"):
+            import numpy as np
+
+            return _shown_deep(np.asarray(upright), whole=upright.mode != "F")
+        if deep_colour and _brightest(upright) < _DIM:
+            raise Refused(
+                "is a colour picture of 16 bits per channel that uses the lowest only; "
+                "save it with 8 bits per channel"
+            )
+        return _shown(upright)
+
+
+def _was_deep(image: Image) -> bool:
+    """Whether the file has 16 bits per channel of colour, of which Pillow keeps the upper 8."""
+    return any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+
+
+def _brightest(image: Image) -> int:
+    return max(band.getextrema()[1] for band in image.convert("RGB").split())  # type: ignore
+
+
+def _shown(image: Image) -> Picture:
+    """A picture of eight bits per channel, stretched."""
+    from PIL import Image as images
+
+    flat = _opaque(image)
+    stretched = flat.resize(SHAPE, images.Resampling.BICUBIC)
+    if _has_colour(stretched):
+        return Picture(stretched.tobytes(), "colour")
+    if flat.mode != "L":
+        stretched = flat.convert("L").resize(SHAPE, images.Resampling.BICUBIC)
+    return Picture(stretched.tobytes(), "grey")
+
+
+def _shown_deep(pixels: NDArray[Any], *, whole: bool) -> Picture:
+    """Numbers of more than eight bits, stretched. Whole ones of at most sixteen bits stay whole."""
+    import numpy as np
+    from PIL import Image
+
+    if pixels.ndim != 2 or not pixels.size:
+        raise Refused(f"has the shape {'x'.join(map(str, pixels.shape))}, and is not a picture")
+    values = pixels.astype(np.float32)
+    low, high = float(values.min()), float(values.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise Refused("has values that are not finite numbers")
+    if values.shape != SHAPE:
+        stretched = Image.fromarray(values).resize(SHAPE, Image.Resampling.BICUBIC)
+        # Bicubic overshoots at edges, which must not look like a wider range.
+        values = np.clip(np.asarray(stretched), low, high)
+    if whole and low >= 0 and high <= 65535:
+        return Picture(np.rint(values).astype("<u2").tobytes(), "deep")
+    return Picture(values.astype("<f4").tobytes(), "real")
 
 
 def _has_colour(image: Image) -> bool:
@@ -102,31 +251,21 @@ def _has_colour(image: Image) -> bool:
     lossy formats give its three channels back a little apart."""
     from PIL import ImageChops
 
-    if image.mode.startswith("I") or image.mode in ("1", "L", "LA"):
+    if image.mode == "L":
         return False
-    red, green, blue = image.convert("RGB").split()
+    red, green, blue = image.split()
     apart = (ImageChops.difference(red, other) for other in (green, blue))
-    return any(any(difference.histogram()[_TINT + 1 :]) for difference in apart)
+    return any(difference.getextrema()[1] > _TINT for difference in apart)  # type: ignore[operator]
 
 
-def _one_channel(image: Image) -> Image:
-    """Any mode -> "L", at the size it has."""
-    from PIL import Image
+def _opaque(image: Image) -> Image:
+    """Any mode -> "L" or "RGB", at the size it has; what is transparent becomes white."""
+    from PIL import Image as images
 
-    if image.mode.startswith("I"):
-        # Pillow would cut 16 bits off at 255.
-        import numpy as np
-
-        deep = np.asarray(image).astype(np.uint32)
-        deep *= 255
-        deep += 32767
-        deep //= 65535
-        return Image.fromarray(deep.astype(np.uint8))
     if image.has_transparency_data:
-        layers = image if image.mode == "LA" else image.convert("RGBA")
-        white = Image.new("L", image.size, 255)
-        white.paste(layers.convert("L"), mask=layers.getchannel("A"))
+        grey = image.mode in ("LA", "L", "1")
+        layers = image.convert("LA" if grey else "RGBA")
+        white = images.new("L" if grey else "RGB", image.size, 255 if grey else (255, 255, 255))
+        white.paste(layers.convert(white.mode), mask=layers.getchannel("A"))
         return white
-    if image.mode in ("1", "L"):
-        return image.convert("L")
-    return image.convert("RGB").convert("L")
+    return image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")

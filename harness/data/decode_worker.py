@@ -1,9 +1,9 @@
 """The process that decodes images: `python -m harness.data.decode_worker`.
 
 Says `+` once it is ready. Reads, again and again, a line `KIND LENGTH` and that many bytes, and
-answers `P` with a byte for colour and the pixels, or `R` with a line that is the reason. Ends with
-its standard input. Decoders are native code that gets bytes from anywhere: what crashes them ends
-this process and no other.
+answers with a line `P FORM` and the pixels, or with a line `R REASON`. Ends with its standard
+input. Decoders are native code that gets bytes from anywhere: what crashes them ends this process
+and no other.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 
-from harness.data.decode import Refused, grey
+from harness.data.decode import Refused, decode
 
 
 def main() -> None:
@@ -27,11 +27,11 @@ def main() -> None:
         kind, length = line.decode().split()
         data = requests.read(int(length))
         try:
-            picture = grey(data, kind)
+            picture = decode(data, kind)
         except Refused as refused:
-            answers.write(b"R" + str(refused).encode() + b"\n")
+            answers.write(b"R " + str(refused).encode() + b"\n")
         else:
-            answers.write(b"P" + bytes([picture.colour]) + picture.pixels)
+            answers.write(b"P " + picture.form.encode() + b"\n" + picture.pixels)
         answers.flush()
 
 

@@ -51,10 +51,23 @@ def generate(
             "count and seed are at least 0, difficulty 0 to 1, size at least 32",
         )
     images = np.empty((count, size, size), np.uint8)
-    labels = np.array([_label(seed, index) for index in range(count)], np.uint8)
     for index in range(count):
-        images[index] = _picture(_Stream(seed, index), bool(labels[index]), difficulty, size)
-    return images, labels
+        images[index] = generate_one(index, seed=seed, difficulty=difficulty, size=size)
+    return images, labels(count, seed=seed)
+
+
+def generate_one(
+    index: int, *, seed: int = 0, difficulty: float = DEFAULT_DIFFICULTY, size: int = DEFAULT_SIZE
+) -> NDArray[np.uint8]:
+    """Picture `index` of `generate`, uint8 (size, size)."""
+    return _picture(_Stream(seed, index), bool(_label(seed, index)), difficulty, size)
+
+
+def labels(count: int, *, seed: int = 0) -> NDArray[np.uint8]:
+    """The labels of `generate`, uint8 (count,), without the pictures."""
+    import numpy as np
+
+    return np.array([_label(seed, index) for index in range(count)], np.uint8)
 
 
 class _Stream:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.data import SPLITS, DataSummary, Split
 from harness.core.errors import UsageError
-from harness.data import demo
-from harness.data.image_cache import unwritable
-from harness.system import files
+from harness.data import demo, stored
+from harness.data.split import Shares
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,8 +21,17 @@ if TYPE_CHECKING:
 SIZES: dict[Split, int] = {"train": 840, "validation": 180, "test": 180}
 
 
+def sizes_of(shares: Shares) -> dict[Split, int]:
+    """How many of the 1,200 images go to each split; even, and at least two."""
+    total = sum(SIZES.values())
+    sizes = {split: max(2, round(total * shares[split] / 200) * 2) for split in SPLITS}
+    sizes["train"] = total - sizes["validation"] - sizes["test"]
+    return sizes
+
+
 class DemoSet:
-    """840 demo images for training, 180 for validation, 180 for the test; half of each cracked."""
+    """840 demo images for training, 180 for validation and 180 for the test, unless other `sizes`
+    are asked for; half of each are cracked."""
 
     name = "demo images"
     classes = demo.CLASSES
@@ -35,7 +41,7 @@ class DemoSet:
             raise UsageError(f"no demo images for seed {seed}", "seeds start at 0")
         if any(size < 2 or size % 2 for size in sizes.values()):
             raise ValueError("pictures come in pairs")
-        self._cache = cache / "demo"
+        self._cache = cache
         self._seed = seed
         self._sizes = sizes
 
@@ -57,42 +63,26 @@ class DemoSet:
         return f"demo-v{demo.VERSION}-seed{self._seed}-{what}-{start}-{end}"
 
     def arrays(self, split: Split) -> Arrays:
-        """Pictures (n, 256, 256) and labels (n,)."""
-        cached = self._read(split)
-        return self._make()[split] if cached is None else cached
+        """Pictures (n, 256, 256), mapped, and labels (n,)."""
+        import numpy as np
+
+        count = self._sizes[split]
+        path = stored.folder_of(self._cache, self.fingerprint(split)) / "images.npy"
+        start, end = self._range(split)
+        images = stored.mapped(path, self._pictures(start, end), (count, *self._shape))
+        labels = demo.labels(end, seed=self._seed)[start:]
+        return images, labels.astype(np.int64)
+
+    def colours(self, split: Split) -> None:
+        """They have none."""
+
+    def _pictures(self, start: int, end: int) -> Iterator[NDArray[np.uint8]]:
+        for index in range(start, end):
+            yield demo.generate_one(index, seed=self._seed)
+
+    _shape = (demo.DEFAULT_SIZE, demo.DEFAULT_SIZE)
 
     def _range(self, split: Split) -> tuple[int, int]:
         """Index of a split's first picture, and the one after its last."""
         start = sum(self._sizes[before] for before in SPLITS[: SPLITS.index(split)])
         return start, start + self._sizes[split]
-
-    def _path(self, split: Split) -> Path:
-        return self._cache / f"{self.fingerprint(split)}.npz"
-
-    def _read(self, split: Split) -> Arrays | None:
-        """From the cache, None if it is not there whole."""
-        import numpy as np
-
-        try:
-            stored = io.BytesIO(self._path(split).read_bytes())
-            with np.load(stored, allow_pickle=False) as archive:
-                return archive["images"], archive["labels"]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            return None
-
-    def _make(self) -> dict[Split, Arrays]:
-        import numpy as np
-
-        images, labels = demo.generate(sum(self._sizes.values()), seed=self._seed)
-        made: dict[Split, Arrays] = {}
-        for split in SPLITS:
-            part = slice(*self._range(split))
-            made[split] = images[part], labels[part].astype(np.int64)
-            buffer = io.BytesIO()
-            np.savez(buffer, images=made[split][0], labels=made[split][1])
-            try:
-                self._cache.mkdir(parents=True, exist_ok=True)
-                files.write_atomic(self._path(split), buffer.getvalue())
-            except OSError as error:
-                raise unwritable(self._cache, error) from None
-        return made

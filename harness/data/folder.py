@@ -1,27 +1,31 @@
-"""A folder of images as a data set.
+"""A data set of images: a folder, a list of files or an array file, in three splits.
 
 Every file is opened once, hashed and decoded; what is broken or hostile is refused by its name and
-the rest is used. Files with the same pixels count as one image, whatever their names and encodings.
-Within a split, images are in the order of their pixels' digests: names play no part.
+the rest is used. Files with the same pixels count as one image, whatever their names and encodings;
+copies that were saved again stay on one side. Names play no part in the order within a split, which
+follows from the pixels' digests and, in the test split, from the seed as well: so the first
+images of the test are a random sample of it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.core import units
 from harness.core.data import SPLITS, DataSummary, Left, Split, first_few, imbalance_of
 from harness.core.errors import DataError
 from harness.core.text import count
-from harness.data import decode
-from harness.data.image_cache import ImageCache, Known
+from harness.data import arrays_file, decode, depth, listed, stored
+from harness.data.image_cache import ImageCache
 from harness.data.isolated import Decoder
-from harness.data.split import SHARES, assign
-from harness.data.tree import ImageFile, Tree, look
+from harness.data.sharing import Image, Wanted, distinct, grouped, share_out, split_by
+from harness.data.split import SHARES, Shares, place
+from harness.data.tree import ImageFile, Tree, look, tell_of_unread
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,54 +38,80 @@ MAX_REFUSED = 0.1
 
 
 @dataclass(frozen=True)
-class _Image:
-    """A file that was read."""
+class Depths:
+    """The range in use of pictures of more than eight bits, by their form."""
 
-    file: ImageFile
-    known: Known
+    ranges: dict[decode.Form, depth.Range]
+
+    def shown(self, picture: decode.Picture) -> NDArray[np.uint8]:
+        """A picture in eight bits, grey or colour."""
+        if not picture.deep:
+            return picture.array()
+        return depth.eight_bits(picture.array(), self.ranges[picture.form])
 
 
 class FolderSet:
-    """The images of a folder, in three splits; made by `open_folder`."""
+    """The images in three splits; made by `open_folder` and its like."""
 
     def __init__(
         self,
         summary: DataSummary,
         classes: tuple[str, ...],
-        images: dict[Split, list[_Image]],
+        images: dict[Split, list[Image]],
         cache: ImageCache,
+        depths: Depths,
     ) -> None:
         self.name = summary.name
         self.classes = classes
         self.summary = summary
         self._images = images
         self._cache = cache
+        self._depths = depths
 
     def fingerprint(self, split: Split) -> str:
         """Digest of the pixels and labels of a split, in their order, and of the classes."""
         return self.summary.fingerprints[split]
 
     def arrays(self, split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Pictures (n, 256, 256) and labels (n,).
+        """Grey pictures (n, 256, 256), mapped from the cache, and labels (n,).
 
         Raises DataError if a file has changed since the folder was opened and what was read from
         it then is no longer in the cache.
         """
         import numpy as np
 
-        chosen = self._images[split]
-        images = np.empty((len(chosen), *decode.SHAPE), np.uint8)
-        with self._cache:
-            for row, image in zip(images, chosen, strict=True):
-                try:
-                    pixels = self._cache.pixels(image.file.path, image.file.kind, image.known)
-                except decode.Refused as refused:
-                    raise DataError(
-                        f"{image.file.name} {refused}", "run the command again"
-                    ) from None
-                row[:] = np.frombuffer(pixels, np.uint8).reshape(decode.SHAPE)
-        labels = [self.classes.index(image.file.label) for image in chosen]
+        labels = [self.classes.index(image.file.label) for image in self._images[split]]
+        grey = (p if p.ndim == 2 else decode.grey_of(p) for p in self._pictures(split))
+        images = self._mapped(split, "images.npy", grey, decode.SHAPE)
         return images, np.array(labels, np.int64)
+
+    def colours(self, split: Split) -> NDArray[np.uint8] | None:
+        """The same pictures in colour (n, 256, 256, 3), mapped; None if the data set has none."""
+        if not self.summary.colour:
+            return None
+        wide = (p if p.ndim == 3 else p[..., None].repeat(3, 2) for p in self._pictures(split))
+        images: NDArray[np.uint8] = self._mapped(split, "colours.npy", wide, (*decode.SHAPE, 3))
+        return images
+
+    def _mapped(
+        self, split: Split, name: str, pictures: Iterator[NDArray[np.uint8]], shape: Any
+    ) -> Any:
+        path = stored.folder_of(self._cache.root, self.fingerprint(split)) / name
+        with self._cache:
+            return stored.mapped(path, pictures, (len(self._images[split]), *shape))
+
+    def _pictures(self, split: Split) -> Iterator[NDArray[np.uint8]]:
+        for image in self._images[split]:
+            yield _seen(self._cache, self._depths, image)
+
+
+def _seen(cache: ImageCache, depths: Depths, image: Image) -> NDArray[np.uint8]:
+    """A picture as models are shown it, from the cache or read again; raises DataError."""
+    try:
+        picture = cache.picture(image.file.path, image.file.kind, image.known)
+    except decode.Refused as refused:
+        raise DataError(f"{image.file.name} {refused}", "run the command again") from None
+    return depths.shown(picture)
 
 
 def open_folder(
@@ -89,10 +119,12 @@ def open_folder(
     cache: Path,
     *,
     seed: int = 0,
+    shares: Shares = SHARES,
     progress: Progress | None = None,
     decoder: Decoder | None = None,
 ) -> FolderSet:
-    """Read every image of `folder`, and share them out between the splits.
+    """Read every image of `folder`, and share them out between the splits. A `labels.csv` in it
+    says the class of each image, unless there are folders of classes.
 
     Raises DataError if the folder cannot be used, UsageError if Pillow is missing or the cache
     cannot be written to.
@@ -104,48 +136,125 @@ def open_folder(
         raise DataError(
             f"{units.name(str(folder))} is a link in a loop", "give a folder of images, or demo"
         ) from None
-    tree = look(root)
+    listing = root / listed.LABELS
+    tree = None
+    if os.path.isfile(listing):  # noqa: PTH113  Path.is_file raises where the folder is closed
+        try:
+            tree = look(root)
+        except DataError:
+            return open_list(listing, cache, seed=seed, shares=shares, progress=progress)
+        tree.notes.append(f"{listed.LABELS} is not used: the folders say which class is which")
     images = ImageCache(cache, root, version, decoder)
+    name = units.name(root.name or str(root))
+    return _opened(name, tree or look(root), images, Wanted(shares, seed), progress)
+
+
+def open_list(
+    path: Path, cache: Path, *, seed: int = 0, shares: Shares = SHARES, progress: Progress | None
+) -> FolderSet:
+    """As `open_folder`, of the images that a CSV file lists."""
+    version = decode.decoder()
+    root, tree = listed.look(path)
+    name = root.name if path.name == listed.LABELS else path.name
+    images = ImageCache(cache, root, version)
+    return _opened(units.name(name), tree, images, Wanted(shares, seed), progress)
+
+
+def open_arrays(
+    path: Path, cache: Path, *, seed: int = 0, shares: Shares = SHARES, progress: Progress | None
+) -> FolderSet:
+    """As `open_folder`, of the pictures in an .npz file."""
+    images = ImageCache(cache, path.absolute(), decode.decoder())
+    read: list[Image] = []
+
+    def keep(file: ImageFile, picture: decode.Picture) -> None:
+        read.append(Image(file, images.keep(picture)))
+        if progress is not None:
+            progress(len(read), len(read))
+
+    tree = arrays_file.look(path, keep)
+    return _assembled(units.name(path.name), tree, read, images, Wanted(shares, seed))
+
+
+def _opened(
+    name: str, tree: Tree, images: ImageCache, how: Wanted, progress: Progress | None
+) -> FolderSet:
     with images:
         read = list(_read(tree, images, progress))
-    images.save()
+        images.save()
+        return _assembled(name, tree, read, images, how)
+
+
+def _assembled(
+    name: str, tree: Tree, read: list[Image], cache: ImageCache, how: Wanted
+) -> FolderSet:
     _refuse_too_many(tree, len(read))
-    name = units.name(root.name or str(root))
-    distinct, doubles = _distinct(read)
-    splits, moved = _share_out(tree, distinct, seed)
+    different, doubles = distinct(read)
+    depths = _depths(different)
+    kept, near = grouped(tree, different, lambda image: _seen(cache, depths, image))
+    splits, moved = share_out(tree, kept, how)
+    splits["test"].sort(key=lambda image: place(image.known.pixels, how.seed))
     counts = {
         c: {s: sum(i.file.label == c for i in splits[s]) for s in SPLITS} for c in tree.classes
     }
-    _check(name, counts, doubles.conflicts)
+    unread = tell_of_unread(tree.skipped)
+    _check(name, counts, doubles.conflicts, unread)
     summary = DataSummary(
         name=name,
         counts=counts,
-        split_by=_split_by(tree, seed),
+        split_by=split_by(tree, how),
         imbalance=imbalance_of(counts),
-        colour=sum(image.known.colour for image in distinct),
+        colour=sum(image.known.form == "colour" for image in kept),
+        depth=tuple(_told_of_depth(kept, depths)),
         copies=doubles.copies,
+        resaved=tuple(near.names),
+        resaved_left_out=near.left_out,
         straddling=tuple(doubles.straddling),
         conflicts=tuple(doubles.conflicts),
         refused=tuple(sorted(tree.refused, key=lambda left: left.path)),
         skipped=tuple(sorted(tree.skipped, key=lambda left: left.path)),
-        notes=tuple(_notes(counts, moved)),
-        fingerprints={split: _fingerprint(tree.classes, splits[split]) for split in SPLITS},
+        notes=(*unread, *tree.notes, *_notes(counts, moved)),
+        fingerprints={s: _fingerprint(tree.classes, splits[s], depths) for s in SPLITS},
     )
-    return FolderSet(summary, tree.classes, splits, images)
+    return FolderSet(summary, tree.classes, splits, cache, depths)
 
 
-def _read(tree: Tree, cache: ImageCache, progress: Progress | None) -> Iterator[_Image]:
-    for done, file in enumerate(tree.files, 1):
-        try:
-            yield _Image(file, cache.look(file.path, file.kind))
-        except decode.Refused as refused:
-            tree.refused.append(Left(path=file.name, reason=str(refused)))
+def _read(tree: Tree, cache: ImageCache, progress: Progress | None) -> Iterator[Image]:
+    looked = cache.looks([(file.path, file.kind) for file in tree.files])
+    for done, (file, known) in enumerate(zip(tree.files, looked, strict=True), 1):
+        if isinstance(known, decode.Refused):
+            tree.refused.append(Left(path=file.name, reason=str(known)))
+        else:
+            yield Image(file, known)
         if progress is not None:
             progress(done, len(tree.files))
 
 
-def _fingerprint(classes: tuple[str, ...], images: list[_Image]) -> str:
+def _depths(images: list[Image]) -> Depths:
+    ranges: dict[decode.Form, depth.Range] = {}
+    for form in ("deep", "real"):
+        known = [i.known for i in images if i.known.form == form]
+        if known:
+            extremes = ((one.low, one.high) for one in known)
+            ranges[form] = depth.range_of(extremes, whole=form == "deep")
+    return Depths(ranges)
+
+
+def _told_of_depth(images: list[Image], depths: Depths) -> Iterator[str]:
+    for form, used in depths.ranges.items():
+        of_form = sum(image.known.form == form for image in images)
+        kind = "16 bits" if form == "deep" else "floats or wide numbers"
+        low, high = (f"{v:,.6g}" for v in (used.low, used.high))
+        yield (
+            f"{of_form:,} of {len(images):,} images are of {kind}, {used.why}: "
+            f"{low} to {high} is shown as 0 to 255"
+        )
+
+
+def _fingerprint(classes: tuple[str, ...], images: list[Image], depths: Depths) -> str:
     digest = hashlib.sha256(repr(classes).encode())
+    if depths.ranges:
+        digest.update(repr(sorted(depths.ranges.items())).encode())
     for image in images:
         label = classes.index(image.file.label)
         digest.update(f" {image.known.pixels} {label}".encode())
@@ -163,83 +272,16 @@ def _refuse_too_many(tree: Tree, usable: int) -> None:
         )
 
 
-@dataclass
-class _Doubles:
-    """What was found of files with the same pixels."""
-
-    copies: int
-    straddling: list[str]
-    conflicts: list[str]
-
-
-def _distinct(read: list[_Image]) -> tuple[list[_Image], _Doubles]:
-    """One file for each picture, in the order of the pixels' digests; none for a picture that lies
-    in two classes. Of a picture in two splits the later split has it: a test that was trained on
-    tests nothing."""
-    same: dict[str, list[_Image]] = {}
-    for image in read:
-        same.setdefault(image.known.pixels, []).append(image)
-    kept = []
-    doubles = _Doubles(0, [], [])
-    for _, copies in sorted(same.items()):
-        copies.sort(key=lambda image: image.file.name)
-        names = " = ".join(image.file.name for image in copies)
-        if len({image.file.label for image in copies}) > 1:
-            doubles.conflicts.append(names)
-            continue
-        doubles.copies += len(copies) - 1
-        if len({image.file.split for image in copies}) > 1:
-            doubles.straddling.append(names)
-        kept.append(max(copies, key=lambda image: SPLITS.index(image.file.split or "train")))
-    doubles.conflicts.sort()
-    doubles.straddling.sort()
-    return kept, doubles
-
-
-def _share_out(
-    tree: Tree, distinct: list[_Image], seed: int
-) -> tuple[dict[Split, list[_Image]], dict[str, int]]:
-    """The images of each split, and by class how many were moved to a split that had none.
-
-    Splits that the folder has stay; the others are taken from the images for training.
-    """
-    shares = _shares(tree)
-    splits: dict[Split, list[_Image]] = {split: [] for split in SPLITS}
-    places: dict[str, Split] = {}
-    moved = {}
-    for name in tree.classes:
-        free = [i for i in distinct if i.file.label == name and i.file.split in (None, "train")]
-        chosen, moved[name] = assign((image.known.pixels for image in free), shares, seed)
-        places.update(chosen)
-    for image in distinct:
-        own = image.file.split
-        splits[places[image.known.pixels] if own in (None, "train") else own].append(image)
-    return splits, moved
-
-
-def _shares(tree: Tree) -> dict[Split, int]:
-    """Of the splits that the images without one, or those for training, are shared between."""
-    return {s: share for s, share in SHARES.items() if s == "train" or s not in tree.splits}
-
-
-def _split_by(tree: Tree, seed: int) -> str:
-    shares = _shares(tree)
-    by_content = f"by a hash of each image's content, seed {seed}"
-    if not tree.splits:
-        return "/".join(str(share) for share in shares.values()) + f" {by_content}"
-    own = ", ".join(f"{split} from {name}/" for split, name in tree.splits.items())
-    taken = [split for split in shares if split != "train"]
-    if not taken:
-        return f"the folder's own ({own})"
-    total = sum(shares.values())
-    rest = " and ".join(f"{split} ({units.percent(shares[split] / total)})" for split in taken)
-    return f"the folder's own ({own}); {rest} taken from {tree.splits['train']}/ {by_content}"
-
-
-def _check(name: str, counts: dict[str, dict[Split, int]], conflicts: list[str]) -> None:
+def _check(
+    name: str, counts: dict[str, dict[Split, int]], conflicts: list[str], unread: list[str]
+) -> None:
     """Raises DataError unless there is something to learn and something to tell apart."""
     for label, of_class in counts.items():
         if not any(of_class.values()):
+            if unread:
+                raise DataError(
+                    f"class {label} of {name} has no image that can be used", "; ".join(unread)
+                )
             why = f", since {len(conflicts):,} are in another class too: {first_few(conflicts)}"
             raise DataError(
                 f"class {label} of {name} has no image that can be used{why if conflicts else ''}",

@@ -1,6 +1,7 @@
 """Decoded images, kept so that a second run over the same folder is quick.
 
 CACHE/images/VERSION/AB/ABCD.png    the picture in the file with that digest, behind its own
+                                    digest and a letter for its form
 CACHE/folders/KEY.json              what was known of each file of a folder when last seen
 
 A file counts as unchanged if its inode, size, and times of writing and of change are the same (the
@@ -12,23 +13,33 @@ from __future__ import annotations
 
 import hashlib
 import os
+import queue
 import stat
 import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 
-from harness.core.errors import UsageError
-from harness.data.decode import MAX_BYTES, SIZE, Picture, Refused
+from harness.data import copies
+from harness.data.decode import MAX_BYTES, Form, Picture, Refused, bytes_of
 from harness.data.isolated import Decoder
-from harness.system import files
+from harness.data.stored import unwritable
+from harness.system import files, processors
 
 SETTLED_NS = 2_000_000_000
+MOST_DECODERS = 4
+ARRAY = "ARRAY"  # the kind of a picture that is a row of an array and no file
+_FORMS = get_args(Form)
 
 
 class Known(msgspec.Struct, frozen=True, array_like=True):
     """What a file held when it was last read: `content` is its digest and kind, `pixels` the digest
-    of its grey values, `colour` whether they were colours. Digests are SHA-256, hexadecimal."""
+    of the picture (both SHA-256, hexadecimal), `form` the picture's, `low` and `high` its extremes
+    unless it has eight bits, `look` its small likeness (see `copies`)."""
 
     inode: int
     size_bytes: int
@@ -36,7 +47,10 @@ class Known(msgspec.Struct, frozen=True, array_like=True):
     changed_ns: int
     content: str
     pixels: str
-    colour: bool
+    form: Form
+    low: float
+    high: float
+    look: bytes
 
     def fits(self, facts: os.stat_result) -> bool:
         """Whether the file is what it was."""
@@ -44,16 +58,21 @@ class Known(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ImageCache:
-    """The decoded images of one folder; several processes may use the cache at once. Leave it as
-    a context after a series of calls, so that the decoder's process ends."""
+    """The decoded images of one data set; several processes may use the cache at once. Leave it as
+    a context after a series of calls, so that the decoders' processes end."""
 
     def __init__(
         self, cache: Path, root: Path, version: str, decoder: Decoder | None = None
     ) -> None:
         key = hashlib.sha256(os.fsencode(root) + version.encode()).hexdigest()[:32]
+        self.root = cache
         self._index_path = cache / "folders" / f"{key}.json"
         self._images = cache / "images" / version
-        self._decoder = decoder or Decoder()
+        count = min(MOST_DECODERS, processors.usable())
+        self._decoders = [decoder] if decoder else [Decoder() for _ in range(count)]
+        self._idle: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
+        for one in self._decoders:
+            self._idle.put(one)
         self._known = self._read_index()
         self._seen: dict[str, Known] = {}
 
@@ -61,7 +80,30 @@ class ImageCache:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._decoder.close()
+        for decoder in self._decoders:
+            decoder.close()
+
+    def looks(self, files: Sequence[tuple[Path, str]]) -> Iterator[Known | Refused]:
+        """What each (path, kind) holds, in this order, or why it cannot be used. Several are
+        decoded at once, and only a few are in memory."""
+        waiting: deque[Future[Known | Refused]] = deque()
+        with ThreadPoolExecutor(len(self._decoders)) as pool:
+            try:
+                for path, kind in files:
+                    waiting.append(pool.submit(self._look_or_refuse, path, kind))
+                    if len(waiting) > 4 * len(self._decoders):
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def _look_or_refuse(self, path: Path, kind: str) -> Known | Refused:
+        try:
+            return self.look(path, kind)
+        except Refused as refused:
+            return refused
 
     def look(self, path: Path, kind: str) -> Known:
         """What `path` holds; decoded if it is not known. Raises Refused."""
@@ -75,24 +117,39 @@ class ImageCache:
         content = _content(data, kind)
         picture = self._get(content)
         if picture is None:
-            picture = self._decoder.grey(data, kind)
+            picture = self._decoded(data, kind)
             self._put(content, picture)
-        pixels = hashlib.sha256(picture.pixels).hexdigest()
-        known = Known(*_state(facts), content, pixels, picture.colour)
+        known = _known(_state(facts), content, picture)
         if now - max(facts.st_mtime_ns, facts.st_ctime_ns) > SETTLED_NS:
             self._seen[key] = known
         return known
 
-    def pixels(self, path: Path, kind: str, known: Known) -> bytes:
-        """The grey values that `look` saw. Raises Refused if they are gone and `path` changed."""
+    def keep(self, picture: Picture) -> Known:
+        """A picture that came from no file of its own, kept by its pixels."""
+        content = f"{_digest(picture)}.{ARRAY.lower()}"
+        if self._get(content) is None:
+            self._put(content, picture)
+        return _known((0, len(picture.pixels), 0, 0), content, picture)
+
+    def picture(self, path: Path, kind: str, known: Known) -> Picture:
+        """What `look` saw. Raises Refused if it is gone and `path` changed."""
         picture = self._get(known.content)
         if picture is None:
+            if kind == ARRAY:
+                raise Refused("is no longer in the cache")
             data, _ = _read(path)
-            picture = self._decoder.grey(data, kind)
+            picture = self._decoded(data, kind)
             self._put(_content(data, kind), picture)
-        if hashlib.sha256(picture.pixels).hexdigest() != known.pixels:
+        if _digest(picture) != known.pixels:
             raise Refused("has changed since it was looked at")
-        return picture.pixels
+        return picture
+
+    def _decoded(self, data: bytes, kind: str) -> Picture:
+        decoder = self._idle.get()
+        try:
+            return decoder.decode(data, kind)
+        finally:
+            self._idle.put(decoder)
 
     def save(self) -> None:
         """Remember what was seen, for the next run."""
@@ -118,19 +175,34 @@ class ImageCache:
             stored = self._path(content).read_bytes()
         except OSError:
             return None
-        digest, packed = stored[:32], stored[32:]
-        whole = len(packed) == SIZE * SIZE + 1 and hashlib.sha256(packed).digest() == digest
-        return Picture(packed[:-1], bool(packed[-1])) if whole else None
+        form = next((f for f in _FORMS if stored[32:33] == f[0].encode()), None)
+        whole = form and len(stored) == 33 + bytes_of(form)
+        if not (form and whole and hashlib.sha256(stored[32:]).digest() == stored[:32]):
+            return None
+        return Picture(stored[33:], form)
 
     def _put(self, content: str, picture: Picture) -> None:
         """No flush to the disk, which takes long for thousands: `_get` notices a torn file."""
         path = self._path(content)
-        packed = picture.pixels + bytes([picture.colour])
+        packed = picture.form[0].encode() + picture.pixels
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             files.write_atomic(path, hashlib.sha256(packed).digest() + packed, flush=False)
         except OSError as error:
             raise unwritable(path.parent, error) from None
+
+
+def _known(state: tuple[int, int, int, int], content: str, picture: Picture) -> Known:
+    pixels = picture.array()
+    low, high = (float(pixels.min()), float(pixels.max())) if picture.deep else (0.0, 255.0)
+    look = copies.likeness(picture)
+    return Known(*state, content, _digest(picture), picture.form, low, high, look)
+
+
+def _digest(picture: Picture) -> str:
+    """Of colours and depths that differ no two are the same, whatever their bytes."""
+    form = b"" if picture.form == "grey" else picture.form.encode()
+    return hashlib.sha256(form + picture.pixels).hexdigest()
 
 
 def _content(data: bytes, kind: str) -> str:
@@ -175,11 +247,3 @@ def _read(path: Path) -> tuple[bytes, os.stat_result]:
 
 def _unreadable(error: OSError) -> Refused:
     return Refused(f"cannot be read: {error.strerror or error}")
-
-
-def unwritable(folder: Path, error: OSError) -> UsageError:
-    """The cache is the user's to mend."""
-    return UsageError(
-        f"cannot write to {folder}: {error.strerror or error}",
-        "make room there or make it writable, or set MOBILE_BENCH_CACHE",
-    )

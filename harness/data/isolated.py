@@ -9,10 +9,10 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, cast, get_args
 
 from harness.core.errors import UsageError
-from harness.data.decode import SIZE, Picture, Refused
+from harness.data.decode import Form, Picture, Refused, bytes_of
 from harness.system import process
 
 COMMAND = tuple(process.module("harness.data.decode_worker"))
@@ -30,8 +30,8 @@ class Decoder:
         self._busy_since: float | None = None
         self._overdue = False
 
-    def grey(self, data: bytes, kind: str) -> Picture:
-        """As `decode.grey`. Raises Refused; UsageError if no process can be started."""
+    def decode(self, data: bytes, kind: str) -> Picture:
+        """As `decode.decode`. Raises Refused; UsageError if no process can be started."""
         child = self._child or self._start()
         self._busy_since = time.monotonic()
         try:
@@ -86,10 +86,13 @@ class Decoder:
         child.stdin.write(f"{kind} {len(data)}\n".encode())
         child.stdin.write(data)
         child.stdin.flush()
-        if _whole(child.stdout, 1) == b"R":
-            raise Refused(child.stdout.readline().decode().rstrip("\n"))
-        answer = _whole(child.stdout, 1 + SIZE * SIZE)
-        return Picture(answer[1:], bool(answer[0]))
+        said, _, rest = child.stdout.readline().decode().rstrip("\n").partition(" ")
+        if said == "R":
+            raise Refused(rest)
+        if rest not in get_args(Form):  # it ended in the middle of a word
+            raise EOFError
+        form = cast("Form", rest)
+        return Picture(_whole(child.stdout, bytes_of(form)), form)
 
 
 def _cannot_start(why: str) -> UsageError:

@@ -6,26 +6,39 @@ from pathlib import Path
 
 from harness.core.errors import UsageError
 from harness.data.dataset import DEMO, Dataset, Progress
+from harness.data.split import SHARES, Shares
 
 
 def open_dataset(
-    text: str, cache: Path, *, seed: int = 0, progress: Progress | None = None
+    text: str,
+    cache: Path,
+    *,
+    seed: int = 0,
+    shares: Shares | None = None,
+    progress: Progress | None = None,
 ) -> Dataset:
-    """`--data`: "demo", or a folder with one folder of images per class.
+    """`--data`: "demo", a folder with one folder of images per class or a labels.csv, a CSV file
+    of paths and labels, or an .npz file of arrays.
 
-    `seed` makes other demo images; of a folder it chooses which images are for training, for
-    validation and for the test, unless the folder says so itself. Every image of a folder is read
-    here, or known from `cache` to be what it was.
+    `seed` makes other demo images; of all else it chooses which images are for training, for
+    validation and for the test, unless the data says so itself. `shares` are how many per cent go
+    to each. Every image is read here, or known from `cache` to be what it was.
 
-    Raises DataError if the folder cannot be used, UsageError if Pillow is missing or the cache
+    Raises DataError if the data cannot be used, UsageError if Pillow is missing or the cache
     cannot be written to.
     """
     if not text:
         raise UsageError("--data is empty", "give a folder of images, or demo")
     if text == DEMO:
-        from harness.data.demo_set import DemoSet
+        from harness.data.demo_set import SIZES, DemoSet, sizes_of
 
-        return DemoSet(cache, seed)
-    from harness.data.folder import open_folder
+        return DemoSet(cache, seed, SIZES if shares is None else sizes_of(shares))
+    from harness.data import folder
 
-    return open_folder(Path(text), cache, seed=seed, progress=progress)
+    path, shares = Path(text), shares or SHARES
+    suffix = path.suffix.lower()
+    if suffix == ".csv" and not path.is_dir():
+        return folder.open_list(path, cache, seed=seed, shares=shares, progress=progress)
+    if suffix == ".npz" and not path.is_dir():
+        return folder.open_arrays(path, cache, seed=seed, shares=shares, progress=progress)
+    return folder.open_folder(path, cache, seed=seed, shares=shares, progress=progress)

@@ -11,6 +11,9 @@ import hashlib
 from collections.abc import Iterable, Mapping
 
 from harness.core.data import SPLITS, Split
+from harness.core.errors import UsageError
+
+Shares = Mapping[Split, int]
 
 # Per cent of the images, when the folder has no split of its own.
 SHARES: dict[Split, int] = {"train": 70, "validation": 15, "test": 15}
@@ -20,11 +23,16 @@ _NEED: tuple[Split, ...] = ("train", "test", "validation")
 
 
 def assign(
-    digests: Iterable[str], shares: Mapping[Split, int], seed: int = 0
+    digests: Iterable[str],
+    shares: Shares,
+    seed: int = 0,
+    *,
+    stay: frozenset[str] = frozenset(),
 ) -> tuple[dict[str, Split], int]:
     """The split of each image of one class, and how many were moved because a split had none.
 
-    `digests` are of the pixels, `shares` the weights of the splits that are wanted.
+    `digests` are of the pixels, `shares` the weights of the splits that are wanted;
+    those that `stay` are never moved.
     """
     places = {digest: place(digest, seed) for digest in sorted(set(digests))}
     splits = {digest: _natural(at, shares) for digest, at in places.items()}
@@ -37,7 +45,9 @@ def assign(
         if wanted in splits.values():
             continue
         low, high = _range(wanted, shares)
-        donors = _spare(splits, served)
+        donors = [digest for digest in _spare(splits, served) if digest not in stay]
+        if not donors:
+            continue
         nearest = min(donors, key=lambda d: (max(low - places[d], places[d] - high), d))
         splits[nearest] = wanted
         moved += 1
@@ -50,7 +60,7 @@ def place(digest: str, seed: int) -> float:
     return float(int.from_bytes(word, "big")) / 2.0**48
 
 
-def _range(split: Split, shares: Mapping[Split, int]) -> tuple[float, float]:
+def _range(split: Split, shares: Shares) -> tuple[float, float]:
     """The stretch of 0 to 1 that belongs to a split."""
     wanted = [s for s in SPLITS if s in shares]
     below = sum(shares[s] for s in wanted[: wanted.index(split)])
@@ -58,7 +68,7 @@ def _range(split: Split, shares: Mapping[Split, int]) -> tuple[float, float]:
     return below / total, (below + shares[split]) / total
 
 
-def _natural(at: float, shares: Mapping[Split, int]) -> Split:
+def _natural(at: float, shares: Shares) -> Split:
     """The split in whose stretch `at` lies."""
     wanted = [split for split in SPLITS if split in shares]
     return next((s for s in wanted if at < _range(s, shares)[1]), wanted[-1])
@@ -71,3 +81,19 @@ def _spare(splits: Mapping[str, Split], served: list[Split]) -> list[str]:
         members.setdefault(split, []).append(digest)
     able = [s for s in SPLITS if len(members.get(s, [])) > (1 if s in served else 0)]
     return members[max(able, key=lambda s: len(members[s]))]
+
+
+def parse(text: str) -> dict[Split, int]:
+    """`60/10/30` -> the shares of train, validation and test. Raises UsageError."""
+    parts = text.split("/")
+    if len(parts) != len(SPLITS) or not all(part.strip().isdecimal() for part in parts):
+        raise UsageError(
+            f"--split {text} is not three whole numbers", "write train/validation/test: 60/10/30"
+        )
+    shares = dict(zip(SPLITS, (int(part) for part in parts), strict=True))
+    if sum(shares.values()) != 100 or not all(shares.values()):
+        raise UsageError(
+            f"--split {text} adds up to {sum(shares.values())}, or leaves a split empty",
+            "give each split at least 1, and 100 in all",
+        )
+    return shares

@@ -3,9 +3,10 @@
     FOLDER/CLASS/**/*.png                   as Keras's image_dataset_from_directory has it
     FOLDER/{train,validation,test}/CLASS/** where the split is the user's
 
-Hidden files are ignored. Symbolic links to folders are never followed, so there are no loops, and
-those to files only inside FOLDER. A link where a class should be is an error: passed over, a class
-would be missing.
+Hidden files are ignored, and folders that other programs leave behind. Class names are compared in
+one Unicode form (NFC), since macOS and Linux write the same name in two. Symbolic links to folders
+are never followed, so there are no loops, and those to files only inside FOLDER. A link where a
+class should be is an error: passed over, a class would be missing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +23,11 @@ from pathlib import Path
 from harness.core import units
 from harness.core.data import SPLITS, Left, Split, first_few
 from harness.core.errors import DataError
-from harness.data.decode import KINDS
+from harness.data.decode import KINDS, UNREADABLE_KINDS, missing
 
-_SPLIT_NAMES: dict[str, Split] = {
+NOT_READ = "a picture of a kind that cannot be read"
+
+SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
     "training": "train",
     "val": "validation",
@@ -31,6 +36,22 @@ _SPLIT_NAMES: dict[str, Split] = {
     "test": "test",
     "testing": "test",
 }
+
+
+# Folders that network storage, desktops and archives make, in lower case.
+_JUNK = frozenset(
+    {
+        *(
+            "@eadir",
+            "#recycle",
+            "@recycle",
+            "#snapshot",
+            "$recycle.bin",
+            "system volume information",
+        ),
+        *("lost+found", "__macosx", "__pycache__", "_thumbs", "thumbs.db", "desktop.ini"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -47,13 +68,15 @@ class ImageFile:
 
 @dataclass
 class Tree:
-    """All that was found. `splits` maps a split to its folder, if there are such folders."""
+    """All that was found. `splits` says of each split that is the user's where it comes from;
+    `notes` are told to the user as they are."""
 
     classes: tuple[str, ...]
     splits: dict[Split, str]
     files: list[ImageFile] = field(default_factory=list)
     refused: list[Left] = field(default_factory=list)
     skipped: list[Left] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def look(root: Path) -> Tree:
@@ -62,61 +85,87 @@ def look(root: Path) -> Tree:
     Raises DataError if there is no such folder, or none of classes in it.
     """
     entries = _entries(root, root)
-    tree = Tree(classes=(), splits=_own_splits(root, _folders(entries)))
+    tree = Tree(classes=(), splits={})
+    splits = _own_splits(tree, root, _folders(entries))
+    tree.splits = {split: f"{name}/" for split, name in splits.items()}
     _leave(tree, root, entries)
-    if tree.splits:
-        for split, name in tree.splits.items():
+    if splits:
+        for split, name in splits.items():
             inside = _entries(root, root / name)
             _leave(tree, root, inside)
             _add_classes(tree, root, _folders(inside), split)
     else:
-        _add_classes(tree, root, _folders(entries), None)
+        _add_classes(tree, root, [f for f in _folders(entries) if not _set_aside(tree, f)], None)
     if len(tree.classes) < 2:
         raise _too_few_classes(root, tree)
     return tree
 
 
+def class_name(folder: str) -> str:
+    """The name of a class from that of its folder, fit to print and to store: bytes that are not
+    UTF-8 are read as Latin-1, and the same letters are written in one form (NFC).
+
+    Raises DataError if it has characters that cannot be printed.
+    """
+    try:
+        text = os.fsencode(folder).decode()
+    except UnicodeDecodeError:
+        text = os.fsencode(folder).decode("latin-1")
+    text = unicodedata.normalize("NFC", text)
+    if not text.isprintable():
+        raise DataError(
+            f"the class folder '{units.name(folder)}' has unprintable characters", "rename it"
+        )
+    return text
+
+
+def _set_aside(tree: Tree, folder: Path) -> bool:
+    """Whether a folder beside classes is a split without classes, which was told of."""
+    return any(note.startswith(f"{units.name(folder.name)}/ ") for note in tree.notes)
+
+
 def _add_classes(tree: Tree, root: Path, folders: list[Path], split: Split | None) -> None:
-    tree.classes = tuple(sorted({*tree.classes, *(folder.name for folder in folders)}))
-    for folder in folders:
-        if not folder.name.isprintable():
-            raise DataError(
-                f"the class folder '{units.name(folder.name)}' has unprintable characters",
-                "rename it",
-            )
+    names = [class_name(folder.name) for folder in folders]
+    tree.classes = tuple(sorted({*tree.classes, *names}))
+    for folder, name in zip(folders, names, strict=True):
         for path in _walk(tree, root, folder):
-            _add_file(tree, root, path, folder.name, split)
+            _add_file(tree, root, path, name, split)
 
 
 def _add_file(tree: Tree, root: Path, path: Path, label: str, split: Split | None) -> None:
     name = _name(root, path)
-    kind = KINDS.get(path.suffix.lower())
+    suffix = path.suffix.lower()
+    kind = KINDS.get(suffix)
     if kind is None:
-        _leave_file(tree, root, path, "of another kind")
+        unreadable = suffix in UNREADABLE_KINDS
+        _leave_file(tree, root, path, NOT_READ if unreadable else "of another kind")
+        return
+    if extra := missing(kind):
+        _leave_file(tree, root, path, f"{NOT_READ} without the extra {extra}")
         return
     try:
-        target = _target(root, path)
-    except _Unfit as unfit:
+        target = target_of(root, path)
+    except Unfit as unfit:
         tree.refused.append(Left(path=name, reason=str(unfit)))
         return
     tree.files.append(ImageFile(name, target, kind, label, split))
 
 
-class _Unfit(Exception):
+class Unfit(Exception):
     """Why a file is not to be opened."""
 
 
-def _target(root: Path, path: Path) -> Path:
+def target_of(root: Path, path: Path) -> Path:
     """The regular file that `path` is or points to."""
     target = _followed(path)
     if target is not path and not target.is_relative_to(root):
-        raise _Unfit("is a link out of the folder")
+        raise Unfit("is a link out of the folder")
     try:
         mode = target.lstat().st_mode
     except OSError as error:
-        raise _Unfit(f"cannot be read: {error.strerror or error}") from None
+        raise Unfit(f"cannot be read: {error.strerror or error}") from None
     if not stat.S_ISREG(mode):
-        raise _Unfit("is not a regular file")
+        raise Unfit("is not a regular file")
     return target
 
 
@@ -125,13 +174,13 @@ def _followed(path: Path) -> Path:
     try:
         return path.resolve(strict=True) if path.is_symlink() else path
     except FileNotFoundError:
-        raise _Unfit("is a link to nothing") from None
+        raise Unfit("is a link to nothing") from None
     except RuntimeError:  # how Python before 3.13 says ELOOP
-        raise _Unfit("is a link in a loop") from None
+        raise Unfit("is a link in a loop") from None
     except OSError as error:
         loop = error.errno == errno.ELOOP
         reason = "is a link in a loop" if loop else f"cannot be read: {error.strerror or error}"
-        raise _Unfit(reason) from None
+        raise Unfit(reason) from None
 
 
 def _walk(tree: Tree, root: Path, top: Path) -> Iterator[Path]:
@@ -171,9 +220,9 @@ def _entries(root: Path, folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _visible(folder: Path) -> list[os.DirEntry[str]]:
-    """By name, without what is hidden and what macOS leaves in archives."""
+    """By name, without what is hidden and what other programs leave behind."""
     with os.scandir(folder) as entries:
-        visible = [entry for entry in entries if not entry.name.startswith((".", "__MACOSX"))]
+        visible = [e for e in entries if e.name[0] != "." and e.name.lower() not in _JUNK]
     return sorted(visible, key=lambda entry: entry.name)
 
 
@@ -197,7 +246,7 @@ def _leave_file(tree: Tree, root: Path, path: Path, reason: str) -> None:
     """Pass over what is no image; a link that leads nowhere is refused, whatever it is called."""
     try:
         _followed(path)
-    except _Unfit as unfit:
+    except Unfit as unfit:
         tree.refused.append(Left(path=_name(root, path), reason=str(unfit)))
     else:
         tree.skipped.append(Left(path=_name(root, path), reason=reason))
@@ -218,13 +267,13 @@ def _name(root: Path, path: Path) -> str:
     return units.name(path.relative_to(root).as_posix())
 
 
-def _own_splits(root: Path, folders: list[Path]) -> dict[Split, str]:
+def _own_splits(tree: Tree, root: Path, folders: list[Path]) -> dict[Split, str]:
     """The folder of each split if they are splits rather than classes: `train` and another one, or
     nothing else."""
     found: dict[Split, str] = {}
     others = []
     for folder in folders:
-        split = _SPLIT_NAMES.get(folder.name.lower())
+        split = SPLIT_NAMES.get(folder.name.lower())
         if split is None:
             others.append(units.name(folder.name))
         elif split in found:
@@ -249,7 +298,25 @@ def _own_splits(root: Path, folders: list[Path]) -> dict[Split, str]:
             f"{units.name(str(root))} has {' and '.join(found)} folders, but none for training",
             "add a folder train, with one folder of images per class",
         )
+    if _folders(_entries(root, root / found["train"])):
+        for split in [s for s in found if s != "train" and _is_flat(root / found[s])]:
+            _tell_of_unlabelled(tree, root / found[split], split)
+            del found[split]
     return found
+
+
+def _is_flat(folder: Path) -> bool:
+    """Whether it holds images and no folders of classes."""
+    entries = _visible(folder)
+    return not _folders(entries) and any(Path(e.name).suffix.lower() in KINDS for e in entries)
+
+
+def _tell_of_unlabelled(tree: Tree, folder: Path, split: Split) -> None:
+    images = sum(Path(e.name).suffix.lower() in KINDS for e in _visible(folder))
+    tree.notes.append(
+        f"{units.name(folder.name)}/ has {images:,} images without classes, so nothing can be "
+        f"judged by them: the {split} split is taken from the images for training"
+    )
 
 
 def _too_few_classes(root: Path, tree: Tree) -> DataError:
@@ -257,14 +324,39 @@ def _too_few_classes(root: Path, tree: Tree) -> DataError:
     layout = "put the images of each class into a folder of their own"
     if tree.classes:
         only = tree.classes[0]
-        inside = [f.name for f in _folders(_entries(root, root / only))] if not tree.splits else []
-        if len(inside) > 1:
-            return DataError(
-                f"{where} holds one class only, {only}", f"did you mean {where}/{only}?"
-            )
-        return DataError(f"{where} holds one class only, {only}", "add the folder of another one")
+        alone = f"{where} holds one class only, {only}"
+        if not tree.splits and (inner := _data_set_inside(root)):
+            return DataError(alone, f"did you mean {inner}?")
+        return DataError(alone, "add the folder of another one")
     if tree.refused:
         return DataError(f"{where} holds no class: {tree.refused[0].path} is a link", layout)
     if any(Path(left.path).suffix.lower() in KINDS for left in tree.skipped):
         return DataError(f"{where} holds images, but no folders of classes", layout)
     return DataError(f"{where} holds no folders of classes", layout)
+
+
+def _data_set_inside(root: Path) -> str | None:
+    """The folder below the only folder of `root`, and so on, that holds a data set."""
+    folders = _folders(_entries(root, root))
+    while len(folders) == 1:
+        inner = folders[0]
+        folders = _folders(_entries(inner, inner))
+        if len(folders) > 1:
+            return units.name(str(inner))
+    return None
+
+
+def tell_of_unread(skipped: list[Left]) -> list[str]:
+    """A line for pictures of kinds that cannot be read, and how to read them if they can be."""
+    kinds: dict[str, Counter[str]] = {}
+    for left in skipped:
+        if left.reason.startswith(NOT_READ):
+            suffix = Path(left.path).suffix.lower()
+            kinds.setdefault(left.reason, Counter())[suffix] += 1
+    lines = []
+    for reason, counts in kinds.items():
+        extra = reason.rpartition(" extra ")[2] if " extra " in reason else ""
+        mend = f"pip install 'mobile-bench-harness[{extra}]'" if extra else "save them as png"
+        said = ", ".join(f"{count:,} {suffix}" for suffix, count in counts.most_common())
+        lines.append(f"{sum(counts.values()):,} files cannot be read ({said}): {mend}")
+    return lines

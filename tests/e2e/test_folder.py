@@ -135,7 +135,7 @@ def test_three_classes_in_colour_end_in_a_verdict(tmp_path: Path, project: Path)
     }
     assert sources == {"lines"}
     assert "images lines: 120 images in 3 classes (" in flat(done.stdout)
-    assert "120 turned grey, 1 refused" in flat(done.stdout)
+    assert "120 in colour, 1 refused" in flat(done.stdout)
     assert report["verdict"]["outcome"] == "met"
     assert report["verdict"]["recommended"] in by_name
     assert report["verdict"]["reason"].split(":")[0] in flat(done.stdout)

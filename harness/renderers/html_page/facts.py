@@ -41,7 +41,7 @@ def data(report: Report) -> dict[str, Any] | None:
         return None
     facts = [("split by", found.split_by), ("imbalance", units.times(found.imbalance))]
     counts: dict[str, int | Sequence[str]] = {
-        "turned grey": found.colour,
+        "in colour": found.colour,
         "duplicates, left out": found.copies,
         "on two sides of the split": found.straddling,
         "in two classes, left out": found.conflicts,

@@ -72,6 +72,9 @@ class Stripes:
                 image[:, :: rng.integers(3, 6)] += 90
         return np.clip(images, 0, 255).astype(np.uint8), labels.astype(np.int64)
 
+    def colours(self, split: Split) -> None:
+        """They are grey."""
+
 
 class Site:
     """A folder with models and a cache, and what was reported."""

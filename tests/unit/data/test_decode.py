@@ -6,14 +6,17 @@ import zlib
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, features
 
-from harness.data.decode import KINDS, SIZE, Refused, grey
+from harness.data import depth
+from harness.data.decode import KINDS, SIZE, Refused, bytes_of, decode, from_array, grey_of
 
+pillow_heif.register_heif_opener()
 FORMATS = sorted(set(KINDS.values()))
 
 
@@ -24,7 +27,9 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def decoded(data: bytes, kind: str) -> NDArray[np.uint8]:
-    return np.frombuffer(grey(data, kind).pixels, np.uint8).reshape(SIZE, SIZE)
+    """The grey values that a model of one channel is shown."""
+    pixels = decode(data, kind).array()
+    return grey_of(pixels) if pixels.ndim == 3 else pixels
 
 
 def noise(*shape: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -40,15 +45,15 @@ def test_grey_of_the_right_size_arrives_as_it_is() -> None:
 def test_the_same_pixels_are_the_same_however_they_are_encoded() -> None:
     colour = Image.fromarray(noise(90, 60, 3))
     opaque = colour.convert("RGBA")
-    expected = grey(encoded(colour, "PNG"), "PNG")
-    assert grey(encoded(colour, "PNG", compress_level=0), "PNG") == expected
-    assert grey(encoded(colour, "BMP"), "BMP") == expected
-    assert grey(encoded(opaque, "PNG"), "PNG") == expected
-    assert grey(encoded(colour, "WEBP", lossless=True), "WEBP") == expected
+    expected = decode(encoded(colour, "PNG"), "PNG")
+    assert decode(encoded(colour, "PNG", compress_level=0), "PNG") == expected
+    assert decode(encoded(colour, "BMP"), "BMP") == expected
+    assert decode(encoded(opaque, "PNG"), "PNG") == expected
+    assert decode(encoded(colour, "WEBP", lossless=True), "WEBP") == expected
     # A photograph and a lossless copy of what it shows.
     photograph = encoded(colour, "JPEG")
     copy = encoded(Image.open(io.BytesIO(photograph)), "PNG")
-    assert grey(photograph, "JPEG") == grey(copy, "PNG")
+    assert decode(photograph, "JPEG") == decode(copy, "PNG")
 
 
 def test_a_grey_picture_stored_in_colour_counts_as_grey() -> None:
@@ -56,11 +61,11 @@ def test_a_grey_picture_stored_in_colour_counts_as_grey() -> None:
     tinted = Image.new("RGB", (40, 40), (90, 90, 90))
     tinted.putpixel((3, 30), (90, 90, 120))
     for kind in FORMATS:
-        assert not grey(encoded(gray.convert("RGB"), kind), kind).colour
+        assert not decode(encoded(gray.convert("RGB"), kind), kind).colour
     for kind in ("PNG", "BMP"):
-        assert grey(encoded(tinted, kind), kind).colour
-    assert not grey(encoded(gray, "PNG"), "PNG").colour
-    assert grey(encoded(Image.new("CMYK", (9, 9), (200, 0, 0, 0)), "JPEG"), "JPEG").colour
+        assert decode(encoded(tinted, kind), kind).colour
+    assert not decode(encoded(gray, "PNG"), "PNG").colour
+    assert decode(encoded(Image.new("CMYK", (9, 9), (200, 0, 0, 0)), "JPEG"), "JPEG").colour
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -82,7 +87,12 @@ def test_sides_are_stretched_not_cropped() -> None:
 @given(st.integers(0, 65535))
 def test_sixteen_bits_are_scaled_not_cut(value: int) -> None:
     deep = Image.fromarray(np.full((3, 3), value, np.uint16))
-    assert decoded(encoded(deep, "PNG"), "PNG")[0, 0] == round(value * 255 / 65535)
+    for kind in ("PNG", "TIFF", "PPM"):
+        picture = decode(encoded(deep, kind), kind)
+        assert picture.form == "deep"
+        assert (picture.array() == value).all()
+    whole = depth.range_of([(0, 65535)], whole=True)
+    assert depth.eight_bits(picture.array(), whole)[0, 0] == round(value * 255 / 65535)
 
 
 def test_palette_bilevel_and_cmyk() -> None:
@@ -124,7 +134,7 @@ def test_several_pictures_in_one_jpeg_as_phones_write_them() -> None:
 
 def refusal(data: bytes, kind: str) -> str:
     with pytest.raises(Refused) as caught:
-        grey(data, kind)
+        decode(data, kind)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -134,7 +144,7 @@ def refusal(data: bytes, kind: str) -> str:
 def test_a_name_that_promises_another_format(promised: str, inside: str) -> None:
     data = encoded(Image.new("RGB", (9, 9)), inside)
     if promised == inside:
-        grey(data, promised)
+        decode(data, promised)
     else:
         assert f"is a {inside.lower()} image, in spite of its name" in refusal(data, promised)
 
@@ -146,9 +156,11 @@ def test_truncated(kind: str) -> None:
 
 
 def test_no_image_at_all() -> None:
-    gif = encoded(Image.new("L", (9, 9)), "GIF")
-    for data in (b"hello", b"\x00" * 5000, gif, b"%PDF-1.4", b"\x89PNG\r\n\x1a\n"):
-        assert "is not a png, jpeg, bmp or webp image" in refusal(data, "PNG")
+    tga = encoded(Image.new("L", (9, 9)), "TGA")
+    for data in (b"hello", b"\x00" * 5000, tga, b"%PDF-1.4", b"\x89PNG\r\n\x1a\n"):
+        assert "is not a png, jpeg, bmp, webp, tiff, gif, pgm, heic or avif image" in refusal(
+            data, "PNG"
+        )
 
 
 def png_of(width: int, height: int) -> bytes:
@@ -179,10 +191,73 @@ def test_damage_anywhere_is_refused_or_decoded_never_a_trace(
     for place in rng.integers(0, len(data), count):
         data[place] = rng.integers(0, 256)
     try:
-        assert len(grey(bytes(data), kind).pixels) == SIZE * SIZE
+        picture = decode(bytes(data), kind)
+        assert len(picture.pixels) == bytes_of(picture.form) >= SIZE * SIZE
     except Refused as refused:
         assert "\n" not in str(refused)
 
 
-def test_this_pillow_reads_webp() -> None:
+def test_this_pillow_reads_webp_and_avif() -> None:
     assert features.check("webp")
+    assert features.check("avif")
+
+
+# --- depth and arrays -------------------------------------------------------------------------
+
+
+def test_colour_is_kept_and_its_grey_is_itu_r_601() -> None:
+    red = decode(encoded(Image.new("RGB", (9, 9), (255, 0, 0)), "PNG"), "PNG")
+    assert red.form == "colour"
+    assert (red.array() == (255, 0, 0)).all()
+    colours = noise(5, 7, 3)
+    grey = np.asarray(Image.fromarray(colours).convert("L"))
+    np.testing.assert_array_equal(grey_of(colours), grey)
+
+
+def test_floats_keep_their_values() -> None:
+    pixels = np.linspace(-3, 9, 16, dtype=np.float32).reshape(4, 4)
+    picture = decode(encoded(Image.fromarray(pixels), "TIFF"), "TIFF")
+    assert picture.form == "real"
+    assert picture.array().min() == pytest.approx(-3, abs=1e-6)
+    assert picture.array().max() == pytest.approx(9, abs=1e-6)
+    pixels[1, 2] = np.nan
+    assert "not finite" in refusal(encoded(Image.fromarray(pixels), "TIFF"), "TIFF")
+
+
+@pytest.mark.parametrize(
+    ("extremes", "whole", "low", "high"),
+    [
+        ([(3, 200), (0, 255)], True, 0, 255),
+        ([(0, 1000)], True, 0, 1023),
+        ([(16, 4080), (0, 12)], True, 0, 4095),
+        ([(0, 16383)], True, 0, 16383),
+        ([(0, 16384)], True, 0, 65535),
+        ([(0.0, 0.7)], False, 0, 1),
+        ([(0.0, 254.5)], False, 0, 255),
+        ([(0.0, 3000.0)], False, 0, 4095),
+        ([(-1000.0, 2000.0), (0.0, 3000.0)], False, -1000, 3000),
+        ([(0.0, 70000.0)], False, 0, 70000),
+    ],
+)
+def test_the_range_in_use_is_that_of_the_whole_set(
+    extremes: list[tuple[float, float]], whole: bool, low: float, high: float
+) -> None:
+    used = depth.range_of(extremes, whole=whole)
+    assert (used.low, used.high) == (low, high)
+    ends = depth.eight_bits(np.array([[low, high, low - 1, high + 1]]), used)
+    assert ends.tolist() == [[0, 255, 0, 255]]
+
+
+def test_a_range_of_one_value_is_black_not_an_error() -> None:
+    used = depth.range_of([(-2.0, -2.0)], whole=False)
+    assert depth.eight_bits(np.full((2, 2), -2.0), used).tolist() == [[0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16", "int32", "float32", "float64"])
+def test_rows_of_an_array_are_pictures(dtype: str) -> None:
+    pixels = noise(256, 256) > 127 if dtype == "bool" else noise(256, 256).astype(dtype)
+    picture = from_array(pixels)
+    scale = 255 if dtype == "bool" else 1
+    np.testing.assert_array_equal(picture.array(), pixels.astype(float) * scale)
+    assert picture.form == ("grey" if dtype in ("bool", "uint8") else picture.form)
+    assert from_array(pixels[..., None]) == picture

@@ -90,7 +90,7 @@ def test_a_folder_becomes_arrays(opened: Opened) -> None:
         f"  cracked  {_row(data, 'cracked')}     20",
         f"  intact   {_row(data, 'intact')}     20",
         "split: 70/15/15 by a hash of each image's content, seed 0",
-        "colour: 40 of 40 images, turned grey",
+        "colour: 40 of 40 images, shown in grey to models of one channel",
     ]
 
 

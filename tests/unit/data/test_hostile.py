@@ -48,7 +48,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "bomb": (lambda p: p.write_bytes(png_of(50_000, 50_000)), "has more than 89,478,485 pixels"),
     "truncated": (lambda p: p.write_bytes((p.parent / "1.png").read_bytes()[:500]), "cannot be"),
     "empty": (lambda p: p.write_bytes(b""), "is empty"),
-    "text": (lambda p: p.write_text("hello"), "is not a png, jpeg, bmp or webp image"),
+    "text": (
+        lambda p: p.write_text("hello"),
+        "is not a png, jpeg, bmp, webp, tiff, gif, pgm, heic or avif image",
+    ),
     "another": (lambda p: picture(3).save(p, "JPEG"), "is a jpeg image, in spite of its name"),
     "pipe": (os.mkfifo, "is not a regular file"),
     "device": (lambda p: _link(p, "/dev/zero"), "is a link out of the folder"),
@@ -120,8 +123,8 @@ def an_ordinary_user() -> Iterator[None]:
 class Here(Decoder):
     """Decodes in this process: somebody else may not start this Python."""
 
-    def grey(self, data: bytes, kind: str) -> decode.Picture:
-        return decode.grey(data, kind)
+    def decode(self, data: bytes, kind: str) -> decode.Picture:
+        return decode.decode(data, kind)
 
 
 def test_what_may_not_be_read() -> None:
@@ -157,14 +160,14 @@ def test_other_files_are_named_and_no_reason_to_stop(root: Path, opened: Opened)
     before = opened()
     for number in range(8):
         (root / "b" / f"notes{number}.txt").write_text("x")
-    (root / "a" / "anim.gif").write_bytes(b"GIF89a")
+    (root / "a" / "anim.mkv").write_bytes(b"GIF89a")
     (root / "a" / ".DS_Store").write_bytes(b"x")
     (root / "__MACOSX").mkdir()
     picture(55).save(root / "stray.png")
     after = opened()
     assert same(before, after)
     line = next(line for line in told(after).splitlines() if line.startswith("skipped"))
-    assert line.startswith("skipped (10): a/anim.gif (of another kind); b/notes0.txt (of another")
+    assert line.startswith("skipped (10): a/anim.mkv (of another kind); b/notes0.txt (of another")
     assert line.endswith("; and 5 more")
     assert any(left.path == "stray.png" for left in after.summary.skipped)
 
@@ -345,8 +348,8 @@ except UsageError as error:
 FRAGILE = """
 import os, signal, time
 from harness.data import decode_worker
-whole = decode_worker.grey
-def grey(data, kind):
+whole = decode_worker.decode
+def decode(data, kind):
     if data.endswith(b"crash"):
         os.kill(os.getpid(), signal.SIGSEGV)
     if data.endswith(b"exit"):
@@ -354,7 +357,7 @@ def grey(data, kind):
     if data.endswith(b"hang"):
         time.sleep(600)
     return whole(data, kind)
-decode_worker.grey = grey
+decode_worker.decode = decode
 decode_worker.main()
 """
 
