@@ -38,8 +38,7 @@ def run(a: Path, b: Path, launches: int, seed: int, narrator: Narrator) -> Repor
         out=a.parent / "reports",
     )
     job = resolve(request)
-    folder, inputs = session.start(job, narrator)
-    return session.finish(folder, job.devices, inputs, narrator)
+    return session.bench(job, narrator).report
 
 
 def tell(kind: str, found: list[Comparison]) -> int:

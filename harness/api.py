@@ -4,20 +4,22 @@
     report = bench("scratch", "my_model.tflite", launches=7)
     report.frame()[["variant", "latency_ns", "size_bytes"]]
 
-Errors are `harness.core.errors.HarnessError`, one line with the mend.
+Errors are `harness.core.errors.HarnessError`, one line that says how to fix it.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 
 from harness.analysis import gate
 from harness.analysis.compare import compare as _compare
 from harness.core.errors import BuildError
+from harness.core.text import did_you_mean
 from harness.core.types import Artifact, Comparison, Report
 from harness.measure import session
 from harness.project import config
@@ -29,8 +31,7 @@ from harness.system.progress import Narrator
 
 if TYPE_CHECKING:
     import pandas as pd
-
-T = TypeVar("T")
+    from typing_extensions import Unpack
 
 __all__ = ["LoadedReport", "Report", "bench", "build", "compare", "load"]
 
@@ -62,63 +63,86 @@ def load(run: str | Path, out: Path = Path("reports")) -> LoadedReport:
     return _framed(saved.read(str(run), out))
 
 
-def bench(
-    *what: str,
-    devices: Sequence[str] = ("host",),
-    runtimes: Sequence[str] | None = None,
-    delegates: Sequence[str] | None = None,
-    threads: Sequence[int] | None = None,
-    launches: int | None = None,
-    iterations: int | None = None,
-    target_ci: float = 0.03,
-    time_budget_s: float | None = None,
-    quick: bool = False,
-    cadence_s: float | None = None,
-    sustained_s: float | None = None,
-    profile: bool = False,
-    parity: bool = False,
-    seed: int = 0,
-    data: str | Path | None = None,
-    untrained: bool = False,
-    weights: str = "auto",
-    signature: str | None = None,
-    budget: str | None = None,
-    project: Path | None = None,
-    out: Path = Path("reports"),
-) -> LoadedReport:
+class BenchOptions(TypedDict, total=False):
+    """The options of `bench`, for type checkers; their defaults are those of Request."""
+
+    devices: Sequence[str]
+    runtimes: Sequence[str] | None
+    delegates: Sequence[str] | None
+    threads: Sequence[int] | None
+    launches: int | None
+    iterations: int | None
+    target_ci: float
+    time_budget_s: float | None
+    quick: bool
+    cadence_s: float | None
+    sustained_s: float | None
+    profile: bool
+    parity: bool
+    seed: int
+    data: str | Path | None
+    untrained: bool
+    weights: str
+    signature: str | None
+    budget: str | None
+    project: str | Path | None
+    out: str | Path
+
+
+def bench(*what: str, **options: Unpack[BenchOptions]) -> LoadedReport:
     """Build what is missing, measure, save a run folder in `out`. Progress goes to stderr.
 
     What is left out is as on the command line: variants are trained on the demo images unless
     `data` names a folder or they stay `untrained`. Whether a `budget` is kept is in the report's
-    `verdict`."""
-    request = Request(
-        what=what,
-        devices=tuple(devices),
-        runtimes=_tuple(runtimes),
-        delegates=_tuple(delegates),
-        threads=_tuple(threads),
-        launches=launches,
-        iterations=iterations,
-        target_ci=target_ci,
-        time_budget_s=time_budget_s,
-        quick=quick,
-        cadence_s=cadence_s,
-        sustained_s=sustained_s,
-        profile=profile,
-        parity=parity,
-        seed=seed,
-        data=None if data is None else str(data),
-        untrained=untrained,
-        weights=weights,
-        signature=signature,
-        budget=budget,
-        project=project,
-        out=out,
-    )
+    `verdict`. Raises HarnessError; after Ctrl-C, KeyboardInterrupt, once the report of what was
+    measured is saved.
+    """
+    request = _request(what, options)
     with Narrator() as narrator:
-        job = resolve(request, narrator.looking, narrator.attendant)
-        folder, inputs = session.start(job, narrator)
-        return _framed(session.finish(folder, job.devices, inputs, narrator))
+        run = session.bench(resolve(request, narrator.looking, narrator.attendant), narrator)
+    if run.report.stopped is not None and run.report.stopped.reason == "interrupted":
+        # Else a loop over `bench` could not be stopped.
+        raise KeyboardInterrupt(f"what was measured is saved in {run.folder}")
+    return _framed(run.report)
+
+
+def _request(what: tuple[str, ...], options: BenchOptions) -> Request:
+    known = BenchOptions.__annotations__
+    for name in options:
+        if name not in known:
+            raise TypeError(f"bench() has no option {name!r}; {did_you_mean(name, known)}")
+    return Request(what=what, **{name: _field(name, value) for name, value in options.items()})
+
+
+def _field(name: str, value: Any) -> Any:
+    """An option as Request has it."""
+    if value is None:
+        return None
+    if name in ("devices", "runtimes", "delegates", "threads"):
+        if isinstance(value, str | int):
+            raise TypeError(f"{name} is a list, such as [{value!r}]")
+        return tuple(value)
+    if name in ("project", "out"):
+        return Path(value)
+    return str(value) if name == "data" else value
+
+
+def _signature() -> inspect.Signature:
+    """What help() shows of `bench`: the options' types with the defaults of Request."""
+    options = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=Request._field_defaults[name],
+            annotation=getattr(kind, "__forward_arg__", kind),
+        )
+        for name, kind in BenchOptions.__annotations__.items()
+    ]
+    what = inspect.Parameter("what", inspect.Parameter.VAR_POSITIONAL, annotation="str")
+    return inspect.Signature([what, *options], return_annotation="LoadedReport")
+
+
+bench.__signature__ = _signature()  # type: ignore[attr-defined]
 
 
 def build(
@@ -161,7 +185,3 @@ def compare(
 
 def _framed(report: Report) -> LoadedReport:
     return LoadedReport(**{name: getattr(report, name) for name in msgspec.structs.asdict(report)})
-
-
-def _tuple(values: Sequence[T] | None) -> tuple[T, ...] | None:
-    return None if values is None else tuple(values)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from harness.analysis import metric_specs
@@ -15,7 +17,7 @@ from harness.core.errors import (
     UndecidedError,
     UsageError,
 )
-from harness.core.types import Comparison, MetricComparison, MetricSpec, Report
+from harness.core.types import Case, Comparison, MetricComparison, MetricSpec, Report
 
 
 def specs() -> dict[str, MetricSpec]:
@@ -27,6 +29,16 @@ def compared(candidate: Report, baseline: Report, max_regression: float | None) 
     """The candidate's report with the comparison in it."""
     comparison = compare(baseline, candidate, specs=specs(), max_regression=max_regression)
     return msgspec.structs.replace(candidate, comparison=comparison)
+
+
+def refuse_if_nothing_in_common(baseline: Report, cases: Iterable[Case]) -> None:
+    """Raise UsageError if none of the cases to be measured is in the baseline: better before
+    measuring than after."""
+    if not {case.case for case in baseline.cases} & set(cases):
+        raise UsageError(
+            "nothing of the baseline could be compared, it has no case in common with this run",
+            "make a baseline with the same variants and device",
+        )
 
 
 def exit_code(report: Report, *, strict: bool, renew: str | None = None) -> int:

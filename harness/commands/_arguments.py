@@ -5,44 +5,91 @@ from __future__ import annotations
 import argparse
 import shlex
 from pathlib import Path
+from typing import Any
+
+from harness.project.request import Request
 
 
-def add_project(parser: argparse.ArgumentParser) -> None:
-    """--project, the same for every command that reads devices.yaml or models/."""
+def option(
+    parser: argparse._ActionsContainer,
+    field: str,
+    *flags: str,
+    defaults: bool = True,
+    **details: Any,
+) -> None:
+    """An option that fills a field of Request. Its default, which is {default} in its help, is the
+    Request's; without `defaults` it stays out of the namespace unless it is given."""
+    default = Request._field_defaults[field]
+    shown = ",".join(default) if isinstance(default, tuple) else str(default)
+    details["help"] = details["help"].replace("{default}", shown)
+    if flags:
+        details["dest"] = field
     parser.add_argument(
+        *(flags or (field,)), default=default if defaults else argparse.SUPPRESS, **details
+    )
+
+
+def given(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of Request that the command line gave, of options without `defaults`."""
+    return {field: getattr(args, field) for field in Request._fields if hasattr(args, field)}
+
+
+def add_project(parser: argparse.ArgumentParser, *, defaults: bool = True) -> None:
+    """--project, the same for every command that reads devices.yaml or models/."""
+    option(
+        parser,
+        "project",
         "--project",
+        defaults=defaults,
         type=Path,
         metavar="DIR",
         help="folder with devices.yaml and models/ (default: this folder, else the shipped ones)",
     )
 
 
-def add_out(parser: argparse.ArgumentParser) -> None:
+def add_out(parser: argparse.ArgumentParser, *, defaults: bool = True) -> None:
     """--out, the same for every command that reads or writes run folders."""
-    parser.add_argument(
+    option(
+        parser,
+        "out",
         "--out",
+        defaults=defaults,
         type=Path,
-        default=Path("reports"),
         metavar="DIR",
-        help="where run folders are (default: reports/)",
+        help="where run folders are (default: {default}/)",
     )
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
+def add_seed(parser: argparse._ActionsContainer, of: str, *, defaults: bool = True) -> None:
+    """--seed, the same for every command that draws random numbers."""
+    option(parser, "seed", "--seed", defaults=defaults, type=int, metavar="N", help=of)
+
+
+def add_data(parser: argparse.ArgumentParser, *, defaults: bool = True) -> None:
     """--data, --untrained and --weights, the same for every command that builds."""
-    parser.add_argument(
+    option(
+        parser,
+        "data",
         "--data",
+        defaults=defaults,
         metavar="DIR",
         help="labelled images to train on and to test with, a folder for each class "
         "(default: demo, images of our own)",
     )
-    parser.add_argument(
-        "--untrained", action="store_true", help="do not train: sizes, times and counts only"
+    option(
+        parser,
+        "untrained",
+        "--untrained",
+        defaults=defaults,
+        action="store_true",
+        help="do not train: sizes, times and counts only",
     )
-    parser.add_argument(
+    option(
+        parser,
+        "weights",
         "--weights",
+        defaults=defaults,
         choices=["auto", "random"],
-        default="auto",
         help="what networks start from: ImageNet's if they can be fetched (auto), or random ones, "
         "which are the same everywhere",
     )

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="give up undecided after this long (default: 10m)",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the order")
+    _arguments.add_seed(parser, "of the order")
     parser.add_argument("--strict", action="store_true", help="exit 4 if undecided")
     _arguments.add_project(parser)
     _arguments.add_out(parser)
@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from harness.analysis.compare import DEFAULT_THRESHOLD
     from harness.core.errors import EXIT_INTERRUPTED, EXIT_MEASUREMENT, EXIT_OK, EXIT_UNDECIDED
     from harness.measure.ab import ab
+    from harness.project.preflight import resolve
     from harness.project.request import Request
     from harness.system.progress import Narrator
 
@@ -74,7 +75,10 @@ def run(args: argparse.Namespace) -> int:
         command=("python", "-m", "harness", *sys.argv[1:]),
     )
     with Narrator() as narrator:
-        a, b, report, decision = ab(request, threshold, narrator)
+        job = resolve(request, narrator.looking, narrator.attendant)
+        answer = ab(job, threshold, narrator)
+    report, folder = answer.run
+    a, b = answer.a.variant, answer.b.variant
     for case in report.cases:
         if case.failure is not None:
             print(f"error: {case.variant}: {case.failure.message}", file=sys.stderr)
@@ -85,9 +89,9 @@ def run(args: argparse.Namespace) -> int:
         print(sentence_of_counts(a, b, compared))
         undecided = compared is None
     else:
-        print(sentence(a, b, decision, threshold))
-        undecided = decision is None or not decision.decided
-    print(f"saved in {args.out / report.run_id}", file=sys.stderr)
+        print(sentence(a, b, answer.decision, threshold))
+        undecided = answer.decision is None or not answer.decision.decided
+    print(f"saved in {folder}", file=sys.stderr)
     if report.stopped is not None and report.stopped.reason == "interrupted":
         return EXIT_INTERRUPTED
     return EXIT_UNDECIDED if undecided and args.strict else EXIT_OK

@@ -17,13 +17,7 @@ EXAMPLE = "python -m harness build 'mobilenet*'"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which variants."""
     parser.add_argument("what", nargs="*", metavar="VARIANT", help="default: every variant")
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        metavar="N",
-        help="of demo images, first weights, training and the split of a folder",
-    )
+    _arguments.add_seed(parser, "of demo images, first weights, training and a folder's split")
     _arguments.add_data(parser)
     _arguments.add_project(parser)
 

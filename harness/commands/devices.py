@@ -15,7 +15,7 @@ from harness.core.errors import EXIT_OK
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.devices.probe import Probe
+    from harness.devices import Probe
 
 HELP = "what is configured, what is plugged in, what is wrong"
 EXAMPLE = "python -m harness devices --json"
@@ -46,7 +46,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def lines(probes: Sequence[Probe]) -> list[str]:
-    """A line for each device, and one with the mend below where there is one."""
+    """A line for each device, and below it how to fix what is wrong."""
+    if not probes:
+        return ["devices.yaml has no entry, and no phone is plugged in"]
     names = [p.name if p.configured else "(no entry)" for p in probes]
     wide, wider = max(map(len, names)), max(len(p.where) for p in probes)
     shown = []

@@ -41,13 +41,13 @@ def run(args: argparse.Namespace) -> int:
     """Examine each; 3 if one of them cannot be measured on."""
     import tempfile
 
-    from harness.devices.doctor import doctor, unproved
+    from harness.devices.android.unproved import unproved
+    from harness.devices.doctor import doctor
     from harness.project import config
     from harness.system.progress import Narrator
 
     project = config.load_project(args.project)
-    names = tuple(project.devices) if args.device == ("all",) else args.device or ("host",)
-    specs = {name: project.device(name) for name in names}
+    specs = project.select_devices(args.device or ("host",))
     unfit = False
     with tempfile.TemporaryDirectory() as logs, Narrator() as narrator:
         for name, spec in specs.items():

@@ -2,7 +2,9 @@
 
     HarnessError                    one line and the mend; never a traceback
     ├── UsageError                  exit 2: the request cannot be carried out as written
-    │   └── ConfigError             ... because of a file: devices.yaml, models/variants.yaml
+    │   ├── ConfigError             ... because of a file: devices.yaml, models/variants.yaml
+    │   ├── StorageError            ... because what was measured cannot be saved: a full disk
+    │   └── OtherDeviceError        ... because a run cannot go on with another device
     ├── GateError                   exit 1: a gate says no, for more than a table can say
     │   └── UndecidedError          exit 4: ... does not know, with --strict
     ├── BuildError                  exit 3: an artifact could not be built
@@ -52,6 +54,14 @@ class UsageError(HarnessError):
 
 class ConfigError(UsageError):
     """A configuration file is wrong; the message names the file and the path of the key."""
+
+
+class StorageError(UsageError):
+    """What was measured cannot be saved, as on a full disk; what was saved before is whole."""
+
+
+class OtherDeviceError(UsageError):
+    """A resumed run found another device, or another build of its software, than it began on."""
 
 
 class GateError(HarnessError):

@@ -134,6 +134,8 @@ class RunnerSpec(Value, frozen=True):
     file here (`path`), one that is already on the device (`device_path`), or a download of
     `version` (from `url`, in which {version} and {platform} are filled in). `dialect` is of its
     flags and output: A the classic Interpreter's tool, B LiteRT's; `auto` asks the executable.
+    `lock` is the file that the SHA-256 of downloads are written to. Relative paths are meant from
+    the folder of devices.yaml.
     """
 
     tool: str = "benchmark_model"
@@ -143,6 +145,7 @@ class RunnerSpec(Value, frozen=True):
     sha256: str | None = None
     url: str | None = None
     dialect: Literal["auto", "A", "B"] = "auto"
+    lock: str | None = None
 
 
 class AndroidSpec(Value, frozen=True, tag_field="kind", tag="android"):
@@ -180,6 +183,6 @@ class DevicesFile(Value, frozen=True):
     devices: dict[str, DeviceSpec]
 
 
-def kind_of(spec: DeviceSpec) -> str:
+def kind_name(spec: DeviceSpec) -> str:
     """'host', 'android' or 'arm64-emulated'."""
     return str(spec.__struct_config__.tag)

@@ -382,6 +382,7 @@ class Report(Value, frozen=True):
     host: dict[str, object]
     plan: Plan
     command: tuple[str, ...] = ()
+    project: str | None = None  # the folder whose devices.yaml was read, for --resume
     finished_at: str | None = None
     stopped: Stopped | None = None
     devices: tuple[DeviceFacts, ...] = ()

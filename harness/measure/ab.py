@@ -2,45 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import msgspec
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from harness.analysis.sequential import Decision, decide, rounds_at
 from harness.core.errors import UsageError
-from harness.core.types import Case, Launch, Plan, Report
-from harness.measure import session
-from harness.project.preflight import resolve
-from harness.project.request import Request
-from harness.stats.summaries import launch_medians
+from harness.core.types import Case, Launch
+from harness.measure import schedule, session
+from harness.project.request import Job
+from harness.stats.summaries import launch_median
 from harness.system.progress import Narrator
 
 
-def ab(
-    request: Request, threshold: float, narrator: Narrator
-) -> tuple[str, str, Report, Decision | None]:
-    """(name of A, name of B, report, the last look): rounds until the question is decided or the
-    time is up."""
-    job = resolve(request, narrator.looking, narrator.attendant)
-    folder, inputs = session.start(job, narrator)
-    plan_of_two = msgspec.structs.replace(folder.header.plan, launches=None, target_ci=0.0)
-    a, b = _two_cases(plan_of_two)
-    folder.change_plan(plan_of_two)
+class Answer(NamedTuple):
+    """What came of it. `decision` is the last look; None if there were too few rounds for one."""
+
+    a: Case
+    b: Case
+    run: session.SavedRun
+    decision: Decision | None
+
+
+def ab(job: Job, threshold: float, narrator: Narrator) -> Answer:
+    """Measure rounds until the question is decided or the time is up. Raises UsageError unless the
+    job has exactly two cases, and BuildError if one of them cannot be built."""
+    a, b = _two_cases(job)
     looks: list[Decision] = []
 
     def decided(launches: Mapping[Case, list[Launch]]) -> bool:
-        rounds = list(zip(launch_medians(launches[a]), launch_medians(launches[b]), strict=False))
+        rounds = paired(launches[a], launches[b])
         look = len(looks) + 1
         if len(rounds) >= rounds_at(look):
             looks.append(decide(rounds, look=look, threshold=threshold))
         return bool(looks) and looks[-1].decided
 
-    stopped = session.measured(folder, job.devices, inputs, narrator, enough=decided)
-    return a.variant, b.variant, session.conclude(folder, stopped), looks[-1] if looks else None
+    # An interval that is narrow enough answers another question.
+    request = job.request._replace(launches=None, target_ci=0.0)
+    run = session.bench(
+        job._replace(request=request), narrator, enough=decided, all_must_build=True
+    )
+    return Answer(a, b, run, looks[-1] if looks else None)
 
 
-def _two_cases(planned: Plan) -> tuple[Case, Case]:
-    if len(planned.cases) != 2:
-        names = ", ".join(case.id for case in planned.cases)
-        raise UsageError(f"ab compares two cases, not {names}", "name two variants, one device")
-    return planned.cases[0], planned.cases[1]
+def paired(a: Sequence[Launch], b: Sequence[Launch]) -> list[tuple[float, float]]:
+    """The median latencies (ns) of both cases in each round in which both have one."""
+    of_a, of_b = (
+        {launch.index: m for launch in side if (m := launch_median(launch)) is not None}
+        for side in (a, b)
+    )
+    return [(of_a[index], of_b[index]) for index in sorted(of_a.keys() & of_b.keys())]
+
+
+def _two_cases(job: Job) -> tuple[Case, Case]:
+    cases = schedule.cases(job.names, job.settings)
+    if len(cases) != 2:
+        names = ", ".join(case.id for case in cases)
+        raise UsageError(
+            f"ab compares two cases, and this is {len(cases)}: {names}",
+            "name two different variants or files, one device, one runtime, one number of threads",
+        )
+    return cases[0], cases[1]

@@ -1,10 +1,11 @@
 """All launches on one device, round by round, each saved before the next begins.
 
-Whatever ends it, what was saved is in the run folder, and a later session goes on from there.
+Whatever ends it, what was saved is in the run folder, and --resume goes on from there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -15,7 +16,13 @@ from typing import Protocol
 import msgspec
 
 from harness.core.attendant import Attendant
-from harness.core.errors import HarnessError, MeasurementError, TransientDeviceError
+from harness.core.errors import (
+    HarnessError,
+    MeasurementError,
+    OtherDeviceError,
+    StorageError,
+    TransientDeviceError,
+)
 from harness.core.specs import DeviceSpec
 from harness.core.text import clean, plain_name
 from harness.core.types import (
@@ -29,8 +36,9 @@ from harness.core.types import (
     StopReason,
 )
 from harness.devices import Target
+from harness.measure import identity
 from harness.measure import schedule as planning
-from harness.results.store import CaseFailure, Entry, RunFolder
+from harness.results.store import Entry, RunFolder
 from harness.stats.summaries import launch_medians, median_interval
 from harness.system import processors
 
@@ -77,6 +85,7 @@ class DeviceRun:
         self.plan: Plan = folder.header.plan
         self.artifacts = {a.variant: a for a in folder.header.artifacts}
         self.reason: StopReason = "failed"
+        self.refusal: OtherDeviceError | None = None
         self.cases = [c for c in self.plan.cases if c.device == name]
         self.launches: dict[Case, list[Launch]] = {case: [] for case in self.cases}
         by_id = {case.id: case for case in self.cases}
@@ -96,12 +105,15 @@ class DeviceRun:
         self.elapsed_before_ns = sum(x.wall_ns for done in self.launches.values() for x in done)
 
     def run(self) -> None:
-        """Open the device, measure, leave it as it was; `reason` says why it ended. Raises
-        nothing, so that what ends one device does not end the others, nor the report."""
+        """Open the device, measure, leave it as it was; `reason` says why it ended, `refusal` why
+        it did not begin. Raises nothing, so that what ends one device does not end the others,
+        nor the report."""
         try:
             self._run()
         except KeyboardInterrupt:
             self.reason = "interrupted"
+        except OtherDeviceError as error:
+            self.refusal = error
         except HarnessError as error:
             self._lose(_failure(error))
         except Exception as error:
@@ -112,6 +124,7 @@ class DeviceRun:
         try:
             target = self.opener(self.name, self.spec, self.folder.logs, self.attendant)
             facts = target.facts()
+            self._refuse_another_device(facts)
             self.folder.append(Entry(device=facts))
             self.listener.opened(facts)
             self._prepare(target)
@@ -119,6 +132,18 @@ class DeviceRun:
         finally:
             if target is not None:
                 target.close()
+
+    def _refuse_another_device(self, facts: DeviceFacts) -> None:
+        """Launches of two devices must not become one case with one interval."""
+        before = self.folder.saved.devices.get(self.name)
+        if before is None or not (self.unusable or any(self.launches.values())):
+            return
+        used = {case.runtime for case in self.cases}
+        if changed := identity.difference(before, facts, used):
+            raise OtherDeviceError(
+                f"{self.name} is not what the run began on: {changed}",
+                "connect the same device with the same software, or start a new run",
+            )
 
     def _active(self) -> list[Case]:
         return [case for case in self.cases if case not in self.failures]
@@ -133,8 +158,9 @@ class DeviceRun:
     def _our_bug(self, error: Exception) -> Failure:
         """What nobody foresaw: one line here, the traceback in the run folder."""
         log = self.folder.logs / f"error-{plain_name(self.name)}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("".join(traceback.format_exception(error)), "utf-8", errors="replace")
+        with contextlib.suppress(OSError):  # the disk may be full
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_text("".join(traceback.format_exception(error)), "utf-8", errors="replace")
         return Failure(
             stage="harness",
             transient=True,
@@ -148,7 +174,7 @@ class DeviceRun:
 
     def _record(self, case: Case, failure: Failure) -> None:
         self.failures[case] = failure
-        self.folder.append(Entry(failed=CaseFailure(case=case.id, failure=failure)))
+        self.folder.append_failure(case.id, failure)
 
     def _prepare(self, target: Target) -> None:
         """Bring each artifact over once; one that cannot be brought fails its own cases only."""
@@ -305,5 +331,7 @@ _MADE_AGAIN = Finding(
 def _failure(error: HarnessError) -> Failure:
     if isinstance(error, MeasurementError):
         return error.failure
+    if isinstance(error, StorageError):
+        return Failure(stage="saving", transient=True, message=error.message, mend=error.mend)
     # Nothing of the phone's: it will be the same until devices.yaml or the command is changed.
     return Failure(stage="configuration", transient=False, message=error.message, mend=error.mend)

@@ -8,26 +8,22 @@ run, what was saved is in the run folder.
 from __future__ import annotations
 
 import contextlib
-import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from harness.core.attendant import Attendant
-from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec, HostSpec, kind_of
+from harness.core.specs import DeviceSpec
 from harness.core.types import Stopped, StopReason
-from harness.devices import Target
+from harness.devices import Target, kind_of
 from harness.measure.device_run import DeviceRun, Enough, Listener, OpenTarget
 from harness.results.store import RunFolder
 from harness.system import interrupts
 
 
 def open_target(name: str, spec: DeviceSpec, log_dir: Path, attendant: Attendant) -> Target:
-    """The target of a device's kind: devices/host/, android/ or arm64_core/."""
-    folder = {"arm64-emulated": "arm64_core"}.get(kind_of(spec), kind_of(spec))
-    module = importlib.import_module(f"harness.devices.{folder}.target")
-    target: Target = module.open_target(name, spec, log_dir, attendant)
-    return target
+    """Connect to a device of whatever kind."""
+    return kind_of(spec).open_target(name, spec, log_dir, attendant)
 
 
 def measure(
@@ -43,7 +39,8 @@ def measure(
 
     `inputs` maps a variant to its input set. `enough`, if given, looks at a device's launches
     after every round and may end it. Ctrl-C ends measuring after killing the launch under
-    way, and is told by the result's reason.
+    way, and is told by the result's reason. Raises OtherDeviceError, without having measured on
+    it, if a device is not the one that the saved launches are of.
     """
     runs = {
         name: DeviceRun(
@@ -59,9 +56,12 @@ def measure(
     }
     in_lanes = [[runs[name] for name in lane] for lane in lanes(devices)]
     if len(in_lanes) == 1:
-        _take_turns(in_lanes[0])
+        _take_turns(in_lanes[0], runs.values())
     else:
         _side_by_side(in_lanes)
+    for run in runs.values():
+        if run.refusal is not None:
+            raise run.refusal
     widths = [w for run in runs.values() for w in run.half_widths.values()]
     known = [w for w in widths if w is not None]
     return Stopped(
@@ -89,24 +89,25 @@ def lanes(devices: Mapping[str, DeviceSpec]) -> list[list[str]]:
     What runs on this machine's own processors takes turns, since one would slow the other's
     launches. Emulated phones among themselves run side by side, as the phones they stand for.
     """
-    here = [n for n, spec in devices.items() if isinstance(spec, HostSpec | ArmSpec)]
-    emulated = [
-        n
-        for n, spec in devices.items()
-        if isinstance(spec, AndroidSpec) and spec.transport == "emulated"
-    ]
-    in_turn = [*here, *emulated] if here else []
+    use = {name: kind_of(spec).traits(spec).processors for name, spec in devices.items()}
+    measuring = [name for name in devices if use[name] == "measures"]
+    borrowing = [name for name in devices if use[name] == "borrows"]
+    in_turn = [*measuring, *borrowing] if measuring else []
     alone = [[name] for name in devices if name not in in_turn]
     return [in_turn, *alone] if in_turn else alone
 
 
-def _take_turns(runs: list[DeviceRun]) -> None:
-    """One device after the other; once interrupted, none is begun."""
+def _take_turns(runs: list[DeviceRun], everywhere: Iterable[DeviceRun]) -> None:
+    """One device after the other; once interrupted, none is begun. One that refuses ends the runs
+    `everywhere`, since the user will have to begin again."""
     for run in runs:
         if run.attendant.stopping.is_set():
             run.reason = "interrupted"
             continue
         run.run()
+        if run.refusal is not None:
+            for other in everywhere:
+                other.attendant.stopping.set()
         if run.reason == "interrupted":
             for other in runs:
                 other.attendant.stopping.set()
@@ -114,14 +115,15 @@ def _take_turns(runs: list[DeviceRun]) -> None:
 
 def _side_by_side(in_lanes: list[list[DeviceRun]]) -> None:
     """One thread per lane; Ctrl-C ends the launches under way."""
+    everywhere = [run for lane in in_lanes for run in lane]
     with ThreadPoolExecutor(len(in_lanes)) as pool:
-        futures = [pool.submit(_take_turns, lane) for lane in in_lanes]
+        futures = [pool.submit(_take_turns, lane, everywhere) for lane in in_lanes]
         try:
             for future in futures:
                 future.result()
         except KeyboardInterrupt:
             # Each puts its phone back as it was, however often one is told to stop.
             with contextlib.suppress(KeyboardInterrupt), interrupts.held():
-                for run in (run for lane in in_lanes for run in lane):
+                for run in everywhere:
                     run.attendant.stopping.set()
                 pool.shutdown()

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from harness.core.specs import ArmSpec
 from harness.core.types import Artifact, Plan, Timing
 from harness.data.dataset import DEMO
+from harness.devices import kind_of
 from harness.measure import schedule
 from harness.project.request import Job
 
@@ -42,7 +42,9 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
     least = DEFAULT_LAUNCHES if request.time_budget_s is None else LEAST_LAUNCHES
     return Plan(
         cases=schedule.cases(artifacts, job.settings),
-        exact_devices=tuple(n for n, spec in job.devices.items() if isinstance(spec, ArmSpec)),
+        exact_devices=tuple(
+            n for n, spec in job.devices.items() if kind_of(spec).traits(spec).counts_exactly
+        ),
         exact_launches=request.launches or 1,
         seed=request.seed,
         launches=launches,

@@ -105,8 +105,7 @@ def _evaluate(
 def first_words(job: Job, narrator: Narrator) -> Callable[[Artifact], None]:
     """Tell the size and accuracy of an artifact once it is there, long before the table: training
     the others takes minutes. The answers are kept, so nothing is done twice."""
-    names = [*job.variants, *job.tflite, *job.keras_files]
-    width = max((len(units.name(name)) for name in names), default=0)
+    width = max((len(units.name(name)) for name in job.names), default=0)
 
     def tell(artifact: Artifact) -> None:
         said = f"{units.name(artifact.variant):{width}}  {units.file_size(artifact.size_bytes):>8}"

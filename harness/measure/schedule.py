@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from harness.core.types import Case, Plan, StopReason
+from harness.devices import Settings
 
 TIGHT_SHARE = 4  # a case within the target joins one round in so many
 
 
 def cases(
     variants: Iterable[str],
-    devices: Mapping[str, tuple[Sequence[str], Sequence[str], Sequence[int]]],
+    settings: Mapping[str, Settings],
 ) -> tuple[Case, ...]:
-    """Every variant on every device with each of its (runtimes, delegates, threads)."""
+    """Every variant on every device with each of its settings."""
     return tuple(
         Case(variant=v, device=d, runtime=r, delegate=g, threads=t)
-        for d, (runtimes, delegates, threads) in devices.items()
+        for d, of_device in settings.items()
         for v in variants
-        for r in runtimes
-        for g in delegates
-        for t in threads
+        for r in of_device.runtimes
+        for g in of_device.delegates
+        for t in of_device.threads
     )
 
 
@@ -55,7 +56,7 @@ def wanted(plan: Plan, case: Case, done: int, half_width: float | None, index: i
         return True
     if done >= plan.max_launches:
         return False
-    if half_width is not None and half_width <= plan.target_ci:
+    if _tight(plan, half_width):
         return index % TIGHT_SHARE == 0
     return True
 
@@ -72,8 +73,12 @@ def finished(
         return "exact" if counted and fixed(plan, next(iter(done)).device) == 1 else "launches"
     if any(n < plan.min_launches for n in done.values()):
         return None
-    if all(w is not None and w <= plan.target_ci for w in half_widths.values()):
+    wide = [c for c in done if not _tight(plan, half_widths[c])]
+    if not wide:
         return "target_ci"
-    if all(n >= plan.max_launches for n in done.values()):
-        return "max_launches"
-    return None
+    # Those that are tight need not be launched on while no other may be.
+    return "max_launches" if all(done[case] >= plan.max_launches for case in wide) else None
+
+
+def _tight(plan: Plan, half_width: float | None) -> bool:
+    return half_width is not None and half_width <= plan.target_ci

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from harness import __version__
-from harness.core.errors import UsageError
-from harness.core.specs import ArmSpec, DeviceSpec
+from harness.core.errors import BuildError, UsageError
+from harness.core.specs import DeviceSpec
 from harness.core.types import SCHEMA_VERSION, Report, Stopped, Tool
+from harness.devices import kind_of
 from harness.measure import lanes, prepare, schedule
 from harness.measure.device_run import Enough
 from harness.measure.planning import expected_launches, make_plan
@@ -23,7 +26,65 @@ from harness.system.clock import now_iso
 from harness.system.progress import Narrator
 
 
-def start(job: Job, narrator: Narrator) -> tuple[store.RunFolder, dict[str, Path]]:
+class SavedRun(NamedTuple):
+    """A report, and the run folder that it was saved in."""
+
+    report: Report
+    folder: Path
+
+
+class _Run(NamedTuple):
+    """An open run folder, and what it takes to measure what its plan still wants."""
+
+    folder: store.RunFolder
+    devices: Mapping[str, DeviceSpec]
+    inputs: Mapping[str, Path]  # by variant
+
+
+def bench(
+    job: Job, narrator: Narrator, *, enough: Enough | None = None, all_must_build: bool = False
+) -> SavedRun:
+    """Build what is missing, measure, and save a report whatever ended the measuring.
+
+    `enough`, if given, looks at a device's launches after every round and may end it. A variant
+    that cannot be built becomes a finding; if `all_must_build` or none can, BuildError is raised
+    before a run folder exists.
+    """
+    with _held(job.devices):
+        return _carry_out(_begun(job, narrator, all_must_build), narrator, enough)
+
+
+def resume(path: Path, project: Path | None, narrator: Narrator) -> SavedRun:
+    """Go on with a run that ended early; what it saved is kept and not measured again.
+
+    devices.yaml is read in `project`, or where the run read it. Raises UsageError if artifacts,
+    images, devices or runtimes are no longer those that the run measured.
+    """
+    folder = store.reopen(path)
+    with contextlib.closing(folder):
+        devices = _devices_of(folder.header, project)
+        with _held(devices):
+            _refuse_if_not_set_up(folder, devices, narrator)
+            return _carry_out(_Run(folder, devices, _inputs_of(folder.header)), narrator)
+
+
+def _carry_out(run: _Run, narrator: Narrator, enough: Enough | None = None) -> SavedRun:
+    narrator.expect(expected_launches(run.folder.header.plan))
+    with contextlib.closing(run.folder):
+        stopped = lanes.measure(run.folder, run.devices, run.inputs, narrator, enough=enough)
+    return SavedRun(_concluded(run.folder, stopped), run.folder.path)
+
+
+@contextlib.contextmanager
+def _held(devices: Mapping[str, DeviceSpec]) -> Iterator[None]:
+    """Nobody removes what these devices need, from before building until the run has ended."""
+    with contextlib.ExitStack() as stack:
+        for spec in devices.values():
+            stack.enter_context(kind_of(spec).held(spec))
+        yield
+
+
+def _begun(job: Job, narrator: Narrator, all_must_build: bool) -> _Run:
     """Build what is missing, let it answer the labelled images, prepare inputs, and open a run
     folder."""
     if job.dataset is not None:
@@ -31,6 +92,8 @@ def start(job: Job, narrator: Narrator) -> tuple[store.RunFolder, dict[str, Path
     artifacts, unbuilt = prepare.build_artifacts(
         job, narrator, ready=prepare.first_words(job, narrator)
     )
+    if unbuilt and all_must_build:
+        raise BuildError(unbuilt[0].message, unbuilt[0].mend)
     evaluations = prepare.evaluated(job, artifacts, narrator)
     planned = make_plan(job, artifacts)
     inputs = prepare.input_sets(artifacts, planned.seed, prepare.shown_now(planned, job.dataset))
@@ -46,87 +109,62 @@ def start(job: Job, narrator: Narrator) -> tuple[store.RunFolder, dict[str, Path
         },
         plan=planned,
         command=job.request.command,
+        project=str(job.project.folder),
         artifacts=tuple(artifacts.values()),
         data=None if job.dataset is None else job.dataset.summary,
         evaluations=evaluations,
         findings=unbuilt,
     )
-    return store.create(job.request.out, header), inputs
+    return _Run(store.create(job.request.out, header), job.devices, inputs)
 
 
-def finish(
-    folder: store.RunFolder,
-    devices: Mapping[str, DeviceSpec],
-    inputs: Mapping[str, Path],
-    narrator: Narrator,
-) -> Report:
-    """Measure what the plan still wants, then write the report whatever ended the measuring."""
-    return conclude(folder, measured(folder, devices, inputs, narrator))
+def _devices_of(header: Report, project: Path | None) -> dict[str, DeviceSpec]:
+    """The entries of devices.yaml that a saved run was planned on."""
+    if project is None and header.project is not None:
+        project = Path(header.project)
+        if not project.is_dir():
+            raise UsageError(
+                f"the run read devices.yaml in {project}, which is gone",
+                "name the folder that has it now with --project",
+            )
+    opened = config.load_project(project)
+    return {case.device: opened.device(case.device) for case in header.plan.cases}
 
 
-def measured(
-    folder: store.RunFolder,
-    devices: Mapping[str, DeviceSpec],
-    inputs: Mapping[str, Path],
-    narrator: Narrator,
-    enough: Enough | None = None,
-) -> Stopped:
-    """Measure what the plan still wants; `enough` may end a device early."""
-    narrator.expect(expected_launches(folder.header.plan))
-    try:
-        return lanes.measure(folder, devices, inputs, narrator, enough=enough)
-    finally:
-        folder.close()
-        if any(isinstance(spec, ArmSpec) for spec in devices.values()):
-            from harness.devices.arm64_core.target import let_go
-
-            let_go()
-
-
-def resume(path: Path, project_dir: Path | None, narrator: Narrator) -> Report:
-    """Go on with a run that ended early; what it saved is kept and not measured again."""
-    folder = store.reopen(path)
-    project = config.load_project(project_dir)
-    planned = folder.header.plan
-    devices = {c.device: project.device(c.device) for c in planned.cases}
-    try:
-        _refuse_if_not_set_up(folder, devices)
-    except UsageError:
-        folder.close()
-        raise
-    artifacts = {a.variant: a for a in folder.header.artifacts}
+def _inputs_of(header: Report) -> dict[str, Path]:
+    """The input sets of a saved run; raises UsageError if an artifact is no longer the same."""
+    artifacts = {a.variant: a for a in header.artifacts}
     for artifact in artifacts.values():
         if not Path(artifact.path).is_file() or files.sha256(artifact.path) != artifact.sha256:
-            folder.close()
             raise UsageError(
                 f"{artifact.path} is no longer the file that the run measured",
                 "start a new run",
             )
-    inputs = prepare.input_sets(artifacts, planned.seed, prepare.shown_before(folder.header))
-    return finish(folder, devices, inputs, narrator)
+    return prepare.input_sets(artifacts, header.plan.seed, prepare.shown_before(header))
 
 
-def _refuse_if_not_set_up(folder: store.RunFolder, devices: Mapping[str, DeviceSpec]) -> None:
-    """A core that is gone since the run began is a UsageError; one that was never there has been
-    told of in its cases' failures, and the others go on."""
+def _refuse_if_not_set_up(
+    folder: store.RunFolder, devices: Mapping[str, DeviceSpec], narrator: Narrator
+) -> None:
+    """Raise UsageError if a device that must be set up was removed since the run began. One that
+    was never there has made its cases fail, and the others go on."""
     planned, saved = folder.header.plan, folder.saved
     launched = Counter(launch.case for launch in saved.launches)
     for name, spec in devices.items():
-        if not isinstance(spec, ArmSpec):
+        kind = kind_of(spec)
+        if kind.traits(spec).may_be_away:
             continue
         ids = {case.id for case in planned.cases if case.device == name} - saved.failures.keys()
         if any(launched[i] < schedule.least(planned, name) for i in ids):
-            from harness.devices.arm64_core.target import reserve
-
-            reserve(spec)
+            kind.check(spec, narrator.attendant(name))
 
 
-def conclude(folder: store.RunFolder, stopped: Stopped) -> Report:
-    """Assemble and save the report of what has been measured, which an impatient second Ctrl-C
-    does not prevent."""
+def _concluded(folder: store.RunFolder, stopped: Stopped) -> Report:
+    """Assemble and save the report of what has been measured. An impatient second Ctrl-C does not
+    prevent that."""
     with interrupts.held():
-        journal = store.read_journal(folder.path / store.JOURNAL)
-        now = now_iso("seconds")
-        report = assemble.assemble(folder.header, journal, stopped=stopped, finished_at=now)
+        report = assemble.assemble(
+            folder.header, folder.read(), stopped=stopped, finished_at=now_iso("seconds")
+        )
         store.write_report(folder.path, report)
     return report

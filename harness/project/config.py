@@ -6,7 +6,7 @@ import re
 from collections.abc import Hashable, Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast, get_args, get_type_hints
+from typing import Any, NamedTuple, NoReturn, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
 import yaml
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from harness.core.errors import ConfigError, UsageError
 from harness.core.specs import DevicesFile, DeviceSpec, VariantsFile, VariantSpec
-from harness.project import device_rules
+from harness.devices import kind_of
 from harness.system.files import current_folder
 from harness.system.plugins import unknown
 
@@ -29,9 +29,14 @@ SHIPPED = _PACKAGE / "_project" if (_PACKAGE / "_project").is_dir() else _PACKAG
 
 
 class Project(NamedTuple):
-    """A folder with devices.yaml and models/. `shipped` if it is the one that came with us."""
+    """A folder with devices.yaml and models/. `shipped` if it is the one that came with us.
+
+    `folder` is where the project was looked for, absolute. `root` is where its models/ are: the
+    folder, or where the shipped ones are if it has none of its own.
+    """
 
     root: Path
+    folder: Path
     devices: dict[str, DeviceSpec]
     variants: VariantsFile
     shipped: bool
@@ -46,6 +51,17 @@ class Project(NamedTuple):
         if name not in self.devices:
             raise unknown("device", name, self.devices)
         return self.devices[name]
+
+    def select_devices(self, names: Iterable[str]) -> dict[str, DeviceSpec]:
+        """Entries of devices.yaml by name; `all` alone means all of them."""
+        names = tuple(names)
+        if names != ("all",):
+            return {name: self.device(name) for name in names}
+        if not self.devices:
+            raise UsageError(
+                f"{self.folder / DEVICES} has no entry", "add one, such as `host: {kind: host}`"
+            )
+        return dict(self.devices)
 
     def select(self, patterns: Iterable[str]) -> dict[str, VariantSpec]:
         """Variants by name or glob, in the order asked for, each once; all defaults if none is
@@ -85,33 +101,43 @@ def load_project(root: Path | None = None, weights: str = "auto") -> Project:
     return Project(
         root=variants.parent.parent,
         devices=_load_devices(devices),
+        folder=root.absolute(),
         variants=replace(known, variants=chosen),
         shipped=root == SHIPPED and root != current_folder(),
     )
 
 
 def _load_devices(path: Path) -> dict[str, DeviceSpec]:
-    devices = load_yaml(path, DevicesFile).devices
-    for name, spec in devices.items():
+    folder = None if path.parent == SHIPPED != current_folder() else path.parent
+    read = {}
+    for name, spec in load_yaml(path, DevicesFile).devices.items():
         try:
-            device_rules.check(spec)
+            read[name] = kind_of(spec).read_entry(spec, folder)
         except ConfigError as error:
             raise ConfigError(f"{path}: devices.{name}.{error.message}", error.mend) from None
-    return devices
+    return read
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML's safe loader, except that a key given twice is an error and not a silent choice."""
+    """YAML's safe loader, except that a key given twice is an error and not a silent choice, and
+    so is a key that is not text, such as `1`, `on` or a list."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
-            if key.value in seen and key.value != "<<":
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} is given twice", key.start_mark
-                )
+            if key.tag == "tag:yaml.org,2002:merge":
+                continue
+            if not isinstance(key, yaml.ScalarNode):
+                self._refuse(key, "a key is a list or a mapping, where a name is expected")
+            if key.tag != "tag:yaml.org,2002:str":
+                self._refuse(key, f"the key {key.value} is not text; write it in quotes")
+            if key.value in seen:
+                self._refuse(key, f"the key {key.value!r} is given twice")
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def _refuse(self, key: yaml.Node, why: str) -> NoReturn:
+        raise yaml.constructor.ConstructorError(None, None, why, key.start_mark)
 
 
 def load_yaml(path: Path, kind: type[T]) -> T:
@@ -129,7 +155,7 @@ def load_yaml(path: Path, kind: type[T]) -> T:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "not YAML"
-        raise ConfigError(f"{path}{where}: {problem}", "mend the YAML there") from None
+        raise ConfigError(f"{path}{where}: {problem}", "correct the YAML there") from None
     except RecursionError:
         raise ConfigError(f"{path}: nested too deeply", "it needs four levels") from None
     return cast(T, _convert(data, kind, path, ""))
@@ -163,10 +189,33 @@ def _explain(path: Path, data: object, kind: Any, key: str, error: str) -> Confi
     match = re.search(r"contains unknown field `(.*)`", what)
     if match is None:
         return ConfigError(
-            prefix + what[:1].lower() + what[1:], f"the comments in {path.name} say what goes there"
+            prefix + _in_words(what), f"the comments in {path.name} say what goes there"
         )
     found = unknown("key", match.group(1), _allowed(kind, data, inner))
     return ConfigError(prefix + found.message, found.mend)
+
+
+# msgspec's names of types -> ours.
+_TYPES = {
+    "array": "a list",
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "null": "nothing",
+    "object": "a mapping",
+    "str": "text",
+}
+
+
+def _in_words(error: str) -> str:
+    """msgspec's message in plain words: `expected a list, such as [1], but found text`."""
+    match = re.fullmatch(r"Expected `([\w |]+)`, got `(\w+)`", error)
+    if match is None:
+        return error[:1].lower() + error[1:]
+    wanted = [_TYPES.get(name, name) for name in match.group(1).split(" | ")]
+    example = ", such as [1]" if match.groups() == ("array", "int") else ""
+    found = _TYPES.get(match.group(2), match.group(2))
+    return f"expected {' or '.join(wanted)}{example}, but found {found}"
 
 
 def _allowed(kind: Any, data: object, inner: str) -> list[str]:

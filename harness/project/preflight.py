@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, get_args
 from harness.analysis import metric_specs
 from harness.analysis.budget import parse_budget
 from harness.core.attendant import Attendant
-from harness.core.errors import UsageError
-from harness.core.specs import AndroidSpec, ArmSpec, Delegate, DeviceSpec, HostSpec
-from harness.core.types import Timing
+from harness.core.errors import HarnessError, UsageError
+from harness.core.specs import Delegate, DeviceSpec
 from harness.data.dataset import DEMO
-from harness.devices.runners import PHASES
-from harness.devices.runners._download import dialect_for
+from harness.devices import kind_of
 from harness.project import config
 from harness.project.request import KERAS, TFLITE, Job, Request
 from harness.results import store
@@ -46,14 +44,14 @@ def resolve(
         if delegate not in get_args(Delegate):
             raise unknown("delegate", delegate, get_args(Delegate))
     project = config.load_project(request.project, request.weights)
-    names = request.devices
-    if names == ("all",):
-        names = tuple(project.devices)
-    devices = {name: project.device(name) for name in names}
+    devices = project.select_devices(request.devices)
     tflite, keras, patterns = _sort(request.what)
     variants = project.select(patterns) if patterns or not request.what else {}
     _refuse_clashes(variants, tflite, keras)
-    settings = {name: _settings(request, name, spec) for name, spec in devices.items()}
+    settings = {}
+    for name, spec in devices.items():
+        settings[name] = kind_of(spec).settings(name, spec, request)
+        _refuse_if_not_set_up(request, spec, attendant(name))
     from harness.artifacts.tflite.inspect import inspect_cached
 
     inspected = {
@@ -102,21 +100,37 @@ def _check_budget(job: Job) -> None:
             )
 
 
+def _refuse_if_not_set_up(request: Request, spec: DeviceSpec, attendant: Attendant) -> None:
+    kind = kind_of(spec)
+    if kind.traits(spec).may_be_away:
+        return
+    try:
+        kind.check(spec, attendant)
+    except UsageError:
+        if request.devices != ("all",):  # of all, the report tells which cannot be used
+            raise
+
+
 def _refuse_if_no_device_answers(
     devices: Mapping[str, DeviceSpec], attendant: Callable[[str], Attendant]
 ) -> None:
     """Before anything is built for nobody; if one answers, the report tells of the others."""
-    if all(isinstance(spec, AndroidSpec) for spec in devices.values()):
-        from harness.devices.probe import unreachable
+    if not all(kind_of(spec).traits(spec).may_be_away for spec in devices.values()):
+        return
 
-        with ThreadPoolExecutor(max_workers=len(devices)) as pool:
-            looked = pool.map(lambda name: unreachable(devices[name], attendant(name)), devices)
-            errors = dict(zip(devices, looked, strict=True))
-        if all(errors.values()):
-            name, error = next(iter(errors.items()))
-            assert error is not None
-            error.message = f"{name}: {error.message}"
-            raise error
+    def why_not(name: str) -> HarnessError | None:
+        try:
+            kind_of(devices[name]).check(devices[name], attendant(name))
+        except HarnessError as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(max_workers=max(1, len(devices))) as pool:
+        errors = dict(zip(devices, pool.map(why_not, devices), strict=True))
+    name, error = next(iter(errors.items()))
+    if error is not None and all(errors.values()):
+        error.message = f"{name}: {error.message}"
+        raise error
 
 
 def _sort(what: tuple[str, ...]) -> tuple[dict[str, Path], dict[str, Path], list[str]]:
@@ -147,94 +161,3 @@ def _refuse_clashes(*named: Mapping[str, object]) -> None:
                 f"two rows would be named {min(clash)!r}", "rename the file, or give it alone"
             )
         seen |= set(names)
-
-
-def _settings(
-    request: Request, name: str, spec: DeviceSpec
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]:
-    """(runtimes, delegates, threads) of one device; refuses what the device cannot do."""
-    if isinstance(spec, HostSpec):
-        from harness.devices.host.target import runtime_version
-
-        runtimes = request.runtimes or (spec.runtime,)
-        for runtime in runtimes:
-            runtime_version(runtime, spec)
-        if set(request.delegates or ("cpu",)) != {"cpu"}:
-            raise UsageError(
-                f"device {name} runs on the CPU only", "--delegate is for phones; leave it out"
-            )
-        _refuse_what_only_phones_do(request, name)
-        return runtimes, ("cpu",), request.threads or spec.threads
-    if isinstance(spec, AndroidSpec):
-        if request.runtimes is not None:
-            raise UsageError(
-                f"--runtime does not apply to device {name}",
-                "a phone's runtime is its runner's; leave --runtime out",
-            )
-        _refuse_what_takes_too_long(request, name, spec)
-        _refuse_what_the_runner_does_not(request, name, spec)
-        return (
-            (spec.runner.tool,),
-            request.delegates or spec.delegate,
-            request.threads or spec.threads,
-        )
-    return _settings_of_core(request, name, spec)
-
-
-def _settings_of_core(
-    request: Request, name: str, spec: ArmSpec
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]:
-    from harness.devices.arm64_core.target import reserve
-
-    _refuse_what_only_phones_do(request, name)
-    if others := sorted(set(request.runtimes or ()) - {"litert"}):
-        raise UsageError(
-            f"device {name} runs litert and not {', '.join(others)}",
-            "measure the other runtimes in a run of their own, without this device",
-        )
-    if set(request.delegates or ("cpu",)) != {"cpu"} or set(request.threads or (1,)) != {1}:
-        raise UsageError(
-            f"device {name} is a single core without accelerators",
-            "leave --threads and --delegate out",
-        )
-    try:
-        reserve(spec)
-    except UsageError:
-        if request.devices != ("all",):  # of all, those that cannot be reached are told of
-            raise
-    return ("litert",), ("cpu",), (1,)
-
-
-def _refuse_what_only_phones_do(request: Request, name: str) -> None:
-    options = {
-        "--sustained": request.sustained_s,
-        "--cadence": request.cadence_s,
-        "--profile": request.profile or None,
-        "--parity": (request.parity and set(request.devices) == {name}) or None,
-    }
-    for option, asked in options.items():
-        if asked is not None:
-            raise UsageError(f"device {name} cannot do {option}", f"{option} is for phones")
-
-
-def _refuse_what_the_runner_does_not(request: Request, name: str, spec: AndroidSpec) -> None:
-    asked = [o for o, on in (("--profile", request.profile), ("--parity", request.parity)) if on]
-    if asked and dialect_for(spec.runner) == "B":
-        raise UsageError(
-            f"{' and '.join(asked)} need the other benchmark_model, dialect A, and the runner of "
-            f"{name} is of dialect B",
-            f"write `dialect: A` below {name}: runner: in devices.yaml, or set runner.path to a "
-            "build of it",
-        )
-
-
-def _refuse_what_takes_too_long(request: Request, name: str, spec: AndroidSpec) -> None:
-    if request.cadence_s is None:
-        return
-    least = request.iterations or Timing().min_iterations
-    if request.cadence_s * least > spec.launch_timeout_s / PHASES:
-        raise UsageError(
-            f"{least} iterations at one per {request.cadence_s:g} s take longer than a launch on "
-            f"{name} may",
-            "raise launch_timeout_s in devices.yaml, or lower --iterations",
-        )

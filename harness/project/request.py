@@ -5,18 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.core.specs import DeviceSpec, VariantSpec
-from harness.core.types import Artifact
-from harness.project import config
-
+# Nothing heavy: the command line takes its defaults from here, and --help must be instant.
 if TYPE_CHECKING:
+    from harness.core.specs import DeviceSpec, VariantSpec
+    from harness.core.types import Artifact
     from harness.data.dataset import Dataset
+    from harness.devices import Settings
+    from harness.project.config import Project
 
 TFLITE, KERAS = ".tflite", ".keras"
 
 
 class Request(NamedTuple):
-    """What the user asked for; None means that it is left to the defaults or to devices.yaml."""
+    """What the user asked for; None means that it is left to the defaults or to devices.yaml.
+
+    The one place where the options of `bench` get their names and defaults: the command line and
+    `harness.bench` take them from here.
+    """
 
     what: tuple[str, ...] = ()
     devices: tuple[str, ...] = ("host",)
@@ -47,10 +52,15 @@ class Job(NamedTuple):
     """A request that has been checked against the project and this machine."""
 
     request: Request
-    project: config.Project
+    project: Project
     devices: dict[str, DeviceSpec]
     variants: dict[str, VariantSpec]
     tflite: dict[str, Artifact]
     keras_files: dict[str, Path]
-    settings: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]]
+    settings: dict[str, Settings]
     dataset: Dataset | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What its rows are called, in their order."""
+        return (*self.variants, *self.tflite, *self.keras_files)

@@ -16,6 +16,9 @@ import contextlib
 import errno
 import os
 import secrets
+import shlex
+import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -23,9 +26,9 @@ from typing import Any
 
 import msgspec
 
-from harness.core.errors import UsageError
+from harness.core.errors import StorageError, UsageError
 from harness.core.serial import encode
-from harness.core.types import SCHEMA_VERSION, DeviceFacts, Failure, Launch, Plan, Report, Value
+from harness.core.types import SCHEMA_VERSION, DeviceFacts, Failure, Launch, Report, Value
 from harness.system import locks
 from harness.system.files import write_atomic
 
@@ -35,6 +38,8 @@ HEADER = "run.json"
 JOURNAL = "journal.jsonl"
 REPORT = "report.json"
 LOGS = "logs"
+
+_ATTEMPTS = 20
 
 
 class CaseFailure(Value, frozen=True):
@@ -67,6 +72,9 @@ class RunFolder:
     def __init__(self, path: Path, header: Report) -> None:
         self.path = path
         self.header = header
+        # Failures of cases that could not be saved: the report tells of them all the same.
+        self._unsaved: dict[str, Failure] = {}
+        self._writing = threading.Lock()
         self._file = (path / JOURNAL).open("ab", buffering=0)
         try:
             if not locks.take(self._file):  # two processes must not append to one run
@@ -82,25 +90,41 @@ class RunFolder:
         """Where workers write their standard error."""
         return self.path / LOGS
 
-    def change_plan(self, plan: Plan) -> None:
-        """Another plan for the same artifacts, before the first launch."""
-        self.header = msgspec.structs.replace(self.header, plan=plan)
-        write_atomic(self.path / HEADER, encode(self.header))
-
     def append(self, entry: Entry) -> None:
-        """Save one observation; when this returns it survives a power cut."""
-        # One unbuffered write per line: threads do not interleave, and a crash or a full disk
-        # cuts at most this line.
+        """Save one observation; when this returns it survives a power cut. Raises StorageError,
+        and then the journal ends with the observation before."""
         line = msgspec.json.encode(entry) + b"\n"
+        try:
+            with self._writing:
+                self._append(line)
+        except OSError as error:
+            raise StorageError(
+                f"cannot save in {self.path}: {error.strerror}", _free_space(self.path)
+            ) from None
+
+    def _append(self, line: bytes) -> None:
+        whole = os.fstat(self._file.fileno()).st_size
         try:
             if self._file.write(line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file.fileno())
-        except OSError as error:
-            raise UsageError(
-                f"cannot save in {self.path}: {error.strerror}",
-                f"free some space, then python -m harness bench --resume {self.path}",
-            ) from None
+        except OSError:
+            # Else a later, shorter line that does fit would be glued to the half of this one.
+            with contextlib.suppress(OSError):
+                os.truncate(self.path / JOURNAL, whole)
+            raise
+
+    def append_failure(self, case: str, failure: Failure) -> None:
+        """Save that a case failed. On a full disk it is remembered instead, until the report."""
+        try:
+            self.append(Entry(failed=CaseFailure(case=case, failure=failure)))
+        except StorageError:
+            self._unsaved[case] = failure
+
+    def read(self) -> Journal:
+        """All that was observed, what could not be saved included."""
+        journal = read_journal(self.path / JOURNAL)
+        return msgspec.structs.replace(journal, failures={**journal.failures, **self._unsaved})
 
     def close(self) -> None:
         """End writing; the folder stays."""
@@ -117,9 +141,7 @@ def check_writable(out: Path, option: str = "--out") -> None:
     """Raise a UsageError unless files can be made in `out`; leaves nothing behind."""
     made = [p for p in (out, *out.parents) if not p.exists()]
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_atomic(out / ".probe", b"\0" * 65536)
-        (out / ".probe").unlink()
+        _try_to_write(out)
     except OSError as error:
         raise UsageError(
             f"cannot write to {out}: {error.strerror}", f"choose another folder with {option}"
@@ -128,6 +150,21 @@ def check_writable(out: Path, option: str = "--out") -> None:
         for folder in made:
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+def _try_to_write(out: Path) -> None:
+    for attempt in range(_ATTEMPTS):
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            # A name of its own: several runs may begin at once.
+            with tempfile.NamedTemporaryFile(prefix=".probe-", dir=out) as probe:
+                probe.write(b"\0" * 65536)
+                probe.flush()
+                os.fsync(probe.fileno())
+            return
+        except FileNotFoundError:
+            if attempt == _ATTEMPTS - 1:
+                raise  # no other run removes its probing folder that often
 
 
 def create(out: Path, header: Report) -> RunFolder:
@@ -202,11 +239,13 @@ def write_report(folder: Path, report: Report) -> Path:
     try:
         write_atomic(path, encode(report))
     except OSError as error:
-        raise UsageError(
-            f"cannot save {path}: {error.strerror}",
-            f"free some space, then python -m harness bench --resume {folder}",
-        ) from None
+        raise StorageError(f"cannot save {path}: {error.strerror}", _free_space(folder)) from None
     return path
+
+
+def _free_space(folder: Path) -> str:
+    resume = f"python -m harness bench --resume {shlex.quote(str(folder))}"
+    return f"what was measured before is kept; free some space, then {resume}"
 
 
 def find(run: str, out: Path) -> Path:

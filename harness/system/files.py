@@ -68,6 +68,12 @@ def current_folder() -> Path | None:
         return None
 
 
+def in_folder(folder: Path, path: str) -> Path:
+    """`path` as written in a file of `folder`: a relative one is meant from there, ~ is home. Links
+    are kept, since a virtual environment's Python is one."""
+    return folder.absolute() / Path(path).expanduser()
+
+
 def write_atomic(path: Path, data: bytes, *, flush: bool = True) -> None:
     """Write `path` so that a reader sees the old file or the whole new one, even after a crash;
     without `flush` a power cut may leave it torn, which its reader must notice."""

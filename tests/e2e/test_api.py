@@ -16,7 +16,7 @@ TINY, TINY_INT8 = str(MODELS / "tiny_float32.tflite"), str(MODELS / "tiny_int8.t
 
 
 def test_public_names() -> None:
-    assert set(harness.__all__) == {"Report", "__version__", "compare", "load"}
+    assert set(harness.__all__) == {"Report", "__version__", "bench", "build", "compare", "load"}
     assert set(api.__all__) == {"LoadedReport", "Report", "bench", "build", "compare", "load"}
     for name in harness.__all__:
         assert getattr(harness, name) is not None

@@ -81,8 +81,7 @@ def test_labelled_images_give_accuracy_and_a_recommendation(tmp_path: Path) -> N
     )
     job = resolve(request._replace(data="demo"))._replace(dataset=cast(Any, Pictures(LABELS)))
     with Narrator() as narrator:
-        folder, inputs = session.start(job, narrator)
-        report = session.finish(folder, job.devices, inputs, narrator)
+        report, folder = session.bench(job, narrator)
     assert [e.n for e in report.evaluations] == [30, 30]
     for case in report.cases:
         accuracy = case.metrics["accuracy"]
@@ -92,8 +91,8 @@ def test_labelled_images_give_accuracy_and_a_recommendation(tmp_path: Path) -> N
     assert report.verdict is not None
     assert report.verdict.recommended in ("tiny_float32", "tiny_int8")
     assert report.verdict.reason.startswith(f"{report.verdict.recommended}: ")
-    saved = store.read_report(folder.path)
+    saved = store.read_report(folder)
     assert saved == report
     # What the artifacts answered was saved before measuring began, so that --resume has it.
-    header = msgspec.json.decode((folder.path / store.HEADER).read_bytes(), type=Report)
+    header = msgspec.json.decode((folder / store.HEADER).read_bytes(), type=Report)
     assert header.evaluations == report.evaluations

@@ -17,7 +17,7 @@ import msgspec
 
 from harness.core.attendant import Attendant
 from harness.core.errors import MeasurementError, TransientDeviceError
-from harness.core.specs import AndroidSpec, DeviceSpec
+from harness.core.specs import AndroidSpec
 from harness.core.text import plain_name
 from harness.core.types import (
     Artifact,
@@ -59,9 +59,8 @@ _NOT_SEEN_FIELDS = (
 )
 
 
-def open_target(name: str, spec: DeviceSpec, log_dir: Path, attendant: Attendant) -> AndroidTarget:
+def open_target(name: str, spec: AndroidSpec, log_dir: Path, attendant: Attendant) -> AndroidTarget:
     """Connect to the phone and learn what it is. Raises DeviceErrors and UsageErrors."""
-    assert isinstance(spec, AndroidSpec)
     module = plugins.load("harness.devices.transports", spec.transport)
     transport = module.open_transport(spec, attendant)
     target = AndroidTarget(name, spec, transport, log_dir, attendant)

@@ -16,9 +16,8 @@ from harness.devices.arm64_core.cpus import CPUS
 from harness.devices.arm64_core.environment import Arm64Env
 from harness.devices.arm64_core.installation import (
     find,
-    hold,
+    held,
     leftover_bytes,
-    release,
     remove,
     setup,
     size_bytes,
@@ -28,9 +27,8 @@ __all__ = [
     "CPUS",
     "Arm64Env",
     "find",
-    "hold",
+    "held",
     "leftover_bytes",
-    "release",
     "remove",
     "setup",
     "size_bytes",

@@ -17,7 +17,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
@@ -223,24 +222,14 @@ def remove(cache: Path, *, progress: Progress) -> int:
             return freed
 
 
-_held: dict[Path, IO[bytes]] = {}
-
-
-def hold(cache: Path) -> None:
-    """Keep the environments below `cache` from being removed until `release`, or until this
-    process ends. Where the lock cannot be had, they are not held: a run need not fail for that."""
-    if cache in _held:
-        return
-    with contextlib.suppress(OSError, UsageError):
-        file = locks.opened(cache / _USERS)
-        _held[cache] = file
-        locks.wait_for(file, shared=True)
-
-
-def release(cache: Path) -> None:
-    """They may be removed again."""
-    if cache in _held:
-        _held.pop(cache).close()
+@contextlib.contextmanager
+def held(cache: Path) -> Iterator[None]:
+    """Keeps the environments below `cache` from being removed. Where the lock cannot be had, they
+    are not held: a run need not fail for that."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError, UsageError):
+            stack.enter_context(locks.lock(cache / _USERS, shared=True))
+        yield
 
 
 @contextlib.contextmanager

@@ -62,20 +62,7 @@ ABSENT = {
 
 def open_target(name: str, spec: ArmSpec, log_dir: Path, attendant: Attendant) -> Arm64Target:
     """The emulated core under the name it has in devices.yaml; raises UsageError like `ready`."""
-    return Arm64Target(name, spec, log_dir, reserve(spec), attendant)
-
-
-def reserve(spec: ArmSpec) -> arm64_core.Arm64Env:
-    """What is `ready`, which nobody removes from here until `let_go` or the end of this process. To
-    be called as soon as a run is going to need it: models are built in between."""
-    env = ready(spec)
-    arm64_core.hold(cache_dir())
-    return env
-
-
-def let_go() -> None:
-    """The run is over."""
-    arm64_core.release(cache_dir())
+    return Arm64Target(name, spec, log_dir, ready(spec), attendant)
 
 
 def ready(spec: ArmSpec, *, thorough: bool = False) -> arm64_core.Arm64Env:

@@ -76,11 +76,13 @@ def cache_folder() -> Path:
     return cache_dir() / "runners"
 
 
-def lock_file() -> Path:
-    """In the project, to be committed, where the current folder is one; else in the cache."""
+def lock_file(spec: RunnerSpec) -> Path:
+    """The project's, to be committed. Without a devices.yaml of the user's: the one in the current
+    folder if it exists, else one in the cache."""
+    if spec.lock:
+        return Path(spec.lock)
     here = current_folder()
-    own = here and ((here / LOCK).exists() or (here / "devices.yaml").exists())
-    return (here if here and own else cache_folder()) / LOCK
+    return here / LOCK if here and (here / LOCK).exists() else cache_folder() / LOCK
 
 
 def locate(
@@ -115,7 +117,7 @@ def locate(
         )
     version = spec.version or source.version
     url = (spec.url or source.url).format(version=version, platform=platform)
-    lock = lock or lock_file()
+    lock = lock or lock_file(spec)
     path = (cache or cache_folder()) / version / platform / "benchmark_model"
     if spec.url:  # another address may have another file of this name
         path = path.with_name(f"benchmark_model-{hashlib.sha256(url.encode()).hexdigest()[:12]}")

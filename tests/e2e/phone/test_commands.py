@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from harness.devices.doctor import UNPROVED
+from harness.devices.android.unproved import UNPROVED
 from harness.emulator.faults import Faults
 from tests.paths import ROOT
 from tests.phones import adb_home, emulated, run_harness

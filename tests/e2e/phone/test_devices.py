@@ -12,8 +12,9 @@ import yaml
 
 from harness.core.attendant import Attendant
 from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec, HostSpec, RunnerSpec
+from harness.devices import Probe
 from harness.devices.doctor import doctor
-from harness.devices.probe import Probe, probe_all
+from harness.devices.probe import probe_all
 from harness.devices.transports import adb_usb
 from harness.emulator.faults import Faults
 from harness.emulator.phone import load_profile

@@ -8,8 +8,8 @@ import multiprocessing
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ import pytest
 from harness import cli
 from harness.core import units
 from harness.core.attendant import Attendant
-from harness.core.errors import UsageError
+from harness.core.errors import BuildError, UsageError
 from harness.core.specs import ArmSpec
 from harness.core.types import Case, Plan, Stopped
 from harness.devices import arm64_core, doctor
@@ -153,67 +153,89 @@ def asked(*names: str, out: Path) -> Request:
     return Request(what=(str(TINY),), devices=names, out=out)
 
 
-@pytest.mark.parametrize("name", ["arm64", "all"])
-@pytest.mark.usefixtures("folder")
-def test_what_a_run_is_going_to_use_is_not_removed_while_it_builds(cache: Path, name: str) -> None:
-    resolve(asked(name, out=cache / "out"))
+def refuse_removal(cache: Path) -> None:
     with pytest.raises(UsageError) as refused:
         arm64_core.remove(cache, progress=quiet)
     assert str(refused.value) == IN_USE
     arm64_core.find(cache, thorough=True)
 
 
+BUILDING, MEASURING = "harness.measure.prepare.build_artifacts", "harness.measure.lanes.measure"
+
+
+@pytest.mark.parametrize("name", ["arm64", "all"])
+@pytest.mark.parametrize("step", [BUILDING, MEASURING])
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, BuildError])
 @pytest.mark.usefixtures("folder")
-def test_what_a_resumed_run_is_going_to_use_is_not_removed(cache: Path) -> None:
+def test_a_run_keeps_what_it_uses_from_building_to_its_end_whatever_ends_it(
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    step: str,
+    ending: type[BaseException],
+) -> None:
+    def end(*_: object, **__: object) -> None:
+        refuse_removal(cache)
+        raise ending("it ended")
+
+    monkeypatch.setattr(step, end)
+    job = resolve(asked(name, out=cache / "out"))
+    with Narrator() as narrator, pytest.raises(ending):
+        session.bench(job, narrator)
+    assert arm64_core.remove(cache, progress=quiet) > 0
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_resumed_run_keeps_what_it_uses(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     planned = Case(variant="tiny_int8", device="arm64", runtime="litert")
     plan = Plan(cases=(planned,), exact_devices=("arm64",))
     run = store.create(cache, report("20261123-101500-a1b2", plan=plan, artifacts=(), devices=()))
-    session._refuse_if_not_set_up(run, {"arm64": ArmSpec()})
     run.close()
-    with pytest.raises(UsageError, match="in use by a run"):
-        arm64_core.remove(cache, progress=quiet)
-
-
-@pytest.mark.parametrize("ending", [None, KeyboardInterrupt])
-@pytest.mark.usefixtures("folder")
-def test_an_environment_is_free_again_when_the_run_is_over(
-    cache: Path, monkeypatch: pytest.MonkeyPatch, ending: type[BaseException] | None
-) -> None:
-    job = resolve(asked("arm64", out=cache / "out"))
-    run = store.create(cache, report("20261123-101500-a1b2", artifacts=(), devices=()))
 
     def measure(*_: object, **__: object) -> Stopped:
-        with pytest.raises(UsageError, match="in use by a run"):
-            arm64_core.remove(cache, progress=quiet)
-        if ending:
-            raise ending
-        return Stopped(reason="exact")
+        refuse_removal(cache)
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr("harness.measure.lanes.measure", measure)
-    with Narrator() as narrator, pytest.raises(ending) if ending else nullcontext():
-        session.measured(run, job.devices, {}, narrator)
+    monkeypatch.setattr(MEASURING, measure)
+    with Narrator() as narrator, pytest.raises(KeyboardInterrupt):
+        session.resume(run.path, None, narrator)
     assert arm64_core.remove(cache, progress=quiet) > 0
 
 
 @pytest.mark.usefixtures("folder")
-def test_an_environment_is_free_again_when_the_process_has_ended(cache: Path) -> None:
-    process = FORK.Process(target=resolve, args=(asked("arm64", out=cache / "out"),))
+def test_an_environment_is_free_again_when_its_user_was_killed(cache: Path) -> None:
+    holding = FORK.Event()
+
+    def hold() -> None:
+        with arm64_core.held(cache):
+            holding.set()
+            time.sleep(600)
+
+    process = FORK.Process(target=hold)
     process.start()
+    assert holding.wait(60)
+    refuse_removal(cache)
+    process.kill()
     process.join()
-    assert process.exitcode == 0
     assert arm64_core.remove(cache, progress=quiet) > 0
 
 
-def test_a_run_without_the_core_holds_nothing(cache: Path, folder: Path) -> None:
-    resolve(asked("host", out=cache / "out"))
-    assert arm64_core.remove(cache, progress=quiet) > 0
+def test_a_run_without_the_core_holds_nothing(
+    cache: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(*_: object, **__: object) -> Stopped:
+        assert arm64_core.remove(cache, progress=quiet) > 0
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(MEASURING, measure)
+    with Narrator() as narrator, pytest.raises(KeyboardInterrupt):
+        session.bench(resolve(asked("host", out=cache / "out")), narrator)
     assert not folder.exists()
 
 
 def test_what_a_run_uses_is_not_made_anew_either(cache: Path, folder: Path) -> None:
-    arm64_core.hold(cache)
     empty(folder / "count.so")
-    with pytest.raises(UsageError) as refused:
+    with arm64_core.held(cache), pytest.raises(UsageError) as refused:
         arm64_core.setup(cache, progress=quiet)
     assert str(refused.value) == IN_USE
     assert (folder / "count.so").exists()
@@ -227,7 +249,8 @@ def test_a_file_system_without_locks_does_not_keep_a_run_from_measuring(
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr("portalocker.portalocker.LOCKER", flock)
-    assert "arm64" in resolve(asked("arm64", out=cache / "out")).devices
+    with arm64_core.held(cache):
+        assert "arm64" in resolve(asked("arm64", out=cache / "out")).devices
 
 
 # --- what the system refuses -----------------------------------------------------------------
@@ -295,7 +318,8 @@ def test_a_whole_environment_in_a_cache_that_cannot_be_written_is_ready(
     make_read_only(cache)
     assert cli.main(["setup", "arm64"]) == 0
     assert capsys.readouterr().err == f"ready: {folder}\n"
-    assert "arm64" in resolve(asked("arm64", out=cache / "out")).devices
+    with arm64_core.held(cache):
+        assert "arm64" in resolve(asked("arm64", out=cache / "out")).devices
 
     empty(folder / "count.so")
     assert cli.main(["setup", "arm64"]) == 2
@@ -409,7 +433,7 @@ def test_what_is_unproved_on_phones_is_told_only_where_phones_are(
     phones: bool,
     told: bool,
 ) -> None:
-    monkeypatch.setattr(doctor, "LOOK_S", 0.0)
+    monkeypatch.setattr("harness.devices.host.inspection.LOOK_S", 0.0)
     if not phones:
         shutil.copytree(config.load_project(None).models_dir, tmp_path / "models")
         (tmp_path / "devices.yaml").write_text(PHONELESS)

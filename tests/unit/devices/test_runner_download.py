@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import ConfigError, HarnessError, StableDeviceError, UsageError
-from harness.core.specs import RunnerSpec
+from harness.core.specs import AndroidSpec, RunnerSpec
 from harness.devices.runners._download import cache_folder, locate, lock_file
+from harness.project.config import load_project
 
 CONTENT = b"\x7fELF" + bytes(range(256)) * 1000
 ABI = "arm64-v8a"
@@ -203,11 +204,27 @@ def test_executables_come_over_https(tmp_path: Path) -> None:
         )
 
 
-def test_the_lock_is_beside_devices_yaml_or_else_in_the_cache(
+PHONE = "devices: {p: {kind: android, runner: {dialect: A}}, host: {kind: host}}"
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_the_lock_is_beside_devices_yaml_wherever_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: bool
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "devices.yaml").write_text(PHONE)
+    monkeypatch.chdir(project if here else tmp_path)
+    phone = load_project(None if here else project).device("p")
+    assert isinstance(phone, AndroidSpec)
+    assert lock_file(phone.runner) == project / "runners.lock"
+
+
+def test_without_a_project_the_lock_is_in_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run in any folder must not leave a file there."""
     monkeypatch.chdir(tmp_path)
-    assert lock_file() == cache_folder() / "runners.lock"
-    (tmp_path / "devices.yaml").touch()
-    assert lock_file() == tmp_path / "runners.lock"
+    phone = load_project().device("pixel")
+    assert isinstance(phone, AndroidSpec)
+    assert lock_file(phone.runner) == cache_folder() / "runners.lock"

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.core.types import Plan
+from harness.devices import Settings
 from harness.measure import schedule as planning
 from tests.fakes import case
 
@@ -11,7 +12,7 @@ A, B, C = case("a"), case("b"), case("c")
 
 
 def test_cases_are_the_product_in_the_order_given() -> None:
-    made = planning.cases(["x", "y"], {"host": (["litert"], ["cpu"], [1, 2])})
+    made = planning.cases(["x", "y"], {"host": Settings(("litert",), ("cpu",), (1, 2))})
     assert [(c.variant, c.threads) for c in made] == [("x", 1), ("x", 2), ("y", 1), ("y", 2)]
 
 

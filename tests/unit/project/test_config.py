@@ -73,13 +73,19 @@ def test_an_unknown_device_gets_the_nearest_names(tmp_path: Path) -> None:
     [
         ("devices: {host: {kind: host, thraeds: [1]}}", "devices.host: unknown key 'thraeds'; "
          "did you mean 'threads'"),
-        ("devices: {host: {kind: host, threads: 1}}", "devices.host.threads: expected `array`"),
+        ("devices: {host: {kind: host, threads: 1}}", "devices.host.threads: "
+         "expected a list, such as [1], but found a whole number"),
         ("devices: {host: {kind: host, threads: [0]}}", "devices.host.threads"),
         ("devices: {host: {kind: hots}}", "devices.host.kind: invalid value 'hots'"),
         ("devices: {p: {kind: android, guards: {min_batery_percent: 1}}}",
          "devices.p.guards: unknown key 'min_batery_percent'; did you mean 'min_battery_percent'"),
         ("device: {}", "unknown key 'device'; did you mean 'devices'"),
-        ("devices: [1]", "devices: expected `object`"),
+        ("devices: [1]", "devices: expected a mapping, but found a list"),
+        ("devices: {? [a, b] : {kind: host}}", "line 1, column 13: a key is a list"),
+        ("devices: {? {a: b} : {kind: host}}", "line 1, column 13: a key is a list or a mapping"),
+        ("devices: {1: {kind: host}}", "line 1, column 11: the key 1 is not text; write it"),
+        ("devices: {on: {kind: host}}", "the key on is not text; write it in quotes"),
+        ("devices: {~: {kind: host}}", "the key ~ is not text; write it in quotes"),
         ("- a", "expected a mapping"),
         ("", "expected a mapping"),
         ("devices: {host: {kind: host, kind: host}}", "'kind' is given twice"),

@@ -1,5 +1,8 @@
-"""What an entry of devices.yaml must keep that its types cannot say, so that it is refused when the
-file is read and not once a phone is connected. A key that would be ignored is refused too."""
+"""Rules for a phone's entry of devices.yaml that its types cannot say.
+
+A mistake is refused when the file is read, not once a phone is connected. A key that would be
+ignored is refused too.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from harness.core.errors import ConfigError, UsageError
-from harness.core.specs import AndroidSpec, DeviceSpec, RunnerSpec
+from harness.core.specs import AndroidSpec, RunnerSpec
 from harness.system import plugins
 
 # Key -> the transports that use it.
@@ -20,14 +23,13 @@ _USED_BY = {
 }
 
 
-def check(spec: DeviceSpec) -> None:
+def check(spec: AndroidSpec) -> None:
     """Raises ConfigError, whose message begins with the key; the caller says of which entry."""
-    if isinstance(spec, AndroidSpec):
-        _check_transport(spec)
-        _check_affinity(spec.affinity)
-        _check_runner(spec.runner)
-        if spec.transport == "emulated":
-            _check_emulated(spec)
+    _check_transport(spec)
+    _check_affinity(spec.affinity)
+    _check_runner(spec.runner)
+    if spec.transport == "emulated":
+        _check_emulated(spec)
 
 
 def _check_transport(spec: AndroidSpec) -> None:

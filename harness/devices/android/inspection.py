@@ -1,0 +1,171 @@
+"""Whether a phone can be reached and is fit to measure on."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from harness.core.attendant import Attendant
+from harness.core.errors import HarnessError, StableDeviceError
+from harness.core.specs import AndroidSpec
+from harness.core.types import Conditions, Finding
+from harness.core.units import file_size
+from harness.devices import Probe, State
+from harness.devices.android import facts
+from harness.devices.android.link import PhoneLink
+from harness.devices.android.target import open_target
+from harness.devices.findings import doubt, unfit, well
+from harness.devices.transports._base import clean_df, free_bytes
+from harness.system import plugins
+
+PROBE_TIMEOUT_S = 5.0
+LEAST_FREE_BYTES = 500_000_000
+
+
+def probe(name: str, spec: AndroidSpec, attendant: Attendant) -> Probe:
+    """See Inspection."""
+    found = Probe(
+        name=name, kind="android", state="ready", where=_where(spec), server=spec.adb_server
+    )
+    try:
+        with quick_link(spec, attendant) as link:
+            phone, now = link.identity, _conditions(link)
+    except HarnessError as error:
+        return msgspec.structs.replace(
+            found, state=state_of(error), error=error.message, mend=error.mend
+        )
+    return msgspec.structs.replace(
+        found,
+        serial=phone.serial,
+        model=phone.model,
+        os=f"Android {phone.android}" if phone.android else None,
+        abi=phone.abi,
+        emulated=phone.emulated,
+        battery_percent=now.battery_percent,
+        thermal_status=now.thermal_status,
+    )
+
+
+@contextlib.contextmanager
+def quick_link(spec: AndroidSpec, attendant: Attendant) -> Iterator[PhoneLink]:
+    """A connection that gives up after a few seconds and changes nothing on the phone."""
+    spec = msgspec.structs.replace(
+        spec,
+        fixed_performance=False,
+        connect_timeout_s=min(spec.connect_timeout_s, PROBE_TIMEOUT_S),
+    )
+    module = plugins.load("harness.devices.transports", spec.transport)
+    transport = module.open_transport(spec, attendant)
+    link = PhoneLink(spec, transport, attendant)
+    try:
+        link.open()
+        yield link
+    finally:
+        link.close()
+
+
+def _conditions(link: PhoneLink) -> Conditions:
+    return facts.read_conditions(link.ask(facts.CONDITION_QUESTIONS))
+
+
+def state_of(error: HarnessError) -> State:
+    """What keeps a phone from being ready."""
+    if "did not allow" in error.message:
+        return "unauthorized"
+    return "absent" if getattr(error, "transient", False) else "error"
+
+
+def _where(spec: AndroidSpec) -> str:
+    place = (
+        spec.address
+        or spec.serial
+        or ("a phone of its own" if spec.transport == "emulated" else "any")
+    )
+    return f"{spec.transport}: {place}"
+
+
+def examine(name: str, spec: AndroidSpec, log_dir: Path, attendant: Attendant) -> list[Finding]:
+    """See Inspection. Each step is done for real: what passes here passes in a run."""
+    findings: list[Finding] = []
+    try:
+        with contextlib.closing(open_target(name, spec, log_dir, attendant)) as target:
+            phone = target.link.identity
+            findings.append(well("connect", f"connected to {phone.model}"))
+            if phone.emulated:
+                findings.append(
+                    doubt(
+                        "emulated",
+                        "this phone is emulated: its times are this machine's",
+                        "for times of a phone, connect one",
+                    )
+                )
+            now = facts.read_conditions(target.link.ask(facts.CONDITION_QUESTIONS))
+            findings += _check_conditions(spec, now)
+            target.link.make_ready()
+            findings.append(_check_clocks(spec, target.link))
+            findings += _check_storage(target.link)
+            target.install()
+            findings.append(well("runner", f"the runner works ({target.tool.version()})"))
+    except HarnessError as error:
+        findings.append(unfit(getattr(error, "stage", "configuration"), error))
+    return findings
+
+
+def _check_conditions(spec: AndroidSpec, now: Conditions) -> list[Finding]:
+    guards, findings = spec.guards, []
+    if now.thermal_status is None:
+        findings.append(
+            doubt(
+                "thermal",
+                "the phone tells no thermal status (before Android 10)",
+                "throttling goes unseen: pause between runs",
+            )
+        )
+    elif now.thermal_status > guards.max_thermal_status:
+        findings.append(
+            doubt("thermal", f"hot: thermal status {now.thermal_status}", "let it cool first")
+        )
+    else:
+        findings.append(well("thermal", f"cool: thermal status {now.thermal_status}"))
+    level = now.battery_percent
+    if level is not None and level < guards.min_battery_percent:
+        findings.append(
+            doubt("battery", f"battery at {level} %", f"charge to {guards.min_battery_percent} %")
+        )
+    elif level is not None:
+        findings.append(well("battery", f"battery at {level} %"))
+    return findings
+
+
+def _check_clocks(spec: AndroidSpec, link: PhoneLink) -> Finding:
+    if link.fixed_performance:
+        return well("clocks", "fixed-performance mode works")
+    if not spec.fixed_performance:
+        return doubt("clocks", "fixed-performance mode is switched off", "fixed_performance: true")
+    return doubt(
+        "clocks",
+        "the phone has no fixed-performance mode (Android 11 and newer, not every maker)",
+        "expect wider intervals: raise --launches",
+    )
+
+
+def _check_storage(link: PhoneLink) -> list[Finding]:
+    """Free space, and one file there and back."""
+    answer = link.shell(f"df -k {shlex.quote(link.work)}")
+    free = free_bytes(clean_df(answer.stdout))
+    link.push_bytes(b"probe", f"{link.work}/probe")
+    if link.read_file(f"{link.work}/probe", 100) != b"probe":
+        raise StableDeviceError(
+            "storage", "a file came back changed", "try another cable or work_dir"
+        )
+    if free is None:
+        return [
+            doubt("storage", "the phone does not tell its free space", "see that there is some")
+        ]
+    if free < LEAST_FREE_BYTES:
+        return [doubt("storage", f"only {file_size(free)} free", "free some space on the phone")]
+    return [well("storage", f"files arrive whole, {file_size(free)} free")]

@@ -1,0 +1,101 @@
+"""A phone as a kind of device."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from harness.core.attendant import Attendant
+from harness.core.errors import HarnessError, UsageError
+from harness.core.specs import AndroidSpec
+from harness.core.types import Timing
+from harness.devices import Asked, Settings, Target, Traits
+from harness.devices.android import entry_rules
+from harness.devices.runners import PHASES
+from harness.devices.runners._download import LOCK, dialect_for
+from harness.system.files import in_folder
+
+
+def traits(spec: AndroidSpec) -> Traits:
+    """See Kind. An emulated phone is made for the run and stands for one that is elsewhere."""
+    emulated = spec.transport == "emulated"
+    return Traits(processors="borrows" if emulated else "none", may_be_away=True)
+
+
+def read_entry(spec: AndroidSpec, folder: Path | None) -> AndroidSpec:
+    """See Kind."""
+    entry_rules.check(spec)
+    if folder is None:
+        return spec
+    runner = spec.runner
+    if runner.path:
+        runner = replace(runner, path=str(in_folder(folder, runner.path)))
+    return replace(spec, runner=replace(runner, lock=str(in_folder(folder, runner.lock or LOCK))))
+
+
+def settings(name: str, spec: AndroidSpec, asked: Asked) -> Settings:
+    """See Kind."""
+    if asked.runtimes is not None:
+        raise UsageError(
+            f"--runtime does not apply to device {name}",
+            "a phone's runtime is its runner's; leave --runtime out",
+        )
+    _refuse_what_takes_too_long(asked, name, spec)
+    _refuse_what_the_runner_does_not(asked, name, spec)
+    return Settings(
+        (spec.runner.tool,), asked.delegates or spec.delegate, asked.threads or spec.threads
+    )
+
+
+def check(spec: AndroidSpec, attendant: Attendant) -> None:
+    """See Kind. A phone that asks its user is not away, and says so; an emulated phone is made for
+    the run."""
+    from harness.devices.android.inspection import quick_link, state_of
+
+    if spec.transport == "emulated":
+        return
+    try:
+        with quick_link(spec, attendant):
+            return
+    except HarnessError as error:
+        if state_of(error) != "unauthorized":
+            raise
+    attendant.say("not allowed yet; the phone asks again when measuring begins")
+
+
+def held(spec: AndroidSpec) -> AbstractContextManager[None]:
+    """See Kind. A phone is put back as it was when its target is closed."""
+    return contextlib.nullcontext()
+
+
+def open_target(name: str, spec: AndroidSpec, log_dir: Path, attendant: Attendant) -> Target:
+    """See Kind."""
+    from harness.devices.android import target
+
+    return target.open_target(name, spec, log_dir, attendant)
+
+
+def _refuse_what_the_runner_does_not(asked: Asked, name: str, spec: AndroidSpec) -> None:
+    options = [o for o, on in (("--profile", asked.profile), ("--parity", asked.parity)) if on]
+    if options and dialect_for(spec.runner) == "B":
+        raise UsageError(
+            f"{' and '.join(options)} need the other benchmark_model, dialect A, and the runner of "
+            f"{name} is of dialect B",
+            f"write `dialect: A` below {name}: runner: in devices.yaml, or set runner.path to a "
+            "build of it",
+        )
+
+
+def _refuse_what_takes_too_long(asked: Asked, name: str, spec: AndroidSpec) -> None:
+    if asked.cadence_s is None:
+        return
+    least = asked.iterations or Timing().min_iterations
+    if asked.cadence_s * least > spec.launch_timeout_s / PHASES:
+        raise UsageError(
+            f"{least} iterations at one per {asked.cadence_s:g} s take longer than a launch on "
+            f"{name} may",
+            "raise launch_timeout_s in devices.yaml, or lower --iterations",
+        )

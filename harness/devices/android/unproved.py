@@ -1,0 +1,80 @@
+"""What the project's own tests cannot show for want of a phone, and what shows it on yours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.core.specs import AndroidSpec, DeviceSpec
+
+_LOG = "then read logs/{name}.log in the run's folder"
+UNPROVED = (
+    ("the USB cable", "python -m harness doctor --device {name}"),
+    (
+        "a cable that is pulled and put back",
+        "pull it during python -m harness bench --device {name}, and put it back within a minute: "
+        "the run goes on, and no launch is lost",
+    ),
+    (
+        "the phone's dialog that asks for leave",
+        "revoke USB debugging authorisations on the phone, then python -m harness devices",
+    ),
+    (
+        "an adb server with a phone that was paired over Wi-Fi",
+        "adb pair ADDRESS, then python -m harness devices, which shows the entry to write",
+    ),
+    (
+        "toybox's df, stat, dd and sha256sum while a model is pushed",
+        "python -m harness bench --quick --device {name}; a second time, nothing is pushed",
+    ),
+    (
+        "fixed-performance mode, and that it is off again afterwards",
+        "python -m harness doctor --device {name}, then adb shell dumpsys power",
+    ),
+    (
+        "taskset to the big cores, and settaskprofile",
+        "affinity: big in devices.yaml, then python -m harness bench --quick --device {name}, and "
+        "meanwhile adb shell 'grep Cpus_allowed /proc/$(pidof benchmark_model)/status'",
+    ),
+    (
+        "the formats of this maker's dumpsys thermalservice, battery and power",
+        "python -m harness doctor --device {name} tells thermal status and battery level; compare "
+        "with the phone's settings",
+    ),
+    (
+        "memory read from /proc while the runner lives",
+        "python -m harness bench --quick --device {name}; peak RSS and PSS are in the table with "
+        "--wide, and not much above adb shell dumpsys meminfo",
+    ),
+    (
+        "the download of benchmark_model, and its SHA-256 in runners.lock",
+        "python -m harness doctor --device {name}, on a machine with a network",
+    ),
+    (
+        "LiteRT's own build of benchmark_model on ARM (dialect B)",
+        f"python -m harness bench --quick --device {{name}}, {_LOG} and compare it with the table",
+    ),
+    (
+        "the classic build on ARM (dialect A), and parity with it",
+        "runner: {{dialect: A}} in devices.yaml, then python -m harness bench --quick --device "
+        "{name} --parity --profile",
+    ),
+    (
+        "GPU and NPU delegates",
+        "python -m harness bench --quick --device {name} --delegate cpu,gpu,npu; the report tells "
+        "how many nodes each took",
+    ),
+    ("waiting for a hot phone", "python -m harness bench --device {name} --sustained 10m"),
+)
+
+
+def unproved(devices: Mapping[str, DeviceSpec]) -> list[str]:
+    """What nobody has shown on a real phone yet, and the commands that show it on a phone of
+    `devices`, the first that may be real. Nothing where no phone is among them."""
+    phones = {n: spec for n, spec in devices.items() if isinstance(spec, AndroidSpec)}
+    if not phones:
+        return []
+    name = next((n for n, spec in phones.items() if spec.transport != "emulated"), "pixel")
+    lines = ["not yet proved on a real phone by this project, and how you can with yours:"]
+    for what, how in UNPROVED:
+        lines += [f"  {what}", f"      -> {how.format(name=name)}"]
+    return lines

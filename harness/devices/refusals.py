@@ -1,0 +1,20 @@
+"""What several kinds of device refuse in the same words."""
+
+from __future__ import annotations
+
+from harness.core.errors import UsageError
+from harness.devices import Asked
+
+
+def only_phones(name: str, asked: Asked) -> None:
+    """Raises UsageError if something is asked for that only phones do. `--parity` compares phones
+    with this machine, so it is fine as long as there is another device in the request."""
+    options = {
+        "--sustained": asked.sustained_s is not None,
+        "--cadence": asked.cadence_s is not None,
+        "--profile": asked.profile,
+        "--parity": asked.parity and set(asked.devices) == {name},
+    }
+    for option, given in options.items():
+        if given:
+            raise UsageError(f"device {name} cannot do {option}", f"{option} is for phones")

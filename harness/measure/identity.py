@@ -1,0 +1,43 @@
+"""Whether a device is still the one that a run began on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from harness.core.text import clean
+from harness.core.types import DeviceFacts
+
+# What tells two phones of one model apart, and two builds of one phone's software.
+_EXTRA = {"serial": "serial", "fingerprint": "build"}
+
+
+def difference(before: DeviceFacts, now: DeviceFacts, runtimes: Iterable[str]) -> str | None:
+    """`then X, now Y` of all that differs and matters to a measurement; None if nothing does. Of
+    `runtimes`, the ones that the run uses, the version matters."""
+    differing = list(_differing(before, now, runtimes))
+    if not differing:
+        return None
+    then, today = (", ".join(side) for side in zip(*differing, strict=True))
+    return f"then {then}; now {today}"
+
+
+def _differing(
+    before: DeviceFacts, now: DeviceFacts, runtimes: Iterable[str]
+) -> Iterator[tuple[str, str]]:
+    if differ := _differ("", before.identity, now.identity):
+        yield differ
+    for key, label in _EXTRA.items():
+        if differ := _differ(f"{label} ", before.extra.get(key), now.extra.get(key)):
+            yield differ
+    for runtime in sorted(runtimes):
+        if differ := _differ(
+            f"{runtime} ", before.runtimes.get(runtime), now.runtimes.get(runtime)
+        ):
+            yield differ
+
+
+def _differ(label: str, before: str | None, now: str | None) -> tuple[str, str] | None:
+    """Both, if they differ; what is not known on one side is no evidence of another device."""
+    if before is None or now is None or before == now:
+        return None
+    return f"{label}{clean(before, 200)}", f"{label}{clean(now, 200)}"
