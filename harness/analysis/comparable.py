@@ -164,6 +164,11 @@ def _devices(old: DeviceFacts, new: DeviceFacts, runtime: str) -> list[Finding]:
     if versions:
         mend = "fine if the runtime is what you compare; else measure both with one version"
         found.append(_several("warning", "runtime", versions, mend))
+    builds = [d.extra.get("runner_sha256") for d in (old, new)]
+    if None not in builds and builds[0] != builds[1]:
+        old_build, new_build = (f"SHA-256 {build}"[:20] for build in builds)
+        mend = "fine if the build is what you compare; else measure both with one runner"
+        found.append(_differs("warning", "runner", old_build, new_build, mend))
     return found
 
 

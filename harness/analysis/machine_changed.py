@@ -3,7 +3,7 @@
 An interval knows the launches of its own run. On a machine that keeps another speed for minutes
 or hours, two runs of the very same file differ by more than their intervals say, and a gate that
 believed them would raise a false alarm every fourth time (benchmarks/calibration.py). So, for
-launches of two runs on one device and one runtime version:
+launches of two runs on one device, one runtime version and one build of the runner:
 
 - a case whose file is the same byte for byte is a control: if its latency moved, the machine did;
 - if three variants or more moved by much the same factor, it was not the models.
@@ -97,4 +97,4 @@ def _latency(case: CaseComparison) -> MetricComparison | None:
 
 
 def _other_runtime(case: CaseComparison) -> bool:
-    return any(f.code == "runtime-differs" for f in case.findings)
+    return any(f.code in ("runtime-differs", "runner-differs") for f in case.findings)

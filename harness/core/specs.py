@@ -153,7 +153,8 @@ class AndroidSpec(Value, frozen=True, tag_field="kind", tag="android"):
 
     `affinity` is `all`, `big` (the cores with the highest frequency) or a hexadecimal mask.
     `adb_server` is where the transport of that name finds a running server (default: what adb
-    itself uses). `profile` and `faults` are of the transport `emulated`.
+    itself uses). `wait_s` is how long to wait for a phone that another run is measuring. `profile`
+    and `faults` are of the transport `emulated`.
     """
 
     transport: str = "adb_usb"
@@ -169,6 +170,7 @@ class AndroidSpec(Value, frozen=True, tag_field="kind", tag="android"):
     connect_timeout_s: Seconds = 30.0
     reconnect_timeout_s: Seconds = 60.0
     launch_timeout_s: Seconds = 300.0
+    wait_s: float = 0.0
     adb_server: str | None = None
     profile: str = "pixel"
     faults: tuple[str, ...] = ()

@@ -51,18 +51,28 @@ def evidence_of(header: Report, journal: Journal) -> list[Evidence]:
             name=case.device, kind="unknown", identity="never reached"
         )
         artifact = artifacts[case.variant]
+        launches = tuple(x for x in journal.launches if x.case == case.id)
         evidence = Evidence(
             case=case,
             plan=header.plan,
             artifact=artifact,
-            launches=tuple(x for x in journal.launches if x.case == case.id),
+            launches=launches,
             device=facts,
-            failure=journal.failures.get(case.id),
+            failure=journal.failures.get(case.id) or (None if launches else _NOT_LAUNCHED),
             evaluation=evaluations.get(case.variant),
             parent_evaluation=evaluations.get(artifact.float_parent or ""),
         )
         found.append(msgspec.structs.replace(evidence, metrics=extract(evidence)))
     return found
+
+
+# Nothing is wrong with the case, but a case without a number must not be told as one that is ok.
+_NOT_LAUNCHED = Failure(
+    stage="interrupted",
+    transient=True,
+    message="the run ended before its first launch",
+    mend="go on with --resume",
+)
 
 
 def _peers(evidence: Evidence, found: Iterable[Evidence]) -> tuple[Evidence, ...]:

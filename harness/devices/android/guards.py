@@ -101,3 +101,15 @@ def no_thermal_status() -> Finding:
         "lowered clock (clock-limit) and in latency that drifts over the launches (drift)",
         mend="make ten launches or more, and doubt them if there is one of these findings",
     )
+
+
+def no_fixed_performance(said: str) -> Finding:
+    """The phone was asked for steady clocks and refused."""
+    return Finding(
+        level="warning",
+        code="no-fixed-performance",
+        message=f"the phone refuses fixed-performance mode ({said}): its clocks may change "
+        "while it is measured",
+        mend="make more launches, or set fixed_performance: false in devices.yaml to measure it as "
+        "it is",
+    )

@@ -60,7 +60,7 @@ def quick_link(spec: AndroidSpec, attendant: Attendant) -> Iterator[PhoneLink]:
     )
     module = plugins.load("harness.devices.transports", spec.transport)
     transport = module.open_transport(spec, attendant)
-    link = PhoneLink(spec, transport, attendant)
+    link = PhoneLink(spec, transport, attendant, "devices")
     try:
         link.open()
         yield link

@@ -16,9 +16,10 @@ from typing import NamedTuple
 from harness.core.attendant import Attendant
 from harness.core.errors import HarnessError, StableDeviceError, TransientDeviceError
 from harness.core.specs import AndroidSpec
-from harness.core.text import clean
+from harness.core.text import clean, clean_lines, count
 from harness.core.units import file_size
 from harness.devices.android import facts
+from harness.devices.android.lease import BUSY, NO_FOLDER, Lease, no_folder
 from harness.devices.transports import ShellResult, Transport
 from harness.system import interrupts
 
@@ -26,6 +27,11 @@ QUICK_S = 30.0
 POLL_S = 2.0
 SDK_FIXED_PERFORMANCE = 30
 PATIENCE_S = 5.0  # with a phone that is away for a moment when it is to be put back as it was
+
+
+def lease_s(spec: AndroidSpec) -> float:
+    """How long a lease lasts that is not renewed: longer than the phone is ever left alone."""
+    return spec.launch_timeout_s * 2 + spec.reconnect_timeout_s + 60
 
 
 class Change(NamedTuple):
@@ -39,14 +45,17 @@ class Change(NamedTuple):
 class PhoneLink:
     """A transport that is connected again when need be, a work folder, steady clocks.
 
-    The folder's name is unique, so that two runs on one phone do not meet.
+    A lease on the phone keeps other runs away. `run` is what they are told of us.
     """
 
-    def __init__(self, spec: AndroidSpec, transport: Transport, attendant: Attendant) -> None:
+    def __init__(
+        self, spec: AndroidSpec, transport: Transport, attendant: Attendant, run: str
+    ) -> None:
         self.attendant = attendant
         self.work = f"{spec.work_dir.rstrip('/')}/mobile-bench-{uuid.uuid4().hex[:12]}"
         self._spec = spec
         self._transport = transport
+        self.clocks_refused = ""  # what the phone said when it refused fixed-performance mode
         self._broken = True  # until connected: the next call connects first
         self._identity: facts.Identity | None = None
         # Done, and still so as far as is known: changes, and paths of files.
@@ -57,9 +66,20 @@ class PhoneLink:
         self._kill = f"[ -f {pid} ] && kill -9 $(cat {pid}) 2>/dev/null; rm -f {pid}"
         self._folder = Change(
             f"the folder {self.work}",
-            f"mkdir -p {work} && chmod 755 {work}",
+            # Not its parents too: a mistyped work_dir must not be made.
+            f"[ -d {work} ] || mkdir {work} && chmod 755 {work}",
             f"rm -rf {work}",
         )
+        self._lease = Lease(
+            lambda command: self._careful_shell(command, QUICK_S),
+            attendant,
+            work_dir=spec.work_dir,
+            work=self.work,
+            run=run,
+            lasts_s=lease_s(spec),
+        )
+        self._leased = Change("the lease on the phone", "true", self._lease.undo)
+        self.leftovers: tuple[str, ...] = ()  # folders of runs that were killed, removed by us
         fixed = "cmd power set-fixed-performance-mode-enabled"
         self._clocks = Change("fixed-performance mode", f"{fixed} true", f"{fixed} false")
 
@@ -93,7 +113,12 @@ class PhoneLink:
     # --- calls ---
 
     def shell(self, command: str, timeout_s: float = QUICK_S) -> ShellResult:
-        """See Transport."""
+        """See Transport. The lease is renewed on the way."""
+        if self._leased in self._in_place:
+            self._lease.renew()
+        return self._careful_shell(command, timeout_s)
+
+    def _careful_shell(self, command: str, timeout_s: float) -> ShellResult:
         with self._careful():
             return self._transport.shell(command, timeout_s)
 
@@ -132,17 +157,56 @@ class PhoneLink:
             return local.read_bytes()
 
     def make_ready(self) -> None:
-        """The work folder and steady clocks; what is there already stays."""
+        """The lease, the work folder and steady clocks; what is there already stays."""
+        self._take_lease()
         if result := self._make(self._folder):
-            raise StableDeviceError(
-                "prepare",
-                f"the work folder cannot be made: {clean(result.stderr or result.stdout)}",
-                "set work_dir in devices.yaml to a folder that adb may write to",
-            )
+            raise no_folder(result)
         steady = self._spec.fixed_performance and self.identity.sdk >= SDK_FIXED_PERFORMANCE
-        if steady and (result := self._make(self._clocks)):
+        if not steady or self.clocks_refused:
+            return
+        if result := self._make(self._clocks):
             said = clean(result.stderr or result.stdout, 120) or f"status {result.exit_code}"
+            self.clocks_refused = said
             self.attendant.say(f"the phone refuses fixed-performance mode: {said}")
+
+    def _take_lease(self) -> None:
+        """Keep other runs away, and remove what runs that were killed have left."""
+        if self._leased in self._in_place:
+            return
+        if self._leased in self._owed:  # the phone was away: it is still ours, or lost
+            self._lease.renew(at_once=True)
+            self._in_place.add(self._leased)
+            return
+        # Owed from before it is asked for: a call that is broken off may have had it.
+        self._owed.append(self._leased)
+        try:
+            former = self._lease.take(self._spec.wait_s)
+        except HarnessError as error:
+            if getattr(error, "stage", "") in (BUSY, NO_FOLDER):
+                self._owed.remove(self._leased)
+            raise
+        self._in_place.add(self._leased)
+        if former is not None:
+            self.attendant.say(
+                f"took the phone over from run {clean(former.run, 60)} on "
+                f"{clean(former.host, 60)}, which has ended without giving it back"
+            )
+        self._remove_leftovers()
+
+    def _remove_leftovers(self) -> None:
+        """With the lease, every other folder of ours is that of a run that was killed."""
+        base = shlex.quote(self._spec.work_dir.rstrip("/"))
+        found = self.shell(
+            f'for d in {base}/mobile-bench-????????????; do [ -d "$d" ] || continue; '
+            '[ -f "$d/pid" ] && kill -9 $(cat "$d/pid") 2>/dev/null; '
+            'rm -rf "$d" && echo "$d"; done'
+        )
+        self.leftovers = tuple(filter(None, clean_lines(found.stdout).split("\n")))
+        if self.leftovers:
+            self.attendant.say(
+                f"removed {count(len(self.leftovers), 'folder')} that earlier runs had left on "
+                "the phone"
+            )
 
     def _make(self, change: Change) -> ShellResult | None:
         """Do it unless it is in place; the phone's answer if it refuses."""

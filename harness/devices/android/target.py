@@ -111,7 +111,7 @@ class AndroidTarget:
         self.name = name
         self._spec = spec
         self._attendant = attendant
-        self.link = PhoneLink(spec, transport, attendant)
+        self.link = PhoneLink(spec, transport, attendant, log_dir.parent.name)
         self._log = log_dir / f"{plain_name(name)}.log"
         self._tool: PhoneTool | None = None
         self._inputs: dict[str, Path] = {}
@@ -128,6 +128,7 @@ class AndroidTarget:
         now = self._conditions()
         extra = {
             "serial": phone.serial,
+            "runner_sha256": self.tool.sha256,
             "fingerprint": phone.fingerprint,
             "sdk": str(phone.sdk),
             "max_khz": " ".join(str(c.max_khz) for c in phone.cores),
@@ -219,6 +220,8 @@ class AndroidTarget:
         notes = [*observed.notes, *observed.outcome.notes]
         if observed.after.thermal_status is None:
             notes.append(guards.no_thermal_status())
+        if self.link.clocks_refused:
+            notes.append(guards.no_fixed_performance(self.link.clocks_refused))
         if index:
             absent |= dict.fromkeys(_MEMORY_FIELDS, "measured in the first round only")
         return Launch(

@@ -5,6 +5,7 @@ Each question is a fresh process. Whatever the user named, the phone sees names 
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from pathlib import Path
@@ -32,6 +33,7 @@ from harness.devices.runners._elf import abi_of, can_run
 from harness.devices.transports import MAX_PULL_BYTES, ShellResult
 from harness.system import plugins
 from harness.system.clock import now_iso
+from harness.system.files import sha256
 
 SDK_TASK_PROFILES = 33
 RESULT_BYTES = 1 << 16  # of results.pb, which has some two hundred
@@ -68,6 +70,7 @@ class PhoneTool:
         self._path: str | None = None
         self._local: Path | None = None  # where it is brought from
         self._dialect: runner.Dialect = "A"
+        self.sha256: str | None = None  # of the executable; None where it cannot be told
         try:
             self.mask = facts.core_mask(spec.affinity, link.identity.cores)
         except ValueError as error:
@@ -110,7 +113,13 @@ class PhoneTool:
                 f"write dialect: {found} or dialect: auto, or give another runner",
             )
         self._dialect = found
+        self.sha256 = sha256(self._local) if self._local else self._sha256_on_phone(path)
         self._path = path
+
+    def _sha256_on_phone(self, path: str) -> str | None:
+        """None where the phone cannot compute it."""
+        got = clean(self._link.shell(f"sha256sum < {shlex.quote(path)}").stdout).split(" ")[0]
+        return got if re.fullmatch(r"[0-9a-f]{64}", got) else None
 
     def _refuse_other_abi(self, local: Path) -> None:
         """Before it is pushed. A file that is not ELF, such as a script, is for the phone to
@@ -127,8 +136,7 @@ class PhoneTool:
         wanted = self._spec.runner.sha256
         if wanted is None:
             return
-        result = self._link.shell(f"sha256sum < {shlex.quote(path)}")
-        got = clean(result.stdout).split(" ")[0]
+        got = self._sha256_on_phone(path)
         if got != wanted.lower():
             raise UsageError(
                 f"the runner {path} on the phone has SHA-256 {got or 'unknown'}, not {wanted}",
@@ -207,6 +215,7 @@ class PhoneTool:
             delegate=case.delegate,
             result_file=file,
             profile=profile,
+            dialect=self._dialect,
         )
 
     def _run(self, first: str, arguments: list[str], timeout: float) -> ShellResult:

@@ -136,6 +136,7 @@ def interpret(
     delegate: str,
     result_file: bytes | None = None,
     profile: bool = False,
+    dialect: Dialect | None = None,
 ) -> Outcome:
     """The outcome of a launch, from its exit status first. The texts are clean lines. Raises
     WorkerError where the tool failed, and StableDeviceError where the phone cannot run it."""
@@ -162,6 +163,8 @@ def interpret(
     if file is not None:
         _check_agreement(latency, file)
     counters, notes = _delegation(output, delegate)
+    if dialect == "A" and delegate == "cpu" and _XNNPACK not in stdout + stderr:
+        notes = (*notes, _without_xnnpack())
     return Outcome(
         init_ns=output.init_ns,
         first_inference_ns=output.first_inference_ns or _first(warmup, file),
@@ -171,6 +174,20 @@ def interpret(
         counters=counters,
         notes=notes,
         op_times=ops,
+    )
+
+
+# What the classic tool prints as soon as it has made its CPU kernels.
+_XNNPACK = "Created TensorFlow Lite XNNPACK delegate"
+
+
+def _without_xnnpack() -> Finding:
+    return Finding(
+        level="warning",
+        code="no-xnnpack",
+        message="this build of benchmark_model does not use XNNPACK, which apps get by default: "
+        "its CPU times are those of the slower built-in kernels",
+        mend="use a build with XNNPACK, such as Google's",
     )
 
 

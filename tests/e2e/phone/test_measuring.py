@@ -552,7 +552,7 @@ def test_a_second_break_while_recovering_from_the_first(tmp_path: Path) -> None:
     with bench(tmp_path) as it:
         it.launch()
         reached = it.phone.phone.root / "reached"
-        command(it.phone, "mkdir", "touch $EMULATED_ROOT/reached; sleep 1; $REAL $@")
+        command(it.phone, "chmod", "touch $EMULATED_ROOT/reached; sleep 1; $REAL $@")
 
         def pull() -> None:
             wait_for(reached.exists)
@@ -570,7 +570,11 @@ def test_a_second_break_while_recovering_from_the_first(tmp_path: Path) -> None:
     ("name", "script", "left"),
     [
         ("cmd", '[ $3 = true ] || { echo busy; exit 20; }; "$REAL" "$@"', "fixed-performance mode"),
-        ("rm", '[ $1 != -rf ] || { echo busy; exit 1; }; "$REAL" "$@"', "the folder"),
+        (
+            "rm",
+            'case "$*" in *mobile-bench-*) echo busy; exit 1;; esac; "$REAL" "$@"',
+            "the folder",
+        ),
     ],
 )
 def test_what_the_phone_refuses_to_undo_is_said(
@@ -592,9 +596,46 @@ def test_a_phone_that_refuses_fixed_performance_is_said_to(tmp_path: Path) -> No
         command(phone, "cmd", "echo no; exit 20")
         it = Bench(phone, tmp_path)
         assert it.target.facts().extra["fixed_performance"] == "off"
+        launches = [it.launch(index) for index in (1, 2)]
         it.target.close()
         assert_clean(phone)
-    assert it.said[-1] == "the phone refuses fixed-performance mode: no"
+    refusals = [said for said in it.said if "refuses" in said]
+    assert refusals == ["the phone refuses fixed-performance mode: no"], "once is enough"
+    for launch in launches:
+        assert "no-fixed-performance" in {note.code for note in launch.notes}
+
+
+def test_a_work_dir_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with bench(tmp_path, work_dir="/data/local/tpm") as it:
+        with pytest.raises(StableDeviceError) as caught:
+            it.launch()
+        assert "work folder cannot be made" in one_line(caught.value)
+        assert "work_dir" in caught.value.mend
+        assert not (it.phone.phone.root / "data/local/tpm").exists()
+
+
+def test_the_report_says_which_executable_was_measured(tmp_path: Path) -> None:
+    local = tmp_path / "benchmark_model"
+    pack_tool(local)
+    for spec in (RunnerSpec(path=str(local)), ON_DEVICE):
+        with bench(tmp_path, runner=spec) as it:
+            told = it.target.facts().extra["runner_sha256"]
+            there = it.phone.phone.root / "system/bin/benchmark_model"
+        file = local if spec.path else there
+        if spec.path:
+            assert told == hashlib.sha256(file.read_bytes()).hexdigest()
+        else:
+            assert len(told) == 64
+
+
+def test_a_build_without_xnnpack_is_told(tmp_path: Path) -> None:
+    with bench(tmp_path) as it:
+        command(it.phone, "benchmark_model", '"$REAL" "$@" 2>&1 | grep -v XNNPACK')
+        without = it.launch()
+    with bench(tmp_path) as it:
+        usual = it.launch()
+    assert "no-xnnpack" in {note.code for note in without.notes}
+    assert "no-xnnpack" not in {note.code for note in usual.notes}
 
 
 def test_a_model_that_cannot_be_pushed_is_not_pushed_for_others(tmp_path: Path) -> None:

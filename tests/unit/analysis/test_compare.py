@@ -243,6 +243,22 @@ def test_another_runtime_version_may_slow_all_variants() -> None:
     assert compare(before, after, specs=SPECS).outcome == "regression"
 
 
+def test_another_build_of_the_runner_is_not_another_state_of_the_machine() -> None:
+    same = artifact(variant="a", sha256="the same")
+    before, after = (
+        report(
+            side,
+            slower(times, variant="a", seed=seed),
+            artifacts=(same,),
+            devices=(device(extra={"runner_sha256": build * 64}),),
+        )
+        for side, times, seed, build in (("old", 1, 1, "a"), ("new", 6, 2, "b"))
+    )
+    compared = compare(before, after, specs=SPECS)
+    assert "runner-differs" in {finding.code for finding in compared.cases[0].findings}
+    assert compared.outcome == "regression"
+
+
 def test_an_unchanged_file_is_a_control_for_its_machine() -> None:
     same = artifact(variant="a", sha256="the same")
     changed = [artifact(variant="b", sha256=side) for side in ("old", "new")]

@@ -43,6 +43,15 @@ def test_what_was_saved_is_there_and_that_it_is_not_all(tmp_path: Path, launches
     assert not (folder.path / store.REPORT).exists(), "reading it changes nothing"
 
 
+def test_a_case_that_was_never_launched_is_not_ok(tmp_path: Path) -> None:
+    cut_off(tmp_path, 3)
+    launched, waiting = load.read("latest", tmp_path).cases
+    assert launched.failure is None
+    assert waiting.status == "failed"
+    assert waiting.failure is not None
+    assert waiting.failure.message == "the run ended before its first launch"
+
+
 def test_a_torn_last_line_does_not_hinder(tmp_path: Path) -> None:
     folder = cut_off(tmp_path, 3)
     journal = folder.path / store.JOURNAL
