@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import sys
 from collections.abc import Sequence
 
 from harness import __version__
-from harness.core.errors import EXIT_INTERRUPTED, EXIT_USAGE, HarnessError
-from harness.system import files, interrupts, plugins
+from harness.core.errors import EXIT_INTERRUPTED, EXIT_USAGE, HarnessError, UsageError
+from harness.system import files, interrupts, plugins, streams
 
 _DESCRIPTION = """\
 Which model do I ship? Builds variants of a model, measures size, latency, memory and accuracy on
@@ -56,13 +54,18 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit status; errors become one line on standard error."""
+    """Run one command and return the exit status; errors become one line on standard error. The
+    status does not depend on whether the output could be written."""
+    with streams.unbreakable():
+        return _run(argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     args = parser().parse_args(argv)
     interrupts.end_alike()
     try:
-        status = int(args.run(args))
-        sys.stdout.flush()
-        return status
+        _refuse_empty(sys.argv[1:] if argv is None else argv)
+        return int(args.run(args))
     except HarnessError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -74,8 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has gone, as with `| head`; that is no error of ours.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+
+
+def _refuse_empty(words: Sequence[str]) -> None:
+    """An empty word is a variable that was not set, and would mean the current folder."""
+    if "" in words or any(word.startswith("--") and word.endswith("=") for word in words):
+        raise UsageError("an argument is empty", "leave it out, or set the variable it comes from")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 from typing import Any
 
+from harness.core.text import command
 from harness.project.request import Request
 
 
@@ -120,7 +120,7 @@ def renewing(args: argparse.Namespace, run: str | Path) -> str | None:
     if not args.exact:
         return None
     file = args.baseline if Path(args.baseline).is_file() else "FILE"
-    return f"python -m harness report {shlex.quote(str(run))} --as-baseline {shlex.quote(file)}"
+    return command("report", run, "--as-baseline", file)
 
 
 def comma_list(text: str) -> tuple[str, ...]:

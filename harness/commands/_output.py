@@ -1,16 +1,18 @@
-"""Where rendered reports go: the table to standard output, files where the user asked. All that
-can be wrong with where and how is found by `asked`, before anything is built or measured."""
+"""Where rendered reports go: the table to standard output, files where the user asked. Whatever can
+be wrong with where and how is found by `asked`, before anything is built or measured."""
 
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from harness.commands._arguments import comma_list
-from harness.core.errors import UsageError
+from harness.core.errors import EXIT_OK, EXIT_USAGE, UsageError
 from harness.system import plugins
 
 if TYPE_CHECKING:
@@ -74,8 +76,8 @@ def asked(args: argparse.Namespace, report: Report | None = None) -> dict[str, s
 def check_file(target: str) -> None:
     """A UsageError unless `target` is - or can become a file in a folder that exists."""
     path = Path(target)
-    if target != "-" and (path.is_dir() or not path.parent.is_dir()):
-        raise UsageError(f"cannot write {target}", "name a file in a folder that exists")
+    if target != "-" and (not target or path.is_dir() or not path.parent.is_dir()):
+        raise UsageError(f"cannot write {target!r}", "name a file in a folder that exists")
 
 
 def check_plots(args: argparse.Namespace) -> None:
@@ -91,8 +93,8 @@ def check_plots(args: argparse.Namespace) -> None:
         if kind not in get_args(plots.Kind):
             raise plugins.unknown("format of plots", kind, get_args(plots.Kind))
 
-    if Path(args.plots).exists() and not Path(args.plots).is_dir():
-        raise UsageError(f"{args.plots} is no folder", "name another with --plots")
+    if not args.plots or (Path(args.plots).exists() and not Path(args.plots).is_dir()):
+        raise UsageError(f"{args.plots!r} is not a folder", "name another with --plots")
     check_writable(Path(args.plots), "--plots")
     optional.check(plots.NEEDS)
 
@@ -123,25 +125,47 @@ def _check_columns(args: argparse.Namespace, report: Report | None) -> None:
         raise metrics.unknown_column(args.sort, metrics.sortable(report))
 
 
-def emit(report: Report, args: argparse.Namespace, wanted: dict[str, str]) -> None:
-    """Write every format asked for, and the table unless standard output is taken."""
+def emit(report: Report, args: argparse.Namespace, wanted: dict[str, str]) -> int:
+    """Write every format asked for, and the table unless standard output is taken. A file that
+    cannot be written is an error on standard error and keeps nothing else from being written; the
+    exit status to return for the output is then EXIT_USAGE, else EXIT_OK. A gate's own exit status
+    goes before it."""
     from harness.renderers.view import View
 
     view = View(report)
-    for name, target in wanted.items():
-        data = plugins.load("harness.renderers.formats", name).render(view)
-        if target == "-":
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
-        else:
-            write(Path(target), data)
-    if args.plots is not None:
-        from harness.renderers.plots import plots
+    failed = False
 
-        for kind in plot_kinds(args):
-            write_all(Path(args.plots), plots(view, kind))
+    def written(write: Callable[[], None]) -> None:
+        nonlocal failed
+        try:
+            write()
+        except UsageError as error:
+            failed = True
+            print(f"error: {error}", file=sys.stderr)
+
+    for name, target in wanted.items():
+        written(functools.partial(_emit_format, view, name, target))
+    if args.plots is not None:
+        written(functools.partial(_emit_plots, view, args))
     if "-" not in wanted.values():
         table(view, args)
+    return EXIT_USAGE if failed else EXIT_OK
+
+
+def _emit_format(view: View, name: str, target: str) -> None:
+    data = plugins.load("harness.renderers.formats", name).render(view)
+    if target == "-":
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    else:
+        write(Path(target), data)
+
+
+def _emit_plots(view: View, args: argparse.Namespace) -> None:
+    from harness.renderers.plots import plots
+
+    for kind in plot_kinds(args):
+        write_all(Path(args.plots), plots(view, kind))
 
 
 def write_all(folder: Path, named: dict[str, bytes]) -> None:

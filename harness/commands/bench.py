@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from harness.core.errors import (
     EXIT_OK,
     UsageError,
 )
+from harness.core.text import command
 
 if TYPE_CHECKING:
     from harness.core.types import Report
@@ -196,21 +196,20 @@ def run(args: argparse.Namespace) -> int:
     if baseline is not None:
         report = gate.compared(report, baseline, args.max_regression)
         store.write_report(run.folder, report)
-    _output.emit(report, args, wanted)
-    again = shlex.join(["python", "-m", "harness", "report", str(run.folder)])
-    print(f"saved in {run.folder}; again: {again}", file=sys.stderr)
+    written = _output.emit(report, args, wanted)
+    print(f"saved in {run.folder}; again: {command('report', run.folder)}", file=sys.stderr)
     return (
         exit_code(report, run.folder)
         or gate.exit_code(report, strict=args.strict, renew=_arguments.renewing(args, run.folder))
         or gate.budget_exit_code(report, strict=args.strict)
+        or written
     )
 
 
 def exit_code(report: Report, folder: Path) -> int:
     """130 interrupted, 3 where a case failed or must not be used, else 0."""
     if report.stopped is not None and report.stopped.reason == "interrupted":
-        resume = shlex.join(["python", "-m", "harness", "bench", "--resume", str(folder)])
-        print(f"interrupted; go on with: {resume}", file=sys.stderr)
+        print(f"interrupted; go on with: {command('bench', '--resume', folder)}", file=sys.stderr)
         return EXIT_INTERRUPTED
     unusable = any(case.status in ("failed", "invalid") for case in report.cases)
     if unusable or any(finding.level == "invalid" for finding in report.findings):

@@ -33,7 +33,6 @@ def run(args: argparse.Namespace) -> int:
     candidate = store.read_report(store.find(args.candidate, args.out))
     wanted = _output.asked(args, candidate)
     report = gate.compared(candidate, baseline, args.max_regression)
-    _output.emit(report, args, wanted)
-    return gate.exit_code(
-        report, strict=args.strict, renew=_arguments.renewing(args, args.candidate)
-    )
+    written = _output.emit(report, args, wanted)
+    renew = _arguments.renewing(args, args.candidate)
+    return gate.exit_code(report, strict=args.strict, renew=renew) or written

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from harness.renderers import history as renderer
     from harness.results import history
 
-    if args.html:
+    if args.html is not None:
         _output.check_file(args.html)
         _output.check_packages("html")
     _output.check_plots(args)

@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 from harness.core.errors import EXIT_OK, UsageError
+from harness.core.text import command, quoted
 
 HELP = "start a project of your own"
 EXAMPLE = "python -m harness init my-project"
@@ -41,5 +42,5 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise UsageError(f"cannot write {root}: {error}", "choose another folder") from None
     print(f"wrote {root / DEVICES} and {root / 'models'}")
-    print(f"next: cd {root} && python -m harness bench")
+    print(f"next: cd {quoted(root)} && {command('bench')}")
     return EXIT_OK

@@ -9,7 +9,6 @@ import argparse
 
 from harness.commands import _output
 from harness.commands._arguments import add_out
-from harness.core.errors import EXIT_OK
 
 HELP = "render a saved run again"
 EXAMPLE = "python -m harness report latest --json report.json"
@@ -27,5 +26,4 @@ def run(args: argparse.Namespace) -> int:
     from harness.results import load
 
     report = load.read(args.saved, args.out)
-    _output.emit(report, args, _output.asked(args, report))
-    return EXIT_OK
+    return _output.emit(report, args, _output.asked(args, report))

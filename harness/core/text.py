@@ -76,3 +76,31 @@ def integer(text: str, most: int = 10**15) -> int | None:
 def plain_name(name: str) -> str:
     """`name` as the name of a file, wherever it is from."""
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
+
+
+# --- commands to be pasted -------------------------------------------------------------------
+
+
+def command(*words: object) -> str:
+    """A command of the harness as it can be pasted into a shell, each word quoted if it must be:
+    `python -m harness report 'my runs/20261123-101500-abcd'`."""
+    return " ".join(map(quoted, ("python", "-m", "harness", *words)))
+
+
+def quoted(word: object) -> str:
+    """A word quoted for a shell, and printable."""
+    import shlex
+
+    text = str(word)
+    if text.isprintable():
+        return shlex.quote(text)
+    # What cannot be printed needs the quotes that take escapes (bash, zsh, ksh).
+    return f"$'{''.join(map(_shell_escape, text))}'"
+
+
+def _shell_escape(c: str) -> str:
+    if c in "\\'":
+        return f"\\{c}"
+    if c.isprintable():
+        return c
+    return "".join(f"\\x{byte:02x}" for byte in c.encode("utf-8", "surrogateescape"))

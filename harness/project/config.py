@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from harness.core.errors import ConfigError, UsageError
 from harness.core.specs import DevicesFile, DeviceSpec, VariantsFile, VariantSpec
+from harness.core.text import command
 from harness.devices import kind_of
 from harness.system.files import current_folder
 from harness.system.plugins import unknown
@@ -89,7 +90,7 @@ def load_project(root: Path | None = None, weights: str = "auto") -> Project:
     elif not (root / DEVICES).exists() and not (root / VARIANTS).exists():
         raise UsageError(
             f"{root} holds neither {DEVICES} nor {VARIANTS}",
-            f"make a project there: python -m harness init {root}",
+            f"make a project there: {command('init', root)}",
         )
     devices = (root if (root / DEVICES).exists() else SHIPPED) / DEVICES
     variants = (root if (root / VARIANTS).exists() else SHIPPED) / VARIANTS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.core import units
+from harness.core.text import quoted
 from harness.core.types import Report
 
 
@@ -51,21 +52,4 @@ def stopped_text(report: Report) -> str:
 
 def command_line(report: Report) -> str:
     """The exact command to repeat it, quoted for a shell and printable."""
-    return " ".join(map(_quoted, report.command))
-
-
-def _quoted(argument: str) -> str:
-    import shlex
-
-    if argument.isprintable():
-        return shlex.quote(argument)
-    # What cannot be printed needs the quotes that take escapes (bash, zsh, ksh).
-    return f"$'{''.join(map(_escaped, argument))}'"
-
-
-def _escaped(c: str) -> str:
-    if c in "\\'":
-        return f"\\{c}"
-    if c.isprintable():
-        return c
-    return "".join(f"\\x{byte:02x}" for byte in c.encode("utf-8", "surrogateescape"))
+    return " ".join(map(quoted, report.command))

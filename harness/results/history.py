@@ -6,7 +6,6 @@ that ended early.
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import msgspec
 
 from harness.core.errors import HarnessError, UsageError
-from harness.core.text import count, did_you_mean
+from harness.core.text import command, count, did_you_mean
 from harness.core.types import SCHEMA_VERSION, Status, Value
 from harness.results import store
 from harness.stats import trend
@@ -96,7 +95,7 @@ def scan(out: Path) -> History:
             if (folder / store.REPORT).exists():
                 runs.append(_read(folder / store.REPORT, decoder))
             elif (folder / store.HEADER).exists():
-                mend = f"python -m harness bench --resume {shlex.quote(str(folder))}"
+                mend = command("bench", "--resume", folder)
                 skipped.append(Skipped(path=str(folder), reason="ended early", mend=mend))
         except (OSError, ValueError, msgspec.MsgspecError, HarnessError) as error:
             reason = getattr(error, "strerror", None) or str(error)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import msgspec
 
-from harness.core.text import count
+from harness.core.text import command, count
 from harness.core.types import Finding, Report
 from harness.results import report as assemble
 from harness.results import store
@@ -32,6 +31,6 @@ def _cut_off(folder: Path) -> Report:
         level="serious",
         code="unfinished",
         message=f"the run did not come to its end: this is of the {launches} that it saved",
-        mend=f"go on with python -m harness bench --resume {shlex.quote(str(folder))}",
+        mend=f"go on with {command('bench', '--resume', folder)}",
     )
     return msgspec.structs.replace(report, findings=(finding, *report.findings))

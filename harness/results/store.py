@@ -16,7 +16,6 @@ import contextlib
 import errno
 import os
 import secrets
-import shlex
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ import msgspec
 
 from harness.core.errors import StorageError, UsageError
 from harness.core.serial import encode
+from harness.core.text import command
 from harness.core.types import SCHEMA_VERSION, DeviceFacts, Failure, Launch, Report, Value
 from harness.system import locks
 from harness.system.files import write_atomic
@@ -244,13 +244,15 @@ def write_report(folder: Path, report: Report) -> Path:
 
 
 def _free_space(folder: Path) -> str:
-    resume = f"python -m harness bench --resume {shlex.quote(str(folder))}"
+    resume = command("bench", "--resume", folder)
     return f"what was measured before is kept; free some space, then {resume}"
 
 
 def find(run: str, out: Path) -> Path:
     """The folder or report file that `run` means: a path, a run id in `out` or a unique start of
     one, or `latest`."""
+    if not run:  # which would be the current folder
+        raise UsageError("no run is named", "give a run id, a folder, a file or latest")
     if Path(run).exists():
         return Path(run)
     found = (p for name in (HEADER, REPORT) for p in out.glob(f"*/{name}"))
@@ -264,7 +266,9 @@ def find(run: str, out: Path) -> Path:
         raise UsageError(f"{run!r} is the start of {len(matching)} runs", "give more of it")
     raise UsageError(
         f"there is no run or file {run!r}",
-        f"python -m harness history lists what is in {out}" if ids else f"{out} holds no run yet",
+        f"{command('history', '--out', out)} lists what is there"
+        if ids
+        else f"{out} holds no run yet",
     )
 
 
@@ -277,7 +281,7 @@ def read_report(path: Path) -> Report:
     except FileNotFoundError:
         raise UsageError(
             f"{path} does not exist",
-            f"finish the run first: python -m harness bench --resume {path.parent}",
+            f"finish the run first: {command('bench', '--resume', path.parent)}",
         ) from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "give a report file") from None

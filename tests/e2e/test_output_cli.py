@@ -156,7 +156,7 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "a folder for a file": (("--json", "."), "name a file in a folder that exists"),
     "two on standard output": (("--json", "-", "--csv", "-"), "only one format"),
     "two in one file": (("--json", "r", "--csv", "r"), "two formats would be written to r"),
-    "plots in a file": (("--plots", "file"), "file is no folder"),
+    "plots in a file": (("--plots", "file"), "is not a folder"),
     "plots below a file": (("--plots", "file/charts"), "another folder with --plots"),
     "format without plots": (("--plots-format", "png"), "name a folder with --plots"),
     "unknown format": (("--plots", "x", "--plots-format", "pgn"), "did you mean 'png'"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.core.specs import AndroidSpec, DeviceSpec
+from harness.core.text import quoted
 
 _LOG = "then read logs/{name}.log in the run's folder"
 UNPROVED = (
@@ -76,5 +77,5 @@ def unproved(devices: Mapping[str, DeviceSpec]) -> list[str]:
     name = next((n for n, spec in phones.items() if spec.transport != "emulated"), "pixel")
     lines = ["not yet proved on a real phone by this project, and how you can with yours:"]
     for what, how in UNPROVED:
-        lines += [f"  {what}", f"      -> {how.format(name=name)}"]
+        lines += [f"  {what}", f"      -> {how.format(name=quoted(name))}"]
     return lines

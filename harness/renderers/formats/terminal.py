@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.core import units
+from harness.core.text import count
 from harness.core.types import Level, Outcome
 from harness.renderers import absent, metrics
 from harness.renderers import comparison as against
@@ -184,8 +185,9 @@ def _legend(
     ):
         if any(bears):
             signs.append(f"all {meaning}" if all(bears) else f"{sign} {meaning}")
-    if any("t" in r.place for r in rows) and len({r.case.threads for r in rows}) > 1:
-        signs.append("t2: two threads")
+    threads = {r.case.threads for r in rows}
+    if len(threads) > 1:
+        signs.append(f"t{max(threads)}: {count(max(threads), 'thread')}")
     if "latency" in keys:
         level = _confidence(view)
         signs.append(
