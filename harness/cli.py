@@ -56,8 +56,12 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status; errors become one line on standard error. The
     status does not depend on whether the output could be written."""
-    with streams.unbreakable():
+    with streams.unbreakable(_tell):
         return _run(argv)
+
+
+def _tell(error: object) -> None:
+    print(f"error: {error}", file=sys.stderr)
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -67,12 +71,12 @@ def _run(argv: Sequence[str] | None) -> int:
         _refuse_empty(sys.argv[1:] if argv is None else argv)
         return int(args.run(args))
     except HarnessError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _tell(error)
         return error.exit_code
     except FileNotFoundError:
         if files.current_folder() is not None:
             raise
-        print(f"error: {_NO_FOLDER}", file=sys.stderr)
+        _tell(_NO_FOLDER)
         return EXIT_USAGE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

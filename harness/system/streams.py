@@ -12,7 +12,7 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -49,19 +49,18 @@ class Unbreakable(io.RawIOBase):
 
 
 @contextlib.contextmanager
-def unbreakable() -> Iterator[None]:
-    """While inside, nothing that is printed raises. A failure of standard output is told on
-    standard error at the end, unless it was a reader that went away."""
+def unbreakable(tell: Callable[[str], None]) -> Iterator[None]:
+    """While inside, nothing that is printed raises. A failure of standard output is given to `tell`
+    at the end, unless it was a reader that went away."""
     before = sys.stdout, sys.stderr
-    raw_out, sys.stdout = _guarded(before[0], sys.__stdout__)
+    raw, sys.stdout = _guarded(before[0], sys.__stdout__)
     _, sys.stderr = _guarded(before[1], sys.__stderr__)
     try:
         yield
     finally:
         sys.stdout.flush()
-        error = raw_out.error if raw_out else None
-        if error is not None and error.errno != errno.EPIPE:
-            print(f"error: cannot write standard output: {error.strerror}", file=sys.stderr)
+        if raw is not None and raw.error is not None and raw.error.errno != errno.EPIPE:
+            tell(f"cannot write standard output: {raw.error.strerror}")
         sys.stderr.flush()
         sys.stdout, sys.stderr = before
 
