@@ -291,7 +291,10 @@ class PhoneTool:
 
 
 # Starts the runner and prints the highest values while it lived, in KiB, and how often one looked.
-# Before it is started its process is this shell, then taskset, whose memory is of no interest.
+# Before it is started its process is this shell, then taskset, whose memory is of no interest. At
+# its end the process has no memory left before it is a zombie, and a zombie before the shell has
+# waited for it: none of that is a look. A phone hides /proc/PID if the process lives on and its
+# status cannot be read.
 _POLL_MEMORY = """{
 @RUN@ >/dev/null 2>memory.err & p=$!; echo $p > pid; hwm=0; pss=0; seen=0
 while kill -0 $p 2>/dev/null; do
@@ -301,10 +304,17 @@ while kill -0 $p 2>/dev/null; do
       sleep 0.01; continue;;
     esac
   fi
-  seen=$((seen + 1))
+  state=; now=
   while read -r key value unit; do
-    case $key in VmHWM:) [ "$value" -gt "$hwm" ] && hwm=$value;; esac
+    case $key in State:) state=$value;; VmHWM:) now=$value;; esac
   done < /proc/$p/status
+  if [ -z "$now" ]; then
+    case $state in Z | X) break;; esac
+    [ -n "$state" ] && { sleep 0.01; continue; }
+    kill -0 $p 2>/dev/null || break
+  fi
+  seen=$((seen + 1))
+  [ "${now:-0}" -gt "$hwm" ] && hwm=$now
   while read -r key value unit; do
     case $key in Pss:) [ "$value" -gt "$pss" ] && pss=$value;; esac
   done < /proc/$p/smaps_rollup
