@@ -1,4 +1,5 @@
-# Two commands matter: `make bench` (the main job) and `make test` (lint, types and tests).
+# Three commands matter: `make bench` (the main job), `make unit` while working (a minute or so:
+# tests/unit and tests/contract without what is marked slow) and `make test` (lint, types, all tests).
 # `make arm64` counts instructions and `make arm64-baseline` writes what they are held against.
 # Everything runs in .venv, which is made once and remade only when what it is made from changes.
 
@@ -6,6 +7,8 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
+# A file's tests stay together, since they share what is slow to make.
+PARALLEL := -n 2 --dist loadfile
 
 .PHONY: bench test unit lint types arm64 arm64-baseline clean
 
@@ -19,10 +22,11 @@ COUNTS  := reports/baselines/arm64.json
 bench: $(STAMP)
 	$(PY) -m harness bench $(ARGS)
 
-test: lint types unit
+test: lint types
+	$(PY) -m pytest $(PARALLEL) $(ARGS)
 
 unit: $(STAMP)
-	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	$(PY) -m pytest $(PARALLEL) -m 'not slow' tests/unit tests/contract $(ARGS)
 
 arm64: $(STAMP)
 	$(PY) -m harness setup arm64

@@ -27,7 +27,7 @@ NAMES = sorted(path.stem for path in MODELS.glob("*.py"))
 PROJECT = msgspec.yaml.decode((MODELS / "variants.yaml").read_bytes(), type=VariantsFile)
 
 # TensorFlow and Keras warn about themselves when they are imported.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 def load(name: str) -> ModuleType:

@@ -19,7 +19,7 @@ from harness.system import plugins
 RECIPES = plugins.names("harness.artifacts.recipes")
 
 # TensorFlow and Keras warn about themselves when they are imported and when they convert.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")

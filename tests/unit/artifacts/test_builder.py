@@ -21,6 +21,8 @@ from harness.core.specs import VariantsFile, VariantSpec
 from harness.core.types import Artifact
 from tests.paths import ROOT
 
+pytestmark = pytest.mark.slow  # TensorFlow starts for every build
+
 TINY = """
 def build(*, weights=None, seed=0, units=4, gain=1.0):
     import keras

@@ -342,6 +342,7 @@ def test_a_file_with_wrong_bytes_is_read_or_refused(source: Path, tmp_path: Path
     assert time.monotonic() - began < 30
 
 
+@pytest.mark.slow
 def test_an_endless_vector_in_a_large_file_is_not_followed(tmp_path: Path) -> None:
     """Zeros look like empty tables, and a wrong length makes many of them."""
     data = bytearray(2**26)

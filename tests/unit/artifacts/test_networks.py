@@ -18,7 +18,7 @@ from tests.paths import ROOT
 MODELS = ROOT / "models"
 
 # TensorFlow and Keras warn about themselves when they are imported.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 def model_file(name: str) -> Any:

@@ -167,7 +167,7 @@ def loss(path: str, data: Stripes, split: Split) -> float:
     return float(-np.log(scores).mean())
 
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 def test_variants_of_one_network_share_its_training(site: Any) -> None:

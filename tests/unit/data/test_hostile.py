@@ -204,6 +204,7 @@ def test_more_than_a_tenth_refused(root: Path, opened: Opened, tmp_path: Path) -
     assert "; and 5 more; mend" in refusal(root, tmp_path / "cache")
 
 
+@pytest.mark.slow
 def test_thirty_images_in_all(tmp_path: Path) -> None:
     for seed in range(20):
         root = tmp_path / f"x{seed}"
