@@ -57,6 +57,12 @@ class LoadedReport(Report, frozen=True):
 
         return frames.observations(self)
 
+    def long(self) -> pd.DataFrame:
+        """Every observed value of any kind, one per row: `quantity`, `value`, `unit`, ..."""
+        from harness.renderers import frames
+
+        return frames.long(self)
+
 
 def load(run: str | Path, out: Path = Path("reports")) -> LoadedReport:
     """A saved run: a folder, a report file, a run id in `out`, or "latest"."""

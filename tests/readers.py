@@ -239,10 +239,10 @@ def _csv(report: Report) -> Rows:
 
 def _observed(lines: list[dict[str, Any]]) -> Rows:
     """The medians over launches that the long form gives."""
-    found: dict[str, dict[str, dict[str, list[int]]]] = {}
+    found: dict[str, dict[str, dict[str, list[float]]]] = {}
     for line in lines:
         launches = found.setdefault(line["variant"], {}).setdefault(line["quantity"], {})
-        launches.setdefault(str(line["launch"]), []).append(int(line["value"]))
+        launches.setdefault(str(line["launch"]), []).append(float(line["value"]))
     return {
         variant: Row(
             None,

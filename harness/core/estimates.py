@@ -63,6 +63,45 @@ class Measurement(Value, frozen=True):
         )
 
 
+class Outlier(Value, frozen=True):
+    """A launch whose median lies outside Tukey's fences over the launches of its case: mild beyond
+    1.5 interquartile ranges from the quartiles, severe beyond 3. It is named and kept: nothing is
+    computed without it."""
+
+    launch: int
+    label: Literal["low severe", "low mild", "high mild", "high severe"]
+
+
+class Noise(Value, frozen=True):
+    """How the latency of a case scattered over `launches`. `within_ns` is the standard deviation of
+    iterations about their launch, `between_ns` that of launches about the whole, without what
+    iterations alone would cause; `between_share` is the part of the variance (0 to 1) that more
+    iterations cannot reduce and only more launches can. These three are None if the launches are
+    too few or report no spread, and `absent_because` says so."""
+
+    launches: int
+    within_ns: float | None = None
+    between_ns: float | None = None
+    between_share: float | None = None
+    absent_because: str | None = None
+    outliers: tuple[Outlier, ...] = ()
+
+
+class RunDrift(Value, frozen=True):
+    """Whether latency rose or fell over the run on a device, seen over all its cases together, each
+    launch relative to the median of its case. `change` is from the first launch to the last (0.05:
+    5 % slower), with its interval; `p` is how often chance alone does as much."""
+
+    device: str
+    cases: int
+    launches: int
+    change: float
+    ci_low: float
+    ci_high: float
+    confidence: float
+    p: float
+
+
 class Cost(Value, frozen=True):
     """A metric that the verdict weighs, and how a ratio to another variant is said: `74x smaller`.
     It is left out where the metric `instead_of` is known, which it only stands for."""

@@ -30,7 +30,7 @@ from harness.core.conclusions import (
     Verdict,
 )
 from harness.core.data import DataSummary
-from harness.core.estimates import Cost, Estimate, Measurement, MetricSpec
+from harness.core.estimates import Cost, Estimate, Measurement, MetricSpec, Noise, Outlier, RunDrift
 from harness.core.evaluation import Agreement, Evaluation
 
 __all__ = [
@@ -53,7 +53,10 @@ __all__ = [
     "Measurement",
     "MetricComparison",
     "MetricSpec",
+    "Noise",
     "Outcome",
+    "Outlier",
+    "RunDrift",
     "Status",
     "StopReason",
     "Value",
@@ -333,7 +336,8 @@ class Evidence(Value, frozen=True):
 
 
 class CaseReport(Value, frozen=True):
-    """A case with its numbers, its doubts and every raw observation."""
+    """A case with its numbers, its doubts and every raw observation. `noise` is None where nothing
+    was timed, and in reports of old."""
 
     variant: str
     device: str
@@ -345,6 +349,7 @@ class CaseReport(Value, frozen=True):
     launches: tuple[Launch, ...] = ()
     findings: tuple[Finding, ...] = ()
     failure: Failure | None = None
+    noise: Noise | None = None
 
     @property
     def case(self) -> Case:
@@ -393,3 +398,4 @@ class Report(Value, frozen=True):
     evaluations: tuple[Evaluation, ...] = ()
     verdict: Verdict | None = None
     comparison: Comparison | None = None
+    drifts: tuple[RunDrift, ...] = ()

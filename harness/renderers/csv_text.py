@@ -32,6 +32,8 @@ def _safe(values: list[Any]) -> list[Any]:
     kinds = {*map(type, values)}
     if not kinds & {str, float}:
         return values
+    if str not in kinds:
+        return [units.exact(value) if type(value) is float else value for value in values]
     if kinds <= {str}:
         cells = {value: _cell(value) for value in {*values}}
         return [cells[value] for value in values]

@@ -13,7 +13,16 @@ from harness.renderers import rows
 if TYPE_CHECKING:
     import pandas as pd
 
+STATISTICS = ("median", "mean", "min", "max", "std", "p5", "p95")
 _DTYPES = {"text": "object", "truth": "boolean", "whole": "Int64", "real": "float64"}
+
+
+_LONG: dict[str, rows.Kind] = {
+    "quantity": "text",
+    "value": "real",
+    "unit": "text",
+    "detail": "text",
+}
 
 
 def frame(report: Report) -> pd.DataFrame:
@@ -29,8 +38,10 @@ def launches(report: Report) -> pd.DataFrame:
 def observations(report: Report) -> pd.DataFrame:
     """One row per iteration: which case, `launch`, `order`, `iteration` (from 0), and what it took:
     `latency_ns` of a timed one, `warmup_ns` of one that only warms up, the other being NA, so that
-    no warm-up gets into a mean; `instructions` where they were counted. The few values that a
-    launch has once are in `launches`."""
+    no warm-up gets into a mean; `instructions` where they were counted. A launch whose runner
+    reports no single iterations has a row per statistic of its summary instead, with both NA:
+    `statistic`, `latency_summary_ns`, `warmup_summary_ns`. What a launch has once is in `launches`,
+    and everything, operators and minutes too, in `long`."""
     pandas = _pandas()
     import numpy as np
 
@@ -55,6 +66,54 @@ def observations(report: Report) -> pd.DataFrame:
     if any(x.instructions for _, x in flat):
         columns["instructions"] = _placed([x.instructions for _, x in flat], warm, counts)
     made: pd.DataFrame = pandas.DataFrame(columns)
+    if any(x.latency_summary or x.warmup_summary for _, x in flat):
+        made = pandas.concat([made, _summaries(report)], ignore_index=True)
+    return made
+
+
+def _summaries(report: Report) -> pd.DataFrame:
+    """The rows of launches that report summaries, one per statistic (not `count`)."""
+    pandas = _pandas()
+    lines: list[dict[str, Any]] = []
+    for case in report.cases:
+        own = {name: values[0] for name, values in rows.keys(report, [case]).items()}
+        for x in case.launches:
+            of_launch = {**own, "launch": x.index, "order": x.order}
+            for statistic in STATISTICS:
+                told = {
+                    f"{name}_summary_ns": getattr(summary, f"{statistic}_ns")
+                    for name, summary in (
+                        ("latency", x.latency_summary),
+                        ("warmup", x.warmup_summary),
+                    )
+                    if summary is not None and getattr(summary, f"{statistic}_ns") is not None
+                }
+                lines += [{**of_launch, "statistic": statistic, **told}] if told else []
+    names = dict.fromkeys(name for line in lines for name in line)
+    typed = {
+        name: pandas.Series(
+            [line.get(name) for line in lines],
+            dtype="object" if name == "statistic" else _DTYPES[rows.launch_kind(name)],
+        )
+        for name in names
+    }
+    made: pd.DataFrame = pandas.DataFrame(typed)
+    return made
+
+
+def long(report: Report) -> pd.DataFrame:
+    """Every observed value of any kind, one per row, as in `--csv`: `quantity`, `iteration`,
+    `value`, `unit`, `detail`."""
+    pandas = _pandas()
+    columns: dict[str, list[Any]] = {}
+    for block in rows.observations(report):
+        for name, values in block.items():
+            columns.setdefault(name, []).extend(values)
+    typed = {
+        name: pandas.Series(values, dtype=_DTYPES[_LONG.get(name) or rows.launch_kind(name)])
+        for name, values in columns.items()
+    }
+    made: pd.DataFrame = pandas.DataFrame(typed)
     return made
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from harness.core import units
-from harness.core.text import quoted
-from harness.core.types import Report
+from harness.core.text import count, quoted
+from harness.core.types import Noise, Report, RunDrift
+from harness.stats.series import DRIFT_ALPHA
 
 
 def how_measured(report: Report) -> list[str]:
@@ -53,3 +54,21 @@ def stopped_text(report: Report) -> str:
 def command_line(report: Report) -> str:
     """The exact command to repeat it, quoted for a shell and printable."""
     return " ".join(map(quoted, report.command))
+
+
+def drifted(drift: RunDrift) -> str:
+    """`drift over all 5 cases on host: +3.1 % from the first launch to the last (...)`. Without
+    evidence it says that none can be shown, which is not that there is none."""
+    of = f"{count(drift.launches, 'launch', 'launches')}, p {units.p_value(drift.p)}"
+    low, high = (f"{share * 100:+.1f} %" for share in (drift.ci_low, drift.ci_high))
+    where = f"over {count(drift.cases, 'case')} on {drift.device}"
+    told = f"{drift.change * 100:+.1f} % ({low} to {high}) from the first launch to the last"
+    if drift.p < DRIFT_ALPHA:
+        return f"latency drifted {where}: {told}; {of}"
+    return f"no drift is proven {where}: {told}; {of}"
+
+
+def outliers(noise: Noise) -> str:
+    """`2 high, 1 low`: how many launches lie far from the others, and on which side."""
+    sides = [outlier.label.partition(" ")[0] for outlier in noise.outliers]
+    return ", ".join(f"{sides.count(side)} {side}" for side in ("high", "low") if side in sides)

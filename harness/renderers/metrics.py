@@ -104,7 +104,8 @@ def sortable(report: Report | None = None) -> list[str]:
 
 def columns_known(report: Report | None = None) -> list[str]:
     """What a table can show: the same, and what nothing is sorted by."""
-    return [*sortable(report), "launches", "latency_bar", "size_bar", "macs"]
+    return [*sortable(report), "launches", "within", "between", "outliers", "latency_bar",
+            "size_bar", "macs"]  # fmt: skip
 
 
 def unknown_column(name: str, known: Iterable[str]) -> UsageError:

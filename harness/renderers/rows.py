@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
+from harness.analysis.noise import noise_of
 from harness.core.types import CaseReport, Launch, Measurement, Report
 
 Columns = dict[str, list[Any]]
@@ -18,7 +19,7 @@ _TEXTS = frozenset(
      "findings", "failure", "started_at"}
 )  # fmt: skip
 _TRUTHS = frozenset({"emulated", "trained"})
-_WHOLE = frozenset({"threads", "launches", "parameters", "macs"})
+_WHOLE = frozenset({"threads", "launches", "parameters", "macs", "latency_outliers"})
 
 # How a unit is written at the end of a column's name; pure numbers have no suffix.
 _SUFFIX = {"ns": "_ns", "bytes": "_bytes", "1": "", "count": ""}
@@ -31,6 +32,8 @@ _LAUNCH_SCALARS = (
     "first_inference_ns",
     "rss_before_load_bytes",
     "rss_after_load_bytes",
+    "rss_warm_bytes",
+    "rss_end_bytes",
     "peak_rss_bytes",
     "rss_anon_bytes",
     "rss_file_bytes",
@@ -39,7 +42,29 @@ _LAUNCH_SCALARS = (
     "clock_resolution_ns",
 )
 _REAL_CONDITIONS = ("load_average", "other_cpu_share", "temperature_c")
-_CONDITIONS = (*_REAL_CONDITIONS, "thermal_status")
+_TRUE_CONDITIONS = ("on_battery", "screen_on")
+_CONDITIONS = (
+    *_REAL_CONDITIONS,
+    "thermal_status",
+    "battery_percent",
+    *_TRUE_CONDITIONS,
+    "governor",
+)
+
+# Of the long form: a field of Conditions -> its quantity and unit. What has a value per core has
+# the core for its iteration; true is 1. The governor is a word: it is in `launches`.
+_OBSERVED_CONDITIONS = {
+    "load_average": ("load_average", "1"),
+    "other_cpu_share": ("other_cpu_share", "1"),
+    "frequency_khz": ("frequency", "kHz"),
+    "limit_khz": ("limit", "kHz"),
+    "temperature_c": ("temperature", "C"),
+    "thermal_status": ("thermal_status", "1"),
+    "battery_percent": ("battery", "%"),
+    "on_battery": ("on_battery", "1"),
+    "screen_on": ("screen_on", "1"),
+}
+_SUMMARY = ("median_ns", "mean_ns", "min_ns", "max_ns", "std_ns", "p5_ns", "p95_ns", "count")
 
 
 def case_kind(column: str) -> Kind:
@@ -53,9 +78,9 @@ def case_kind(column: str) -> Kind:
 
 def launch_kind(column: str) -> Kind:
     """What stands in a column of `launches`; what a process counts is whole."""
-    if column in _TEXTS:
+    if column in _TEXTS or column.startswith("governor") or column == "outlier":
         return "text"
-    if column in _TRUTHS:
+    if column in _TRUTHS or column.startswith(_TRUE_CONDITIONS):
         return "truth"
     real = column == "latency_median_ns" or column.startswith(_REAL_CONDITIONS)
     return "real" if real else "whole"
@@ -74,6 +99,7 @@ def cases(report: Report) -> Columns:
     for name in names:
         found = [c.metrics.get(name) for c in report.cases]
         _add_metric(columns, name, found)
+    _add_noise(columns, report)
     _add_comparison(columns, report)
     columns["launches"] = [len(c.launches) for c in report.cases]
     columns["findings"] = [" ".join(f.code for f in c.findings) for c in report.cases]
@@ -93,6 +119,15 @@ def _add_metric(columns: Columns, name: str, found: list[Measurement | None]) ->
     if any(m and m.confidence is not None for m in found):
         columns[f"{name}_confidence"] = [m.confidence if m else None for m in found]
         columns[f"{name}_n"] = [m.n if m else None for m in found]
+
+
+def _add_noise(columns: Columns, report: Report) -> None:
+    """How the latency of each case scattered, where anything was timed."""
+    found = [c.noise or noise_of(c.launches) for c in report.cases]
+    if any(found):
+        for field in ("within_ns", "between_ns", "between_share"):
+            columns[f"latency_{field}"] = [getattr(n, field) if n else None for n in found]
+        columns["latency_outliers"] = [len(n.outliers) if n else None for n in found]
 
 
 def _add_comparison(columns: Columns, report: Report) -> None:
@@ -127,6 +162,12 @@ def launches(report: Report) -> Columns:
         columns[field] = [getattr(x, field) for _, x in flat]
     for counter in dict.fromkeys(name for _, x in flat for name in x.counters):
         columns[counter] = [x.counters.get(counter) for _, x in flat]
+    noise = {
+        c.case.id: {x.launch: x.label for x in found.outliers}
+        for c in report.cases
+        if (found := c.noise or noise_of(c.launches)) is not None
+    }
+    columns["outlier"] = [noise.get(c.case.id, {}).get(x.index) for c, x in flat]
     for field in _CONDITIONS:
         columns[f"{field}_before"] = [getattr(x.before, field, None) for _, x in flat]
         columns[f"{field}_after"] = [getattr(x.after, field, None) for _, x in flat]
@@ -135,50 +176,80 @@ def launches(report: Report) -> Columns:
 
 def observations(report: Report) -> Iterator[Columns]:
     """The long form, one row per observed value: which case, which launch, what (`quantity`),
-    which of several (`iteration`, from 0), and `value` in `unit`. What was not observed has no
-    row. It comes case by case, because all of it together is long; the first block is empty, so
-    that there is always a head."""
-    own = ("launch", "order", "quantity", "iteration", "value", "unit")
+    which of several (`iteration`, from 0), its `value` in `unit`, and what else belongs to it
+    (`detail`). What was not observed has no row. It comes case by case, because all of it together
+    is long; the first block is empty, so that there is always a head.
+
+    A runner that reports no single iterations has rows of its summary instead, as the quantities
+    `latency_summary` and `warmup_summary` with the statistic in `detail`. The quantity `op` is the
+    mean time of the operator in `detail`, `minute_...` a minute of a sustained launch, and
+    `..._before` and `..._after` the state of the device around the launch."""
+    own = ("launch", "order", "quantity", "iteration", "value", "unit", "detail")
     yield keys(report, ()) | {name: [] for name in own}
     for case in report.cases:
         block: Columns = {name: [] for name in own}
         for launch in case.launches:
-            quantities, iterations, values, units = _observed(launch)
-            block["launch"] += [launch.index] * len(values)
-            block["order"] += [launch.order] * len(values)
-            block["quantity"] += quantities
-            block["iteration"] += iterations
-            block["value"] += values
-            block["unit"] += units
+            found = _observed(launch)
+            count = len(found["value"])
+            block["launch"] += [launch.index] * count
+            block["order"] += [launch.order] * count
+            for name, values in found.items():
+                block[name] += values
         count = len(block["value"])
         yield {name: [v] * count for name, v in _key(report, case).items()} | block
 
 
-def _observed(launch: Launch) -> tuple[list[str], list[int], list[int], list[str]]:
-    quantities: list[str] = []
-    iterations: list[int] = []
-    values: list[int] = []
-    units: list[str] = []
+def _observed(launch: Launch) -> Columns:
+    """All that one launch observed, column by column."""
+    found: Columns = {n: [] for n in ("quantity", "iteration", "value", "unit", "detail")}
 
-    def add(quantity: str, unit: str, many: Iterable[int]) -> None:
-        found = list(many)
-        quantities.extend([quantity] * len(found))
-        iterations.extend(range(len(found)))
-        values.extend(found)
-        units.extend([unit] * len(found))
+    def add(
+        quantity: str, unit: str, values: Sequence[float], details: Sequence[str] | None = None
+    ) -> None:
+        count = len(values)
+        found["quantity"].extend([quantity] * count)
+        found["iteration"].extend(range(count))
+        found["value"].extend(values)
+        found["unit"].extend([unit] * count)
+        found["detail"].extend([""] * count if details is None else details)
+
+    def add_each(quantity: str, unit: str, values: Iterable[float | None]) -> None:
+        """Values of which some may be unknown; each keeps its place."""
+        for place, value in enumerate(values):
+            if value is not None:
+                add(quantity, unit, [value])
+                found["iteration"][-1] = place
 
     for field in _LAUNCH_SCALARS:
         value = getattr(launch, field)
         if value is not None:
             name, _, unit = field.rpartition("_")
             add(name, unit, [value])
-    for name, count in launch.counters.items():
-        add(name, "count", [count])
+    for name, number in launch.counters.items():
+        add(name, "count", [number])
     add("warmup", "ns", launch.warmup_ns)
     add("latency", "ns", launch.latency_ns)
-    add("minute_median", "ns", (m.median_ns for m in launch.minutes))
+    for name, summary in (("warmup", launch.warmup_summary), ("latency", launch.latency_summary)):
+        for field in _SUMMARY if summary is not None else ():
+            if (value := getattr(summary, field)) is not None:
+                statistic = field.removesuffix("_ns")
+                unit = "count" if field == "count" else "ns"
+                add(f"{name}_summary", unit, [value], [statistic])
+    minutes = launch.minutes
+    add("minute_median", "ns", [m.median_ns for m in minutes])
+    add("minute_mean", "ns", [m.mean_ns for m in minutes])
+    add("minute_iterations", "count", [m.iterations for m in minutes])
+    add_each("minute_temperature", "C", (m.temperature_c for m in minutes))
+    add_each("minute_thermal_status", "1", (m.thermal_status for m in minutes))
+    ops = launch.op_times
+    add("op", "ns", [op.mean_ns for op in ops], [f"{op.op} {op.name}".strip() for op in ops])
     add("instructions", "count", launch.instructions)
-    return quantities, iterations, values, units
+    for when, state in (("before", launch.before), ("after", launch.after)):
+        for field, (name, unit) in _OBSERVED_CONDITIONS.items() if state is not None else ():
+            value = getattr(state, field)
+            many = value if isinstance(value, tuple) else (value,)
+            add_each(f"{name}_{when}", unit, (int(v) if isinstance(v, bool) else v for v in many))
+    return found
 
 
 def _key(report: Report, case: CaseReport) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from harness.core import units
 from harness.core.types import CaseReport, Status
 from harness.renderers import metrics
 from harness.renderers.cases import Row, best_point, macs_in_millions
+from harness.renderers.how import outliers
 from harness.renderers.view import View
 from harness.renderers.words import shorten
 from harness.stats.summaries import launch_median
@@ -34,6 +35,7 @@ BINS = 5  # ... and of a distribution
 NAME_LINES = 3  # ... and how often, before its middle is cut out
 NEVER = 1000  # the importance of a column that only `--columns` shows
 USUAL = 17  # ... and of the last one that is no speciality
+NOISE = 60  # of the columns that say how latency scattered
 CORE = 15  # ... and of the last one for which decimal points need not be aligned
 
 
@@ -113,6 +115,7 @@ def columns_of(view: View, rows: list[Row], *, wide: bool, words: bool) -> list[
             made.append(_bars(metric, rows))
         if metric == "latency":
             made.append(_distribution(rows))
+    made += _noise(view, rows)
     reference = view.reference
     if reference is not None:
         ratios: tuple[tuple[str, Callable[[Row], float | None]], ...] = (
@@ -123,6 +126,25 @@ def columns_of(view: View, rows: list[Row], *, wide: bool, words: bool) -> list[
             values = [ratio(r) for r in rows]
             if any(v is not None for v in values):
                 made.append(Column(key, (key, ""), _times(values), _IMPORTANCE[key], right=True))
+    return made
+
+
+def _noise(view: View, rows: list[Row]) -> list[Column]:
+    """The two spreads of latency, relative to it, and the launches that are outliers."""
+    found = [view.noise.get(r.case.case.id) for r in rows]
+    levels = [metrics.point(r.case, "latency") for r in rows]
+    made = []
+    for key in ("within", "between"):
+        spreads = [getattr(noise, f"{key}_ns") if noise else None for noise in found]
+        if any(spread is not None for spread in spreads):
+            shares = [
+                s / m if s is not None and m else None for s, m in zip(spreads, levels, strict=True)
+            ]
+            cells = [plain(text) for text in _aligned([units.percent(share) for share in shares])]
+            made.append(Column(key, (key, "launches"), cells, NOISE, right=True))
+    if any(noise and noise.outliers for noise in found):
+        cells = [plain(outliers(noise) or "0" if noise else units.ABSENT) for noise in found]
+        made.append(Column("outliers", ("outliers", "launches"), cells, NOISE, right=True))
     return made
 
 

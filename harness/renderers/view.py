@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 
-from harness.core.types import BudgetLine, BudgetOutcome, Failure, Report
+from harness.analysis.noise import drifts_of, noise_of
+from harness.core.types import BudgetLine, BudgetOutcome, Failure, Noise, Report, RunDrift
 from harness.renderers import absent, cases, comparison, doubts, how, metrics, verdict
 
 
@@ -77,6 +78,19 @@ class View:
         """What was not measured and why, a sentence per reason."""
         return absent.sentences(self.report)
 
+    # --- noise ---
+
+    @cached_property
+    def noise(self) -> dict[str, Noise]:
+        """Case id -> how its latency scattered; of a report of old computed from its launches."""
+        found = {c.case.id: c.noise or noise_of(c.launches) for c in self.report.cases}
+        return {case: noise for case, noise in found.items() if noise is not None}
+
+    @cached_property
+    def drifts(self) -> tuple[RunDrift, ...]:
+        """Drift over all cases of each device."""
+        return self.report.drifts or drifts_of(self.report.cases)
+
     # --- conclusions ---
 
     @cached_property
@@ -109,7 +123,7 @@ class View:
     @cached_property
     def how(self) -> list[str]:
         """On what, how often, why it ended: one sentence each."""
-        return how.how_measured(self.report)
+        return [*how.how_measured(self.report), *map(how.drifted, self.drifts)]
 
     @cached_property
     def command(self) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from harness.analysis.metric_specs import extract, specs
+from harness.analysis.noise import drifts_of, noise_of
 from harness.analysis.verdict import judge
 from harness.core.types import (
     CaseReport,
@@ -38,6 +39,7 @@ def assemble(
         devices=tuple(journal.devices.values()),
         cases=tuple(_case(msgspec.structs.replace(e, peers=_peers(e, found))) for e in found),
     )
+    report = msgspec.structs.replace(report, drifts=drifts_of(report.cases))
     return msgspec.structs.replace(report, verdict=judge(report, specs()))
 
 
@@ -94,6 +96,7 @@ def _case(evidence: Evidence) -> CaseReport:
         launches=evidence.launches,
         findings=tuple(findings),
         failure=evidence.failure,
+        noise=noise_of(evidence.launches),
     )
 
 

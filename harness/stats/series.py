@@ -22,6 +22,7 @@ DRIFT_ALPHA = 0.02  # what 5 launches can reach
 MODES_ALPHA = 0.01
 NEIGHBOURS_ALPHA = 0.01
 
+_MOST_FOR_DRIFT = 300  # values whose every pair is looked at
 _EXACT_UP_TO = 40  # values; beyond, the normal approximation of Kendall's S is good to 3 digits
 
 
@@ -97,11 +98,15 @@ def neighbours(values: Sequence[float]) -> Neighbours | None:
 
 class Drift(Value, frozen=True):
     """`tau`: Kendall's correlation with time (-1 to 1). `p`: how often chance alone does as much.
-    `change`: relative change from the first to the last value along the Theil-Sen line."""
+    `change`: relative change from the first to the last value along the Theil-Sen line, with its
+    95 % interval (Sen 1968)."""
 
     tau: float
     p: float
     change: float
+    ci_low: float = 0.0
+    ci_high: float = 0.0
+    confidence: float = 0.95
 
     @property
     def significant(self) -> bool:
@@ -121,15 +126,23 @@ def drift(values: Sequence[float]) -> Drift | None:
     values = [float(v) for v in values]
     pairs = list(combinations(range(n), 2))
     s = sum((values[j] > values[i]) - (values[j] < values[i]) for i, j in pairs)
-    slope = median(math.log(values[j] / values[i]) / (j - i) for i, j in pairs)
+    slopes = sorted(math.log(values[j] / values[i]) / (j - i) for i, j in pairs)
     ties = [values.count(v) for v in set(values)]
+    variance = n * (n - 1) * (2 * n + 5) - sum(t * (t - 1) * (2 * t + 5) for t in ties)
+    deviation = math.sqrt(max(0, variance) / 18)
     if n <= _EXACT_UP_TO and max(ties) == 1:
         p = _kendall_tail(n, abs(s))
     else:
-        variance = n * (n - 1) * (2 * n + 5) - sum(t * (t - 1) * (2 * t + 5) for t in ties)
-        z = max(0, abs(s) - 1) / math.sqrt(variance / 18) if variance else 0.0
+        z = max(0, abs(s) - 1) / deviation if deviation else 0.0
         p = 2 * (1 - NormalDist().cdf(z))
-    return Drift(tau=s / len(pairs), p=min(1.0, p), change=math.expm1(slope * (n - 1)))
+    # Sen's interval: as many slopes lie outside it as Kendall's S may be off by chance.
+    reach = NormalDist().inv_cdf(0.975) * deviation
+    low = max(0, round((len(slopes) - reach) / 2))
+    high = min(len(slopes) - 1, round((len(slopes) + reach) / 2))
+    change, ci_low, ci_high = (
+        math.expm1(slope * (n - 1)) for slope in (median(slopes), slopes[low], slopes[high])
+    )
+    return Drift(tau=s / len(pairs), p=min(1.0, p), change=change, ci_low=ci_low, ci_high=ci_high)
 
 
 @lru_cache(maxsize=256)
@@ -152,7 +165,10 @@ def drift_of_run(cases: Iterable[Sequence[tuple[int, float]]]) -> Drift | None:
         if len(case) > 1 and all(value > 0 for _, value in case):
             middle = median(value for _, value in case)
             relative += [(order, value / middle) for order, value in case]
-    return drift([value for _, value in sorted(relative)])
+    ordered = [value for _, value in sorted(relative)]
+    # All pairs of ten thousand launches would take minutes: neighbours in time are taken together.
+    block = -(-len(ordered) // _MOST_FOR_DRIFT) or 1
+    return drift([median(ordered[i : i + block]) for i in range(0, len(ordered), block)])
 
 
 # --- two modes -------------------------------------------------------------------------------

@@ -266,15 +266,30 @@ def spread(groups: Sequence[Sequence[float]]) -> Spread | None:
     Casella & McCulloch, "Variance Components", 1992, section 3.6). None without at least two
     launches of which one has two iterations."""
     groups = [group for group in groups if group]
-    count, total = len(groups), sum(map(len, groups))
+    means = [fmean(g) for g in groups]
+    ss_within = sum((v - m) ** 2 for g, m in zip(groups, means, strict=True) for v in g)
+    return _spread([len(g) for g in groups], means, ss_within)
+
+
+def spread_of_summaries(summaries: Sequence[LatencySummary]) -> Spread | None:
+    """The same of launches whose runner reports a mean and a standard deviation of each; None if
+    it does not."""
+    if any(s.mean_ns is None or s.std_ns is None for s in summaries):
+        return None
+    ss_within = sum(s.count * float(s.std_ns or 0) ** 2 for s in summaries)
+    return _spread(
+        [s.count for s in summaries], [float(s.mean_ns or 0) for s in summaries], ss_within
+    )
+
+
+def _spread(sizes: Sequence[int], means: Sequence[float], ss_within: float) -> Spread | None:
+    count, total = len(sizes), sum(sizes)
     if count < 2 or total <= count:
         return None
-    means = [fmean(g) for g in groups]
-    grand = sum(len(g) * m for g, m in zip(groups, means, strict=True)) / total
-    ss_within = sum((v - m) ** 2 for g, m in zip(groups, means, strict=True) for v in g)
-    ss_between = sum(len(g) * (m - grand) ** 2 for g, m in zip(groups, means, strict=True))
+    grand = sum(n * m for n, m in zip(sizes, means, strict=True)) / total
+    ss_between = sum(n * (m - grand) ** 2 for n, m in zip(sizes, means, strict=True))
     within = ss_within / (total - count)
-    typical = (total - sum(len(g) ** 2 for g in groups) / total) / (count - 1)
+    typical = (total - sum(n**2 for n in sizes) / total) / (count - 1)
     between = max(0.0, (ss_between / (count - 1) - within) / typical)
     return Spread(
         within=math.sqrt(within),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness.core import units
@@ -24,6 +24,10 @@ def distributions(view: View, rows: list[Row]) -> list[Chart]:
     shown, note = first(usable)
     labels = view.labels
 
+    def labels_of(row: Row) -> dict[int, str]:
+        noise = view.noise.get(row.case.case.id)
+        return {x.launch: x.label for x in noise.outliers} if noise else {}
+
     def chart(i: int, row: Row) -> Chart:
         m = row.case.metrics.get("latency")
         name = labels[row.case.case.id]
@@ -33,7 +37,7 @@ def distributions(view: View, rows: list[Row]) -> list[Chart]:
             title=name + view.emulated([row.case.device]),
             caption="",
             alt=f"Latency of {name} by launch: {units.with_interval(m, 'time')}.",
-            draw=lambda theme, width: _draw_distribution(row.case, theme, width),
+            draw=lambda theme, width: _draw_distribution(row.case, labels_of(row), theme, width),
             note=note,
             told=True,
         )
@@ -41,7 +45,9 @@ def distributions(view: View, rows: list[Row]) -> list[Chart]:
     return [chart(i, row) for i, row in enumerate(shown)]
 
 
-def _draw_distribution(case: CaseReport, theme: Theme, width: int) -> Drawing:
+def _draw_distribution(
+    case: CaseReport, outlying: Mapping[int, str], theme: Theme, width: int
+) -> Drawing:
     figure, ax = axes(theme, (width, 200), (68, 8, 12, 42))
     launches = [x for x in case.launches if launch_median(x)]
     scale = units.column_scale("time", map(_median, launches))
@@ -60,11 +66,15 @@ def _draw_distribution(case: CaseReport, theme: Theme, width: int) -> Drawing:
               alpha=0.5)  # fmt: skip
     ax.scatter(xs, [s[2] for s in spreads], s=30, color=theme.series[0], edgecolors=theme.surface,
                linewidths=0.8, zorder=3, gid="medians")  # fmt: skip
+    far = [i for i, x in enumerate(launches) if x.index in outlying]
+    if far:
+        ax.scatter([xs[i] for i in far], [spreads[i][2] for i in far], s=110, facecolors="none",
+                   edgecolors=theme.doubt, linewidths=1.6, zorder=2, gid="outliers")  # fmt: skip
     ax.set_xlabel("launch", color=theme.muted)
     ax.set_ylabel(scale.label, color=theme.muted)
     _whole_ticks(ax, xs)
     ax.grid(axis="y", color=theme.grid, lw=0.8)
-    return Drawing(figure, {"medians": [_told(x) for x in launches]})
+    return Drawing(figure, {"medians": [_told(x, outlying.get(x.index, "")) for x in launches]})
 
 
 def _median(launch: Launch) -> float:
@@ -87,11 +97,12 @@ def _five(launch: Launch) -> tuple[float, float, float, float, float]:
     return low, middle, middle, middle, high
 
 
-def _told(launch: Launch) -> str:
+def _told(launch: Launch, label: str) -> str:
     _, low, middle, high, _ = map(units.duration, _five(launch))
     text = f"launch {launch.index + 1}: median {middle}"
     if launch.latency_ns:
         text += f", middle half {low} to {high}, {len(launch.latency_ns)} iterations"
+    text += f", an outlier ({label})" if label else ""
     return text + heat(launch)
 
 

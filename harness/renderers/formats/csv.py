@@ -8,5 +8,5 @@ from harness.renderers.view import View
 
 
 def render(view: View) -> bytes:
-    """CSV: case, launch, quantity, iteration, value, unit; see `harness.renderers.rows`."""
+    """CSV: case, launch, quantity, iteration, value, unit, detail; see `harness.renderers.rows`."""
     return encode(rows.observations(view.report))

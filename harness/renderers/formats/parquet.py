@@ -24,8 +24,9 @@ def render(view: View) -> bytes:
     pyarrow: Any = require("pyarrow")
     parquet: Any = require("pyarrow.parquet")
     # Said and not guessed, so that a file without rows has the same columns.
-    whole = ("threads", "launch", "order", "iteration", "value")
+    whole = ("threads", "launch", "order", "iteration")
     kinds = {"emulated": pyarrow.bool_(), **dict.fromkeys(whole, pyarrow.int64())}
+    kinds["value"] = pyarrow.float64()  # whole numbers stay exact up to 2^53: 104 days in ns
     same = rows.keys(report, ()).keys()  # of a case every row has the same
 
     def column(name: str, values: list[Any]) -> Any:

@@ -197,6 +197,10 @@ def _legend(
         )
     if "launches" in keys:
         signs.append("spread: launches around their median")
+    if keys & {"within", "between"}:
+        signs.append("within, between launches: standard deviation, share of latency")
+    if "outliers" in keys:
+        signs.append("outliers: launches outside Tukey's fences, kept in every number")
     if reference := grid.against_what(view, keys):
         signs.append(reference)
     lines = [Text(" · ".join(signs), style=QUIET)] if signs else []

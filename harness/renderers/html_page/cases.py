@@ -7,9 +7,11 @@ from typing import Any
 
 from harness.analysis.metric_specs import quantity
 from harness.core import units
+from harness.core.types import Noise
 from harness.renderers import metrics
 from harness.renderers import table as grid
 from harness.renderers.cases import Row, best_point, macs_in_millions
+from harness.renderers.how import outliers
 from harness.renderers.html_page.summary import interval
 from harness.renderers.view import View
 from harness.renderers.words import shorten
@@ -46,6 +48,10 @@ def columns_of(view: View, rows: list[Row]) -> list[dict[str, Any]]:
         )  # fmt: skip
         if metric == "instructions" and macs:  # which are held against them
             columns.append(column("macs", "MACs", "million", number=True))
+    if any(r.case.case.id in view.noise for r in rows):
+        columns.append(column("within", "within launches", number=True))
+        columns.append(column("between", "between launches", number=True))
+        columns.append(column("outliers", "outliers", number=True))
     if macs and not any(c["key"] == "macs" for c in columns):
         columns.append(column("macs", "MACs", "million", number=True))
     if "sparsity" not in known and any(r.artifact and r.artifact.sparsity for r in rows):
@@ -64,18 +70,19 @@ def lines_of(view: View, rows: list[Row], columns: list[dict[str, Any]]) -> list
     """The lines of the table of cases, one per row, a cell per column."""
     shown = []
     for row in rows:
+        noise = view.noise.get(row.case.case.id)
         shown.append(
             {
                 "mark": row.mark,
                 "sign": grid.MARKS[row.mark] if row.mark in ("recommended", "runner-up") else "",
                 "notes": row.notes,
-                "cells": [_cell(row, column) for column in columns],
+                "cells": [_cell(row, column, noise) for column in columns],
             }
         )
     return shown
 
 
-def _cell(row: Row, column: dict[str, Any]) -> dict[str, str]:
+def _cell(row: Row, column: dict[str, Any], noise: Noise | None) -> dict[str, str]:
     key, case = column["key"], row.case
     cell = {"value": "", "text": "", "spread": "", "more": "", "badge": "", "classes": ""}
     if key == "variant":
@@ -87,11 +94,41 @@ def _cell(row: Row, column: dict[str, Any]) -> dict[str, str]:
     if key == "status":
         order = {"ok": "0", "suspect": "1", "invalid": "2", "failed": "3"}[case.status]
         return {**cell, "value": order, "badge": case.status}
+    if key in ("within", "between", "outliers"):
+        return {**cell, **_noise_cell(row, key, noise)}
     if key in _DERIVED:
         value, text = _DERIVED[key](row)
         shown = "" if value is None else units.exact(value)
         return {**cell, "value": shown, "text": text, "classes": "number"}
     return {**cell, **_metric_cell(row, column)}
+
+
+def _noise_cell(row: Row, key: str, noise: Noise | None) -> dict[str, str]:
+    """A spread relative to the latency, with its value in time behind it; or how many outliers."""
+    if noise is None:
+        return {"text": units.ABSENT, "classes": "number absent"}
+    if key == "outliers":
+        which = ", ".join(f"launch {x.launch + 1} {x.label}" for x in noise.outliers)
+        return {
+            "value": str(len(noise.outliers)),
+            "text": outliers(noise) or "0",
+            "more": which,
+            "classes": "number",
+        }
+    deviation, latency = getattr(noise, f"{key}_ns"), metrics.point(row.case, "latency")
+    if deviation is None or not latency:
+        hint = noise.absent_because or ""
+        return {"text": units.ABSENT, "more": hint, "classes": "number absent"}
+    lasting = ""
+    if key == "between" and noise.between_share is not None:
+        share = units.percent(noise.between_share)
+        lasting = f"; {share} of the variance, which only more launches reduce"
+    return {
+        "value": units.exact(deviation / latency),
+        "text": units.percent(deviation / latency),
+        "more": f"standard deviation {units.duration(deviation)}" + lasting,
+        "classes": "number",
+    }
 
 
 def _sparsity(row: Row) -> tuple[float | None, str]:

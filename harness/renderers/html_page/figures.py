@@ -21,7 +21,7 @@ _GROUPS = {
         "Latency by launch",
         "Each launch is a fresh process: the dot is its median, the thick line its middle half, "
         "the thin one 5 % to 95 % of its iterations. The band is the interval of the case's "
-        "latency.",
+        "latency. A ring marks an outlier by Tukey's fences, which counts like every other launch.",
     ),
     "confusion": (
         "Confusion",
@@ -137,6 +137,7 @@ def _iterations(launch: Launch) -> str:
 def _launches(view: View, rows: list[Row]) -> dict[str, Any]:
     """The same as a table, for who does not see the charts."""
     labels = view.labels
+    outlying = {(i, x.launch): x.label for i, noise in view.noise.items() for x in noise.outliers}
     lines = [
         (
             labels[row.case.case.id],
@@ -146,11 +147,12 @@ def _launches(view: View, rows: list[Row]) -> dict[str, Any]:
             _iterations(launch),
             units.duration(launch.init_ns),
             units.memory(launch.peak_rss_bytes),
+            outlying.get((row.case.case.id, launch.index), ""),
         )
         for row in rows[: charts.MOST_CASES]
         for launch in row.case.launches
         if launch_median(launch)
     ]
-    heads = ("case", "launch", "order", "median", "iterations", "init", "peak RSS")
+    heads = ("case", "launch", "order", "median", "iterations", "init", "peak RSS", "outlier")
     note = charts.not_shown(len(rows), charts.MOST_CASES, "--csv has all")
     return {"title": "The numbers", "heads": heads, "lines": lines, "note": note}

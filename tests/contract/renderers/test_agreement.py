@@ -83,4 +83,4 @@ def test_observations_are_the_launches() -> None:
         expected = [ns for launch in case.launches for ns in launch.latency_ns]
         assert [int(r["value"]) for r in mine] == expected
     table = parquet.read_table(io.BytesIO(data["parquet"]))
-    assert table.column("value").to_pylist() == [int(r["value"]) for r in long]
+    assert table.column("value").to_pylist() == [float(r["value"]) for r in long]
