@@ -118,7 +118,8 @@ class Planner:
     ) -> str:
         """Digest of all that the bytes of the artifact, and what we say of them, depend on."""
         ours = [Path(step.module.__file__ or "") for step in chain.steps]
-        ours.append(_HERE / "tflite/inspect.py")
+        ours += [_HERE / "tflite/inspect.py", _HERE / "sizes/changes.py"]
+        ours += [_HERE / "sizes/tflite_file.py"]
         everything = {
             **made_of,
             "seed": request.seed,

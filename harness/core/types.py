@@ -32,6 +32,7 @@ from harness.core.conclusions import (
 from harness.core.data import DataSummary
 from harness.core.estimates import Cost, Estimate, Measurement, MetricSpec, Noise, Outlier, RunDrift
 from harness.core.evaluation import Agreement, Evaluation
+from harness.core.explanation import Change, GreyCost
 
 __all__ = [
     "Agreement",
@@ -96,8 +97,9 @@ class Artifact(Value, frozen=True):
 
     `variant` names the row; `model` and `recipe` are None for a file the user brought.
     `parameters` counts the elements of all weight tensors, `sparsity` the share of them that is
-    zero (0 to 1), `macs` the multiply-accumulates of one inference. `answers` is what its first
-    output holds, None where the operators do not tell.
+    zero (0 to 1), `macs` the multiply-accumulates of one inference. `grey` and `changes` say what
+    would make the file smaller. `answers` is what its first output holds, None where the operators
+    do not tell.
     """
 
     variant: str
@@ -119,6 +121,8 @@ class Artifact(Value, frozen=True):
     ops: dict[str, int] = {}
     weight_bytes: dict[str, int] = {}
     layers: tuple[LayerSize, ...] = ()
+    grey: GreyCost | None = None
+    changes: tuple[Change, ...] = ()
     answers: AnswerKind | None = None
     float_parent: str | None = None
     findings: tuple[Finding, ...] = ()

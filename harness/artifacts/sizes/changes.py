@@ -23,12 +23,12 @@ def changes(layers: Sequence[Layer], rest_bytes: int) -> tuple[Change, ...]:
     before = _size(layers, rest_bytes)
     heads = _heads(layers, rest_bytes)
     found = [change for change, _ in heads]
-    found += _fewer_bits(layers, rest_bytes, "", "")
+    found += _fewer_bits(layers, rest_bytes)
     if heads:
         best, smaller = heads[-1]
         found += [
             change
-            for change in _fewer_bits(smaller, rest_bytes, best.code, "the same, then ")
+            for change in _fewer_bits(smaller, rest_bytes, best)
             if change.code.endswith("int8")
         ]
     return tuple(c for c in found if c.size_bytes <= before * (1 - _LEAST_GAIN))
@@ -109,8 +109,10 @@ def _with_inputs(layer: Layer, inputs: int) -> Layer:
     )
 
 
-def _fewer_bits(layers: Sequence[Layer], rest_bytes: int, prefix: str, after: str) -> list[Change]:
-    """Float weights in two bytes, and in one."""
+def _fewer_bits(
+    layers: Sequence[Layer], rest_bytes: int, after: Change | None = None
+) -> list[Change]:
+    """Float weights in two bytes, and in one; `after` another change, if one is given."""
     wide = sum(layer.kernel for layer in layers if layer.bits == 32)
     share = wide / max(1, _parameters(layers))
     if share < _MOSTLY:  # it is quantized already, or not a network of the usual kind
@@ -122,9 +124,9 @@ def _fewer_bits(layers: Sequence[Layer], rest_bytes: int, prefix: str, after: st
     )
     return [
         Change(
-            code=f"{prefix}+{code}" if prefix else code,
-            message=message,
-            how=after + how,
+            code=f"{after.code}+{code}" if after else code,
+            message=after.message if after else message,
+            how=f"{after.how}; then {how}" if after else how,
             size_bytes=rest_bytes + sum(_stored(layer, code) for layer in layers),
             parameters=_parameters(layers),
         )

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.artifacts.sizes import changes, tflite_file
 from harness.artifacts.tflite import answers, macs
 from harness.artifacts.tflite import model as tflite
 from harness.artifacts.tflite.flatbuffer import Damaged
@@ -53,7 +54,9 @@ def inspect_cached(
     if not path.is_file():
         return inspect(path, variant=variant, signature=signature)
     asked = hashlib.sha256(repr(signature).encode()).hexdigest()[:8]
-    ours = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
+    sources = (__file__, changes.__file__, tflite_file.__file__)
+    code = b"".join(Path(source or "").read_bytes() for source in sources)
+    ours = hashlib.sha256(code).hexdigest()[:8]
     kept = cache / "inspected" / f"{files.sha256(path)}-{asked}-{ours}.json"
     try:
         known = msgspec.json.decode(kept.read_bytes(), type=Artifact)
@@ -91,6 +94,7 @@ def inspect(path: Path, *, variant: str, signature: str | None = None) -> Artifa
     contents = _Contents()
     for subgraph in model.subgraphs:
         contents.add(subgraph)
+    layers = tflite_file.layers(model)
     return Artifact(
         variant=variant,
         path=str(path.absolute()),
@@ -106,6 +110,8 @@ def inspect(path: Path, *, variant: str, signature: str | None = None) -> Artifa
         ops=dict(contents.ops.most_common()),
         weight_bytes=dict(contents.weight_bytes.most_common()),
         layers=tuple(contents.layers),
+        grey=changes.grey_cost(layers),
+        changes=changes.changes(layers, len(data) - sum(layer.size_bytes for layer in layers)),
         answers=answers.kind(graph, outputs[0][1]) if outputs else None,
         findings=(
             *_open_batch([graph.tensors[index] for _, index in inputs]),

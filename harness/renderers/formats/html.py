@@ -57,7 +57,12 @@ def _context(view: View) -> dict[str, Any]:
         "data": facts.data(report),
         "devices": [{"name": units.name(d.name), "facts": facts.device(d)} for d in report.devices],
         "artifacts": [
-            {"name": units.name(a.variant), "facts": facts.artifact(a)} for a in report.artifacts
+            {
+                "name": units.name(a.variant),
+                "facts": facts.artifact(a),
+                "smaller": facts.smaller(a),
+            }
+            for a in report.artifacts
         ],
         "plan": facts.plan(report),
     }

@@ -8,6 +8,7 @@ from typing import Any
 from harness.core import units
 from harness.core.data import SPLITS
 from harness.core.types import Artifact, DeviceFacts, Report, Value
+from harness.renderers import explanation
 
 
 def _facts(value: Value, skip: tuple[str, ...] = ()) -> list[tuple[str, str]]:
@@ -72,7 +73,8 @@ def device(device: DeviceFacts) -> list[tuple[str, str]]:
 
 def artifact(artifact: Artifact) -> list[tuple[str, str]]:
     """(name, value) of everything known about a file that was measured."""
-    facts = _facts(artifact, skip=("variant", "inputs", "outputs", "layers", "findings"))
+    apart = ("variant", "inputs", "outputs", "layers", "findings", "grey", "changes")
+    facts = _facts(artifact, skip=apart)
     for field in ("inputs", "outputs"):
         said = [
             f"{t.name} {'x'.join(map(str, t.shape))} {t.dtype}" for t in getattr(artifact, field)
@@ -86,3 +88,20 @@ def plan(report: Report) -> list[tuple[str, str]]:
     facts = [(k, units.printable(str(v))) for k, v in report.host.items()]
     facts += _facts(report.plan, skip=("cases", "timing"))
     return facts + _facts(report.plan.timing)
+
+
+def smaller(artifact: Artifact) -> dict[str, Any] | None:
+    """What would make a file smaller: what an image of three channels costs, and the changes with
+    the sizes they give; None if nothing is known."""
+    if artifact.grey is None and not artifact.changes:
+        return None
+    grey = artifact.grey and explanation.grey_sentence(artifact.grey, artifact.size_bytes)
+    return {
+        "now": units.file_size(artifact.size_bytes),
+        "grey": grey,
+        "changes": [
+            (units.file_size(change.size_bytes), units.printable(change.how), reason)
+            for reason, changes in explanation.by_reason(artifact.changes)
+            for change in changes
+        ],
+    }

@@ -142,7 +142,7 @@ def liven(model: Any) -> None:
 
 def save_as_keras_applications_does(trunk: Any, path: Path) -> None:
     """The legacy HDF5 layout in which Keras publishes its ImageNet weights."""
-    import h5py  # type: ignore[import-untyped]
+    import h5py
     from keras.src.legacy.saving import legacy_h5_format
 
     with h5py.File(path, "w") as file:
