@@ -102,7 +102,7 @@ def load_project(root: Path | None = None, weights: str = "auto") -> Project:
     return Project(
         root=variants.parent.parent,
         devices=_load_devices(devices),
-        folder=root.absolute(),
+        folder=root.resolve(),
         variants=replace(known, variants=chosen),
         shipped=root == SHIPPED and root != current_folder(),
     )

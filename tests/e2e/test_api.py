@@ -1,15 +1,23 @@
 from __future__ import annotations
 
+import argparse
 import inspect
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import harness
 from harness import api
+from harness.commands import bench
 from harness.core.errors import UsageError
 from harness.project.request import Request
-from tests.paths import DATA
+from tests.paths import DATA, ROOT
 
 MODELS = DATA / "models"
 TINY, TINY_INT8 = str(MODELS / "tiny_float32.tflite"), str(MODELS / "tiny_int8.tflite")
@@ -45,6 +53,71 @@ def test_bench_takes_what_the_command_line_takes() -> None:
     assert options == set(Request._fields) - {"command"}
     built = set(inspect.signature(api.build).parameters)
     assert built == {"names", "data", "untrained", "weights", "seed", "project"}
+
+
+def test_an_option_has_its_default_in_one_place() -> None:
+    """What help() shows, what the command line takes and what Request has are the same."""
+    shown = inspect.signature(api.bench).parameters
+    defaults = {name: shown[name].default for name in shown if name != "what"}
+    assert defaults == {name: Request._field_defaults[name] for name in defaults}
+    assert api._request((), {}) == Request()
+
+    parser = argparse.ArgumentParser()
+    bench.add_arguments(parser)
+    fields = {action.dest for action in parser._actions} & set(Request._fields)
+    assert fields == set(Request._fields) - {"command"}
+    assert bench._request(parser.parse_args([]))._replace(command=()) == Request()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"launchs": 3}, "bench() has no option 'launchs'; did you mean 'launches'"),
+        ({"command": ("x",)}, "bench() has no option 'command'"),
+        ({"devices": "host"}, "devices is a list, such as ['host']"),
+        ({"threads": 2}, "threads is a list, such as [2]"),
+    ],
+)
+def test_a_wrong_option_is_told_with_the_right_one(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(TypeError) as error:
+        api.bench(TINY, **options)
+    assert str(error.value).startswith(says)
+
+
+LOOP = """
+import sys, harness
+for n in range(20):
+    print("round", n, flush=True)
+    harness.bench(sys.argv[1], launches=6, out="reports")
+"""
+
+
+def test_ctrl_c_ends_a_loop_over_bench_once_the_report_is_saved(tmp_path: Path) -> None:
+    running = subprocess.Popen(
+        [sys.executable, "-c", LOOP, TINY],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        journals = list(tmp_path.glob("reports/*/journal.jsonl"))
+        if journals and b'"launch"' in journals[0].read_bytes():
+            break
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=120)
+    assert out == "round 0\n"
+    (run,) = (tmp_path / "reports").iterdir()
+    assert err.rstrip().endswith(
+        f"KeyboardInterrupt: what was measured is saved in reports/{run.name}"
+    )
+    report = harness.load("latest", tmp_path / "reports")
+    assert report.stopped is not None
+    assert report.stopped.reason == "interrupted"
+    assert report.cases[0].launches
 
 
 def test_errors_are_the_same_as_on_the_command_line(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from tests.paths import ROOT
 MODELS = ROOT / "tests/data/models"
 TINY, TINY_INT8 = MODELS / "tiny_float32.tflite", MODELS / "tiny_int8.tflite"
 
+SAVED = next((ROOT / "tests/data/reports").rglob("*.json"))  # has other variants
+
 ONE_VARIANT = """
 variants:
   small:
@@ -176,9 +178,20 @@ WRONG: dict[str, tuple[Sequence[str | Path], str]] = {
     "unknown signature": ([TINY, "--signature", "encode"], "it has serving_default"),
     "unwritable output": (["x.tflite", "--out", "text.tflite/reports"], "cannot write"),
     "json into nowhere": (["x.tflite", "--json", "no/such/r.json"], "cannot write no/such"),
+    "a device file without entries": (
+        ["x.tflite", "--device", "all", "--project", "empty"],
+        "devices.yaml has no entry; add one",
+    ),
+    "baseline of other cases": (
+        ["x.tflite", "--baseline", SAVED],
+        "nothing of the baseline could be compared, it has no case in common",
+    ),
     "no such run": (["--resume", "2001"], "there is no run"),
     "resume with options": (["--resume", "2001", "--quick"], "plan of the saved run"),
     "resume with weights": (["--resume", "2001", "--weights", "random"], "plan of the saved run"),
+    "resume with a seed": (["--resume", "2001", "--seed", "0"], "plan of the saved run"),
+    "resume with a target": (["--resume", "2001", "--target-ci", "0.03"], "plan of the saved run"),
+    "resume with a device": (["--resume", "2001", "--device", "host"], "plan of the saved run"),
     "bad share": (["--target-ci", "3"], "'3' is not a share"),
     "bad time": (["--time-budget", "soon"], "'soon' is not a time"),
 }
@@ -193,6 +206,8 @@ def test_wrong_input_gets_one_line_exit_2_and_nothing_written(tmp_path: Path, na
     (tmp_path / "text.tflite").write_text("this is no model\n" * 100)
     (tmp_path / "cut.tflite").write_bytes(data[: len(data) // 2])
     (tmp_path / "dir.tflite").mkdir()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/devices.yaml").write_text("devices: {}")
     before = sorted(p.name for p in tmp_path.rglob("*"))
     done = harness("bench", *args, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
@@ -233,14 +248,33 @@ def test_an_interpreter_without_the_runtime_is_told_before_measuring(tmp_path: P
     )
     done = harness("bench", TINY, cwd=tmp_path)
     assert done.returncode == 2
-    assert "runtime litert is not installed in ./bare-python" in done.stderr
+    assert f"runtime litert is not installed in {python};" in done.stderr
+
+
+@pytest.mark.parametrize("written", ["./bare-python", "bin/../bare-python", "bare-python"])
+def test_an_interpreter_is_looked_for_in_the_project_and_a_bare_name_on_the_path(
+    tmp_path: Path, written: str
+) -> None:
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    (project / "bin").mkdir(parents=True)
+    elsewhere.mkdir()
+    python = project / "bare-python"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    (project / "devices.yaml").write_text(
+        f"devices: {{host: {{kind: host, python: {{litert: {written}}}}}}}"
+    )
+    done = harness("bench", TINY, "--project", project, cwd=elsewhere)
+    assert done.returncode == 2
+    where = written if written == "bare-python" else project / written
+    assert f"runtime litert is not installed in {where};" in done.stderr
 
 
 @pytest.mark.needs("unshare")
 def test_a_disk_that_fills_up_loses_nothing_saved_and_resume_finishes(tmp_path: Path) -> None:
-    # A disk of 160 KiB of its own, in a mount namespace that ends with the command.
+    # A disk of 112 KiB of its own, in a mount namespace that ends with the command.
     script = (
-        "mkdir out && mount -t tmpfs -o size=160k none out && "
+        "mkdir out && mount -t tmpfs -o size=112k none out && "
         '"$0" -m harness bench "$1" --launches 40 --quick --out out; echo "status $?"; '
         "cp -r out/. kept"
     )
@@ -254,7 +288,7 @@ def test_a_disk_that_fills_up_loses_nothing_saved_and_resume_finishes(tmp_path: 
     )
     assert "status 2" in done.stdout, done.stderr
     (line,) = [x for x in done.stderr.splitlines() if x.startswith("error: ")]
-    assert "No space left on device; free some space, then" in line
+    assert "No space left on device; what was measured before is kept; free some space" in line
     assert "Traceback" not in done.stderr
     (run,) = (tmp_path / "kept").iterdir()
     saved = store.read_journal(run / store.JOURNAL).launches
@@ -297,6 +331,76 @@ def test_ctrl_c_writes_the_report_exits_130_and_resume_finishes(tmp_path: Path) 
     late = [x for case in store.read_report(run).cases for x in case.launches]
     assert len(late) == 12
     assert all(x in late for x in saved)
+
+
+def rewrite(journal: Path, old: str, new: str) -> None:
+    text = journal.read_text()
+    assert old in text
+    journal.write_text(text.replace(old, new))
+
+
+def test_a_run_does_not_go_on_with_another_device_or_runtime(tmp_path: Path) -> None:
+    """As if the folder came from another machine, or the runtime had been upgraded since."""
+    assert harness("bench", TINY, "--launches", "1", "--quick", cwd=tmp_path).returncode == 0
+    run = only_run(tmp_path)
+    header, journal = run / store.HEADER, run / store.JOURNAL
+    rewrite(header, '"launches": 1,', '"launches": 2,')
+    whole = journal.read_text()
+    facts = store.read_journal(journal).devices["host"]
+    version = facts.runtimes["litert"]
+    for old, new, told in (
+        (facts.identity, "Pixel 7", f"then Pixel 7; now {facts.identity}"),
+        (f'"litert":"{version}"', '"litert":"1.0"', f"then litert 1.0; now litert {version}"),
+    ):
+        rewrite(journal, old, new)
+        done = harness("bench", "--resume", run, cwd=tmp_path)
+        assert done.returncode == 2, done.stderr
+        assert f"error: host is not what the run began on: {told}; connect the same" in done.stderr
+        assert len(store.read_journal(journal).launches) == 1, "nothing was launched"
+        journal.write_text(whole)
+    done = harness("bench", "--resume", run, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(store.read_report(run).cases[0].launches) == 2
+
+
+def test_a_run_goes_on_with_the_project_that_it_began_with(tmp_path: Path) -> None:
+    project, here = tmp_path / "project", tmp_path / "here"
+    for folder, name in ((project, "mine"), (here, "host")):
+        folder.mkdir()
+        (folder / "devices.yaml").write_text(f"devices: {{{name}: {{kind: host}}}}")
+    options = ("--launches", "1", "--quick", "--device", "mine", "--project", "../project")
+    assert harness("bench", TINY, *options, cwd=here).returncode == 0
+    run = only_run(here)
+    assert harness("bench", "--resume", run, cwd=here).returncode == 0
+    assert harness("bench", "--resume", run, cwd=tmp_path).returncode == 0
+
+    project.rename(tmp_path / "moved")
+    gone = harness("bench", "--resume", run, cwd=here)
+    assert gone.returncode == 2
+    assert f"the run read devices.yaml in {project}, which is gone" in gone.stderr
+    moved = harness("bench", "--resume", run, "--project", "../moved", cwd=here)
+    assert moved.returncode == 0, moved.stderr
+
+    # A run of before that was remembered takes the current folder's, as it did then.
+    header = json.loads((run / store.HEADER).read_text())
+    del header["project"]
+    (run / store.HEADER).write_text(json.dumps(header))
+    old = harness("bench", "--resume", run, cwd=here)
+    assert old.returncode == 2
+    assert "unknown device 'mine'" in old.stderr
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "threads", "count"), [(TINY, TINY, [1], 1), (TINY, TINY_INT8, [1, 2], 4)]
+)
+def test_ab_counts_its_cases_before_it_builds_anything(
+    tmp_path: Path, a: Path, b: Path, threads: list[int], count: int
+) -> None:
+    (tmp_path / "devices.yaml").write_text(f"devices: {{host: {{kind: host, threads: {threads}}}}}")
+    done = harness("ab", a, b, cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"ab compares two cases, and this is {count}: " in done.stderr
+    assert not (tmp_path / "reports").exists()
 
 
 def test_a_saved_run_is_rendered_again_from_what_was_saved(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import random
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from harness.core.attendant import Attendant
+from harness.core.errors import OtherDeviceError
 from harness.core.specs import AndroidSpec, ArmSpec, HostSpec
 from harness.core.types import Case, DeviceFacts, Failure, Finding, Launch, Plan, Report, Stopped
 from harness.measure import lanes
@@ -206,6 +209,93 @@ def test_ctrl_c_on_one_device_begins_no_other_in_its_lane(tmp_path: Path) -> Non
     assert stopped.reason == "interrupted"
     assert fake.launched == [(A.id, 0)]
     assert all(not c.launches for c in report.cases)
+
+
+BEFORE = DeviceFacts(
+    name="host",
+    kind="android",
+    identity="Pixel 7 / Android 14",
+    runtimes={"litert": "2.3.0", "other": "1"},
+    extra={"serial": "A1", "fingerprint": "google/1", "battery": "90 %"},
+)
+
+
+class Known(FakeTarget):
+    """Says that it is what it is told to be."""
+
+    facts_ = BEFORE
+
+    def facts(self) -> DeviceFacts:
+        return self.facts_
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"identity": "Pixel 8 / Android 14"}, "then Pixel 7 / Android 14; now Pixel 8 / Andr"),
+        ({"extra": {"serial": "B2"}}, "then serial A1; now serial B2"),
+        ({"extra": {"fingerprint": "google/2"}}, "then build google/1; now build google/2"),
+        ({"runtimes": {"litert": "2.4.0"}}, "then litert 2.3.0; now litert 2.4.0"),
+        ({"runtimes": {"litert": "2.3.0", "other": "2"}}, None),
+        ({"extra": BEFORE.extra | {"battery": "80 %"}}, None),
+        ({"extra": {}}, None),
+    ],
+)
+def test_a_run_goes_on_with_the_same_device_only(
+    tmp_path: Path, change: dict[str, object], told: str | None
+) -> None:
+    fake = Known("host", steady)
+    plan = Plan(cases=(A, case("a", "second")), launches=2)
+    devices = {"host": HostSpec(), "second": HostSpec()}
+    folder = store.create(tmp_path, header(plan))
+    folder.append(store.Entry(device=BEFORE))
+    folder.append(store.Entry(launch=fake.launch(A, folder.header.artifacts[0], plan.timing, 0)))
+    folder.close()
+    fake.launched.clear()
+
+    fake.facts_ = replace(BEFORE, **change)
+    again = store.reopen(folder.path)
+    with nullcontext() if told is None else pytest.raises(OtherDeviceError, match=told):
+        lanes.measure(again, devices, INPUTS, Silent(), opener=fake.opener)
+    again.close()
+    assert fake.closed == (2 if told is None else 1), "the second device need not be begun"
+    journal = store.read_journal(folder.path / store.JOURNAL)
+    assert not journal.failures, "once the right device is there, the run can go on"
+    assert len(journal.launches) == (4 if told is None else 1)
+
+
+def test_a_device_that_nothing_was_launched_on_may_be_another(tmp_path: Path) -> None:
+    folder = store.create(tmp_path, header(Plan(cases=(A,), launches=2)))
+    folder.append(store.Entry(device=replace(BEFORE, identity="another")))
+    folder.close()
+    again = store.reopen(folder.path)
+    lanes.measure(again, {"host": HostSpec()}, INPUTS, Silent(), opener=Known("h", steady).opener)
+    again.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of files")
+def test_a_full_disk_ends_the_device_and_the_report_tells_of_it(tmp_path: Path) -> None:
+    import resource
+
+    fake = FakeTarget("host", steady)
+    plan = Plan(cases=(A, B), launches=200)
+    folder = store.create(tmp_path, header(plan))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        stopped = lanes.measure(folder, {"host": HostSpec()}, INPUTS, Silent(), opener=fake.opener)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    folder.close()
+    assert stopped.reason == "failed"
+    assert fake.closed == 1
+    seen = folder.read()
+    assert 0 < len(seen.launches) < 400
+    assert seen.failures.keys() == {A.id, B.id}
+    assert all("cannot save in" in f.message and f.transient for f in seen.failures.values())
+    saved = store.read_journal(folder.path / store.JOURNAL)
+    assert saved.launches == seen.launches
+    assert saved.failures == {}, "--resume makes the launches that are missing"
 
 
 def test_a_device_that_cannot_be_opened_fails_its_cases_only(tmp_path: Path) -> None:

@@ -61,6 +61,14 @@ def test_going_on_ends_somewhere() -> None:
     assert planning.finished(plan, {A: 20}, {A: 0.5}) == "max_launches"
 
 
+def test_going_on_ends_when_all_that_are_not_tight_have_had_their_most() -> None:
+    plan = Plan(cases=(A, B), min_launches=5, max_launches=20)
+    assert planning.finished(plan, {A: 20, B: 9}, {A: 0.5, B: 0.01}) == "max_launches"
+    assert planning.finished(plan, {A: 20, B: 9}, {A: None, B: 0.01}) == "max_launches"
+    assert planning.finished(plan, {A: 19, B: 9}, {A: 0.5, B: 0.01}) is None
+    assert planning.finished(plan, {A: 20, B: 9}, {A: 0.5, B: 0.5}) is None
+
+
 def test_one_launch_tells_all_where_there_is_no_noise() -> None:
     exact = case("a", "arm64")
     plan = Plan(cases=(A, exact), exact_devices=("arm64",))

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from harness.core.errors import UsageError
+from harness.core.errors import StorageError, UsageError
 from harness.core.types import Plan
 from harness.results import store
 from tests.fakes import CRASH, FakeTarget, artifact, case, header
@@ -46,6 +48,53 @@ def test_a_line_cut_short_by_a_crash_is_dropped_and_only_that(tmp_path: Path, ke
     again.append(_launch(2))
     again.close()
     assert [x.index for x in store.read_journal(journal).launches] == [0, 1, 2]
+
+
+def check_many_times(out: Path, failed: Any) -> None:
+    try:
+        for _ in range(100):
+            store.check_writable(out)
+    except UsageError as error:
+        failed.put(str(error))
+
+
+def test_runs_that_begin_at_once_do_not_refuse_each_other(tmp_path: Path) -> None:
+    fork = multiprocessing.get_context("fork")
+    failed = fork.Queue()
+    out = tmp_path / "deep/er/reports"
+    processes = [fork.Process(target=check_many_times, args=(out, failed)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert failed.empty(), failed.get()
+    store.check_writable(out)
+    assert not list(tmp_path.rglob(".probe*"))
+
+
+def test_checking_leaves_nothing_behind(tmp_path: Path) -> None:
+    store.check_writable(tmp_path / "a/b")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_full_disk_cut_short_is_cut_off_again(tmp_path: Path) -> None:
+    """A shorter line that does fit afterwards must not be glued to it."""
+    import resource
+
+    folder = store.create(tmp_path, header(PLAN))
+    folder.append(_launch(0))
+    size = (folder.path / store.JOURNAL).stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, before[1]))
+    try:
+        with pytest.raises(StorageError, match=r"cannot save in .*; free some space, then python"):
+            folder.append(_launch(1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (folder.path / store.JOURNAL).stat().st_size == size
+    folder.append(_launch(1))
+    folder.close()
+    assert [x.index for x in folder.read().launches] == [0, 1]
 
 
 def test_a_damaged_line_in_the_middle_is_named_and_not_skipped(tmp_path: Path) -> None:
