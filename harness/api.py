@@ -87,6 +87,9 @@ class BenchOptions(TypedDict, total=False):
     parity: bool
     seed: int
     data: str | Path | None
+    split: str | None
+    pixels: str | None
+    labels: str | Path | None
     untrained: bool
     weights: str
     signature: str | None
@@ -128,7 +131,7 @@ def _field(name: str, value: Any) -> Any:
         if isinstance(value, str | int):
             raise TypeError(f"{name} is a list, such as [{value!r}]")
         return tuple(value)
-    if name in ("project", "out"):
+    if name in ("project", "out", "labels"):
         return Path(value)
     return str(value) if name == "data" else value
 

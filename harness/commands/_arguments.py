@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,19 @@ def add_data(parser: argparse.ArgumentParser, *, defaults: bool = True) -> None:
         "data",
         "--data",
         defaults=defaults,
-        metavar="DIR",
-        help="labelled images to train on and to test with, a folder for each class "
-        "(default: demo, images of our own)",
+        metavar="DATA",
+        help="labelled images to train on and to test with: a folder with a folder for each class "
+        "or a labels.csv, a CSV file of paths and labels, or an .npz of arrays (default: demo, "
+        "images of our own)",
+    )
+    option(
+        parser,
+        "split",
+        "--split",
+        defaults=defaults,
+        metavar="A/B/C",
+        help="how many per cent of the images are for training, validation and the test "
+        "(default: 70/15/15, where the data has no split of its own)",
     )
     option(
         parser,
@@ -92,6 +103,31 @@ def add_data(parser: argparse.ArgumentParser, *, defaults: bool = True) -> None:
         choices=["auto", "random"],
         help="what networks start from: ImageNet's if they can be fetched (auto), or random ones, "
         "which are the same everywhere",
+    )
+
+
+def add_brought(parser: argparse._ActionsContainer) -> None:
+    """--pixels and --labels, for model files of the user's."""
+    # So that `--pixels -1..1` is a value and no option.
+    parser._negative_number_matcher = re.compile(r"-\d[\d.,-]*$")
+    option(
+        parser,
+        "pixels",
+        "--pixels",
+        defaults=False,
+        metavar="RANGE",
+        help="what the model files given want for a picture: 0..255, 0..1, -1..1, imagenet, or "
+        "MEAN,STD in pixels (default: what the file says, else 0..255, and others are tried)",
+    )
+    option(
+        parser,
+        "labels",
+        "--labels",
+        defaults=False,
+        type=Path,
+        metavar="FILE",
+        help="names of the outputs of the model files given, one a line (default: what the file "
+        "says, else the folders' names in order)",
     )
 
 

@@ -68,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="cpu, gpu, npu on a phone (default: the device's)",
     )
     option(parser, "signature", "--signature", metavar="NAME", help="of a model that has several")
+    _arguments.add_brought(parser)
     _add_how_much(parser.add_argument_group("how much is measured"), option)
     _arguments.add_data(parser, defaults=False)
     gate = parser.add_argument_group("gate")

@@ -37,7 +37,11 @@ def run(args: argparse.Namespace) -> int:
     chosen = project.select(args.what or ["*"])
     with Narrator() as narrator:
         data = labelled(
-            args.data, untrained=args.untrained, seed=args.seed, looking=narrator.looking
+            args.data,
+            untrained=args.untrained,
+            seed=args.seed,
+            split=args.split,
+            looking=narrator.looking,
         )
         if data is not None:
             narrator.tell(data.summary.lines())

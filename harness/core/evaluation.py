@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import struct
+from typing import Literal
 
 from harness.core.base import Failure, Value
+from harness.core.pixels import Pixels
 
 Rows = list[tuple[float, ...]]
 
@@ -21,13 +23,30 @@ class Agreement(Value, frozen=True):
     mean: float
 
 
+class Tried(Value, frozen=True):
+    """What became of `n` images of the validation split when they were given as other `pixels`:
+    how many were decided as labelled, how many of them only so, and how many only as assumed."""
+
+    pixels: Pixels
+    n: int
+    right: int
+    only_so: int = 0
+    only_as_assumed: int = 0
+
+
 class Evaluation(Value, frozen=True):
-    """The answers of one artifact to every example of one split, in the split's order.
+    """The answers of one artifact to the first `n` examples of one split, in the split's order,
+    which has `of` examples in all (0: as many).
 
     `scores` are n x `width` little-endian float32, `labels` n little-endian uint16 (in JSON both
     are base64). A `width` of 1 is the score of the second of two classes, else there is one score
     per class. `step` is the smallest difference that the output can tell (0: a float). Rows of
     `confusion` are labels, columns decisions. With a `failure` nothing else is known.
+
+    `pixels` is how the pictures were given, `saturated` the share of numbers that the input's type
+    could not hold (None: it can hold all), `tried` what other pixels would have done, where those
+    were only assumed. `scores_of` says whence it is known which score is of which class: "order",
+    if only the order of the folders' names tells. `unused` counts scores of other classes.
     """
 
     variant: str
@@ -45,6 +64,12 @@ class Evaluation(Value, frozen=True):
     confusion: tuple[tuple[int, ...], ...] = ()
     agreement: Agreement | None = None
     failure: Failure | None = None
+    of: int = 0
+    pixels: Pixels | None = None
+    saturated: float | None = None
+    tried: tuple[Tried, ...] = ()
+    scores_of: Literal["order", "asked", "metadata"] = "order"
+    unused: int = 0
 
     @property
     def rows(self) -> Rows:

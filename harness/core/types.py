@@ -31,8 +31,9 @@ from harness.core.conclusions import (
 )
 from harness.core.data import DataSummary
 from harness.core.estimates import Cost, Estimate, Measurement, MetricSpec, Noise, Outlier, RunDrift
-from harness.core.evaluation import Agreement, Evaluation
+from harness.core.evaluation import Agreement, Evaluation, Tried
 from harness.core.explanation import Change, GreyCost
+from harness.core.pixels import Pixels
 
 __all__ = [
     "Agreement",
@@ -57,9 +58,11 @@ __all__ = [
     "Noise",
     "Outcome",
     "Outlier",
+    "Pixels",
     "RunDrift",
     "Status",
     "StopReason",
+    "Tried",
     "Value",
     "Verdict",
 ]
@@ -92,6 +95,21 @@ class LayerSize(Value, frozen=True):
 AnswerKind = Literal["probabilities", "logits"]
 
 
+# Operators that keep a state between inferences.
+_STATEFUL = frozenset(
+    {
+        "BIDIRECTIONAL_SEQUENCE_LSTM",
+        "BIDIRECTIONAL_SEQUENCE_RNN",
+        "LSTM",
+        "RNN",
+        "SVDF",
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        "UNIDIRECTIONAL_SEQUENCE_RNN",
+        "VAR_HANDLE",
+    }
+)
+
+
 class Artifact(Value, frozen=True):
     """One .tflite file and what is known of it without running it.
 
@@ -99,7 +117,8 @@ class Artifact(Value, frozen=True):
     `parameters` counts the elements of all weight tensors, `sparsity` the share of them that is
     zero (0 to 1), `macs` the multiply-accumulates of one inference. `grey` and `changes` say what
     would make the file smaller. `answers` is what its first output holds, None where the operators
-    do not tell.
+    do not tell. `pixels` is what a picture becomes on its way into the model and `labels` names its
+    scores, in their order (empty if nothing does), which the user said if `labels_asked`.
     """
 
     variant: str
@@ -126,6 +145,26 @@ class Artifact(Value, frozen=True):
     answers: AnswerKind | None = None
     float_parent: str | None = None
     findings: tuple[Finding, ...] = ()
+    pixels: Pixels | None = None
+    labels: tuple[str, ...] = ()
+    labels_asked: bool = False
+
+    @property
+    def shown(self) -> Pixels:
+        """What a picture becomes; networks that were trained here take pixels as they are."""
+        if self.model is not None:
+            return Pixels(source="trained")
+        return self.pixels or Pixels()
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether what one inference left may change the answer of the next."""
+        return not _STATEFUL.isdisjoint(self.ops)
+
+    @property
+    def keeps_resources(self) -> bool:
+        """Whether its state lives in resources, which only loading it again takes back."""
+        return "VAR_HANDLE" in self.ops
 
 
 # --- devices ---------------------------------------------------------------------------------

@@ -11,13 +11,15 @@ import io
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from harness.core.errors import UsageError
+from harness.core.pixels import Pixels
 from harness.core.types import Artifact, TensorInfo
 from harness.data import demo
+from harness.data.decode import grey_of
 from harness.system import files
 
 if TYPE_CHECKING:
@@ -30,9 +32,10 @@ DEMO_IMAGES = "demo images"
 SEEDED_RANDOM = "seeded random"
 
 # Part of every file name: raise it whenever the same arguments give other bytes.
-VERSION = 1
+VERSION = 2
 _PLAIN = ("uint8", "float16", "float32", "float64")
 _QUANTIZED = ("int8", "int16")
+_LIMITED = (*_QUANTIZED, "uint8")
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -50,10 +53,10 @@ def inputs_for(
 
     It holds `input_{i}` of shape (count, *shape) in the type of input i, and `source`, a text.
     Inputs shaped like a picture, (1, height, width, 1 or 3), get the first of `images`, uint8 (n,
-    height, width), or demo images: floats as grey values 0 to 255, int8 as the model's scale has
-    them. All others get seeded random numbers: floats in [0, 1), integers 0 to 9. `source` is then
-    "seeded random" if no input took pictures. `images` come with a `fingerprint` of their content,
-    by which the cache knows them without their being read.
+    height, width) or (n, height, width, 3), or demo images, as `artifact.shown` says; networks that
+    were trained here get greys. All others get seeded random numbers: floats in [0, 1), integers 0
+    to 9. `source` is then "seeded random" if no input took pictures. `images` come with a
+    `fingerprint` of their content, by which the cache knows them without their being read.
 
     Raises UsageError if the cache cannot be written to.
     """
@@ -74,6 +77,8 @@ def inputs_for(
                 [tensor.shape, tensor.dtype, tensor.scale, tensor.zero_point]
                 for tensor in artifact.inputs
             ],
+            *([artifact.shown.mean, artifact.shown.std] if any(pictures) else []),
+            artifact.model is None,
         ]
     )
     path = cache / "inputs" / f"{hashlib.sha256(key).hexdigest()[:32]}.npz"
@@ -82,8 +87,10 @@ def inputs_for(
     shown = None
     if any(pictures):
         shown = images() if images else demo.generate(count, seed=seed)[0]
+        if artifact.model is not None and shown.ndim == 4:
+            shown = grey_of(shown[:count])
     arrays = {
-        f"input_{place}": _pictures(tensor, shown, count)
+        f"input_{place}": _pictures(tensor, shown, count, artifact.shown)
         if shown is not None and fits
         else _random(tensor, count, seed, place)
         for place, (tensor, fits) in enumerate(zip(artifact.inputs, pictures, strict=True))
@@ -102,30 +109,45 @@ def takes_pictures(tensor: TensorInfo) -> bool:
     )
 
 
-def _pictures(tensor: TensorInfo, images: NDArray[np.uint8], count: int) -> Array:
+def _pictures(tensor: TensorInfo, images: NDArray[np.uint8], count: int, pixels: Pixels) -> Array:
     """(count, 1, height, width, channels); the images again from the first if they are too few."""
     import numpy as np
 
     if not len(images):
         raise ValueError("an input set needs at least one image")
-    shaped = grey(tensor, images[np.arange(count) % len(images)])[:, np.newaxis, :, :, np.newaxis]
-    return np.repeat(shaped, tensor.shape[3], axis=4)
+    return given(tensor, images[np.arange(count) % len(images)], pixels).values[:, np.newaxis]
 
 
-def grey(tensor: TensorInfo, images: NDArray[np.uint8]) -> Array:
-    """Images (n, height, width) as `tensor`, which takes pictures, wants them: resized, and in its
-    own type and scale; (n, its height, its width), the same for each of its channels."""
+class Given(NamedTuple):
+    """`values` are (n, height, width, channels) in the input's type; `clipped` counts those that
+    the type could not hold by more than a step."""
+
+    values: Array
+    clipped: int
+
+
+def given(tensor: TensorInfo, images: NDArray[np.uint8], pixels: Pixels) -> Given:
+    """Images, uint8 (n, height, width) or (n, height, width, 3), as `tensor` wants them: resized,
+    grey or in colour as it has channels, as `pixels` say, and in its own type and scale."""
     import numpy as np
 
-    _, height, width, _ = tensor.shape
-    pixels = _resized(_resized(images, height, 1), width, 2)
-    if tensor.scale is not None and tensor.dtype in _QUANTIZED:
+    _, height, width, channels = tensor.shape
+    if images.ndim == 4 and channels == 1:
+        images = grey_of(images)
+    seen = _resized(_resized(images, height, 1), width, 2)
+    if seen.ndim == 3:
+        seen = seen[..., np.newaxis]
+    real = (seen - np.array(pixels.mean)) / np.array(pixels.std)
+    clipped = 0
+    if tensor.scale and tensor.dtype in _LIMITED:
         limits = np.iinfo(tensor.dtype)
-        steps = np.rint(pixels / tensor.scale + (tensor.zero_point or 0))
-        values = np.clip(steps, limits.min, limits.max)
-    else:
-        values = np.rint(pixels) if tensor.dtype == "uint8" else pixels
-    return np.asarray(values.astype(tensor.dtype))
+        steps = np.rint(real / tensor.scale + (tensor.zero_point or 0))
+        clipped = int(np.count_nonzero((steps < limits.min - 1) | (steps > limits.max + 1)))
+        real = np.clip(steps, limits.min, limits.max)
+    elif tensor.dtype == "uint8":
+        real = np.rint(seen)
+    values = np.broadcast_to(real, (*real.shape[:3], channels))
+    return Given(np.asarray(values.astype(tensor.dtype)), clipped * channels // real.shape[3])
 
 
 def _resized(images: Array, size: int, axis: int) -> NDArray[np.float64]:

@@ -1,9 +1,13 @@
 """How right an artifact is: the very .tflite file answers every image of the test split.
 
 In a child process per artifact, on all cores and before anything is timed, so that it touches no
-latency. Answers are kept in the cache by the content of the artifact, of the split and the version
-of the runtime; an artifact that crashes or cannot take the images costs itself its accuracy and
-nobody else anything.
+latency. Every artifact reads the images from the same arrays, which the data set keeps in the
+cache. scores.Answers are kept in the cache by the content of the artifact, of the split and the
+version of the runtime; an artifact that crashes or cannot take the images costs itself its accuracy
+and nobody else anything.
+
+What a file of the user's wants to be given may only be assumed. Then images of the validation split
+are given in other ways as well, so that a better one can be told of.
 """
 
 from __future__ import annotations
@@ -17,12 +21,13 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import msgspec
 
 from harness.core.errors import MeasurementError, UsageError, WorkerError
-from harness.core.evaluation import packed_labels, packed_scores
+from harness.core.pixels import KNOWN, Pixels, named
 from harness.core.specs import HostSpec
-from harness.core.types import Artifact, Evaluation
+from harness.core.types import Artifact, Evaluation, Tried
 from harness.devices.host import worker_process
 from harness.devices.host.target import runtime_version
-from harness.stats import accuracy, logits
+from harness.measure import scores
+from harness.stats import accuracy
 from harness.system import files, processors
 
 if TYPE_CHECKING:
@@ -32,16 +37,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WORKER = Path(__file__).with_name("evaluate_worker.py")
+HARNESS = Path(__file__).parents[2]  # where the worker finds us
 RUNTIME = "litert"
 # Part of every key of the cache: raise it whenever the same inputs give other answers.
-VERSION = 2
+VERSION = 3
 _LEAST_TIMEOUT_S, _TIMEOUT_PER_EXAMPLE_S = 300.0, 5.0
-_CHUNK = 64
 
 
-# Nothing else is ever asked for: accuracy on images that training saw would be flattery.
-Split = Literal["test"]
+# Accuracy is of the test split alone: on images that training saw it would be flattery. What to
+# give a model is tried on the validation split.
+Split = Literal["validation", "test"]
 TEST: Split = "test"
+VALIDATION: Split = "validation"
+# Other pixels are tried on so many images at most, and for about so long in all.
+MOST_TRIED, TRIED_S = 200, 60.0
+LEAST_TRIED = 20
 
 
 class Dataset(Protocol):
@@ -57,18 +67,13 @@ class Dataset(Protocol):
         """At least two."""
 
     def arrays(self, split: Split) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-        """(images uint8 (n, 256, 256), labels (n,)), always in the same order."""
+        """(images uint8 (n, 256, 256), labels (n,)), always in the same order; best mapped."""
+
+    def colours(self, split: Split) -> NDArray[np.uint8] | None:
+        """The same images in colour (n, 256, 256, 3); None if there is no colour."""
 
     def fingerprint(self, split: Split) -> str:
         """Known without reading the images."""
-
-
-class Answers(msgspec.Struct):
-    """What the worker says."""
-
-    scores: list[float]
-    width: int
-    step: float
 
 
 def evaluate(
@@ -98,7 +103,7 @@ def evaluate(
         folder = cache / "evaluations"
         (folder / "logs").mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".images-") as scratch:
-            images = _Images(dataset, Path(scratch))
+            asker = _Asker(dataset, Path(scratch), folder / "logs", worker)
             for done, (name, artifact) in enumerate(chosen.items()):
                 empty = Evaluation(
                     variant=name,
@@ -108,12 +113,13 @@ def evaluate(
                     fingerprint=dataset.fingerprint(TEST),
                     runtime=runtime,
                     classes=dataset.classes,
+                    pixels=artifact.shown,
                 )
-                path = folder / f"{_key(empty, artifact.signature)}.json"
+                path = folder / f"{_key(empty, artifact)}.json"
                 known = _cached(path)
                 if known is None:
                     progress(name, done, len(chosen))
-                    known = _evaluated(empty, artifact, images, folder / "logs", worker)
+                    known = _evaluated(empty, artifact, asker)
                     if known.failure is None:
                         files.write_atomic(path, msgspec.json.encode(known))
                 found[name] = msgspec.structs.replace(known, variant=name)
@@ -135,10 +141,11 @@ def _beside_parent(
     return msgspec.structs.replace(evaluation, agreement=agreement)
 
 
-def _key(empty: Evaluation, signature: str | None) -> str:
+def _key(empty: Evaluation, artifact: Artifact) -> str:
     parts = (VERSION, empty.sha256, empty.split, empty.fingerprint, empty.runtime)
-    named = (empty.dataset, empty.classes, signature)
-    return hashlib.sha256(msgspec.json.encode([*parts, *named])).hexdigest()
+    named = (empty.dataset, empty.classes, artifact.signature, artifact.answers)
+    told = (artifact.model is None, artifact.shown, artifact.labels)
+    return hashlib.sha256(msgspec.json.encode([*parts, *named, *told])).hexdigest()
 
 
 def _cached(path: Path) -> Evaluation | None:
@@ -151,122 +158,131 @@ def _cached(path: Path) -> Evaluation | None:
 # --- one artifact ----------------------------------------------------------------------------
 
 
-class _Images:
-    """The images, read when the first artifact needs them, and written once per kind of input."""
+class _Asker:
+    """Asks artifacts about the images of one data set, which are read when first needed."""
 
-    def __init__(self, dataset: Dataset, scratch: Path) -> None:
-        self.dataset, self.scratch = dataset, scratch
-        self._arrays: tuple[NDArray[np.uint8], NDArray[Any]] | None = None
-        self._written: dict[str, Path] = {}
+    def __init__(self, dataset: Dataset, scratch: Path, logs: Path, worker: Path) -> None:
+        self.dataset, self._scratch, self._logs, self._worker = dataset, scratch, logs, worker
+        self._grey: dict[Split, tuple[Path, NDArray[Any]]] = {}
+        self._coloured: dict[Split, Path | None] = {}
 
-    def arrays(self) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-        if self._arrays is None:
-            self._arrays = self.dataset.arrays(TEST)
-        return self._arrays
+    def labels(self, split: Split) -> list[int]:
+        """Of every image of a split."""
+        return [int(label) for label in self._greys(split)[1]]
 
-    def written(self, artifact: Artifact) -> Path:
-        """A .npy with the images as the artifact's input wants them; raises MeasurementError."""
+    def ask(
+        self, artifact: Artifact, split: Split, rows: tuple[int, int], as_: Pixels
+    ) -> scores.Answers:
+        """The answers to the images from `rows[0]` up to `rows[1]`; raises MeasurementError."""
+        (tensor,) = artifact.inputs
+        timeout_s = max(_LEAST_TIMEOUT_S, _TIMEOUT_PER_EXAMPLE_S * (rows[1] - rows[0]))
+        request = {
+            "model": artifact.path,
+            "runtime": RUNTIME,
+            "threads": processors.usable(),
+            "signature": artifact.signature,
+            "resources": artifact.keeps_resources,
+            "images": str(self._images(artifact, split)),
+            "rows": rows,
+            "tensor": msgspec.to_builtins(tensor),
+            "pixels": msgspec.to_builtins(as_),
+            "harness": str(HARNESS),
+        }
+        result = worker_process.ask(
+            request,
+            log=self._logs / f"{artifact.sha256[:12]}.log",
+            timeout_s=timeout_s,
+            worker=self._worker,
+            if_slow="give fewer test images, or leave the variant out",
+        )
+        try:
+            answers = msgspec.convert(result, scores.Answers)
+        except msgspec.ValidationError as error:
+            raise WorkerError("answers", f"the worker's answer is none: {error}") from None
+        return scores.as_probabilities(answers) if artifact.answers == "logits" else answers
+
+    def _images(self, artifact: Artifact, split: Split) -> Path:
+        """In colour for a file of the user's that takes it; networks trained here know greys."""
+        (tensor,) = artifact.inputs
+        if artifact.model is None and tensor.shape[3] == 3:
+            if split not in self._coloured:
+                colours = self.dataset.colours(split)
+                self._coloured[split] = None if colours is None else self._file(colours)
+            if coloured := self._coloured[split]:
+                return coloured
+        return self._greys(split)[0]
+
+    def _greys(self, split: Split) -> tuple[Path, NDArray[Any]]:
+        if split not in self._grey:
+            images, labels = self.dataset.arrays(split)
+            self._grey[split] = self._file(images), labels
+        return self._grey[split]
+
+    def _file(self, images: NDArray[np.uint8]) -> Path:
+        """The file that an array is mapped from, or a copy of one that is in memory."""
         import numpy as np
 
-        from harness.data.inputs import grey, takes_pictures
-
-        (tensor,) = artifact.inputs
-        if not takes_pictures(tensor):
-            shape = "x".join(map(str, tensor.shape))
-            raise MeasurementError("images", f"its input {shape} {tensor.dtype} takes no picture")
-        images, _ = self.arrays()
-        plain = (
-            tensor.dtype.startswith(("float", "uint8")) and images.shape[1:] == tensor.shape[1:3]
-        )
-        key = "plain" if plain else f"{tensor.shape[1:3]}{tensor.dtype}{tensor.scale}"
-        key += "" if plain else f"{tensor.zero_point}"
-        if key not in self._written:
-            path = self.scratch / f"{len(self._written)}.npy"
-            if plain:
-                np.save(path, images)
-            else:
-                chunks = range(0, len(images), _CHUNK)
-                np.save(
-                    path, np.concatenate([grey(tensor, images[i : i + _CHUNK]) for i in chunks])
-                )
-            self._written[key] = path
-        return self._written[key]
+        if isinstance(images, np.memmap) and images.filename is not None:
+            return Path(images.filename)
+        path = self._scratch / f"{len(list(self._scratch.iterdir()))}.npy"
+        np.save(path, images)
+        return path
 
 
-def _evaluated(
-    empty: Evaluation, artifact: Artifact, images: _Images, logs: Path, worker: Path
-) -> Evaluation:
+def _evaluated(empty: Evaluation, artifact: Artifact, asker: _Asker) -> Evaluation:
     try:
-        if len(artifact.inputs) != 1 or len(artifact.outputs) != 1:
-            counts = f"{len(artifact.inputs)} inputs and {len(artifact.outputs)} outputs"
-            raise MeasurementError("model", f"it has {counts}, not one of each")
-        (output,) = artifact.outputs
-        if output.dtype == "string":
-            raise MeasurementError("model", f"its output {output.name!r} is text, not scores")
-        _, labels = images.arrays()
-        if not len(labels):
+        _refuse_what_takes_no_picture(artifact)
+        labels = asker.labels(TEST)
+        if not labels:
             raise MeasurementError("images", "the test split is empty", "add images")
-        log = logs / f"{artifact.sha256[:12]}.log"
-        answers = _ask(artifact, images.written(artifact), len(labels), log, worker)
-        if artifact.answers == "logits":
-            answers = _as_probabilities(answers)
-        return _filled(empty, answers, [int(label) for label in labels])
+        answers = asker.ask(artifact, TEST, (0, len(labels)), artifact.shown)
+        filled = scores.filled(empty, artifact, answers, labels)
+        if artifact.shown.source != "assumed":
+            return filled
+        return msgspec.structs.replace(
+            filled, tried=_tried(empty, artifact, asker, answers.inference_ns / len(labels))
+        )
     except MeasurementError as error:
         return msgspec.structs.replace(empty, failure=error.failure)
 
 
-def _ask(artifact: Artifact, images: Path, n: int, log: Path, worker: Path) -> Answers:
-    timeout_s = max(_LEAST_TIMEOUT_S, _TIMEOUT_PER_EXAMPLE_S * n)
-    request = {
-        "model": artifact.path,
-        "runtime": RUNTIME,
-        "threads": processors.usable(),
-        "signature": artifact.signature,
-        "images": str(images),
-    }
-    result = worker_process.ask(
-        request,
-        log=log,
-        timeout_s=timeout_s,
-        worker=worker,
-        if_slow="give fewer test images, or leave the variant out",
-    )
-    try:
-        return msgspec.convert(result, Answers)
-    except msgspec.ValidationError as error:
-        raise WorkerError("answers", f"the worker's answer is none: {error}") from None
+def _refuse_what_takes_no_picture(artifact: Artifact) -> None:
+    from harness.data.inputs import takes_pictures
+
+    if len(artifact.inputs) != 1 or len(artifact.outputs) != 1:
+        counts = f"{len(artifact.inputs)} inputs and {len(artifact.outputs)} outputs"
+        raise MeasurementError("model", f"it has {counts}, not one of each")
+    (tensor,), (output,) = artifact.inputs, artifact.outputs
+    if output.dtype == "string":
+        raise MeasurementError("model", f"its output {output.name!r} is text, not scores")
+    if not takes_pictures(tensor):
+        shape = "x".join(map(str, tensor.shape))
+        raise MeasurementError("images", f"its input {shape} {tensor.dtype} takes no picture")
 
 
-def _as_probabilities(answers: Answers) -> Answers:
-    """Logits as probabilities, which all metrics are about. A step of a logit is at most a quarter
-    of it as a probability."""
-    scores = logits.probabilities(answers.scores, answers.width)
-    return Answers(scores=scores, width=answers.width, step=answers.step / 4)
-
-
-def _filled(empty: Evaluation, answers: Answers, labels: list[int]) -> Evaluation:
-    """The evaluation with its answers; raises MeasurementError if they cannot be read as scores of
-    the classes."""
-    classes = len(empty.classes)
-    if answers.width != classes and (answers.width, classes) != (1, 2):
-        raise MeasurementError(
-            "answers",
-            f"it answers with {answers.width} scores, and {empty.dataset} has {classes} classes",
-            "evaluate it on images of its own classes",
+def _tried(
+    empty: Evaluation, artifact: Artifact, asker: _Asker, each_ns: float
+) -> tuple[Tried, ...]:
+    """What other pixels do on images of the validation split, the assumed ones first."""
+    labels = asker.labels(VALIDATION)
+    channels = artifact.inputs[0].shape[3]
+    others = [named(name, "assumed") for name in KNOWN if name != "imagenet" or channels == 3]
+    ways = [artifact.shown, *(o for o in others if o.name != artifact.shown.name)]
+    most = int(TRIED_S * 1e9 / max(each_ns * len(ways), 1.0))
+    n = min(len(labels), MOST_TRIED, max(most, LEAST_TRIED))
+    if not n:
+        return ()
+    right: list[list[bool]] = []
+    for pixels in ways:
+        answers = asker.ask(artifact, VALIDATION, (0, n), pixels)
+        right.append(scores.filled(empty, artifact, answers, labels[:n]).right)
+    return tuple(
+        Tried(
+            pixels=pixels,
+            n=n,
+            right=sum(mine),
+            only_so=sum(a and not b for a, b in zip(mine, right[0], strict=True)),
+            only_as_assumed=sum(b and not a for a, b in zip(mine, right[0], strict=True)),
         )
-    if answers.width == 1 and not all(0 <= s <= 1 for s in answers.scores):
-        raise MeasurementError(
-            "answers",
-            "its one score leaves the range 0 to 1, so that half of it is no threshold",
-            "end the model with a sigmoid",
-        )
-    filled = msgspec.structs.replace(
-        empty,
-        n=len(labels),
-        width=answers.width,
-        scores=packed_scores(answers.scores),
-        labels=packed_labels(labels),
-        step=answers.step,
+        for pixels, mine in zip(ways, right, strict=True)
     )
-    table = accuracy.confusion(filled.decisions, labels, classes)
-    return msgspec.structs.replace(filled, confusion=table)

@@ -29,7 +29,7 @@ def build_artifacts(
 ) -> tuple[dict[str, Artifact], tuple[Finding, ...]]:
     """(artifacts in the order asked for, a finding for each variant that could not be built).
     `ready` hears of each as soon as it is there."""
-    from harness.artifacts import builder, representative
+    from harness.artifacts import brought, builder, representative
 
     cache = files.cache_dir()
     data = job.dataset
@@ -49,9 +49,10 @@ def build_artifacts(
         variant: BuildError(failure.message, failure.mend)
         for variant, failure in built.failures.items()
     }
+    by_user = brought.told(job.request.pixels, job.request.labels)
     for name, path in job.keras_files.items():
         try:
-            artifacts[name] = builder.build_keras_file(
+            converted = builder.build_keras_file(
                 path,
                 variant=name,
                 cache_dir=cache,
@@ -59,6 +60,7 @@ def build_artifacts(
                 seed=job.request.seed,
                 progress=narrator.building,
             )
+            artifacts[name] = brought.described(converted, by_user, path)
         except HarnessError as error:  # the others are measured all the same
             errors[name] = error
     if not artifacts:
@@ -164,7 +166,12 @@ def shown_now(planned: Plan, dataset: Dataset | None) -> Shown | None:
     """The images that a new run is timed on; None means demo images."""
     if dataset is None or planned.data in (None, DEMO):
         return None
-    return Shown(dataset.name, dataset.fingerprint("test"), lambda: dataset.arrays("test")[0])
+
+    def images() -> NDArray[np.uint8]:
+        colours = dataset.colours("test")
+        return dataset.arrays("test")[0] if colours is None else colours
+
+    return Shown(dataset.name, dataset.fingerprint("test"), images)
 
 
 def shown_before(header: Report) -> Shown | None:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, get_args
 
 from harness.analysis import metric_specs
 from harness.analysis.budget import parse_budget
+from harness.artifacts import brought
 from harness.core.attendant import Attendant
 from harness.core.errors import HarnessError, UsageError
 from harness.core.specs import Delegate, DeviceSpec
 from harness.data.dataset import DEMO
+from harness.data.split import parse as parse_split
 from harness.devices import kind_of
 from harness.project import config
 from harness.project.request import KERAS, TFLITE, Job, Request
@@ -54,8 +56,12 @@ def resolve(
         _refuse_if_not_set_up(request, spec, attendant(name))
     from harness.artifacts.tflite.inspect import inspect_cached
 
+    by_user = _told(request, bool(tflite or keras))
     inspected = {
-        name: inspect_cached(path, files.cache_dir(), variant=name, signature=request.signature)
+        name: brought.described(
+            inspect_cached(path, files.cache_dir(), variant=name, signature=request.signature),
+            by_user,
+        )
         for name, path in tflite.items()
     }
     for path in keras.values():
@@ -66,7 +72,11 @@ def resolve(
     dataset = None
     if variants or keras or request.data is not None:
         dataset = labelled(
-            request.data, untrained=request.untrained, seed=request.seed, looking=looking
+            request.data,
+            untrained=request.untrained,
+            seed=request.seed,
+            split=request.split,
+            looking=looking,
         )
     job = Job(request, project, devices, variants, inspected, keras, settings, dataset)
     _check_budget(job)
@@ -74,7 +84,12 @@ def resolve(
 
 
 def labelled(
-    data: str | None, *, untrained: bool, seed: int, looking: Progress | None = None
+    data: str | None,
+    *,
+    untrained: bool,
+    seed: int,
+    split: str | None = None,
+    looking: Progress | None = None,
 ) -> Dataset | None:
     """The labelled images: those asked for, else the demo images; None if nothing is trained.
 
@@ -82,11 +97,23 @@ def labelled(
     """
     if untrained and data is not None:
         raise UsageError("--data trains and --untrained does not", "give one of the two")
+    shares = None if split is None else parse_split(split)
     if untrained:
         return None
     from harness.data.opening import open_dataset
 
-    return open_dataset(data or DEMO, files.cache_dir(), seed=seed, progress=looking)
+    return open_dataset(data or DEMO, files.cache_dir(), seed=seed, shares=shares, progress=looking)
+
+
+def _told(request: Request, any_file: bool) -> brought.Told:
+    """What the user says of the files that they brought."""
+    asked = [o for o, v in (("--pixels", request.pixels), ("--labels", request.labels)) if v]
+    if asked and not any_file:
+        raise UsageError(
+            f"{' and '.join(asked)} is about model files, and none is given",
+            "name a .tflite or .keras file, or leave it out",
+        )
+    return brought.told(request.pixels, request.labels)
 
 
 def _check_budget(job: Job) -> None:

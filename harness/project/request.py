@@ -39,6 +39,9 @@ class Request(NamedTuple):
     parity: bool = False
     seed: int = 0
     data: str | None = None
+    split: str | None = None
+    pixels: str | None = None
+    labels: Path | None = None
     untrained: bool = False
     weights: str = "auto"
     signature: str | None = None

@@ -5,13 +5,17 @@ from __future__ import annotations
 from harness.core.types import Evidence, Finding
 from harness.stats.accuracy import accuracy
 
+_KNOWN_BY = {"asked": "by --labels", "metadata": "by the labels in the file"}
+
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """Which pixels it was shown and which class each output was taken for: a file says neither.
-    If it decides worse than chance, they were probably others."""
+    """Which class each output was taken for: most files do not say. If it decides worse than
+    chance, they were probably others."""
     evaluation = evidence.evaluation
     if evidence.artifact.model is not None or evaluation is None or evaluation.failure is not None:
         return []
+    if evaluation.scores_of != "order":
+        return _of_others(evidence)
     names = evaluation.classes
     if evaluation.width == 1:
         outputs = f"its output was taken for the probability of {names[1]}, not {names[0]}"
@@ -23,8 +27,26 @@ def findings(evidence: Evidence) -> list[Finding]:
         Finding(
             level="warning" if worse else "info",
             code="assumed-labels",
-            message=f"it was shown grey values from 0 to 255, and {outputs}{doubt}",
-            mend="if it wants other values, put the scaling into the model; if it has another "
-            "order, rename the folders so that they sort as its classes do",
+            message=f"{outputs}{doubt}",
+            mend="if its classes are in another order, name its outputs with --labels FILE, one "
+            "a line",
+        )
+    ]
+
+
+def _of_others(evidence: Evidence) -> list[Finding]:
+    """Scores of classes that the images do not have were left out, which flatters the model."""
+    evaluation = evidence.evaluation
+    assert evaluation is not None
+    if not evaluation.unused:
+        return []
+    known_by = _KNOWN_BY[evaluation.scores_of]
+    return [
+        Finding(
+            level="info",
+            code="unused-outputs",
+            message=f"it decided between the {len(evaluation.classes)} classes of the images, "
+            f"known {known_by}; its {evaluation.unused:,} other outputs were left out",
+            mend="expect fewer right decisions in an app that uses all of its outputs",
         )
     ]

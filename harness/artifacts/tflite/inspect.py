@@ -16,10 +16,11 @@ from pathlib import Path
 import msgspec
 
 from harness.artifacts.sizes import changes, tflite_file
-from harness.artifacts.tflite import answers, macs
+from harness.artifacts.tflite import answers, macs, metadata
 from harness.artifacts.tflite import model as tflite
 from harness.artifacts.tflite.flatbuffer import Damaged
 from harness.core.errors import UsageError
+from harness.core.pixels import of_quantization
 from harness.core.types import Artifact, Finding, LayerSize, TensorInfo
 from harness.system import files
 
@@ -95,6 +96,8 @@ def inspect(path: Path, *, variant: str, signature: str | None = None) -> Artifa
     for subgraph in model.subgraphs:
         contents.add(subgraph)
     layers = tflite_file.layers(model)
+    told = metadata.read(model.notes.get(metadata.NAME, b""), data)
+    infos = tuple(_info(name, graph.tensors[index]) for name, index in inputs)
     return Artifact(
         variant=variant,
         path=str(path.absolute()),
@@ -104,7 +107,7 @@ def inspect(path: Path, *, variant: str, signature: str | None = None) -> Artifa
         parameters=contents.parameters,
         sparsity=contents.zeros / contents.parameters if contents.parameters else None,
         macs=macs.of_graph(graph),
-        inputs=tuple(_info(name, graph.tensors[index]) for name, index in inputs),
+        inputs=infos,
         outputs=tuple(_info(name, graph.tensors[index]) for name, index in outputs),
         signature=signature,
         ops=dict(contents.ops.most_common()),
@@ -117,6 +120,8 @@ def inspect(path: Path, *, variant: str, signature: str | None = None) -> Artifa
             *_open_batch([graph.tensors[index] for _, index in inputs]),
             *_float64([(name, graph.tensors[index]) for name, index in inputs]),
         ),
+        pixels=told.pixels or of_quantization(infos[0].dtype, infos[0].scale, infos[0].zero_point),
+        labels=told.labels,
     )
 
 

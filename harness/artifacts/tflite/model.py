@@ -83,10 +83,12 @@ class Signature:
 
 @dataclass(frozen=True)
 class Model:
-    """All that a file holds; subgraph 0 is the one that runs if no signature is chosen."""
+    """All that a file holds; subgraph 0 is the one that runs if no signature is chosen. `notes`
+    are the buffers that are no constants, by their names."""
 
     subgraphs: tuple[Subgraph, ...]
     signatures: tuple[Signature, ...]
+    notes: dict[str, bytes]
 
 
 def bits(dtype: str) -> int:
@@ -103,15 +105,16 @@ def read(data: bytes) -> Model:
     reader = Reader(data)
     root = reader.root()
     buffers = [_buffer(reader, table) for table in root.tables(4)]
-    for metadata in root.tables(6):
-        metadata.text(0)
-        _at(buffers, metadata.number(1, "I"), "buffer")
+    notes = {
+        table.text(0): _at(buffers, table.number(1, "I"), "buffer").tobytes()
+        for table in root.tables(6)
+    }
     codes = [_kind(table) for table in root.tables(1)]
     subgraphs = tuple(_subgraph(reader, table, buffers, codes) for table in root.tables(2))
     if not subgraphs:
         raise Damaged("it holds no graph")
     signatures = tuple(_signature(table, subgraphs) for table in root.tables(7))
-    return Model(subgraphs, signatures)
+    return Model(subgraphs, signatures, notes)
 
 
 def _buffer(reader: Reader, table: Table) -> NDArray[np.uint8]:

@@ -240,6 +240,7 @@ def _request(
         "runtime": "litert",
         "threads": 1,
         "signature": artifact.signature,
+        "resources": artifact.keeps_resources,
         "observe_outputs": outputs,
         "marker": marker,
         "min_time_ns": 0,

@@ -7,7 +7,8 @@ that a crash has a place, and last `{"result": ...}` or `{"error": ...}`. Other 
 loop (`serve`) and this way to load a model (`interpreter_class`, `Model`).
 
 Request: path (where packages are found; without it, where this Python finds them), model, runtime,
-threads, inputs (.npz), signature or null, observe_outputs, marker, and the fields of `Timing`. With
+threads, inputs (.npz), signature or null, resources (whether the model keeps a state in them),
+observe_outputs, marker, and the fields of `Timing`. With
 `marker` a getppid() system call is made right before and right after loading and each inference but
 those of stage `outputs`, for a counter outside the process to snapshot. With `answers` every value
 of every answer is written to that file, as float64 in a .npy with a row for each example; the
@@ -81,6 +82,7 @@ class Model:
     """
 
     def __init__(self, request: dict[str, Any], make_interpreter: Callable[..., Any]) -> None:
+        self._request, self._make_interpreter = request, make_interpreter
         self.public_call: str | None = None
         self.shape_of: Callable[[int], Any] = lambda index: ()
         self.interpreter = make_interpreter(
@@ -143,6 +145,14 @@ class Model:
             public = self.interpreter.get_output_details
             self.shape_of = lambda index: {d["index"]: d["shape"] for d in public()}[index]
 
+    def forget(self) -> None:
+        """Take back what earlier inferences left, so that the next one answers as the first.
+        Variables are reset; resources, which no runtime resets, only loading takes back."""
+        if self._request.get("resources"):
+            self.__init__(self._request, self._make_interpreter)  # type: ignore[misc]
+        else:
+            self.interpreter.reset_all_variables()
+
     def set_inputs(self, example: list[Any]) -> None:
         """Copy one example of the input set in."""
         for index, value in zip(self.inputs, example, strict=True):
@@ -198,6 +208,7 @@ def outputs_of(
     """Run every example once, outside the timing, describe the answers and keep them in `file`."""
     answers = []
     for example in examples:
+        model.forget()
         model.set_inputs(example)
         model.invoke()
         answers.append(model.answer())

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from harness.analysis import metric_specs
+from harness.core.pixels import named
 from harness.core.types import (
     Case,
     Conditions,
@@ -25,6 +26,7 @@ from harness.core.types import (
     Outputs,
     Plan,
     TensorInfo,
+    Tried,
 )
 from harness.system import plugins
 from tests import answers
@@ -116,6 +118,24 @@ def brought(scores: list[float]) -> Evidence:
     return evidence((), artifact=artifact(), evaluation=answers.evaluation(scores, [1, 0] * 20))
 
 
+def given_as(source: str, *right: tuple[int, int, int]) -> Evidence:
+    """A file whose pixels are known from `source`; of other pixels how many were decided rightly,
+    only so, and only as assumed."""
+    names = ("0..255", "0..1", "-1..1")
+    tried = tuple(
+        Tried(pixels=named(name, "assumed"), n=50, right=r, only_so=so, only_as_assumed=not_so)
+        for name, (r, so, not_so) in zip(names, right, strict=False)
+    )
+    found = answers.evaluation([0.9, 0.1] * 20, [1, 0] * 20, pixels=named(names[0], source))  # type: ignore[arg-type]
+    return evidence((), artifact=artifact(), evaluation=msgspec.structs.replace(found, tried=tried))
+
+
+def saturated(share: float) -> Evidence:
+    tensor = TensorInfo(name="x", shape=(1, 8, 8, 1), dtype="int8", scale=1 / 255, zero_point=-128)
+    found = answers.evaluation([0.9, 0.1] * 20, [1, 0] * 20, saturated=share)
+    return evidence((), artifact=artifact(inputs=(tensor,)), evaluation=found)
+
+
 def beside_the_host(
     ours: float | None, theirs: float, scale: float | None = None, values: int = 1
 ) -> Evidence:
@@ -187,6 +207,15 @@ FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
         ("assumed-labels", "info", lambda: brought([0.9, 0.1] * 20)),
         ("assumed-labels", "warning", lambda: brought([0.1, 0.9] * 20)),
         ("assumed-labels", "info", lambda: brought([0.2, 0.8, 0.8, 0.2] * 20)),
+    ],
+    "assumed_pixels": [
+        ("assumed-pixels", "warning", lambda: given_as("assumed")),
+        ("assumed-pixels", "warning", lambda: given_as("assumed", (45, 0, 0), (46, 3, 2))),
+        ("assumed-pixels", "warning", lambda: given_as("assumed", (20, 0, 0), (50, 30, 0))),
+    ],
+    "saturated_input": [("input-saturated", "serious", lambda: saturated(0.06))],
+    "keeps_state": [
+        ("keeps-state", "info", lambda: evidence((), artifact=artifact(ops={"VAR_HANDLE": 1}))),
     ],
     "evaluation_failed": [("not-evaluated", "warning", answers.broken)],
     "too_few_launches": [
@@ -526,3 +555,32 @@ def test_messages_carry_the_numbers() -> None:
     )
     assert told["partial-delegation"] == "the gpu delegate took 60 of 66 nodes (91 %)"
     assert told["clock-resolution"].endswith("and the clock ticks every 100 µs")
+
+
+def test_better_pixels_are_named_with_what_they_do() -> None:
+    from harness.analysis.checks import assumed_pixels
+
+    (found,) = assumed_pixels.findings(given_as("assumed", (20, 0, 0), (50, 30, 0), (21, 5, 4)))
+    assert "0.400 as assumed (0..255), 1.000 with pixels 0..1" in found.message
+    assert found.mend == "say what it wants: --pixels 0..1"
+    (found,) = assumed_pixels.findings(given_as("assumed", (45, 0, 0), (46, 3, 2)))
+    assert "no range is clearly better: 0..255 0.900, 0..1 0.920" in found.message
+    for known in ("asked", "metadata", "layers", "quantization"):
+        assert assumed_pixels.findings(given_as(known)) == []
+
+
+def test_an_input_that_holds_nearly_all_is_not_saturated() -> None:
+    from harness.analysis.checks import saturated_input
+
+    assert saturated_input.findings(saturated(0.04)) == []
+
+
+def test_outputs_of_other_classes_are_told_of() -> None:
+    from harness.analysis.checks import assumed_labels
+
+    about = brought([0.9, 0.1] * 20)
+    assert about.evaluation is not None
+    labelled = msgspec.structs.replace(about.evaluation, scores_of="metadata", unused=998)
+    (found,) = assumed_labels.findings(msgspec.structs.replace(about, evaluation=labelled))
+    assert found.code == "unused-outputs"
+    assert "its 998 other outputs were left out" in found.message

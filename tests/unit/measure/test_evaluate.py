@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from harness.artifacts.tflite.inspect import inspect
 from harness.core.errors import UsageError
-from harness.core.types import Artifact, Evaluation
+from harness.core.types import Artifact, Evaluation, TensorInfo
+from harness.data.inputs import given
+from harness.data.pixels import parse
+from harness.devices.host import worker_process
 from harness.measure import evaluate
 from tests.answers import Pictures
 from tests.paths import DATA
@@ -168,3 +171,126 @@ def test_a_cache_that_is_a_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot write to"):
         evaluate.evaluate(files(), Pictures(LABELS), cache=tmp_path / "file")
+
+
+# --- what a model is given ------------------------------------------------------------------------
+
+
+class Colours(Pictures):
+    """Red and green pictures of the same grey."""
+
+    def colours(self, split: evaluate.Split) -> NDArray[np.uint8]:
+        shades = np.array([(200, 0, 0), (0, 102, 0)], np.uint8)
+        return np.broadcast_to(
+            shades[self.labels][:, None, None], (len(self.labels), 256, 256, 3)
+        ).copy()
+
+
+def described(**known: Any) -> dict[str, Artifact]:
+    """The float and int8 file of one network for faces, trained on pixels from 0 to 1."""
+    found = (inspect(MODELS / f"s01_{kind}.tflite", variant=kind) for kind in ("f32", "i8"))
+    return {a.variant: msgspec.structs.replace(a, **known) for a in found}
+
+
+def test_an_image_leaves_no_state_to_the_next(tmp_path: Path) -> None:
+    """Each answer is the one that a model gives which has seen nothing else."""
+    data = Pictures(LABELS)
+    for name in ("lstm_fused", "var_handle"):
+        artifact = inspect(MODELS / f"{name}.tflite", variant=name)
+        assert artifact.keeps_state
+        assert artifact.keeps_resources == (name == "var_handle")
+        alone: list[Any] = []
+        for place in range(len(LABELS)):
+            request = {
+                "harness": str(evaluate.HARNESS),
+                "model": artifact.path,
+                "runtime": "litert",
+                "threads": 1,
+                "signature": None,
+                "resources": False,
+                "images": str(tmp_path / "images.npy"),
+                "rows": [place, place + 1],
+                "tensor": msgspec.to_builtins(artifact.inputs[0]),
+                "pixels": msgspec.to_builtins(artifact.shown),
+            }
+            np.save(tmp_path / "images.npy", data.images)
+            answer = worker_process.ask(
+                request, log=tmp_path / "log", timeout_s=60, worker=evaluate.WORKER
+            )
+            alone.append(answer["scores"])
+        request |= {"rows": [0, len(LABELS)], "resources": artifact.keeps_resources}
+        together = worker_process.ask(
+            request, log=tmp_path / "log", timeout_s=60, worker=evaluate.WORKER
+        )
+        assert together["scores"] == [score for answer in alone for score in answer]
+        assert len({tuple(answer) for answer in alone}) > 1
+
+
+def test_a_quantized_input_is_given_what_its_scale_says(tmp_path: Path) -> None:
+    f32, i8 = evaluate.evaluate(described(), Pictures(LABELS), cache=tmp_path)
+    assert i8.pixels is not None
+    assert (i8.pixels.name, i8.saturated, i8.tried) == ("0..1", 0.0, ())
+    assert f32.pixels is not None
+    assert f32.pixels.source == "assumed"
+    assert f32.saturated is None
+    cut = described(pixels=parse("0..255"))["i8"]
+    (found,) = evaluate.evaluate({"i8": cut}, Pictures(LABELS), cache=tmp_path)
+    assert found.saturated is not None
+    assert found.saturated > 0.99
+
+
+def test_other_pixels_are_tried_on_the_validation_split(tmp_path: Path) -> None:
+    f32, _ = evaluate.evaluate(described(), Pictures(LABELS), cache=tmp_path)
+    assert [tried.pixels.name for tried in f32.tried] == ["0..255", "0..1", "-1..1"]
+    assert {tried.n for tried in f32.tried} == {10}
+    right = described(pixels=parse("0..1"))["f32"]
+    (asked,) = evaluate.evaluate({"f32": right}, Pictures(LABELS), cache=tmp_path)
+    assert asked.tried == ()
+    # The validation split of these pictures is the test split, so what was tried is what is found.
+    assert sum(asked.right) == f32.tried[1].right
+
+
+def test_labels_put_scores_in_their_place(tmp_path: Path) -> None:
+    data = Pictures(LABELS, classes=("dark", "bright"))
+    (plain,) = evaluate.evaluate({"f32": described()["f32"]}, data, cache=tmp_path)
+    swapped = described(labels=("bright", "dark"))["f32"]
+    (found,) = evaluate.evaluate({"f32": swapped}, data, cache=tmp_path)
+    assert (plain.scores_of, found.scores_of) == ("order", "metadata")
+    assert found.rows == [row[::-1] for row in plain.rows]
+    single = files(labels=("bright", "dark"))["tiny"]
+    (turned,) = evaluate.evaluate({"tiny": single}, data, cache=tmp_path)
+    (as_it_is,) = evaluate.evaluate({"tiny": files()["tiny"]}, data, cache=tmp_path)
+    assert [row[1] for row in turned.rows] == pytest.approx([row[0] for row in as_it_is.rows])
+
+
+def test_labels_of_the_user_must_name_the_classes(tmp_path: Path) -> None:
+    wrong = described(labels=("a", "b"), labels_asked=True)["f32"]
+    (found,) = evaluate.evaluate({"f32": wrong}, Pictures(LABELS), cache=tmp_path)
+    assert found.failure is not None
+    assert "not every class of pictures" in found.failure.message
+    passed_over = described(labels=("a", "b"))["f32"]
+    (found,) = evaluate.evaluate({"f32": passed_over}, Pictures(LABELS), cache=tmp_path)
+    assert (found.failure, found.scores_of) == (None, "order")
+
+
+def test_three_channels_are_given_colours() -> None:
+    images = Colours(LABELS).colours("test")
+    tensor = TensorInfo(name="x", shape=(1, 4, 4, 3), dtype="float32")
+    values = given(tensor, images, parse("0..1")).values
+    assert values.shape == (10, 4, 4, 3)
+    assert values[0, 0, 0] == pytest.approx((200 / 255, 0, 0))
+    assert values[1, 0, 0] == pytest.approx((0, 102 / 255, 0))
+    one = TensorInfo(name="x", shape=(1, 4, 4, 1), dtype="float32")
+    greys = given(one, images, parse("0..255")).values
+    assert greys.shape == (10, 4, 4, 1)
+    assert set(greys.ravel().tolist()) == {60.0}
+
+
+def test_pictures_are_read_once_for_all_artifacts(tmp_path: Path) -> None:
+    """What is mapped from a file is not copied, whatever the artifacts want."""
+    data = Pictures(LABELS)
+    np.save(tmp_path / "kept.npy", data.images)
+    data.images = np.load(tmp_path / "kept.npy", mmap_mode="r")
+    evaluate.evaluate({**files(), **described()}, data, cache=tmp_path / "cache")
+    copies = list((tmp_path / "cache").rglob("*.npy"))
+    assert (data.read, copies) == (2, [])  # the test split, and the validation split once

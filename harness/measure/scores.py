@@ -1,0 +1,112 @@
+"""From what a model answered to an Evaluation: probabilities for logits, scores by class.
+
+Which score is of which class is known from labels, the user's or the file's own; else they are
+taken in the order of the classes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from harness.core import labels as label_names
+from harness.core.errors import MeasurementError
+from harness.core.evaluation import packed_labels, packed_scores
+from harness.core.types import Artifact, Evaluation
+from harness.stats import accuracy, logits
+
+
+class Answers(msgspec.Struct):
+    """What the worker says."""
+
+    scores: list[float]
+    width: int
+    step: float
+    clipped: int = 0
+    numbers: int = 0
+    inference_ns: int = 0
+
+
+def as_probabilities(answers: Answers) -> Answers:
+    """Logits as probabilities, which all metrics are about. A step of a logit is at most a quarter
+    of it as a probability."""
+    scores = logits.probabilities(answers.scores, answers.width)
+    return msgspec.structs.replace(answers, scores=scores, step=answers.step / 4)
+
+
+def filled(
+    empty: Evaluation, artifact: Artifact, answers: Answers, labels: list[int]
+) -> Evaluation:
+    """The evaluation with its answers; raises MeasurementError if they cannot be read as scores of
+    the classes."""
+    answers, scores_of, unused = _by_class(empty, artifact, answers)
+    classes = len(empty.classes)
+    if answers.width != classes and (answers.width, classes) != (1, 2):
+        raise MeasurementError(
+            "answers",
+            f"it answers with {answers.width} scores, and {empty.dataset} has {classes} classes",
+            "evaluate it on images of its own classes, or name its outputs with --labels FILE",
+        )
+    if answers.width == 1 and not all(0 <= s <= 1 for s in answers.scores):
+        raise MeasurementError(
+            "answers",
+            "its one score leaves the range 0 to 1, so that half of it is no threshold",
+            "end the model with a sigmoid",
+        )
+    holds_all = not artifact.inputs[0].scale
+    found = msgspec.structs.replace(
+        empty,
+        n=len(labels),
+        width=answers.width,
+        scores=packed_scores(answers.scores),
+        labels=packed_labels(labels),
+        step=answers.step,
+        saturated=None if holds_all else answers.clipped / max(answers.numbers, 1),
+        scores_of=scores_of,
+        unused=unused,
+    )
+    table = accuracy.confusion(found.decisions, labels, classes)
+    return msgspec.structs.replace(found, confusion=table)
+
+
+def _by_class(
+    empty: Evaluation, artifact: Artifact, answers: Answers
+) -> tuple[Answers, Literal["order", "asked", "metadata"], int]:
+    """The scores in the order of the classes, whence that is known, and how many are of others.
+
+    Labels that the user gave must name every class; those of the file are passed over if they
+    do not.
+    """
+    asked = artifact.labels_asked
+    place = label_names.places(artifact.labels, empty.classes)
+    if place is None:
+        if asked:
+            raise MeasurementError(
+                "answers",
+                f"the labels given name {len(artifact.labels)} outputs, and not every class of "
+                f"{empty.dataset}",
+                "write the folder names into the file, one a line, in the order of the outputs",
+            )
+        return answers, "order", 0
+    source: Literal["asked", "metadata"] = "asked" if asked else "metadata"
+    if answers.width == 1 and len(empty.classes) == len(artifact.labels) == 2:
+        scores = answers.scores if place == (0, 1) else [1 - s for s in answers.scores]
+        return msgspec.structs.replace(answers, scores=scores), source, 0
+    if len(artifact.labels) != answers.width:
+        if asked:
+            raise MeasurementError(
+                "answers",
+                f"it answers with {answers.width} scores, and the labels given name "
+                f"{len(artifact.labels)}",
+                "name every output, one a line",
+            )
+        return answers, "order", 0
+    width = answers.width
+    scores = [
+        answers.scores[row + column]
+        for row in range(0, len(answers.scores), width)
+        for column in place
+    ]
+    chosen = msgspec.structs.replace(answers, scores=scores, width=len(place))
+    return chosen, source, width - len(place)

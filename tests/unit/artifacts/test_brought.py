@@ -1,0 +1,118 @@
+"""What is read of files that the user brought: metadata, layers, labels."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.artifacts import brought
+from harness.artifacts.tflite.inspect import inspect
+from harness.core.errors import UsageError
+from tests.metadata_files import with_metadata
+from tests.paths import DATA
+
+MODELS = DATA / "models"
+
+
+def test_metadata_says_what_the_input_wants(tmp_path: Path) -> None:
+    path = with_metadata(
+        MODELS / "tiny_float32.tflite",
+        tmp_path / "m.tflite",
+        mean=[127.5],
+        std=[127.5],
+        labels=["bright", "dark"],
+    )
+    artifact = inspect(path, variant="m")
+    assert artifact.pixels is not None
+    assert (artifact.pixels.name, artifact.pixels.source) == ("-1..1", "metadata")
+    assert artifact.labels == ("bright", "dark")
+
+
+def test_metadata_goes_before_the_quantization(tmp_path: Path) -> None:
+    path = with_metadata(MODELS / "s01_i8.tflite", tmp_path / "m.tflite", mean=[10], std=[20])
+    pixels = inspect(path, variant="m").pixels
+    assert pixels is not None
+    assert (pixels.mean, pixels.std, pixels.source) == ((10,), (20,), "metadata")
+    plain = inspect(MODELS / "s01_i8.tflite", variant="i8").pixels
+    assert plain is not None
+    assert (plain.name, plain.source) == ("0..1", "quantization")
+
+
+@pytest.mark.parametrize("note", [b"\x00", b"junk" * 9, b"\xff" * 64])
+def test_broken_metadata_is_as_good_as_none(tmp_path: Path, note: bytes) -> None:
+    path = with_metadata(MODELS / "tiny_float32.tflite", tmp_path / "m.tflite", note=note)
+    artifact = inspect(path, variant="m")
+    assert (artifact.pixels, artifact.labels) == (None, ())
+
+
+@pytest.mark.parametrize(("mean", "std"), [([0], [0]), ([0], [-1]), ([0, 0], [1, 1]), ([0], [])])
+def test_a_normalization_that_makes_no_sense(
+    tmp_path: Path, mean: list[float], std: list[float]
+) -> None:
+    path = with_metadata(MODELS / "tiny_float32.tflite", tmp_path / "m.tflite", mean=mean, std=std)
+    assert inspect(path, variant="m").pixels is None
+
+
+def keras(path: Path, *layers: dict[str, Any]) -> Path:
+    config = {"class_name": "Functional", "config": {"layers": list(layers)}}
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps(config))
+    return path
+
+
+def layer(name: str, **config: Any) -> dict[str, Any]:
+    return {"class_name": name, "config": config}
+
+
+INPUT = layer("InputLayer")
+
+
+@pytest.mark.parametrize(
+    ("layers", "name"),
+    [
+        ([INPUT, layer("Rescaling", scale=1 / 255, offset=0.0)], "0..255"),
+        ([INPUT, layer("Rescaling", scale=1 / 127.5, offset=-1)], "0..255"),
+        ([INPUT, layer("RandomFlip"), layer("Rescaling", scale=2.0, offset=-1)], "0..1"),
+        ([INPUT, layer("Rescaling", scale=255.0)], "0..1"),
+        ([INPUT, layer("Normalization", mean=[120.0, 115, 100])], "0..255"),
+        ([INPUT, layer("Normalization", mean=[[0.5]])], "0..1"),
+        ([INPUT, layer("Sequential", layers=[layer("Rescaling", scale=1 / 255)])], "0..255"),
+        ([INPUT, layer("Normalization", mean=None)], None),
+        ([INPUT, layer("Conv2D"), layer("Rescaling", scale=1 / 255)], None),
+        ([INPUT, layer("Rescaling", scale=[1, 2])], None),
+        ([], None),
+    ],
+)
+def test_a_layer_that_scales_says_what_goes_in(
+    tmp_path: Path, layers: list[dict[str, Any]], name: str | None
+) -> None:
+    pixels = brought.of_layers(keras(tmp_path / "m.keras", *layers))
+    assert (pixels and pixels.name) == name
+    assert pixels is None or pixels.source == "layers"
+
+
+def test_a_file_that_is_no_keras_file(tmp_path: Path) -> None:
+    (tmp_path / "m.keras").write_bytes(b"hello")
+    assert brought.of_layers(tmp_path / "m.keras") is None
+
+
+def test_the_user_goes_first(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("\ufeffbright\ndark\n\n")
+    by_user = brought.told("-1..1", tmp_path / "labels.txt")
+    artifact = brought.described(inspect(MODELS / "s01_i8.tflite", variant="x"), by_user)
+    assert (artifact.shown.name, artifact.shown.source) == ("-1..1", "asked")
+    assert artifact.labels == ("bright", "dark")
+    assert artifact.labels_asked
+
+
+@pytest.mark.parametrize(("content", "says"), [(b"one\n", "holds 1 labels"), (b"\xff", "not text")])
+def test_labels_that_cannot_be_used(tmp_path: Path, content: bytes, says: str) -> None:
+    (tmp_path / "labels.txt").write_bytes(content)
+    with pytest.raises(UsageError, match=says):
+        brought.told(None, tmp_path / "labels.txt")
+    with pytest.raises(UsageError, match="cannot be read"):
+        brought.told(None, tmp_path / "none.txt")
