@@ -47,10 +47,10 @@ Enough = Callable[[Mapping[Case, list[Launch]]], bool]
 
 
 class Listener(Protocol):
-    """Hears of progress, from the thread of the device it concerns."""
+    """Is told of progress, in the thread of the device it concerns."""
 
     def attendant(self, device: str) -> Attendant:
-        """Who hears what a device says between launches."""
+        """Who is told what a device says between launches."""
 
     def opened(self, facts: DeviceFacts) -> None:
         """A device answered."""

@@ -14,6 +14,7 @@ from harness.project.request import Job
 
 QUICK_TIMING = Timing(min_time_ns=100_000_000, warmup_time_ns=30_000_000)
 DEFAULT_LAUNCHES, LEAST_LAUNCHES = 7, 5
+DEFAULT_TIME_BUDGET_S = 60.0
 
 
 def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
@@ -39,7 +40,9 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
         launches = 1  # each long enough to heat the phone, which cools before the next
     if launches is None and request.quick and request.time_budget_s is None:
         launches = LEAST_LAUNCHES
-    least = DEFAULT_LAUNCHES if request.time_budget_s is None else LEAST_LAUNCHES
+    least, time_budget_s = DEFAULT_LAUNCHES, DEFAULT_TIME_BUDGET_S
+    if request.time_budget_s is not None:  # who names a time may want less than the usual number
+        least, time_budget_s = LEAST_LAUNCHES, request.time_budget_s
     return Plan(
         cases=schedule.cases(artifacts, job.settings),
         exact_devices=tuple(
@@ -50,7 +53,7 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
         launches=launches,
         min_launches=least,
         target_ci=request.target_ci,
-        time_budget_s=60.0 if request.time_budget_s is None else request.time_budget_s,
+        time_budget_s=time_budget_s,
         timing=timing,
         budget=request.budget,
         quick=request.quick,

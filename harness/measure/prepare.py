@@ -28,7 +28,7 @@ def build_artifacts(
     job: Job, narrator: Narrator, ready: Callable[[Artifact], None] | None = None
 ) -> tuple[dict[str, Artifact], tuple[Finding, ...]]:
     """(artifacts in the order asked for, a finding for each variant that could not be built).
-    `ready` hears of each as soon as it is there."""
+    `ready` is called with each as soon as it is there."""
     from harness.artifacts import brought, builder, representative
 
     cache = files.cache_dir()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from harness.core.types import Case, Plan, StopReason
 from harness.devices import Settings
 
-TIGHT_SHARE = 4  # a case within the target joins one round in so many
+TIGHT_SHARE = 4  # a case within the target is launched in every 4th round only
 
 
 def cases(

@@ -33,8 +33,8 @@ def resolve(
     attendant: Callable[[str], Attendant] = lambda device: Attendant(),
 ) -> Job:
     """Check everything that can be checked without building; raises UsageError, writes nothing.
-    `looking` hears how far a folder of images has been looked through, `attendant` of a device
-    what it says, such as that its user is to allow this computer."""
+    `looking` is told how far a folder of images has been looked through; `attendant` of a device
+    is told what it says, such as that its user must allow this computer."""
     if request.sustained_s is not None and (
         request.launches or request.iterations or request.quick
     ):

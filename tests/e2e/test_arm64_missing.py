@@ -164,8 +164,8 @@ def test_a_plugin_that_does_not_compile(system: System) -> None:
 @pytest.mark.parametrize(
     ("chosen", "told"),
     [
-        ('"cc', 'CC is no command (No closing quotation): "cc'),
-        ("true", "true is no C compiler: it wrote no plugin"),
+        ('"cc', 'CC is not a command (No closing quotation): "cc'),
+        ("true", "true is not a C compiler: it wrote no plugin"),
     ],
 )
 def test_a_compiler_that_is_none_is_told_before_anything_is_downloaded(

@@ -63,7 +63,7 @@ def _check_affinity(affinity: str) -> None:
         return
     if not re.fullmatch(r"[0-9a-fA-F]{1,16}", affinity) or int(affinity, 16) == 0:
         raise ConfigError(
-            f"affinity: {affinity!r} is no set of cores",
+            f"affinity: {affinity!r} is not a set of cores",
             "write all, big or a hexadecimal mask without 0x, such as f0",
         )
 
@@ -92,7 +92,7 @@ def _check_runner(runner: RunnerSpec) -> None:
         _translated("runner.url", lambda: _fill(runner.url or ""))
     if runner.sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", runner.sha256):
         raise ConfigError(
-            "runner.sha256: is no SHA-256, which has 64 hexadecimal digits",
+            "runner.sha256: is not a SHA-256, which has 64 hexadecimal digits",
             "sha256sum FILE prints it",
         )
 

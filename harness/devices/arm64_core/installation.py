@@ -28,7 +28,7 @@ from harness.devices.arm64_core.environment import Arm64Env, Lock, lay_out_cpus,
 from harness.devices.arm64_core.qemu import COUNT_C, Qemu, compile_plugin, find_qemu
 from harness.system import locks, process
 
-LAYOUT = 2  # raise it when environments of old cannot be used any more
+LAYOUT = 2  # raise it when older environments can no longer be used
 MEND = "python -m harness setup arm64"
 _PARTIAL = "partial-"
 _ANY_CPU = "cortex-a53"
@@ -82,7 +82,7 @@ def _set_up(
             return _opened(folder, qemu, thorough=True)
         except UsageError as error:
             with _unused(cache):
-                progress(f"{error.message} and is made anew")
+                progress(f"{error.message} and is set up again")
                 shutil.rmtree(folder)
     partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=home))
     try:

@@ -87,7 +87,7 @@ def compile_plugin(qemu: Qemu, plugin: Path) -> str:
     try:
         compiler = shlex.split(chosen or "cc")
     except ValueError as error:
-        raise UsageError(f"CC is no command ({error}): {chosen}", mend) from error
+        raise UsageError(f"CC is not a command ({error}): {chosen}", mend) from error
     command = [*compiler, "-O2", "-Wall", "-shared", "-fPIC", "-fvisibility=hidden"]
     command += [f"-DPLUGIN_API={qemu.plugin_api}", "-o", str(plugin), str(COUNT_C)]
     try:
@@ -100,5 +100,5 @@ def compile_plugin(qemu: Qemu, plugin: Path) -> str:
         why, mend = (lines[0], _COMPILER) if lines else ("no reason given", mend)
         raise UsageError(f"the counting plugin does not compile: {why}", mend)
     if not plugin.is_file():
-        raise UsageError(f"{shlex.join(compiler)} is no C compiler: it wrote no plugin", mend)
+        raise UsageError(f"{shlex.join(compiler)} is not a C compiler: it wrote no plugin", mend)
     return (version.stdout.splitlines() or compiler)[0]

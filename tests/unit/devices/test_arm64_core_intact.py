@@ -118,7 +118,7 @@ def test_damage_is_told_before_anything_is_built_and_mended_by_setup(
     assert examined() == [("serious", "core", told, SETUP)]
 
     assert cli.main(["setup", "arm64"]) == 0
-    assert capsys.readouterr().err == f"{told} and is made anew\nready: {folder}\n"
+    assert capsys.readouterr().err == f"{told} and is set up again\nready: {folder}\n"
     assert arm64_core.find(cache, thorough=True).lock == lock()
 
 
@@ -134,7 +134,7 @@ def test_what_was_changed_within_a_file_is_seen_by_doctor_and_setup(
     assert examined() == [("serious", "core", told, SETUP)]
     said: list[str] = []
     arm64_core.setup(cache, progress=said.append)
-    assert said == [f"{told} and is made anew", f"ready: {folder}"]
+    assert said == [f"{told} and is set up again", f"ready: {folder}"]
     assert b"!" not in plugin.read_bytes()
 
 

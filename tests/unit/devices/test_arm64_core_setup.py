@@ -107,8 +107,8 @@ def test_no_compiler(bin_folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("chosen", "told"),
     [
-        ('"unbalanced', r'CC is no command \(No closing quotation\): "unbalanced'),
-        ("true", "true is no C compiler: it wrote no plugin"),
+        ('"unbalanced', r'CC is not a command \(No closing quotation\): "unbalanced'),
+        ("true", "true is not a C compiler: it wrote no plugin"),
         ("false", "the counting plugin does not compile: no reason given"),
         ("nowhere -m64", "no C compiler: nowhere does not start"),
     ],

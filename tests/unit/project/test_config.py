@@ -129,9 +129,9 @@ REFUSED = {
     "an ignored server": ("adb_server: 'a:1'", "adb_server: transport adb_usb does not use it"),
     "ignored faults": ("faults: [hot=3]", "faults: transport adb_usb does not use it"),
     "an ignored profile": ("profile: old", "profile: transport adb_usb does not use it"),
-    "a mask": ("affinity: '0xf0'", "affinity: '0xf0' is no set of cores"),
-    "a mask of no cores": ("affinity: '00'", "affinity: '00' is no set of cores"),
-    "a word for a mask": ("affinity: bgi", "affinity: 'bgi' is no set of cores"),
+    "a mask": ("affinity: '0xf0'", "affinity: '0xf0' is not a set of cores"),
+    "a mask of no cores": ("affinity: '00'", "affinity: '00' is not a set of cores"),
+    "a word for a mask": ("affinity: bgi", "affinity: 'bgi' is not a set of cores"),
     "a typo in the runner": ("runner: {tool: benchmark_modle}", "runner.tool: unknown runner "
                              "'benchmark_modle'; did you mean 'benchmark_model'?"),
     "two files": ("runner: {path: a, device_path: b}", "runner: both path and device_path"),
@@ -140,7 +140,7 @@ REFUSED = {
     "a nightly version": ("runner: {dialect: A, version: '2.2.0'}", "runner.version: dialect A"),
     "http": ("runner: {url: 'http://example.org'}", "runner.url: is not https"),
     "braces": ("runner: {url: 'https://a/{abi}'}", "runner.url: braces that are neither"),
-    "a short sum": ("runner: {sha256: abc}", "runner.sha256: is no SHA-256"),
+    "a short sum": ("runner: {sha256: abc}", "runner.sha256: is not a SHA-256"),
     "a dialect": ("runner: {dialect: C}", "runner.dialect: invalid enum value 'C'"),
     "a delegate": ("delegate: [gpuu]", "delegate[0]: invalid enum value 'gpuu'"),
     "a battery of 200 %": ("guards: {min_battery_percent: 200}", "guards.min_battery_percent: "
