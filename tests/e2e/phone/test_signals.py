@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
+from harness.emulator.phone import load_profile
 from tests.phone_bench import RUNNER, SHORT, TINY, Run, assert_clean, entry, hanging
 from tests.phones import adb_home, command, emulated, run_harness
 
@@ -104,3 +106,38 @@ def test_ctrl_c_keeps_what_was_measured_and_resume_goes_on(tmp_path: Path) -> No
     launches = run.report.cases[0].launches
     assert len(launches) == 6
     assert launches[: len(saved)] == saved
+
+
+PIXEL = load_profile("pixel").props
+
+
+@pytest.mark.parametrize(
+    ("changed", "then", "now"),
+    [
+        ({"ro.serialno": "OTHER"}, "serial EMULATED0001", "serial OTHER"),
+        (
+            {"ro.build.fingerprint": "emulated/2"},
+            f"build {PIXEL['ro.build.fingerprint']}",
+            "build emulated/2",
+        ),
+    ],
+)
+def test_a_run_does_not_go_on_with_another_phone_or_another_build_of_its_software(
+    tmp_path: Path, changed: dict[str, str], then: str, now: str
+) -> None:
+    """Launches of both would become one case with one interval."""
+    options = (TINY, "--launches", "6", "--iterations", "3")
+    with emulated(fixed_latency_us=100_000) as phone:
+        run = Run(tmp_path, {"phone": entry(phone)}, *options)
+        run.until(lambda: run.launches_saved() >= 2)
+        run.process.send_signal(signal.SIGINT)
+        assert run.finish() == 130
+    saved = run.launches_saved()
+    with emulated(fixed_latency_us=100_000, props=PIXEL | changed) as other:
+        (tmp_path / "devices.yaml").write_text(yaml.safe_dump({"devices": {"phone": entry(other)}}))
+        done = run_harness(tmp_path, "bench", "--resume", "latest")
+        assert_clean(other)
+    assert done.returncode == 2, done.stderr
+    told = f"error: phone is not what the run began on: then {then}; now {now}; connect the same"
+    assert told in done.stderr
+    assert run.launches_saved() == saved
