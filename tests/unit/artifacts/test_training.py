@@ -124,7 +124,8 @@ FAMILY = project(
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     made = Site(tmp_path_factory.mktemp("site"), tiny=TINY)
-    made.built = made.build(FAMILY)  # type: ignore[attr-defined]
+    made.shown = Stripes()  # type: ignore[attr-defined]
+    made.built = made.build(FAMILY, made.shown)  # type: ignore[attr-defined]
     assert made.built.failures == {}  # type: ignore[attr-defined]
     made.trained = made.trainings()  # type: ignore[attr-defined]
     return made
@@ -204,10 +205,8 @@ def test_what_is_trained_stays_trained(site: Any) -> None:
     assert {stage for _, stage in site.stages} == {"cached"}
 
 
-def test_the_test_split_is_never_looked_at(tmp_path: Path) -> None:
-    data = Stripes()
-    Site(tmp_path, tiny=TINY).build(FAMILY, data, names=["small"])
-    assert set(data.made) == {"train", "validation"}
+def test_the_test_split_is_never_looked_at(site: Any) -> None:
+    assert set(site.shown.made) == {"train", "validation"}
 
 
 def test_same_bytes_from_the_same_seed_and_others_from_another(site: Any, tmp_path: Path) -> None:
