@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.analysis.candidates import SIGNIFICANT, Candidate, best_of, candidates_of, paired
+from harness.analysis.candidates import Candidate, candidates_of
 from harness.core.types import Report
 
 BASELINE = "vgg16"
@@ -11,7 +11,7 @@ SCRATCH_AT_LEAST, SMALLER, FASTER = 0.9, 20, 10
 
 def shortcomings(report: Report) -> list[str]:
     """What does not hold of the scratch network, of the verdict, and of there being a variant much
-    smaller and much faster than VGG16 that is not significantly less accurate than the best."""
+    smaller and much faster than VGG16 that is not shown to lose more than the margin."""
     named = {c.case.variant: c for c in candidates_of(report) if c.right is not None}
     if missing := {BASELINE, "scratch"} - set(named):
         return [f"nothing is known of the accuracy of {' and '.join(sorted(missing))}"]
@@ -19,24 +19,25 @@ def shortcomings(report: Report) -> list[str]:
     if named["scratch"].score < SCRATCH_AT_LEAST:
         wrong.append(f"scratch is right in {named['scratch'].score:.3f} of the test images")
     if not winners(report):
-        wrong.append(f"nothing is {SMALLER}x smaller, {FASTER}x faster and as accurate")
-    if report.verdict is None or report.verdict.recommended is None:
-        wrong.append("the verdict recommends nothing")
+        wrong.append(f"nothing is {SMALLER}x smaller, {FASTER}x faster and within the margin")
+    verdict, margin = report.verdict, report.plan.max_accuracy_loss
+    if verdict is None or verdict.decision not in ("recommended", "undecided"):
+        wrong.append("the verdict has neither a recommendation nor a candidate")
+    elif verdict.recommended and verdict.losses[verdict.recommended].bound > margin:
+        wrong.append(f"{verdict.recommended} has a star and may lose more than the margin")
     return wrong
 
 
 def winners(report: Report) -> list[Candidate]:
-    """Those much smaller and faster than VGG16 and not significantly less accurate than the
-    best."""
+    """Those much smaller and faster than VGG16 and not shown to lose more than the margin."""
     judged = [c for c in candidates_of(report) if c.right is not None]
     big = next(c for c in judged if c.case.variant == BASELINE)
-    best = best_of(judged)
     return [
         c
         for c in judged
         if _times(big, c, "size") >= SMALLER
         and _times(big, c, "latency") >= FASTER
-        and (c.score >= best.score or paired(c, best).p >= SIGNIFICANT)
+        and c.may_keep(report.plan.max_accuracy_loss)
     ]
 
 

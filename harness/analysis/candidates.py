@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from harness.analysis.losses import Losses, losses_of
 from harness.analysis.metric_specs import specs
 from harness.core import units
-from harness.core.types import CaseReport, Cost, Measurement, Report
+from harness.core.types import CaseReport, Cost, Loss, Measurement, Prefer, Report
 from harness.stats import accuracy
 
-SIGNIFICANT = 0.05
 LONGEST_NAME = 60
 _FAILED = "it could not be evaluated"
 
@@ -23,12 +23,22 @@ ALIKE = 1.05
 
 class Candidate(NamedTuple):
     """A case beside what it answered. `name` is how the verdict calls it; `right` tells which test
-    images were decided as labelled, None where that is not known, and `why_not` says why."""
+    images were decided as labelled and `loss` what that proves. They are None where that is not
+    known, and `why_not` says why."""
 
     name: str
     case: CaseReport
     right: tuple[bool, ...] | None
+    loss: Loss | None = None
     why_not: str = ""
+
+    def keeps(self, margin: float) -> bool:
+        """Whether it is shown to lose no more than the margin."""
+        return self.loss is not None and self.loss.bound <= margin
+
+    def may_keep(self, margin: float) -> bool:
+        """Whether it is not shown to lose more than the margin."""
+        return self.loss is not None and self.loss.at_least <= margin
 
     @property
     def id(self) -> str:
@@ -66,9 +76,11 @@ def _short(name: str) -> str:
     return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
 
 
-def candidates_of(report: Report) -> list[Candidate]:
+def candidates_of(report: Report, losses: Losses | None = None) -> list[Candidate]:
     """The report's cases in its order. Whoever answered other examples than the first that answered
     at all counts as unknown: accuracies are compared on the same ones."""
+    if losses is None:
+        losses = losses_of(report.evaluations, report.artifacts, report.plan.protect)
     trained = {a.variant: a.trained for a in report.artifacts}
     first = next((e for e in report.evaluations if e.failure is None), None)
     known = {
@@ -86,7 +98,10 @@ def candidates_of(report: Report) -> list[Candidate]:
         if trained.get(case.variant) is False:
             right, why = None, "untrained"
         name = case.variant if len(settings[case.device]) == 1 else case.case.id
-        found.append(Candidate(name, case, right, why))
+        loss = losses.by_variant.get(case.variant)
+        if right is not None and loss is None:
+            right, why = None, losses.why_none
+        found.append(Candidate(name, case, right, loss, why))
     return found
 
 
@@ -116,20 +131,14 @@ def front(points: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
 # --- accuracy --------------------------------------------------------------------------------
 
 
-def peers_of(judged: Sequence[Candidate]) -> list[Candidate]:
-    """The most accurate and all that are not significantly less so."""
-    best = best_of(judged)
-    return [c for c in judged if c.score >= best.score or paired(c, best).p >= SIGNIFICANT]
-
-
 def best_of(judged: Sequence[Candidate]) -> Candidate:
-    """The most accurate; of several the largest file, else the first by name."""
-    return min(judged, key=lambda c: (-c.score, -(c.point("size") or 0), c.name))
+    """Who lost least on these images; of several the most accurate, the largest file, then the
+    first by name."""
 
+    def rank(c: Candidate) -> tuple[float, float, float, str]:
+        return c.loss.point if c.loss else 1.0, -c.score, -(c.point("size") or 0), c.name
 
-def paired(a: Candidate, b: Candidate) -> accuracy.Paired:
-    """Which of the same test images either got right; both are known."""
-    return accuracy.paired(a.right or (), b.right or ())
+    return min(judged, key=rank)
 
 
 def accuracy_of(c: Candidate) -> str:
@@ -149,6 +158,20 @@ def costs_of(usable: Sequence[Candidate]) -> tuple[str, ...]:
     """The costs that any of them has, without those that only stand for a known one."""
     known = [m for m in costs() if any(c.point(m) is not None for c in usable)]
     return tuple(m for m in known if costs()[m].instead_of not in known)
+
+
+_PREFERRED: dict[Prefer, tuple[str, ...]] = {
+    "balanced": (),
+    "size": ("size",),
+    "latency": ("latency", "instructions"),
+    "memory": ("peak_rss",),
+}
+
+
+def preferred(known: Sequence[str], prefer: Prefer) -> tuple[str, ...]:
+    """The costs among `known` by which the cheapest is chosen; all of them where what the user
+    prefers is not known."""
+    return tuple(m for m in known if m in _PREFERRED[prefer]) or tuple(known)
 
 
 def reference_of(usable: Sequence[Candidate], c: Candidate) -> Candidate | None:

@@ -96,9 +96,14 @@ def counted(report: Report, a: str, b: str, threshold: float | None) -> MetricCo
     return next((metric for case in comparison.cases for metric in case.metrics), None)
 
 
-def budget_exit_code(report: Report, *, strict: bool) -> int:
-    """1 if no case of some device keeps every budget, 4 for undecided if `strict`, else 0."""
-    outcome = report.verdict.outcome if report.verdict else None
-    if outcome == "missed":
+def verdict_exit_code(report: Report, *, strict: bool) -> int:
+    """1 if no case of some device keeps every budget. If `strict`, also 1 if everything that does
+    loses more accuracy than it may, and 4 if it is undecided whether any does. Else 0."""
+    verdict = report.verdict
+    if verdict is None:
+        return EXIT_OK
+    decisions = {device.decision for device in verdict.devices}
+    if verdict.outcome == "missed" or (strict and "refused" in decisions):
         return EXIT_GATE
-    return EXIT_UNDECIDED if strict and outcome == "undecided" else EXIT_OK
+    undecided = verdict.outcome == "undecided" or "undecided" in decisions
+    return EXIT_UNDECIDED if strict and undecided else EXIT_OK

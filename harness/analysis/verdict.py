@@ -4,10 +4,13 @@ The rule, device by device (docs/explanation/verdict.md says why):
 
 1. A case *took part* if it neither failed nor is invalid. A budget is met or missed only if the
    whole interval is. *Feasible* is what meets every budget; if nothing does, what may meet them.
-2. Of the feasible, the *peers* are the most accurate one and all that are not significantly less
-   accurate (McNemar, on the same examples, p < 0.05).
-3. Of the peers the one with the lowest geometric mean of size, latency and peak RSS is
-   recommended, and the runner-up is found in the same way without that variant.
+2. A variant *keeps the accuracy* if the upper bound of its loss against the best variant is within
+   the margin; it is *open* if its loss may be within the margin or beyond it.
+3. Recommended is the cheapest that meets every budget and keeps the accuracy: the lowest geometric
+   mean of size, latency and peak RSS, or of the one that the user prefers. The runner-up is found
+   in the same way without that variant.
+4. If only the most accurate variant keeps the accuracy and a cheaper one is open, or if none does,
+   the verdict is undecided, and names the cheapest candidate and the images that would decide.
 
 An artifact of which no accuracy is known is never recommended: then there is only the front.
 """
@@ -16,11 +19,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
 
 from harness.analysis import budget
 from harness.analysis.budget import Budget, parse_budget
 from harness.analysis.candidates import (
-    SIGNIFICANT,
     Candidate,
     accuracy_of,
     best_of,
@@ -30,26 +35,25 @@ from harness.analysis.candidates import (
     front,
     listed,
     names,
-    paired,
-    peers_of,
+    preferred,
     reference_of,
     variants_of,
 )
+from harness.analysis.devices_together import WORST_FIRST, together
+from harness.analysis.losses import Losses, losses_of
 from harness.core import units
 from harness.core.types import (
     BudgetLine,
     BudgetOutcome,
     CaseReport,
+    Decision,
     DeviceVerdict,
+    ImagesNeeded,
     MetricSpec,
+    Plan,
     Report,
     Verdict,
 )
-
-# From this shortfall on that the test images cannot rule out, the verdict says so.
-WORTH_A_WORD = 0.02
-
-_WORST_FIRST: tuple[BudgetOutcome, ...] = ("missed", "undecided", "met")
 
 
 def judge(report: Report, specs: Mapping[str, MetricSpec]) -> Verdict | None:
@@ -58,29 +62,57 @@ def judge(report: Report, specs: Mapping[str, MetricSpec]) -> Verdict | None:
     budgets = parse_budget(report.plan.budget, specs) if report.plan.budget else ()
     if not report.cases or (not budgets and len({c.variant for c in report.cases}) < 2):
         return None
-    candidates = candidates_of(report)
+    losses = losses_of(report.evaluations, report.artifacts, report.plan.protect)
+    candidates = candidates_of(report, losses)
     devices = [
-        _Device(name, [c for c in candidates if c.case.device == name], budgets).verdict()
+        _Device(
+            name, [c for c in candidates if c.case.device == name], budgets, losses, report.plan
+        ).verdict()
         for name in dict.fromkeys(case.device for case in report.cases)
     ]
-    return _together(devices, tuple(_line(b, report.cases) for b in budgets))
+    return msgspec.structs.replace(
+        together(devices, tuple(_line(b, report.cases) for b in budgets)),
+        margin=report.plan.max_accuracy_loss,
+        protected=losses.protected.said,
+        prefer=report.plan.prefer,
+        losses=dict(losses.by_variant),
+    )
 
 
 # --- one device ------------------------------------------------------------------------------
+
+
+class _Choice(NamedTuple):
+    """What the rule comes to, with its sentences."""
+
+    decision: Decision
+    reason: str
+    recommended: Candidate | None = None
+    second: Candidate | None = None
+    second_reason: str = ""
+    candidate: Candidate | None = None
 
 
 class _Device:
     """Everything that is concluded about one device."""
 
     def __init__(
-        self, name: str, candidates: Sequence[Candidate], budgets: Sequence[Budget]
+        self,
+        name: str,
+        candidates: Sequence[Candidate],
+        budgets: Sequence[Budget],
+        losses: Losses,
+        plan: Plan,
     ) -> None:
         self.name = name
         self.budgets = budgets
+        self.losses = losses
+        self.margin = plan.max_accuracy_loss
         self.all = candidates
         self.usable = [c for c in candidates if c.case.status not in ("failed", "invalid")]
-        self.judged = [c for c in self.usable if c.right is not None]
+        self.judged = [c for c in self.usable if c.loss is not None]
         self.costs = costs_of(self.usable)
+        self.weighed = preferred(self.costs, plan.prefer)
         self.notes: list[str] = []
 
     def verdict(self) -> DeviceVerdict:
@@ -91,50 +123,82 @@ class _Device:
         outcome: BudgetOutcome = "met" if feasible else "undecided" if maybe else "missed"
         pareto = self._front()
         self._tell_who_is_missing()
-        pool = feasible or maybe
-        recommended, reason, second, second_reason = self._choice(pool)
+        choice = self._choice(feasible, maybe)
+        found = choice.candidate
+        unclear = found is not None and found.keeps(self.margin)  # it is a budget that is open
         return DeviceVerdict(
             device=self.name,
-            reason=reason,
-            recommended=recommended.name if recommended else None,
-            recommended_case=recommended.id if recommended else None,
-            runner_up=second.name if second else None,
-            runner_up_reason=second_reason,
+            reason=choice.reason,
+            recommended=choice.recommended.name if choice.recommended else None,
+            recommended_case=choice.recommended.id if choice.recommended else None,
+            runner_up=choice.second.name if choice.second else None,
+            runner_up_reason=choice.second_reason,
             pareto=tuple(c.id for c in pareto),
             pareto_on=self._counts(),
             feasible=tuple(c.id for c in feasible),
             outcome=outcome if self.budgets else None,
             notes=tuple(self.notes),
+            decision=choice.decision,
+            candidate=found.name if found else None,
+            candidate_case=found.id if found else None,
+            images=self._images(found) if found and not unclear else None,
+            recommended_at=found.loss.bound if found and found.loss and not unclear else None,
         )
 
     def _state(self, c: Candidate) -> BudgetOutcome:
         """All budgets together."""
         found = {budget.outcome(b, c.metric(b.spec.name)) for b in self.budgets}
-        return next((o for o in _WORST_FIRST if o in found), "met")
+        return next((o for o in WORST_FIRST if o in found), "met")
 
-    def _choice(
-        self, pool: Sequence[Candidate]
-    ) -> tuple[Candidate | None, str, Candidate | None, str]:
-        """(recommended, why, runner-up, what it would cost)."""
-        if not self.usable:
-            return None, "no recommendation: no case could be measured", None, ""
-        if not pool:
-            return None, self._nearest(), None, ""
-        judged = [c for c in pool if c.right is not None]
+    def _choice(self, feasible: Sequence[Candidate], maybe: Sequence[Candidate]) -> _Choice:
+        """The rule."""
+        pool = feasible or maybe
+        judged = [c for c in pool if c.loss is not None]
         if not judged:
-            return None, self._without_accuracy(pool), None, ""
-        chosen = self._cheapest(peers_of(judged))
-        self._tell_doubts(chosen)
-        others = [c for c in judged if c.case.variant != chosen.case.variant]
+            return _Choice("none", self._nothing_known(pool))
+        open_ = [c for c in judged if c.may_keep(self.margin) and not c.keeps(self.margin)]
+        kept = [c for c in feasible if c.keeps(self.margin)]
+        if not kept:
+            # What keeps the accuracy, but perhaps not the budgets, is a candidate as well.
+            open_ += [c for c in judged if c.keeps(self.margin)]
+            return self._undecided(open_) if open_ else _Choice("refused", self._refused(judged))
+        chosen = self._cheapest(kept)
+        cheaper = [c for c in open_ if self._cheapest([chosen, c]) is c]
+        best = best_of(self.judged)
+        if cheaper and variants_of(kept) == {best.case.variant}:
+            self.notes.append(
+                f"only {best.variant} is shown to lose no more than {units.points(self.margin)}"
+            )
+            return self._undecided(cheaper)
+        self._tell_doubts(chosen, cheaper)
+        others = [c for c in kept if c.case.variant != chosen.case.variant]
         if not others:
-            return chosen, self._reason(chosen), None, ""
-        second = self._cheapest(peers_of(others))
-        return chosen, self._reason(chosen), second, self._price(second, chosen)
+            return _Choice("recommended", self._reason(chosen, kept), chosen)
+        second = self._cheapest(others)
+        reason = self._reason(chosen, kept)
+        return _Choice("recommended", reason, chosen, second, self._price(second, chosen))
+
+    def _undecided(self, open_: Sequence[Candidate]) -> _Choice:
+        """The cheapest of those that did not lose more than the margin on these images; if all
+        did, who lost least."""
+        likely = [c for c in open_ if c.loss and c.loss.point <= self.margin]
+        found = self._cheapest(likely) if likely else best_of(open_)
+        self._tell_suspect(found)
+        return _Choice("undecided", self._open(found), candidate=found)
+
+    def _images(self, c: Candidate) -> ImagesNeeded | None:
+        from harness.stats.enough_images import ENOUGH_TO_TELL
+
+        found = self.losses.needed(c.case.variant, self.margin)
+        if found is None:
+            return None
+        enough = self.losses.images >= ENOUGH_TO_TELL
+        return ImagesNeeded(images=found.images if enough else None, low=found.low, high=found.high)
 
     def _cheapest(self, among: Sequence[Candidate]) -> Candidate:
         """The lowest geometric mean of what all of them have; then the more accurate one, then by
         name."""
-        known = [m for m in self.costs if all((c.point(m) or 0) > 0 for c in among)]
+        known = [m for m in self.weighed if all((c.point(m) or 0) > 0 for c in among)]
 
         def cost(c: Candidate) -> tuple[float, float, str]:
             return sum(math.log(c.point(m) or 1) for m in known), -c.score, c.name
@@ -160,22 +224,77 @@ class _Device:
 
     # --- sentences ---
 
-    def _reason(self, c: Candidate) -> str:
-        """`74x smaller and 40x faster than vgg16; accuracy ... is not distinguishable ...`"""
-        clauses = [self._saving(c), self._accurate(c)]
-        open_ = [
+    def _reason(self, c: Candidate, kept: Sequence[Candidate]) -> str:
+        """`loses at most 1.4 points ...; 74x smaller and 40x faster than vgg16; accuracy ...`"""
+        alike = [x for x in kept if self._as_cheap(x, c)]
+        cheap = f"{names(alike)} {'is' if len(alike) == 1 else 'are'} as cheap" if alike else ""
+        clauses = [self._proven(c), self._saving(c), self._accurate(c), cheap]
+        return f"{c.name}: " + "; ".join(filter(None, clauses))
+
+    def _proven(self, c: Candidate) -> str:
+        """What the images show of its loss."""
+        what = self.losses.protected.said
+        if c.loss is None or len(self.losses.by_variant) < 2:
+            return ""
+        if c.loss.bound == 0:
+            return f"no other has more {what}, with 95 % confidence"
+        lost = units.points(c.loss.bound, up=True)
+        return f"loses at most {lost} of {what}, with 95 % confidence"
+
+    def _open(self, c: Candidate) -> str:
+        """What is not known of the candidate, and what would decide."""
+        unclear = [
             f"{b.text} is undecided at {units.interval(m, b.spec.quantity)}"
             for b in self.budgets
             if (m := c.metric(b.spec.name)) and budget.outcome(b, m) == "undecided"
         ]
-        return f"{c.name}: " + "; ".join([*filter(None, clauses), *open_])
+        if c.keeps(self.margin):
+            return f"{c.name}: " + "; ".join(filter(None, [self._proven(c), *unclear]))
+        bound = c.loss.bound if c.loss else 1.0
+        now = f"it is recommended now with --max-accuracy-loss {_percent_up(bound)}"
+        clauses = [
+            f"may lose up to {units.points(bound, up=True)} of {self.losses.protected.said}, more "
+            f"than the {units.points(self.margin)} allowed",
+            self._what_decides(c),
+            now if bound < 1 else "",
+        ]
+        return f"{c.name}: " + "; ".join([*filter(None, clauses), *unclear])
+
+    def _what_decides(self, c: Candidate) -> str:
+        """`if it loses nothing, about 900 test images decide (700 to 1,300)`."""
+        found, protected = self._images(c), self.losses.protected
+        if found is None or found.low is None:
+            return "more than a million test images would be needed"
+        images = f"test images of {protected.name}" if protected.name else "test images"
+        high = "a million and more" if found.high is None else _round(found.high)
+        spread = f"{_round(found.low)} to {high}"
+        if found.images is None:
+            return (
+                f"if it loses nothing, {spread} {images} decide; {self.losses.images} show too "
+                f"little of how often variants differ to tell it closer"
+            )
+        return f"if it loses nothing, about {_round(found.images)} {images} decide ({spread})"
+
+    def _refused(self, judged: Sequence[Candidate]) -> str:
+        """All lose too much; the one that loses least, and at least how much that is."""
+        least = best_of(judged)
+        at_least = units.points(least.loss.at_least) if least.loss else ""
+        keeps = "everything that keeps the budgets" if self.budgets else "every variant"
+        return (
+            f"no recommendation: {keeps} loses more than {units.points(self.margin)} of "
+            f"{self.losses.protected.said}; {least.label} loses least, at least {at_least}"
+        )
+
+    def _as_cheap(self, c: Candidate, other: Candidate) -> bool:
+        """Whether no cost tells the two variants apart."""
+        return c.case.variant != other.case.variant and not differences(c, other, self.weighed)
 
     def _saving(self, c: Candidate) -> str:
         reference = reference_of(self.usable, c)
         if reference is None:
             return "the only one that took part" if len(self.usable) == 1 else ""
         if reference is c:
-            return "nothing that is as accurate costs less" if len(self.judged) > 1 else ""
+            return "nothing that keeps as much costs less" if len(self.judged) > 1 else ""
         kept = [m for m in self.costs if m != "peak_rss"]
         said = differences(c, reference, kept)
         if not said:
@@ -183,34 +302,24 @@ class _Device:
         return f"{' and '.join(said)} than {reference.variant}"
 
     def _accurate(self, c: Candidate) -> str:
-        best = best_of(self.judged)
+        best = max(self.judged, key=lambda x: x.score)
         own = f"accuracy {accuracy_of(c)}"
-        if best.case.variant == c.case.variant or best.score == c.score:
+        if best.score == c.score:
             return f"{own}{', the highest' if len(variants_of(self.judged)) > 1 else ''}"
-        found = paired(c, best)
-        theirs = f"{best.variant}'s {units.ratio(best.score)}"
-        p = f"(McNemar p {units.p_value(found.p)})"
-        if found.p >= SIGNIFICANT:
-            return f"{own} is not distinguishable from {theirs} {p}"
-        return f"{own} is below {theirs} {p}, {self._why_not_that(best)}"
-
-    def _why_not_that(self, best: Candidate) -> str:
-        missed = [
-            b.text for b in self.budgets if budget.outcome(b, best.metric(b.spec.name)) != "met"
-        ]
-        return f"which does not keep {' and '.join(missed)}" if missed else "which costs more"
+        return f"{own} against {best.variant}'s {units.ratio(best.score)}"
 
     def _price(self, second: Candidate, chosen: Candidate) -> str:
         """What the runner-up would cost, and what it would bring."""
-        found = paired(second, chosen)
-        said = differences(second, chosen, self.costs) or ["costs much the same"]
-        level = units.ratio(second.score)
-        against = units.ratio(chosen.score)
-        text = ", ".join(said)
-        return (
-            f"{second.name}: {text}; accuracy {level} against {against} "
-            f"(McNemar p {units.p_value(found.p)})"
-        )
+        said = differences(second, chosen, self.costs) or ["as cheap"]
+        level, against = units.ratio(second.score), units.ratio(chosen.score)
+        proven = self._proven(second).removesuffix(", with 95 % confidence")
+        return f"{second.name}: {', '.join(said)}; {proven}; accuracy {level} against {against}"
+
+    def _nothing_known(self, pool: Sequence[Candidate]) -> str:
+        """Why there is nothing to choose from."""
+        if not self.usable:
+            return "no recommendation: no case could be measured"
+        return self._without_accuracy(pool) if pool else self._nearest()
 
     def _without_accuracy(self, pool: Sequence[Candidate]) -> str:
         why = listed({c.why_not for c in pool})
@@ -260,19 +369,21 @@ class _Device:
             why = listed({c.why_not for c in unjudged})
             self.notes.append(f"no word on the accuracy of {names(unjudged)} ({why})")
 
-    def _tell_doubts(self, chosen: Candidate) -> None:
-        if chosen.case.status == "suspect":
-            codes = listed({f.code for f in chosen.case.findings if f.level == "serious"})
-            self.notes.append(f"{chosen.label} is suspect ({codes}): see the findings")
-        best = best_of(self.judged)
-        if best.case.variant == chosen.case.variant:
-            return
-        found = paired(chosen, best)
-        if found.p >= SIGNIFICANT and -found.difference.ci_low > WORTH_A_WORD:
+    def _tell_suspect(self, c: Candidate) -> None:
+        if c.case.status == "suspect":
+            codes = listed({f.code for f in c.case.findings if f.level == "serious"})
+            self.notes.append(f"{c.label} is suspect ({codes}): see the findings")
+
+    def _tell_doubts(self, chosen: Candidate, cheaper: Sequence[Candidate]) -> None:
+        """Of the recommended one, and of what costs less and was not shown to lose too much."""
+        self._tell_suspect(chosen)
+        likely = [c for c in cheaper if c.loss and c.loss.point <= self.margin]
+        if likely:
+            c = self._cheapest(likely)
+            bound = c.loss.bound if c.loss else 1.0
             self.notes.append(
-                f"{found.difference.n} test images cannot rule out that {chosen.label} is less "
-                f"accurate than {best.variant} by up to "
-                f"{units.significant(-found.difference.ci_low * 100, 2)} percentage points"
+                f"{c.label} costs less and may lose up to {units.points(bound, up=True)}: "
+                f"{self._what_decides(c)}"
             )
 
 
@@ -281,7 +392,15 @@ def _distance(c: Candidate, budgets: Sequence[Budget]) -> tuple[float, str]:
     return sum(budget.excess(b, c.metric(b.spec.name)) for b in budgets), c.name
 
 
-# --- several devices -------------------------------------------------------------------------
+def _round(images: int) -> str:
+    """972 -> '980': two digits, and never too few."""
+    step = 10 ** max(0, len(str(images)) - 2)
+    return f"{-(-images // step) * step:,}"
+
+
+def _percent_up(share: float) -> str:
+    """0.05231 -> '5.3%': an option's value that is no less."""
+    return f"{math.ceil(share * 1000 - 1e-6) / 10:g}%"
 
 
 def _line(b: Budget, cases: Sequence[CaseReport]) -> BudgetLine:
@@ -293,49 +412,4 @@ def _line(b: Budget, cases: Sequence[CaseReport]) -> BudgetLine:
         limit=b.limit,
         outcomes={i: budget.outcome(b, m) for i, m in metrics.items()},
         unknown=unknown,
-    )
-
-
-def _runner_up(d: DeviceVerdict) -> list[str]:
-    """The second choice and what it would cost, as a note; none if there is none."""
-    return [f"runner-up {d.runner_up_reason}"] if d.runner_up else []
-
-
-def _together(devices: Sequence[DeviceVerdict], lines: tuple[BudgetLine, ...]) -> Verdict:
-    """One device's verdict is the run's. Of several, all must agree on a variant for it to be
-    recommended; else the first that has a recommendation speaks, and the others in notes."""
-    lead = next((d for d in devices if d.recommended is not None), devices[0])
-    worst = next((o for o in _WORST_FIRST if o in {d.outcome for d in devices}), None)
-    if len(devices) == 1:
-        return Verdict(
-            reason=lead.reason,
-            recommended=lead.recommended,
-            runner_up=lead.runner_up,
-            runner_up_reason=lead.runner_up_reason,
-            pareto=lead.pareto,
-            outcome=worst,
-            budgets=lines,
-            notes=lead.notes,
-            devices=(lead,),
-        )
-    agreed = len({d.recommended for d in devices}) == 1
-    second = {d.device: _runner_up(d) for d in devices}
-    own = lead.reason.removeprefix(f"{lead.recommended}: ")
-    others = [d for d in devices if d is not lead]
-    return Verdict(
-        reason=f"on {lead.device}: {own}",
-        recommended=lead.recommended if agreed else lead.recommended_case,
-        pareto=tuple(i for d in devices for i in d.pareto),
-        outcome=worst,
-        budgets=lines,
-        notes=(
-            *(f"on {lead.device}: {said}" for said in second[lead.device]),
-            *(
-                f"on {d.device}: {said}"
-                for d in others
-                for said in (d.reason, *second[d.device], *d.notes)
-            ),
-            *(f"on {lead.device}: {said}" for said in lead.notes),
-        ),
-        devices=tuple(devices),
     )

@@ -202,7 +202,7 @@ def run(args: argparse.Namespace) -> int:
     return (
         exit_code(report, run.folder)
         or gate.exit_code(report, strict=args.strict, renew=_arguments.renewing(args, run.folder))
-        or gate.budget_exit_code(report, strict=args.strict)
+        or gate.verdict_exit_code(report, strict=args.strict)
         or written
     )
 

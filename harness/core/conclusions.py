@@ -6,9 +6,12 @@ from __future__ import annotations
 from typing import Literal
 
 from harness.core.base import Case, Direction, Finding, Value
+from harness.core.estimates import Loss
 
 Outcome = Literal["regression", "improvement", "no change", "inconclusive"]
 BudgetOutcome = Literal["met", "missed", "undecided"]
+Decision = Literal["recommended", "undecided", "refused", "none"]
+Prefer = Literal["balanced", "size", "latency", "memory"]
 
 
 class MetricComparison(Value, frozen=True):
@@ -117,9 +120,27 @@ class BudgetLine(Value, frozen=True):
     unknown: dict[str, str] = {}
 
 
+class ImagesNeeded(Value, frozen=True):
+    """The test images that would decide about a candidate that truly loses nothing, with a chance
+    of 80 %; `low` to `high` with 95 % confidence about how often variants differ. `images` is None
+    where too few were seen to name one number, or where it is more than a million."""
+
+    images: int | None
+    low: int | None
+    high: int | None
+
+
 class DeviceVerdict(Value, frozen=True):
-    """The verdict on one device. `recommended` and `runner_up` are variants, or case ids where a
-    variant ran in several settings; None if there is nothing to recommend, and `reason` says why.
+    """The verdict on one device.
+
+    `decision` is "recommended" if a variant has been shown to lose no more than the margin and to
+    keep every budget; "undecided" if the images do not tell, and then `candidate` is the cheapest
+    that may; "refused" if everything that keeps the budgets loses more; "none" if nothing is known
+    of accuracy or nothing keeps the budgets. `images` would decide about the candidate, and with
+    the margin `recommended_at` it would be recommended now.
+
+    `recommended`, `runner_up` and `candidate` are variants, or case ids where a variant ran in
+    several settings; None if there is none, and `reason` says why.
     `pareto` and `feasible` are case ids; nothing beats the former on the metrics `pareto_on`.
     `outcome` is that of all budgets together, None without any."""
 
@@ -134,13 +155,19 @@ class DeviceVerdict(Value, frozen=True):
     feasible: tuple[str, ...] = ()
     outcome: BudgetOutcome | None = None
     notes: tuple[str, ...] = ()
+    decision: Decision = "none"
+    candidate: str | None = None
+    candidate_case: str | None = None
+    images: ImagesNeeded | None = None
+    recommended_at: float | None = None
 
 
 class Verdict(Value, frozen=True):
     """The verdict on a run. That of the only device; of several the first one's with the others'
     and every runner-up in `notes`, and `recommended` is the variant they agree on, else the first
     one's case id.
-    `devices` has each device's own, `outcome` is the worst of them."""
+    `devices` has each device's own, `outcome` is the worst of them and `decision` the least sure.
+    `losses` are those of all variants, of what is `protected`; `margin` is how much may be lost."""
 
     reason: str
     recommended: str | None = None
@@ -151,3 +178,11 @@ class Verdict(Value, frozen=True):
     budgets: tuple[BudgetLine, ...] = ()
     notes: tuple[str, ...] = ()
     devices: tuple[DeviceVerdict, ...] = ()
+    decision: Decision = "none"
+    candidate: str | None = None
+    images: ImagesNeeded | None = None
+    recommended_at: float | None = None
+    margin: float | None = None
+    protected: str = ""
+    prefer: Prefer = "balanced"
+    losses: dict[str, Loss] = {}

@@ -102,6 +102,17 @@ class RunDrift(Value, frozen=True):
     p: float
 
 
+class Loss(Value, frozen=True):
+    """How much less accurate a variant is than the best of those measured, in shares (0.02 is two
+    points): the `point` seen, an upper `bound`, and what it is `at_least`. Either limit holds for
+    all variants together with 95 % confidence. `n` is the number of images."""
+
+    point: float
+    bound: float
+    at_least: float = 0.0
+    n: int = 0
+
+
 class Cost(Value, frozen=True):
     """A metric that the verdict weighs, and how a ratio to another variant is said: `74x smaller`.
     It is left out where the metric `instead_of` is known, which it only stands for."""

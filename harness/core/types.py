@@ -24,13 +24,25 @@ from harness.core.conclusions import (
     BudgetOutcome,
     CaseComparison,
     Comparison,
+    Decision,
     DeviceVerdict,
+    ImagesNeeded,
     MetricComparison,
     Outcome,
+    Prefer,
     Verdict,
 )
 from harness.core.data import DataSummary
-from harness.core.estimates import Cost, Estimate, Measurement, MetricSpec, Noise, Outlier, RunDrift
+from harness.core.estimates import (
+    Cost,
+    Estimate,
+    Loss,
+    Measurement,
+    MetricSpec,
+    Noise,
+    Outlier,
+    RunDrift,
+)
 from harness.core.evaluation import Agreement, Evaluation, Tried
 from harness.core.explanation import Change, GreyCost
 from harness.core.pixels import Pixels
@@ -45,13 +57,16 @@ __all__ = [
     "Comparison",
     "Cost",
     "DataSummary",
+    "Decision",
     "DeviceVerdict",
     "Direction",
     "Estimate",
     "Evaluation",
     "Failure",
     "Finding",
+    "ImagesNeeded",
     "Level",
+    "Loss",
     "Measurement",
     "MetricComparison",
     "MetricSpec",
@@ -59,6 +74,7 @@ __all__ = [
     "Outcome",
     "Outlier",
     "Pixels",
+    "Prefer",
     "RunDrift",
     "Status",
     "StopReason",
@@ -228,9 +244,10 @@ class Timing(Value, frozen=True):
 
 
 class Plan(Value, frozen=True):
-    """All that decides what is measured and in which order; nothing of how it went. On
-    `exact_devices` one launch of a case tells all, unless `exact_launches` (where that is None,
-    `launches`) asks for more."""
+    """All that decides what is measured, in which order, and by what the verdict goes; nothing of
+    how it went. On `exact_devices` one launch of a case tells all, unless `exact_launches` (where
+    that is None, `launches`) asks for more. `max_accuracy_loss` is a share (0.02: two points),
+    and `protect` what may not lose more: accuracy, balanced_accuracy or recall:CLASS."""
 
     cases: tuple[Case, ...]
     exact_devices: tuple[str, ...] = ()
@@ -246,6 +263,9 @@ class Plan(Value, frozen=True):
     data: str | None = None
     untrained: bool = False
     quick: bool = False
+    max_accuracy_loss: float = 0.02
+    protect: str = "accuracy"
+    prefer: Prefer = "balanced"
 
 
 # --- observations ----------------------------------------------------------------------------
@@ -373,6 +393,7 @@ class Evidence(Value, frozen=True):
     peers: tuple[Evidence, ...] = ()
     evaluation: Evaluation | None = None
     parent_evaluation: Evaluation | None = None
+    loss: Loss | None = None
 
 
 # --- report ----------------------------------------------------------------------------------

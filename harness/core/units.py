@@ -60,6 +60,21 @@ def percent(share: float | None) -> str:
     return ABSENT if share is None else f"{significant(share * 100, 2)} %"
 
 
+def points(share: float, *, up: bool = False) -> str:
+    """A difference of shares in percentage points, to two digits: 0.0141 -> '1.4 points', rounded
+    up where it is a bound; 0.01 -> '1 point'."""
+    from math import ceil, floor, log10
+
+    value = abs(share) * 100
+    if value == 0:
+        return "0 points"
+    scale = 10.0 ** (floor(log10(value)) - 1)
+    whole = ceil(value / scale - 1e-6) if up else round(value / scale)
+    text = f"{whole * scale:.{max(0, -floor(log10(scale)))}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{text} point{'' if text == '1' else 's'}"
+
+
 def round_up(share: float) -> float:
     """To the next of 1, 2, 5, 10 ... %, as the end of a scale: 0.037 -> 0.05."""
     if share <= 0:

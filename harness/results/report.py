@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from harness.analysis.losses import losses_of
 from harness.analysis.metric_specs import extract, specs
 from harness.analysis.noise import drifts_of, noise_of
 from harness.analysis.verdict import judge
@@ -47,6 +48,7 @@ def evidence_of(header: Report, journal: Journal) -> list[Evidence]:
     """All that was observed, case by case, with the metrics extracted."""
     artifacts = {artifact.variant: artifact for artifact in header.artifacts}
     evaluations = {evaluation.variant: evaluation for evaluation in header.evaluations}
+    losses = losses_of(header.evaluations, header.artifacts, header.plan.protect).by_variant
     found = []
     for case in header.plan.cases:
         facts = journal.devices.get(case.device) or DeviceFacts(
@@ -63,6 +65,7 @@ def evidence_of(header: Report, journal: Journal) -> list[Evidence]:
             failure=journal.failures.get(case.id) or (None if launches else _NOT_LAUNCHED),
             evaluation=evaluations.get(case.variant),
             parent_evaluation=evaluations.get(artifact.float_parent or ""),
+            loss=losses.get(case.variant),
         )
         found.append(msgspec.structs.replace(evidence, metrics=extract(evidence)))
     return found

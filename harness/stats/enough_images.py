@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from harness.stats import paired_loss
 from harness.stats.accuracy import wilson
-from harness.stats.with_the_best import ALPHA, all_below
+from harness.stats.with_the_best import ALPHA, Counts, all_below, lost_of, pairwise
 
 CHANCE = 0.8
 # From so many images on the discordance is known well enough to name one number.
@@ -41,6 +41,26 @@ def needed(differ: float, n: int, margin: float, level: float = ALPHA, against: 
     seen = wilson(min(round(differ), n), n)
     rates = (differ + 0.5) / (n + 1), seen.ci_low, seen.ci_high
     return Needed(*(images(rate, margin, level, against) for rate in rates))
+
+
+def needed_by(found: Counts, variant: int, margin: float) -> Needed:
+    """The images that would decide whether the variant of this index stays within `margin`; of the
+    first run. It goes by the variants that it has not been shown against yet, and of these by the
+    one from which it differs most often."""
+    import numpy as np
+
+    against = pairwise(found)
+    n, k = sum(found.sizes), found.shape[1]
+    rivals = [j for j in range(k) if against.above[0, j, variant] > margin]
+    if not rivals:
+        return Needed(n, n, n)
+    # Images that differ, as many as would blur plain accuracy of n images as much.
+    apart = np.zeros(k)
+    for both, size in zip(*found, strict=True):
+        lost = lost_of(both)[0]
+        apart += (lost + lost.T)[:, variant] * (n / (size * len(found.both))) ** 2
+    worst = max(rivals, key=lambda j: float(apart[j]))
+    return needed(float(apart[worst]), n, margin, float(against.level[0, worst]), len(rivals))
 
 
 def images(discordance: float, margin: float, level: float = ALPHA, against: int = 1) -> int | None:
@@ -79,10 +99,10 @@ def _shown(n: int, discordance: float, margin: float, level: float, against: int
     return float(paired_loss.p_at_least(lost, gained, n, margin)[0]) <= level
 
 
-def _counts(apart: float, differ: float) -> tuple[float, float]:
-    """(lost, gained) that add up to `differ` and are `apart`, as far as that is possible."""
+def _counts(apart: float, differ: float) -> tuple[int, int]:
+    """(lost, gained) that add up to about `differ` and are `apart`, as far as that is possible."""
     apart = min(apart, differ)
-    return (differ + apart) / 2, (differ - apart) / 2
+    return math.ceil((differ + apart) / 2 - 0.5), math.floor((differ - apart) / 2 + 0.5)
 
 
 @lru_cache(maxsize=64)

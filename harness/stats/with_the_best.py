@@ -24,7 +24,7 @@ from functools import lru_cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.core.types import Value
+from harness.core.types import Loss
 from harness.stats import paired_loss
 
 if TYPE_CHECKING:
@@ -40,67 +40,81 @@ _STEPS = 50  # to which a correlation is rounded down
 _NODES = 257
 
 
-class Loss(Value, frozen=True):
-    """What is known of one variant's loss, all in shares (0.02 is two points): `point` as seen,
-    `bound` above, which holds for all variants together with the confidence 1 - alpha, and
-    `at_least` below, which does so too."""
+class Counts(NamedTuple):
+    """What several variants answered, of many runs at once: `both` has an array of runs x k x k for
+    each class, with at [run, j, i] how many of its images both j and i got right; `sizes` are the
+    images of each class. One class stands for plain accuracy, several for balanced accuracy."""
 
-    point: float
-    bound: float
-    at_least: float = 0.0
+    both: Sequence[Floats]
+    sizes: Sequence[int]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(runs, k)."""
+        return self.both[0].shape[0], self.both[0].shape[-1]
 
 
-def losses(
-    right: Sequence[Sequence[bool]], classes: Sequence[int] | None = None, alpha: float = ALPHA
-) -> tuple[Loss, ...]:
-    """A Loss for each variant; `right` tells for each of them which of the same images (at least
-    one) it decided as labelled. With `classes`, the label of each image, the loss is one of
-    balanced accuracy: the mean of the losses within the classes, whose limits are combined by their
-    distances in quadrature (Zou & Donner, Statistics in Medicine 27, 2008)."""
+def counts(right: Sequence[Sequence[bool]], classes: Sequence[int] | None = None) -> Counts:
+    """The counts of one run; `right` tells for each variant which of the same images (at least
+    one) it decided as labelled, `classes` the label of each image where classes weigh the same."""
     import numpy as np
 
     answers = np.asarray(right, float)
     labels = np.zeros(answers.shape[1], int) if classes is None else np.asarray(classes)
     groups = [answers[:, labels == label] for label in np.unique(labels)]
-    found = bounds(
-        [(group @ group.T)[None] for group in groups], [g.shape[1] for g in groups], alpha
-    )
+    return Counts([(g @ g.T)[None] for g in groups], [g.shape[1] for g in groups])
+
+
+def losses(
+    right: Sequence[Sequence[bool]], classes: Sequence[int] | None = None, alpha: float = ALPHA
+) -> tuple[Loss, ...]:
+    """A Loss for each variant. With `classes` the loss is one of balanced accuracy: the mean of the
+    losses within the classes, whose limits are combined by their distances in quadrature (Zou &
+    Donner, Statistics in Medicine 27, 2008)."""
+    found = pairwise(counts(right, classes), alpha)
+    limits = (found.point, found.above, found.below)
     return tuple(
-        Loss(point=float(p), bound=float(b), at_least=float(a))
-        for p, b, a in zip(*(limits[0] for limits in found), strict=True)
+        Loss(point=float(p), bound=float(b), at_least=float(a), n=len(right[0]))
+        for p, b, a in zip(*(x[0].max(axis=0) for x in limits), strict=True)
     )
 
 
-class Bounds(NamedTuple):
-    """Losses of many runs at once: runs x variants."""
+class Pairwise(NamedTuple):
+    """Each variant against each other one, runs x k x k: at [run, j, i] by how much j is more
+    accurate than i, as seen and at most and at least; 0 at [run, i, i]. The loss of i is the
+    largest over j. `level` is what the comparisons with j were made at, were j the best."""
 
     point: Floats
-    bound: Floats
-    at_least: Floats
+    above: Floats
+    below: Floats
+    level: Floats
 
 
-def bounds(both: Sequence[Floats], sizes: Sequence[int], alpha: float = ALPHA) -> Bounds:
-    """The losses of runs x k x k counts: `both` has a member for each class with, at [run, j, i],
-    how many of its images both j and i got right; `sizes` are the images of each class."""
+def pairwise(found: Counts, alpha: float = ALPHA) -> Pairwise:
+    """All pairs. The limits above hold together with the confidence 1 - alpha, those below too."""
     import numpy as np
 
-    runs, k = both[0].shape[0], both[0].shape[-1]
+    runs, k = found.shape
+    level = levels(found, alpha)
     point, above, below = (np.zeros((runs, k, k)) for _ in range(3))
     if k == 1:
-        return Bounds(point[:, 0], above[:, 0], below[:, 0])
-    level = np.broadcast_to(levels(both, sizes, alpha)[:, :, None], (runs, k, k))
-    for counts, n in zip(both, sizes, strict=True):
-        lost = lost_of(counts)
+        return Pairwise(point, above, below, level)
+    own_level = np.broadcast_to(level[:, :, None], (runs, k, k))
+    either_way = np.full((runs, k, k), alpha / (k * (k - 1)))
+    for both, n in zip(*found, strict=True):
+        lost = lost_of(both)
         gained = lost.swapaxes(1, 2)
         seen = (lost - gained) / n
-        point += seen / len(both)
-        above += (_once(paired_loss.upper, lost, gained, n, level) - seen) ** 2
-        either_way = np.full((runs, k, k), alpha / (k * (k - 1)))
+        point += seen / len(found.both)
+        above += (_once(paired_loss.upper, lost, gained, n, own_level) - seen) ** 2
         below += (seen - _once(paired_loss.lower, lost, gained, n, either_way)) ** 2
     own = np.eye(k, dtype=bool)
-    above = np.where(own, 0.0, point + np.sqrt(above) / len(both))
-    below = np.where(own, 0.0, point - np.sqrt(below) / len(both))
-    return Bounds(point.max(axis=1), above.max(axis=1), below.max(axis=1))
+    return Pairwise(
+        point,
+        np.where(own, 0.0, point + np.sqrt(above) / len(found.both)),
+        np.where(own, 0.0, point - np.sqrt(below) / len(found.both)),
+        level,
+    )
 
 
 def _once(
@@ -127,40 +141,40 @@ def lost_of(both: Floats) -> Floats:
     return np.asarray(np.diagonal(both, axis1=-2, axis2=-1)[..., None] - both)
 
 
-def levels(both: Sequence[Floats], sizes: Sequence[int], alpha: float = ALPHA) -> Floats:
-    """The level of each comparison with j, were j the best: runs x k. Arguments as of `bounds`."""
+def levels(found: Counts, alpha: float = ALPHA) -> Floats:
+    """The level of each comparison with j, were j the best: runs x k."""
     import numpy as np
 
-    runs, k = both[0].shape[0], both[0].shape[-1]
+    runs, k = found.shape
     if k <= 2:
         return np.full((runs, k), alpha)
-    correlation = np.clip(mean_correlation(both, sizes), 0.0, 1.0)
+    correlation = np.clip(mean_correlation(found), 0.0, 1.0)
     steps, place = np.unique(np.floor(correlation * _STEPS + 1e-9), return_inverse=True)
     table = np.array([dunnett(k - 1, step / _STEPS, alpha) for step in steps])
     return np.asarray(table[place.reshape(runs, k)])
 
 
-def mean_correlation(both: Sequence[Floats], sizes: Sequence[int]) -> Floats:
-    """For each variant j the mean correlation between its differences to two others, shrunk:
-    runs x k. Arguments as of `bounds`, with at least three variants."""
+def mean_correlation(counted: Counts) -> Floats:
+    """For each of at least three variants j the mean correlation between its differences to two
+    others, shrunk: runs x k."""
     import numpy as np
 
-    runs, k = both[0].shape[0], both[0].shape[-1]
+    runs, k = counted.shape
     first, second = np.triu_indices(k - 1, 1)
     found = np.empty((runs, k))
     for j in range(k):
         rest = [i for i in range(k) if i != j]
         covariance = np.zeros((runs, k - 1, k - 1))
         variance = np.zeros((runs, k - 1))
-        for counts, n in zip(both, sizes, strict=True):
-            hits = np.diagonal(counts, axis1=1, axis2=2)
-            with_j = counts[:, j, rest]
+        for both, n in zip(*counted, strict=True):
+            hits = np.diagonal(both, axis1=1, axis2=2)
+            with_j = both[:, j, rest]
             # Mean product of the differences j - i and j - l, then their covariance.
             products = (
                 hits[:, j, None, None]
                 - with_j[:, :, None]
                 - with_j[:, None, :]
-                + counts[:, rest][:, :, rest]
+                + both[:, rest][:, :, rest]
             ) / n
             means = (hits[:, j, None] - hits[:, rest]) / n
             own = (products - means[:, :, None] * means[:, None, :]) / n

@@ -28,6 +28,21 @@ ACCURACY = MetricSpec(
     key_figure=True,
 )
 
+# How much less accurate it is than the best variant measured, or less of what is protected. The
+# upper end of its interval is what the verdict goes by.
+LOSS = MetricSpec(
+    name="loss",
+    unit="1",
+    direction="lower",
+    title="loss of accuracy",
+    gated=False,
+    optional=True,
+    labelled=True,
+    head="may lose",
+    place=155,
+    importance=5,
+)
+
 # Mean over the classes of the share of their images that is decided as labelled: a class weighs
 # the same however many images it has.
 BALANCED_ACCURACY = MetricSpec(
@@ -204,6 +219,21 @@ def _agreement(evidence: Evidence) -> Measurement:
     return _labelled(AGREEMENT, share).extract(evidence)
 
 
+def _loss(evidence: Evidence) -> Measurement:
+    """Its lower and its upper limit each hold for all variants together with 95 % confidence."""
+    found = evidence.loss
+    if found is None:
+        return absent(LOSS, why_not(evidence))
+    return Measurement(
+        unit=LOSS.unit,
+        point=found.point,
+        ci_low=found.at_least,
+        ci_high=found.bound,
+        confidence=0.95,
+        n=found.n,
+    )
+
+
 def _difference(spec: MetricSpec, pick: Callable[[Agreement], float]) -> Metric:
     """A difference of scores that the evaluation holds."""
 
@@ -216,6 +246,7 @@ def _difference(spec: MetricSpec, pick: Callable[[Agreement], float]) -> Metric:
 
 METRICS = (
     _labelled(ACCURACY, _accuracy),
+    Metric(LOSS, _loss),
     _labelled(BALANCED_ACCURACY, _balanced),
     _labelled(AUC, _auc),
     _labelled(LOG_LOSS, _log_loss),

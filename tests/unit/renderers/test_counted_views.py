@@ -190,7 +190,7 @@ def test_a_budget_that_cannot_be_judged_is_not_called_missed_and_stays_red() -> 
     text = shown(made)
     assert f"latency<=5ms: 1 not judged ({NOT_TIME})" in text
     assert text.count("cannot be judged") == 1 and "missed" not in text
-    assert gate.budget_exit_code(made, strict=False) == 1
+    assert gate.verdict_exit_code(made, strict=False) == 1
     assert f"`latency<=5ms` not judged of `m` ({NOT_TIME})" in page(made, "markdown")
     assert "missed by" not in page(made, "markdown")
     assert f"latency&lt;=5ms: 1 not judged ({NOT_TIME})" in page(made, "junit")

@@ -1,0 +1,108 @@
+"""How much accuracy each variant of a report may lose against the best, and of what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from harness.core.errors import UsageError
+from harness.core.text import did_you_mean
+from harness.core.types import Artifact, Evaluation, Loss, Value
+from harness.stats.accuracy import same_examples
+
+if TYPE_CHECKING:
+    from harness.stats.enough_images import Needed
+    from harness.stats.with_the_best import Counts
+
+ACCURACY, BALANCED, RECALL = "accuracy", "balanced_accuracy", "recall"
+_EXAMPLE = "write accuracy, balanced_accuracy or recall:CLASS"
+
+
+class Protected(Value, frozen=True):
+    """What may not be lost: accuracy, balanced accuracy, or the recall of the class `name`."""
+
+    what: str
+    name: str = ""
+
+    @property
+    def said(self) -> str:
+        """In a sentence: `recall of cracked`."""
+        return f"recall of {self.name}" if self.name else self.what.replace("_", " ")
+
+
+def parse_protect(text: str) -> Protected:
+    """What `--protect` says; a UsageError for anything else."""
+    what, colon, name = text.partition(":")
+    if what == RECALL and name:
+        return Protected(what=RECALL, name=name)
+    if what in (ACCURACY, BALANCED) and not colon:
+        return Protected(what=what)
+    if what == RECALL:
+        raise UsageError("--protect recall names no class", "write it like recall:cracked")
+    known = [ACCURACY, BALANCED, "recall:CLASS"]
+    raise UsageError(f"--protect knows no {text!r}", did_you_mean(text, known) or _EXAMPLE)
+
+
+def check_class(protected: Protected, classes: Sequence[str]) -> None:
+    """A UsageError if the class is none of `classes`."""
+    if protected.name and protected.name not in classes:
+        raise UsageError(
+            f"--protect recall:{protected.name}: the images have no such class",
+            did_you_mean(protected.name, classes),
+        )
+
+
+class Losses(NamedTuple):
+    """The losses of the variants that answered the same labelled images, by name; `images` are
+    those that count for what is protected. `why_none` tells why there are none."""
+
+    protected: Protected
+    by_variant: Mapping[str, Loss]
+    images: int = 0
+    found: Counts | None = None
+    why_none: str = ""
+
+    def needed(self, variant: str, margin: float) -> Needed | None:
+        """How many images would decide whether the variant stays within the margin."""
+        from harness.stats.enough_images import needed_by
+
+        if self.found is None or variant not in self.by_variant:
+            return None
+        return needed_by(self.found, list(self.by_variant).index(variant), margin)
+
+
+def losses_of(
+    evaluations: Sequence[Evaluation], artifacts: Sequence[Artifact], protect: str = ACCURACY
+) -> Losses:
+    """The losses of every trained variant that answered the same images as the first one."""
+    protected = parse_protect(protect)
+    untrained = {a.variant for a in artifacts if a.trained is False}
+    answered = [e for e in evaluations if e.failure is None and e.variant not in untrained]
+    alike = [e for e in answered if same_examples(e, answered[0])]
+    if not alike:
+        return Losses(protected, {}, why_none="no variant answered labelled images")
+    names, truth, classes = [e.variant for e in alike], alike[0].truth, alike[0].classes
+    right = [e.right for e in alike]
+    if protected.name:
+        if protected.name not in classes:
+            return Losses(protected, {}, why_none=f"the images have no class {protected.name!r}")
+        wanted = classes.index(protected.name)
+        kept = [i for i, label in enumerate(truth) if label == wanted]
+        right = [[answers[i] for i in kept] for answers in right]
+        if not kept:
+            return Losses(protected, {}, why_none=f"no test image is of {protected.name!r}")
+    by_class = tuple(truth) if protected.what == BALANCED else None
+    found, each = _judged(tuple(bytes(answers) for answers in right), by_class)
+    return Losses(protected, dict(zip(names, each, strict=True)), len(right[0]), found)
+
+
+@lru_cache(maxsize=8)
+def _judged(
+    right: tuple[bytes, ...], classes: tuple[int, ...] | None
+) -> tuple[Counts, tuple[Loss, ...]]:
+    """Of one byte per image; both the metrics and the verdict ask."""
+    from harness.stats import with_the_best
+
+    answers = [[bool(x) for x in row] for row in right]
+    return with_the_best.counts(answers, classes), with_the_best.losses(answers, classes)
