@@ -20,7 +20,7 @@ from harness.analysis import gate
 from harness.analysis.compare import compare as _compare
 from harness.core.errors import BuildError
 from harness.core.text import did_you_mean
-from harness.core.types import Artifact, Comparison, Report
+from harness.core.types import Artifact, Comparison, Prefer, Report
 from harness.measure import session
 from harness.project import config
 from harness.project.preflight import labelled, resolve
@@ -94,6 +94,9 @@ class BenchOptions(TypedDict, total=False):
     weights: str
     signature: str | None
     budget: str | None
+    max_accuracy_loss: float | None
+    protect: str | None
+    prefer: Prefer | None
     project: str | Path | None
     out: str | Path
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.text import command
+from harness.core.units import parsed_share
 from harness.project.request import Request
 
 
@@ -131,6 +132,38 @@ def add_brought(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_verdict(parser: argparse._ActionsContainer, *, defaults: bool = True) -> None:
+    """--max-accuracy-loss, --protect and --prefer, the same for every command with a verdict."""
+    option(
+        parser,
+        "max_accuracy_loss",
+        "--max-accuracy-loss",
+        defaults=defaults,
+        type=share,
+        metavar="SHARE",
+        help="how much less accurate than the best variant a recommended one may be, with 95%% "
+        "confidence (default: that of devices.yaml, else 2%%, two points)",
+    )
+    option(
+        parser,
+        "protect",
+        "--protect",
+        defaults=defaults,
+        metavar="WHAT",
+        help="what may not lose more: accuracy, balanced_accuracy or recall:CLASS "
+        "(default: that of devices.yaml, else accuracy)",
+    )
+    option(
+        parser,
+        "prefer",
+        "--prefer",
+        defaults=defaults,
+        choices=["balanced", "size", "latency", "memory"],
+        help="what makes a variant the cheapest (default: that of devices.yaml, else balanced: "
+        "the geometric mean of all three)",
+    )
+
+
 def add_gate(parser: argparse._ActionsContainer) -> None:
     """--max-regression, --exact and --strict, the same for every command with a baseline."""
     parser.add_argument(
@@ -147,7 +180,8 @@ def add_gate(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="exit 4 where a gate is undecided, or a case that is counted has no partner",
+        help="exit 4 where the verdict or a gate is undecided, or a case that is counted has no "
+        "partner",
     )
 
 
@@ -181,11 +215,8 @@ def positives(text: str) -> tuple[int, ...]:
 
 def share(text: str) -> float:
     """'0.03' or '3%' -> 0.03; between 0 and 1, both excluded."""
-    try:
-        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1:
+    value = parsed_share(text)
+    if value is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a share such as 0.03 or 3%")
     return value
 

@@ -80,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the model may cost, such as 'size<=10MB,latency_p95<=50ms,peak_rss<=100MiB'; "
         "exit 1 if no variant keeps it",
     )
+    _arguments.add_verdict(gate, defaults=False)
     gate.add_argument("--baseline", metavar="RUN", help="compare with this saved report")
     _arguments.add_gate(gate)
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted")
@@ -180,8 +181,6 @@ def run(args: argparse.Namespace) -> int:
     baseline = None
     if args.baseline is not None:
         baseline = store.read_report(store.find(args.baseline, request.out))
-    elif args.strict and request.budget is None and args.resume is None:
-        raise UsageError("--strict is about a gate", "give one with --baseline or --budget")
     if args.exact and baseline is None:
         raise UsageError("--exact is about a baseline", "give one with --baseline")
     with Narrator() as narrator:

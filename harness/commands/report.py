@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from harness.commands import _output
-from harness.commands._arguments import add_out
+from harness.commands import _arguments, _output
 
 HELP = "render a saved run again"
 EXAMPLE = "python -m harness report latest --json report.json"
@@ -17,13 +16,20 @@ EXAMPLE = "python -m harness report latest --json report.json"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run and the formats."""
     parser.add_argument("saved", metavar="RUN", help="run id or its start, folder, file or latest")
-    add_out(parser)
+    _arguments.add_verdict(parser)
+    parser.add_argument("--strict", action="store_true", help="exit 4 if the verdict is undecided")
+    _arguments.add_out(parser)
     _output.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read, render."""
+    """Read, render; with other options of the verdict, judge again."""
+    from harness.analysis import gate
     from harness.results import load
+    from harness.results.report import judged_again
 
-    report = load.read(args.saved, args.out)
-    return _output.emit(report, args, _output.asked(args, report))
+    report = judged_again(
+        load.read(args.saved, args.out), args.max_accuracy_loss, args.protect, args.prefer
+    )
+    written = _output.emit(report, args, _output.asked(args, report))
+    return (gate.verdict_exit_code(report, strict=True) if args.strict else 0) or written

@@ -179,10 +179,21 @@ class AndroidSpec(Value, frozen=True, tag_field="kind", tag="android"):
 DeviceSpec = HostSpec | AndroidSpec | ArmSpec
 
 
+class Defaults(Value, frozen=True):
+    """What the command line may leave out: how much accuracy a recommended variant may lose (a
+    share such as 0.02 or a text such as 2%), what is protected from being lost, and which cost
+    decides between variants that keep it."""
+
+    max_accuracy_loss: float | str = 0.02
+    protect: str = "accuracy"
+    prefer: Literal["balanced", "size", "latency", "memory"] = "balanced"
+
+
 class DevicesFile(Value, frozen=True):
     """devices.yaml, whole."""
 
     devices: dict[str, DeviceSpec]
+    defaults: Defaults = Defaults()
 
 
 def kind_name(spec: DeviceSpec) -> str:

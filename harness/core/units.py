@@ -60,6 +60,16 @@ def percent(share: float | None) -> str:
     return ABSENT if share is None else f"{significant(share * 100, 2)} %"
 
 
+def parsed_share(text: str | float) -> float | None:
+    """'2%', '0.02' or 0.02 -> 0.02; None for what is not a share above 0 and below 1."""
+    try:
+        number = str(text).strip()
+        value = float(number[:-1]) / 100 if number.endswith("%") else float(number)
+    except ValueError:
+        return None
+    return value if 0 < value < 1 else None
+
+
 def points(share: float, *, up: bool = False) -> str:
     """A difference of shares in percentage points, to two digits: 0.0141 -> '1.4 points', rounded
     up where it is a bound; 0.01 -> '1 point'."""

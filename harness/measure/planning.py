@@ -35,7 +35,7 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
         profile=request.profile,
         parity=request.parity,
     )
-    launches = request.launches
+    launches, defaults = request.launches, job.project.defaults
     if request.sustained_s is not None:
         launches = 1  # each long enough to heat the phone, which cools before the next
     if launches is None and request.quick and request.time_budget_s is None:
@@ -56,6 +56,13 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
         time_budget_s=time_budget_s,
         timing=timing,
         budget=request.budget,
+        max_accuracy_loss=(
+            float(defaults.max_accuracy_loss)
+            if request.max_accuracy_loss is None
+            else request.max_accuracy_loss
+        ),
+        protect=request.protect or defaults.protect,
+        prefer=request.prefer or defaults.prefer,
         quick=request.quick,
         data=None if job.dataset is None else request.data or DEMO,
         untrained=request.untrained,

@@ -6,15 +6,17 @@ import re
 from collections.abc import Hashable, Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeVar, cast, get_args, get_type_hints
+from typing import Any, NamedTuple, NoReturn, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 import yaml
 from msgspec.structs import replace
 
+from harness.analysis.losses import parse_protect
 from harness.core.errors import ConfigError, UsageError
-from harness.core.specs import DevicesFile, DeviceSpec, VariantsFile, VariantSpec
+from harness.core.specs import Defaults, DevicesFile, DeviceSpec, VariantsFile, VariantSpec
 from harness.core.text import command
+from harness.core.units import parsed_share
 from harness.devices import kind_of
 from harness.system.files import current_folder
 from harness.system.plugins import unknown
@@ -41,6 +43,7 @@ class Project(NamedTuple):
     devices: dict[str, DeviceSpec]
     variants: VariantsFile
     shipped: bool
+    defaults: Defaults = Defaults()
 
     @property
     def models_dir(self) -> Path:
@@ -99,24 +102,42 @@ def load_project(root: Path | None = None, weights: str = "auto") -> Project:
         name: replace(spec, weights=weights) if spec.weights == "auto" else spec
         for name, spec in known.variants.items()
     }
+    entries, defaults = _load_devices(devices)
     return Project(
         root=variants.parent.parent,
-        devices=_load_devices(devices),
+        devices=entries,
+        defaults=defaults,
         folder=root.resolve(),
         variants=replace(known, variants=chosen),
         shipped=root == SHIPPED and root != current_folder(),
     )
 
 
-def _load_devices(path: Path) -> dict[str, DeviceSpec]:
+def _load_devices(path: Path) -> tuple[dict[str, DeviceSpec], Defaults]:
     folder = None if path.parent == SHIPPED != current_folder() else path.parent
     read = {}
-    for name, spec in load_yaml(path, DevicesFile).devices.items():
+    whole = load_yaml(path, DevicesFile)
+    for name, spec in whole.devices.items():
         try:
             read[name] = kind_of(spec).read_entry(spec, folder)
         except ConfigError as error:
             raise ConfigError(f"{path}: devices.{name}.{error.message}", error.mend) from None
-    return read
+    return read, _defaults(path, whole.defaults)
+
+
+def _defaults(path: Path, given: Defaults) -> Defaults:
+    """The defaults with a margin that is a number."""
+    try:
+        parse_protect(given.protect)
+    except UsageError as error:
+        raise ConfigError(f"{path}: defaults.protect: {given.protect!r}", error.mend) from None
+    margin = parsed_share(given.max_accuracy_loss)
+    if margin is None:
+        raise ConfigError(
+            f"{path}: defaults.max_accuracy_loss: {given.max_accuracy_loss!r} is not a share",
+            "write it like 2%",
+        )
+    return replace(given, max_accuracy_loss=margin)
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -169,7 +190,7 @@ def _convert(data: object, kind: Any, path: Path, key: str) -> Any:
             raise ConfigError(f"{path}: expected a mapping", f"see the shipped {path.name}")
         data = dict(data)
         hints = get_type_hints(kind)
-        for name in hints.keys() & data.keys():
+        for name in [n for n in hints if n in data and get_origin(hints[n]) is dict]:
             found, entry_kind = data[name], get_args(hints[name])[1]
             if isinstance(found, dict):
                 data[name] = {

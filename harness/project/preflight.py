@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 from harness.analysis import metric_specs
 from harness.analysis.budget import parse_budget
+from harness.analysis.losses import check_class, parse_protect
 from harness.artifacts import brought
 from harness.core.attendant import Attendant
 from harness.core.errors import HarnessError, UsageError
@@ -80,6 +81,7 @@ def resolve(
         )
     job = Job(request, project, devices, variants, inspected, keras, settings, dataset)
     _check_budget(job)
+    _check_protected(job)
     return job
 
 
@@ -114,6 +116,18 @@ def _told(request: Request, any_file: bool) -> brought.Told:
             "name a .tflite or .keras file, or leave it out",
         )
     return brought.told(request.pixels, request.labels)
+
+
+def _check_protected(job: Job) -> None:
+    """Raise UsageError if nothing of the kind can be lost on these images."""
+    protect = job.request.protect or job.project.defaults.protect
+    protected = parse_protect(protect)
+    if job.dataset is not None:
+        check_class(protected, job.dataset.classes)
+    elif job.request.protect is not None:
+        raise UsageError(
+            f"--protect {protect} needs labelled images", "give them with --data, or leave it out"
+        )
 
 
 def _check_budget(job: Job) -> None:

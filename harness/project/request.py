@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 # Nothing heavy: the command line takes its defaults from here, and --help must be instant.
 if TYPE_CHECKING:
     from harness.core.specs import DeviceSpec, VariantSpec
-    from harness.core.types import Artifact
+    from harness.core.types import Artifact, Prefer
     from harness.data.dataset import Dataset
     from harness.devices import Settings
     from harness.project.config import Project
@@ -46,6 +46,9 @@ class Request(NamedTuple):
     weights: str = "auto"
     signature: str | None = None
     budget: str | None = None
+    max_accuracy_loss: float | None = None
+    protect: str | None = None
+    prefer: Prefer | None = None
     project: Path | None = None
     out: Path = Path("reports")
     command: tuple[str, ...] = ()

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from harness.analysis.losses import losses_of
+from harness.analysis.losses import check_class, losses_of, parse_protect
 from harness.analysis.metric_specs import extract, specs
+from harness.analysis.metrics.accuracy import LOSS, loss_measurement
 from harness.analysis.noise import drifts_of, noise_of
 from harness.analysis.verdict import judge
 from harness.core.types import (
@@ -20,6 +21,9 @@ from harness.core.types import (
     Evidence,
     Failure,
     Finding,
+    Loss,
+    Measurement,
+    Prefer,
     Report,
     Status,
     Stopped,
@@ -42,6 +46,42 @@ def assemble(
     )
     report = msgspec.structs.replace(report, drifts=drifts_of(report.cases))
     return msgspec.structs.replace(report, verdict=judge(report, specs()))
+
+
+def judged_again(
+    report: Report,
+    max_accuracy_loss: float | None = None,
+    protect: str | None = None,
+    prefer: Prefer | None = None,
+) -> Report:
+    """The report with the verdict by other options; None leaves what the run was given. Raises
+    UsageError for a class that the images do not have."""
+    plan = report.plan
+    wanted = msgspec.structs.replace(
+        plan,
+        max_accuracy_loss=plan.max_accuracy_loss
+        if max_accuracy_loss is None
+        else max_accuracy_loss,
+        protect=protect or plan.protect,
+        prefer=prefer or plan.prefer,
+    )
+    if wanted == plan and (report.verdict is None or report.verdict.margin is not None):
+        return report
+    classes = next((e.classes for e in report.evaluations if e.failure is None), ())
+    if protected := parse_protect(wanted.protect):
+        check_class(protected, classes)
+    losses = losses_of(report.evaluations, report.artifacts, wanted.protect).by_variant
+    cases = tuple(
+        msgspec.structs.replace(case, metrics=_with_loss(case, losses.get(case.variant)))
+        for case in report.cases
+    )
+    report = msgspec.structs.replace(report, plan=wanted, cases=cases)
+    return msgspec.structs.replace(report, verdict=judge(report, specs()))
+
+
+def _with_loss(case: CaseReport, loss: Loss | None) -> dict[str, Measurement]:
+    others = {name: m for name, m in case.metrics.items() if name != LOSS.name}
+    return others if loss is None else {**others, LOSS.name: loss_measurement(loss)}
 
 
 def evidence_of(header: Report, journal: Journal) -> list[Evidence]:

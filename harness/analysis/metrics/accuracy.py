@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.analysis.metrics import Metric, absent, estimated, exact
-from harness.core.types import Agreement, Estimate, Evaluation, Evidence, Measurement, MetricSpec
+from harness.core.types import (
+    Agreement,
+    Estimate,
+    Evaluation,
+    Evidence,
+    Loss,
+    Measurement,
+    MetricSpec,
+)
 from harness.stats import accuracy
 from harness.stats.mean_auc import mean_auc
 
@@ -220,10 +228,13 @@ def _agreement(evidence: Evidence) -> Measurement:
 
 
 def _loss(evidence: Evidence) -> Measurement:
-    """Its lower and its upper limit each hold for all variants together with 95 % confidence."""
     found = evidence.loss
-    if found is None:
-        return absent(LOSS, why_not(evidence))
+    return absent(LOSS, why_not(evidence)) if found is None else loss_measurement(found)
+
+
+def loss_measurement(found: Loss) -> Measurement:
+    """A loss as a metric. Its lower and its upper limit each hold for all variants together with
+    95 % confidence."""
     return Measurement(
         unit=LOSS.unit,
         point=found.point,
