@@ -137,8 +137,9 @@ class MetricSpec(Value, frozen=True):
     single launch has none. `statistic` names a field of the latency's Measurement which is the
     same number, without its interval. `cost` is set for what the verdict weighs.
 
-    A size in bytes is that of a file, told in MB (10^6), if it is a `file_size`, else memory, told
-    in MiB (2^20).
+    A `bound` is told by the upper end of its interval, in percentage points: what counts is how
+    much it may be. A size in bytes is that of a file, told in MB (10^6), if it is a `file_size`,
+    else memory, told in MiB (2^20).
 
     Of its column, `head` is the name where the title is too long for it, `place` where it stands
     in reading order, and `importance` when it gives way where not all fit: the highest first. A
@@ -158,6 +159,7 @@ class MetricSpec(Value, frozen=True):
     statistic: str = ""
     cost: Cost | None = None
     file_size: bool = False
+    bound: bool = False
     head: str = ""
     place: int = 1000
     importance: int = 100

@@ -111,7 +111,7 @@ def _place(case: CaseReport, varying: set[str]) -> str:
     return " ".join(p for p in parts if p)
 
 
-_MARKS = {"recommended": 0, "runner-up": 1}
+_MARKS = {"recommended": 0, "candidate": 0, "runner-up": 1}
 
 
 def _ratio(base: CaseReport | None, case: CaseReport, metric: str) -> float | None:

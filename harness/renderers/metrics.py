@@ -45,6 +45,18 @@ def is_headline(metric: str) -> bool:
     return spec is not None and spec.headline
 
 
+def is_bound(metric: str) -> bool:
+    """Whether it is told by the upper end of its interval, in percentage points."""
+    spec = specs().get(metric)
+    return spec is not None and spec.bound
+
+
+def bound(case: CaseReport, metric: str) -> float | None:
+    """The upper end of the metric's interval; None if absent."""
+    m = measured(case, metric)
+    return None if m is None else m.ci_high
+
+
 def key_figures() -> list[str]:
     """What stands at the top of a page, in reading order."""
     return [name for name, spec in specs().items() if spec.key_figure]

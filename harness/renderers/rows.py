@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from harness.analysis.noise import noise_of
 from harness.core.types import CaseReport, Launch, Measurement, Report
+from harness.renderers import metrics
 
 Columns = dict[str, list[Any]]
 Kind = Literal["text", "truth", "whole", "real"]
@@ -116,6 +117,8 @@ def _add_metric(columns: Columns, name: str, found: list[Measurement | None]) ->
         # `latency_p90` may be a metric of its own; that one has an interval and wins.
         if any(v is not None for v in values) and key not in columns:
             columns[key] = values
+    if metrics.is_bound(name):
+        columns["may_lose"] = [m.ci_high if m else None for m in found]
     if any(m and m.confidence is not None for m in found):
         columns[f"{name}_confidence"] = [m.confidence if m else None for m in found]
         columns[f"{name}_n"] = [m.n if m else None for m in found]

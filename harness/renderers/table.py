@@ -24,7 +24,7 @@ from harness.stats.summaries import launch_median
 GOOD, DOUBT, BAD, QUIET = "cyan", "yellow", "bold red", "dim"
 STATUS_STYLE: dict[Status, str] = {"ok": GOOD, "suspect": DOUBT, "invalid": BAD, "failed": BAD}
 STATUS_SIGN: dict[Status, str] = {"ok": "✓", "suspect": "?", "invalid": "✗", "failed": "✗"}
-MARKS = {"recommended": "★", "runner-up": "☆", "pareto": "◇", "": ""}
+MARKS = {"recommended": "★", "candidate": "○", "runner-up": "☆", "pareto": "◇", "": ""}
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 LEVELS = " ▁▂▃▄▅▆▇█"
 
@@ -107,6 +107,9 @@ def columns_of(view: View, rows: list[Row], *, wide: bool, words: bool) -> list[
     for metric in view.metrics:
         if all(metrics.point(r.case, metric) is None for r in rows):
             continue
+        if metrics.is_bound(metric):
+            made.append(_bound(metric, rows))
+            continue
         made.append(_metric(metric, rows, interval=wide or metrics.is_headline(metric)))
         if metric == "instructions" and any(r.artifact and r.artifact.macs for r in rows):
             cells = [plain(t) for t in _aligned([macs_in_millions(r) for r in rows])]
@@ -179,6 +182,19 @@ def _metric(metric: str, rows: list[Row], *, interval: bool) -> Column:
             cell.stylize("bold")
     label = "" if scale.label in ("ratio", "count") else scale.label
     head = (metrics.title(metric), label)
+    return Column(metric, head, cells, metrics.importance(metric), right=True)
+
+
+def _bound(metric: str, rows: list[Row]) -> Column:
+    """The most that it may be, in points."""
+    found = [metrics.bound(r.case, metric) for r in rows]
+    shown = [units.ABSENT if b is None else units.points(b, up=True).split()[0] for b in found]
+    cells = [plain(n) for n in _aligned(shown)]
+    best = min((b for b in found if b is not None), default=None)
+    for cell, value in zip(cells, found, strict=True):
+        if value is None or value == best:
+            cell.stylize(QUIET if value is None else "bold")
+    head = (metrics.title(metric), "points")
     return Column(metric, head, cells, metrics.importance(metric), right=True)
 
 

@@ -6,22 +6,30 @@ from typing import NamedTuple
 
 from harness.analysis.candidates import listed
 from harness.analysis.metric_specs import title
-from harness.core.conclusions import BudgetLine, BudgetOutcome, DeviceVerdict
+from harness.core.conclusions import BudgetLine, BudgetOutcome, Decision, DeviceVerdict
 from harness.core.types import CaseReport, Report
 
 OUTCOMES: tuple[BudgetOutcome, ...] = ("met", "undecided", "missed")
 NOT_JUDGED = "not judged"  # its metric is not known: it is not kept, but nor is it missed
 
 # What the signs beside names mean.
-MEANING = {"recommended": "recommended", "runner-up": "runner-up", "pareto": "beaten by none"}
+MEANING = {
+    "recommended": "recommended",
+    "candidate": "candidate, not shown to keep the accuracy",
+    "runner-up": "runner-up",
+    "pareto": "beaten by none",
+}
 
 
 class VerdictView(NamedTuple):
-    """`recommended` and `runner_up` are named as rows are; a reason need not repeat its name.
-    `headline` stands where the recommended one would; `front` has a sentence per device."""
+    """`recommended`, `candidate` and `runner_up` are named as rows are; a reason need not repeat
+    its name. `headline` stands where the recommended one would; `front` has a sentence per
+    device."""
 
     headline: str
+    decision: Decision
     recommended: str | None
+    candidate: str | None
     reason: str
     runner_up: str | None
     runner_up_reason: str
@@ -42,10 +50,15 @@ def verdict_of(report: Report, labels: dict[str, str]) -> VerdictView | None:
 
     fits_none = verdict.outcome == "missed" and not any(map(_judged_of_none, verdict.budgets))
     nothing = "No variant fits" if fits_none else "No recommendation"
+    candidate = verdict.candidate if verdict.recommended is None else None
+    if candidate is not None:
+        nothing = f"Undecided: {named(candidate)}"
     return VerdictView(
         headline=named(verdict.recommended) or nothing,
+        decision=verdict.decision,
         recommended=named(verdict.recommended),
-        reason=_without(verdict.recommended, verdict.reason),
+        candidate=named(candidate),
+        reason=_without(verdict.recommended or candidate, verdict.reason),
         runner_up=named(verdict.runner_up),
         runner_up_reason=_without(verdict.runner_up, verdict.runner_up_reason),
         outcome=verdict.outcome,
@@ -140,7 +153,8 @@ def budgets_by_case(report: Report) -> dict[str, BudgetOutcome]:
 
 
 def mark(report: Report, case: CaseReport) -> str:
-    """What the verdict says of a case: recommended (on its device), runner-up, pareto, or ""."""
+    """What the verdict says of a case: recommended or candidate (on its device), runner-up, pareto,
+    or ""."""
     verdict = report.verdict
     if verdict is None:
         return ""
@@ -152,6 +166,8 @@ def mark(report: Report, case: CaseReport) -> str:
         recommended = (own or verdict).recommended in names
     if recommended:
         return "recommended"
+    if own is not None and own.candidate_case == case.case.id:
+        return "candidate"
     if (own or verdict).runner_up in names:
         return "runner-up"
     return "pareto" if case.case.id in (own or verdict).pareto else ""

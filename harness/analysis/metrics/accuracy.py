@@ -46,6 +46,7 @@ LOSS = MetricSpec(
     gated=False,
     optional=True,
     labelled=True,
+    bound=True,
     head="may lose",
     place=155,
     importance=5,

@@ -6,7 +6,7 @@ more cases than a reader can tell apart shows the first ones and says so in its 
 
 from __future__ import annotations
 
-from harness.renderers.charts import bars, confusion, files, launches, pareto, timeline
+from harness.renderers.charts import bars, confusion, files, launches, losses, pareto, timeline
 from harness.renderers.charts.shared import FULL, HALF, MOST_CASES, NARROW, Chart, not_shown
 from harness.renderers.view import View
 
@@ -24,6 +24,7 @@ def charts_of(view: View) -> list[Chart]:
     return [
         *bars.forest(view),
         *pareto.pareto(view, rows),
+        *losses.losses(view, rows),
         *bars.memory(view, rows),
         *bars.accuracy(view, rows),
         *files.weights(view, rows),

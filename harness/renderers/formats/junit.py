@@ -14,6 +14,7 @@ from harness.core import units
 from harness.core.types import CaseReport
 from harness.renderers import metrics
 from harness.renderers import verdict as verdicts
+from harness.renderers.verdict import VerdictView
 from harness.renderers.view import View
 from harness.renderers.words import some
 
@@ -33,8 +34,10 @@ def render(view: View) -> bytes:
             _case(suite, case, labels[case.case.id])
         _count(suite)
     verdict = view.verdict
-    if verdict is not None and verdict.budgets:
+    if verdict is not None and (verdict.budgets or verdict.decision != "none"):
         suite = ET.SubElement(root, "testsuite", name="verdict")
+        _accuracy(suite, verdict)
+    if verdict is not None and verdict.budgets:
         test = ET.SubElement(suite, "testcase", name="budgets", classname="verdict")
         lines = [verdicts.counted(b) for b in verdict.budgets]
         if verdict.outcome == "missed":
@@ -43,6 +46,7 @@ def render(view: View) -> bytes:
             ET.SubElement(test, "skipped", message=units.printable(verdict.reason))
         else:
             ET.SubElement(test, "system-out").text = units.printable_lines(lines)
+    if verdict is not None and (verdict.budgets or verdict.decision != "none"):
         _count(suite)
     if report.comparison is not None:
         _compared(ET.SubElement(root, "testsuite", name="baseline"), view)
@@ -62,7 +66,11 @@ def _case(suite: ET.Element, case: CaseReport, label: str) -> None:
         time=f"{seconds:.3f}",
     )
     found = {name: metrics.point(case, name) for name in case.metrics}
-    _properties(test, {n: units.exact(point) for n, point in found.items() if point is not None})
+    known = {n: units.exact(point) for n, point in found.items() if point is not None}
+    for name in filter(metrics.is_bound, case.metrics):
+        most = metrics.bound(case, name)
+        known |= {} if most is None else {"may_lose": units.exact(most)}
+    _properties(test, known)
     said = [f"{f.level} {f.code}: {f.message}; {f.mend}" for f in case.findings]
     if case.failure is not None:
         head = f"{case.failure.stage}: {case.failure.message}"
@@ -72,6 +80,21 @@ def _case(suite: ET.Element, case: CaseReport, label: str) -> None:
         _say(test, "failure", "; ".join(worst) or "not measured", said)
     elif said:
         ET.SubElement(test, "system-out").text = units.printable_lines(said)
+
+
+def _accuracy(suite: ET.Element, verdict: VerdictView) -> None:
+    """Whether a variant is shown to keep the accuracy: what is undecided was not tested."""
+    if verdict.decision == "none":
+        return
+    test = ET.SubElement(suite, "testcase", name="accuracy", classname="verdict")
+    head = verdict.recommended or verdict.candidate
+    said = f"{units.name(head)}: {verdict.reason}" if head else verdict.reason
+    if verdict.decision == "refused":
+        _say(test, "failure", said, verdict.notes)
+    elif verdict.decision == "undecided":
+        ET.SubElement(test, "skipped", message=units.printable(f"undecided; candidate {said}"))
+    else:
+        ET.SubElement(test, "system-out").text = units.printable(said)
 
 
 def _compared(suite: ET.Element, view: View) -> None:

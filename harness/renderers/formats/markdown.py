@@ -59,6 +59,9 @@ def _verdict(view: View) -> list[str]:
     lines = []
     if verdict.recommended:
         lines.append(f"**★ {code(verdict.recommended)}**: {prose(verdict.reason)}")
+    elif verdict.candidate:
+        candidate = code(verdict.candidate)
+        lines.append(f"**○ Undecided**; candidate {candidate}: {prose(verdict.reason)}")
     elif verdict.reason:
         lines.append(f"**{prose(verdict.reason)}**")
     if verdict.runner_up:

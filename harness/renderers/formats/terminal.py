@@ -39,8 +39,8 @@ WORDY = 100  # from this width on the status is told in words
 LEVEL_STYLE: dict[Level, str] = {"invalid": BAD, "serious": DOUBT, "warning": DOUBT, "info": QUIET}
 
 _ASCII = str.maketrans(
-    "±µ–×★☆◇·✓✗→…─│╭╮╰╯‡†§" + EIGHTHS[1:] + LEVELS[1:8],  # noqa: RUF001
-    "~u-x**o.+x>.-|++++!!#" + "########" + "_.:-=+#",
+    "±µ–×★○☆◇·✓✗→…─│╭╮╰╯‡†§" + EIGHTHS[1:] + LEVELS[1:8],  # noqa: RUF001
+    "~u-x*o*o.+x>.-|++++!!#" + "########" + "_.:-=+#",
 )
 
 
@@ -340,17 +340,20 @@ def _verdict(view: View) -> list[RenderableType]:
         return []
     lines: list[RenderableType] = []
     for mark, name, said in (
-        ("★", verdict.recommended, verdict.reason),
+        ("★", verdict.recommended, "" if verdict.candidate else verdict.reason),
+        ("○", verdict.candidate, verdict.reason),
         ("☆", verdict.runner_up, verdict.runner_up_reason),
     ):
         if name is None:
             lines += [plain(said)] if said and mark == "★" else []
             continue
-        text = Text.assemble((f"{mark} ", GOOD), (units.name(name), "bold"))
+        undecided = "Undecided; candidate " if name == verdict.candidate else ""
+        sign = (f"{mark} ", DOUBT if undecided else GOOD)
+        text = Text.assemble(sign, undecided, (units.name(name), "bold"))
         lines.append(text.append(f": {units.printable(said)}" if said else ""))
     lines += [plain(verdicts.counted(budget)) for budget in verdict.budgets]
     lines += [Text.assemble((f"{MARKS['pareto']} ", GOOD), plain(said)) for said in verdict.front]
     lines += [plain(note) for note in verdict.notes]
-    style = GOOD if verdict.recommended else BAD
+    style = GOOD if verdict.recommended else DOUBT if verdict.candidate else BAD
     panel = Panel(Group(*lines), title="Verdict", title_align="left", border_style=style)
     return [Text(""), panel]

@@ -40,6 +40,12 @@ def columns_of(view: View, rows: list[Row]) -> list[dict[str, Any]]:
         scale = units.column_scale(
             quantity(metric, found[0].unit), (m.point for m in found if m.point)
         )
+        if metrics.is_bound(metric):
+            best = min(m.ci_high for m in found if m.ci_high is not None)
+            columns.append(
+                column(metric, metrics.title(metric), "points", number=True, bound=True, best=best)
+            )
+            continue
         first = "descending" if metrics.direction(metric) == "higher" else "ascending"
         unit = "" if scale.label in ("ratio", "count") else scale.label
         columns.append(
@@ -74,7 +80,7 @@ def lines_of(view: View, rows: list[Row], columns: list[dict[str, Any]]) -> list
         shown.append(
             {
                 "mark": row.mark,
-                "sign": grid.MARKS[row.mark] if row.mark in ("recommended", "runner-up") else "",
+                "sign": "" if row.mark == "pareto" else grid.MARKS[row.mark],
                 "notes": row.notes,
                 "cells": [_cell(row, column, noise) for column in columns],
             }
@@ -151,6 +157,14 @@ def _metric_cell(row: Row, column: dict[str, Any]) -> dict[str, str]:
     if m is None or m.point is None:
         hint = units.printable(metrics.why_absent(case, key))
         return {"text": units.ABSENT, "more": hint, "classes": "number absent"}
+    if column.get("bound") and m.ci_high is not None:
+        return {
+            "value": units.exact(m.ci_high),
+            "text": units.points(m.ci_high, up=True).split()[0],
+            "more": f"lost {units.points(m.point)} on {m.n} images; with 95 % confidence it is at "
+            f"least {units.points(m.ci_low or 0.0)} and at most {units.points(m.ci_high, up=True)}",
+            "classes": "number best" if m.ci_high == column["best"] else "number",
+        }
     hint = interval(key, m.unit, m.ci_low, m.ci_high)
     level = f" ({m.confidence:.0%}, n = {m.n})" if hint and m.confidence else ""
     return {

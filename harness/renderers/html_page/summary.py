@@ -37,6 +37,7 @@ def verdict_of(view: View) -> dict[str, Any] | None:
     return {
         "headline": units.name(verdict.headline),
         "recommended": units.name(verdict.recommended) if verdict.recommended else None,
+        "candidate": units.name(verdict.candidate) if verdict.candidate else None,
         "reason": units.printable(verdict.reason),
         "runner_up": units.name(verdict.runner_up) if verdict.runner_up else None,
         "runner_up_reason": units.printable(verdict.runner_up_reason),
