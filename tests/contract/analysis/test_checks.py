@@ -83,6 +83,13 @@ def outputs(finite: bool = True, constant: bool = False) -> tuple[Launch, ...]:
     return with_fields(steady_launches(7), outputs=answer)
 
 
+def text_answers() -> tuple[Launch, ...]:
+    answer = Outputs(
+        values=((),), finite=True, constant=None, input_source="seeded", text=("label",)
+    )
+    return with_fields(steady_launches(7), outputs=answer)
+
+
 def delegated(nodes: int, total: int, delegate: str) -> Evidence:
     on = Case(variant="m", device="phone", runtime="litert", delegate=delegate)
     counters = {"delegated_nodes": nodes, "total_nodes": total}
@@ -344,6 +351,7 @@ FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
             lambda: evidence(outputs(constant=True), artifact=artifact(trained=False)),
         ),
     ],
+    "text_outputs": [("text-output", "info", lambda: evidence(text_answers()))],
     "threads_ignored": [
         (
             "threads-ignored",
@@ -551,7 +559,7 @@ def test_messages_carry_the_numbers() -> None:
     )
     assert told["no-steady-state"].startswith("the first 8 timed iterations are 2")
     assert told["memory-growth"] == (
-        "memory grew by 4.00 MiB during the timed iterations, about 0.0667 MiB each"
+        "memory grew by 4.00 MiB during the timed iterations, about 68.3 KiB each"
     )
     assert told["partial-delegation"] == "the gpu delegate took 60 of 66 nodes (91 %)"
     assert told["clock-resolution"].endswith("and the clock ticks every 100 µs")
