@@ -15,12 +15,14 @@ sampling error; they are compared as they are and cost the others nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from harness.analysis import comparable, machine_changed
+from harness.analysis import comparable, lost_accuracy, machine_changed
+from harness.analysis.losses import ACCURACY
+from harness.analysis.lost_accuracy import LostAccuracy
 from harness.core import units
 from harness.core.types import (
     Case,
@@ -51,6 +53,7 @@ def compare(
     max_regression: float | None = None,
     confidence: float = CONFIDENCE,
     variants: Mapping[str, str] | None = None,
+    max_accuracy_loss: float | None = None,
 ) -> Comparison:
     """Compare two reports case by case, on every metric of `specs` that both have.
 
@@ -58,7 +61,8 @@ def compare(
     variant to the candidate's instead, and then only those are compared: within one report, that
     is how two of its variants are. Rounds are paired if both sides are of the same run.
     Without `max_regression` a metric may be DEFAULT_THRESHOLD worse, or what its spec says; with
-    it, every metric just that.
+    it, every metric just that. Accuracy may lose `max_accuracy_loss` (a share; None: what the
+    candidate's run allows): the question is whether a larger loss is excluded.
     """
     if max_regression is not None and not 0 <= max_regression < math.inf:
         raise ValueError(f"max_regression must not be negative, but is {max_regression}")
@@ -66,6 +70,7 @@ def compare(
     if max_regression is not None:
         specs = {n: msgspec.structs.replace(s, max_regression=None) for n, s in specs.items()}
     gate = Gate(threshold=allowed, confidence=confidence)
+    margin = max_accuracy_loss or candidate.plan.max_accuracy_loss
     pairs, only_baseline, only_candidate = _match(baseline, candidate, variants)
     findings = [] if baseline is candidate else comparable.between_reports(baseline, candidate)
     for case in only_baseline:
@@ -82,12 +87,13 @@ def compare(
         same_run = baseline.run_id == candidate.run_id
         differs += [] if unusable else comparable.of_metrics(before, after, specs)
         metrics = [] if unusable else list(_metrics(before, after, specs, same_run))
+        metrics = [_with_loss(m, baseline, candidate, (before, after), margin) for m in metrics]
         evidence.append([m for m in metrics if not (refused and m.of_device)])
         macs.append((_macs(baseline, before.variant), _macs(candidate, after.variant)))
         cases.append(
             CaseComparison(baseline=before.case, candidate=after.case, findings=tuple(differs))
         )
-    judged, tests = _judge(evidence, gate)
+    judged, tests = _judge(evidence, gate, margin)
     result = Comparison(
         baseline_run=baseline.run_id,
         candidate_run=candidate.run_id,
@@ -138,6 +144,20 @@ class _Metric(Value, frozen=True):
     why_not: str = ""
     missing: int | None = None
     paired: bool = False
+    lost: LostAccuracy | None = None
+
+    @property
+    def p_values(self) -> tuple[Callable[[Gate], float], Callable[[Gate], float]] | None:
+        """One-sided p of "not larger" and of "not smaller", beyond what is allowed; None of a
+        metric that is not tested."""
+        lost, ratio = self.lost, self.ratio
+        if lost is not None:
+            return (lambda _: lost.p_gained), (lambda _: lost.p_lost)
+        if ratio is not None:
+            return (lambda gate: ratio.p_above(gate.above)), (
+                lambda gate: ratio.p_below(gate.below)
+            )
+        return None
 
 
 def _metrics(
@@ -186,24 +206,83 @@ def _metric(
 
 
 def _judge(
-    evidence: Sequence[Sequence[_Metric]], gate: Gate
+    evidence: Sequence[Sequence[_Metric]], gate: Gate, margin: float
 ) -> tuple[list[list[MetricComparison]], int]:
     """Outcomes in the shape of `evidence`, and the number of tests corrected for."""
-    ratios = [m.ratio for case in evidence for m in case if m.ratio is not None]
-    above = iter(holm([r.p_above(gate.above) for r in ratios]))
-    below = iter(holm([r.p_below(gate.below) for r in ratios]))
+    tested = [m.p_values for case in evidence for m in case if m.p_values is not None]
+    above = iter(holm([larger(gate) for larger, _ in tested]))
+    below = iter(holm([smaller(gate) for _, smaller in tested]))
     judged = []
     for case in evidence:
         row = []
         for m in case:
-            if m.ratio is None:
+            if m.lost is not None:
+                p_values = (next(above), next(below))
+                row.append(_of_accuracy(m, m.lost, gate, p_values, margin))
+            elif m.ratio is None:
                 row.append(_without_interval(m, gate))
             else:
                 row.append(
-                    _with_interval(m, m.ratio, gate, (next(above), next(below)), len(ratios))
+                    _with_interval(m, m.ratio, gate, (next(above), next(below)), len(tested))
                 )
         judged.append(row)
-    return judged, len(ratios)
+    return judged, len(tested)
+
+
+def _with_loss(
+    m: _Metric,
+    baseline: Report,
+    candidate: Report,
+    cases: tuple[CaseReport, CaseReport],
+    margin: float,
+) -> _Metric:
+    """Accuracy is judged by what may be lost of it, not by a ratio."""
+    if m.spec.name != ACCURACY:
+        return m
+    before, after = cases
+    answers = [
+        next((e for e in report.evaluations if e.variant == case.variant), None)
+        for report, case in ((baseline, before), (candidate, after))
+    ]
+    if lost_accuracy.same_images(*answers) and answers[0] and answers[1]:
+        lost = lost_accuracy.paired(answers[0], answers[1], margin)
+    else:
+        found = lost_accuracy.unpaired(before.metrics[ACCURACY], after.metrics[ACCURACY], margin)
+        if found is None:
+            return m
+        lost = found
+    return msgspec.structs.replace(m, lost=lost, ratio=None)
+
+
+def _of_accuracy(
+    m: _Metric, lost: LostAccuracy, gate: Gate, p_values: tuple[float, float], margin: float
+) -> MetricComparison:
+    """A loss beyond the margin is excluded, shown, or neither."""
+    error, note = 1 - gate.confidence, ""
+    gained, worse = p_values
+    if worse <= error:
+        outcome: Outcome = "regression"
+    elif lost.loss.bound <= margin:
+        outcome = "improvement" if gained <= error else "no change"
+    else:
+        outcome = "inconclusive"
+        note = (
+            f"may have lost up to {units.points(lost.loss.bound, up=True)}, more than the "
+            f"{units.points(margin)} allowed; more test images would tell"
+        )
+    return _row(
+        m,
+        msgspec.structs.replace(gate, threshold=margin),
+        outcome,
+        ratio=m.candidate / m.baseline if m.baseline else None,
+        confidence=gate.confidence,
+        n=lost.loss.n,
+        paired=lost.paired,
+        p_regression=worse,
+        p_improvement=gained,
+        loss=lost.loss,
+        note=note,
+    )
 
 
 def _with_interval(

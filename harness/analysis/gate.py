@@ -25,9 +25,20 @@ def specs() -> dict[str, MetricSpec]:
     return {name: spec for name, spec in metric_specs.specs().items() if spec.gated}
 
 
-def compared(candidate: Report, baseline: Report, max_regression: float | None) -> Report:
+def compared(
+    candidate: Report,
+    baseline: Report,
+    max_regression: float | None,
+    max_accuracy_loss: float | None = None,
+) -> Report:
     """The candidate's report with the comparison in it."""
-    comparison = compare(baseline, candidate, specs=specs(), max_regression=max_regression)
+    comparison = compare(
+        baseline,
+        candidate,
+        specs=specs(),
+        max_regression=max_regression,
+        max_accuracy_loss=max_accuracy_loss,
+    )
     return msgspec.structs.replace(candidate, comparison=comparison)
 
 

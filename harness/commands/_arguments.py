@@ -132,8 +132,8 @@ def add_brought(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def add_verdict(parser: argparse._ActionsContainer, *, defaults: bool = True) -> None:
-    """--max-accuracy-loss, --protect and --prefer, the same for every command with a verdict."""
+def add_margin(parser: argparse._ActionsContainer, *, defaults: bool = True) -> None:
+    """--max-accuracy-loss, the same for every command that judges accuracy."""
     option(
         parser,
         "max_accuracy_loss",
@@ -141,9 +141,15 @@ def add_verdict(parser: argparse._ActionsContainer, *, defaults: bool = True) ->
         defaults=defaults,
         type=share,
         metavar="SHARE",
-        help="how much less accurate than the best variant a recommended one may be, with 95%% "
-        "confidence (default: that of devices.yaml, else 2%%, two points)",
+        help="how much accuracy may be lost, against the best variant or against a baseline; that "
+        "no more is lost must be shown with 95%% confidence (default: that of devices.yaml or of "
+        "the saved run, else 2%%, two points)",
     )
+
+
+def add_verdict(parser: argparse._ActionsContainer, *, defaults: bool = True) -> None:
+    """--max-accuracy-loss, --protect and --prefer, the same for every command with a verdict."""
+    add_margin(parser, defaults=defaults)
     option(
         parser,
         "protect",

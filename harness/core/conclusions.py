@@ -20,7 +20,8 @@ class MetricComparison(Value, frozen=True):
     run from launches of two, the `p` values are one-sided and Holm-corrected. For an
     inconclusive outcome `note` says why, and `more_launches` how many more of each side would
     probably decide (None: none would, or it is not a matter of launches); for instructions that
-    changed `note` says what became of the multiply-accumulates."""
+    changed `note` says what became of the multiply-accumulates. Accuracy is judged by its `loss`
+    against the baseline, and `threshold` is then how much may be lost."""
 
     metric: str
     unit: str
@@ -40,6 +41,7 @@ class MetricComparison(Value, frozen=True):
     p_improvement: float | None = None
     more_launches: int | None = None
     note: str = ""
+    loss: Loss | None = None
 
 
 class CaseComparison(Value, frozen=True):

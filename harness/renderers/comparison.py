@@ -77,6 +77,8 @@ def _line(label: str, m: MetricComparison) -> Line:
     interval = "exact" if m.exact else ""
     if not m.exact and m.ci_low is not None and m.ci_high is not None:
         interval = f"{m.ci_low:.3f} to {m.ci_high:.3f}"
+    if m.loss is not None:
+        interval = f"may lose {units.points(max(0.0, m.loss.bound), up=True)}"
     note = m.note
     if m.more_launches:
         launches = count(m.more_launches, "more launch", "more launches")
@@ -128,15 +130,21 @@ def threshold(comparison: Comparison, m: MetricComparison) -> float:
 
 def allowed(comparison: Comparison) -> list[str]:
     """`5 %`, `0.1 % for instructions`: what most metrics may be worse, and the others."""
-    of_metric = {m.metric: threshold(comparison, m) for c in comparison.cases for m in c.metrics}
+    found = [m for c in comparison.cases for m in c.metrics]
+    lost = next((threshold(comparison, m) for m in found if m.loss is not None), None)
+    of_metric = {m.metric: threshold(comparison, m) for m in found if m.loss is None}
     own: dict[float, list[str]] = {}
     for name, share in of_metric.items():
         own.setdefault(share, []).append(title(name))
-    return [units.percent(comparison.max_regression)] + [
-        f"{units.percent(share)} for {' and '.join(names)}"
-        for share, names in sorted(own.items())
-        if share != comparison.max_regression
-    ]
+    return (
+        [units.percent(comparison.max_regression)]
+        + [
+            f"{units.percent(share)} for {' and '.join(names)}"
+            for share, names in sorted(own.items())
+            if share != comparison.max_regression
+        ]
+        + ([] if lost is None else [f"{units.points(lost)} of accuracy"])
+    )
 
 
 def doubts_of(report: Report, labels: Mapping[str, str]) -> list[Doubts]:

@@ -112,6 +112,69 @@ def test_less_accuracy_is_worse() -> None:
     assert (wide.outcome, wide.more_launches) == ("inconclusive", None)
 
 
+def answered(wrong: range, n: int) -> tuple[CaseReport, Any]:
+    """A case, and its answers that are wrong on the images in `wrong`."""
+    labels = [i % 2 for i in range(n)]
+    scores = [0.9 if (x == 1) != (i in wrong) else 0.1 for i, x in enumerate(labels)]
+    m = accuracy(1 - len(wrong) / n, 0.03)
+    case = case_report(steady_launches(7), metrics={"accuracy": m})
+    return case, evaluation(scores, labels, variant=case.variant)
+
+
+def judged(before: range, after: range, n: int, **options: Any) -> MetricComparison:
+    (old, first), (new, second) = answered(before, n), answered(after, n)
+    return metric(
+        compare(
+            report("old", old, evaluations=(first,)),
+            report("new", new, evaluations=(second,)),
+            specs=SPECS,
+            **options,
+        ),
+        "accuracy",
+    )
+
+
+@pytest.mark.parametrize(
+    ("after", "n", "outcome"),
+    [
+        (range(0, 62), 2000, "no change"),  # 0.1 points lost: more than 2 are excluded
+        (range(0, 200), 2000, "regression"),  # 7 points
+        (range(0, 8), 100, "inconclusive"),  # of 100 images: may be 5 points, or none
+        (range(0, 10), 2000, "no change"),  # 2.5 points gained, but more than 2 are not shown
+        (range(0, 0), 2000, "improvement"),
+    ],
+)
+def test_accuracy_is_judged_by_whether_a_loss_beyond_the_margin_is_excluded(
+    after: range, n: int, outcome: str
+) -> None:
+    found = judged(range(0, 60) if n == 2000 else range(0, 6), after, n)
+    assert found.outcome == outcome
+    assert found.paired and found.n == n and found.threshold == 0.02
+    assert found.loss is not None and found.loss.at_least <= found.loss.point <= found.loss.bound
+
+
+def test_the_margin_of_the_gate_can_be_given() -> None:
+    before, after = range(0, 60), range(0, 90)
+    assert judged(before, after, 2000).outcome == "inconclusive"
+    assert judged(before, after, 2000, max_accuracy_loss=0.05).outcome == "no change"
+    assert "may have lost up to 2.1 points" in judged(before, after, 2000).note
+
+
+def test_other_images_are_compared_by_their_intervals() -> None:
+    (old, first), (new, second) = answered(range(60), 2000), answered(range(60), 2000)
+    second = msgspec.structs.replace(second, fingerprint="other")
+    found = metric(
+        compare(
+            report("old", old, evaluations=(first,)),
+            report("new", new, evaluations=(second,)),
+            specs=SPECS,
+        ),
+        "accuracy",
+    )
+    assert (found.outcome, found.paired) == ("inconclusive", False)
+    assert found.loss is not None and found.loss.bound == pytest.approx(0.0356, abs=0.0005)
+
+
 def test_a_metric_that_only_one_side_has_is_named() -> None:
     gone = Measurement(unit="ns", point=None, absent_because="the worker crashed")
     before = slower(1)
