@@ -19,7 +19,7 @@ from harness.artifacts.child import start
 from harness.artifacts.child.protocol import BuildRequest, Step, TrainRequest
 from harness.artifacts.jobs import BuildJob, Planner
 from harness.artifacts.material import Material
-from harness.artifacts.network_plans import NetworkPlans, Training
+from harness.artifacts.network_plans import MARGIN, NetworkPlans, Training
 from harness.artifacts.representative import Representative, demo, of_dataset
 from harness.artifacts.side_by_side import Children
 from harness.core.build_progress import BuildProgress
@@ -56,13 +56,15 @@ def build(
     representative: Representative | None = None,
     data: Dataset | None = None,
     seed: int = 0,
+    margin: float = MARGIN,
     progress: Listener | None = None,
     ready: Ready | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> Built:
     """The artifacts of the variants `names` of `project`, from the cache or built; trained on
     `data`, which also calibrates int8 if no `representative` is given, or untrained without it.
-    `ready` hears of each artifact as soon as it is there, the others still to come.
+    `margin` is the share of accuracy that `cut: auto` may give up. `ready` hears of each artifact
+    as soon as it is there, the others still to come.
 
     Everything that can be known to be wrong is found before the first child starts and raised:
     UsageError and ConfigError. A variant whose build fails later is in `failures`, and the others
@@ -77,7 +79,14 @@ def build(
     material = Material(data, cache_dir) if data else None
     builder = _Builder(Cache(cache_dir), representative, progress, timeout_s, material)
     planner = Planner(representative, seed)
-    plans = NetworkPlans(project, models_dir, cache=builder.trained, material=material, seed=seed)
+    plans = NetworkPlans(
+        project,
+        models_dir,
+        cache=builder.trained,
+        material=material,
+        seed=seed,
+        margin=margin,
+    )
     jobs = []
     for index, name in enumerate(names):
         tell = builder.teller(name, index, len(names))
@@ -240,6 +249,10 @@ class _Builder:
 
 def _described(artifact: Artifact, job: BuildJob, *findings: Finding) -> Artifact:
     """With what is not read off the file. What was found while it was built stays with it."""
-    described = msgspec.structs.replace(artifact, **job.claims)
+    # An option that training chose, such as where the trunk is cut, comes with the artifact.
+    claims = dict(job.claims)
+    if artifact.options:
+        claims["options"] = {**job.options, **artifact.options}
+    described = msgspec.structs.replace(artifact, **claims)
     found = (*artifact.findings, *job.findings, *findings)
     return msgspec.structs.replace(described, findings=found)

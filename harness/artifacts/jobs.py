@@ -38,6 +38,11 @@ class BuildJob:
     trainings: tuple[Training, ...] = ()
     findings: tuple[Finding, ...] = ()
 
+    @property
+    def options(self) -> dict[str, object]:
+        """Of the model, as far as they are known before it is trained."""
+        return self.request.network.options if self.request.network else {}
+
 
 @dataclass(frozen=True)
 class Planner:

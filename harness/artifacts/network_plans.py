@@ -13,7 +13,7 @@ import msgspec
 from harness.artifacts import recipes
 from harness.artifacts import weights as weight_files
 from harness.artifacts.cache import TrainedCache
-from harness.artifacts.child.protocol import Network, Teacher, TrainRequest
+from harness.artifacts.child.protocol import AUTO_CUT, Network, Teacher, TrainRequest
 from harness.artifacts.material import Material
 from harness.artifacts.sources import Model, closure, read_model, sha256
 from harness.artifacts.weights import Weights
@@ -23,6 +23,9 @@ from harness.core.types import Finding
 from harness.system import files, plugins
 
 Fetching = Callable[[int, int | None], None]
+
+# How much accuracy `cut: auto` may give up, unless told otherwise: 2 points.
+MARGIN = 0.02
 
 # What decides the bytes of a network beside our own sources. TensorFlow goes by several names.
 _LIBRARIES = ("tensorflow", "tensorflow-cpu", "tensorflow-macos", "tf-nightly", "keras", "numpy")
@@ -71,6 +74,7 @@ class NetworkPlans:
         cache: TrainedCache,
         material: Material | None,
         seed: int,
+        margin: float = MARGIN,
         fetching: Fetching | None = None,
     ) -> None:
         self._project = project
@@ -78,6 +82,7 @@ class NetworkPlans:
         self._cache = cache
         self._material = material
         self._seed = seed
+        self._margin = margin
         self.fetching = fetching
         self._under_way: list[str] = []
 
@@ -118,6 +123,10 @@ class NetworkPlans:
             raise ConfigError(
                 f"build in {model.path} takes no weights", "add the parameter, or say random"
             )
+        findings = weights.findings
+        if options.get("cut") == AUTO_CUT and not self._can_choose(settings, weights):
+            options["cut"] = None
+            findings += (_CUT_NOT_CHOSEN,)
         made_of: dict[str, object] = {
             "model": closure(model.path),
             "options": options,
@@ -130,15 +139,34 @@ class NetworkPlans:
             weights=str(weights.path.absolute()) if weights.path else None,
             seed=self._seed,
         )
-        plan = NetworkPlan(network, made_of, weights.kind, findings=weights.findings)
+        plan = NetworkPlan(network, made_of, weights.kind, findings=findings)
         if self._material is None:
             return plan
         if settings.inherit:
             return self._inheriting(plan, spec, settings)
         if settings.grow_from and not weights.path:
             return self._grown(plan, spec, settings, weights)
-        plan = replace(plan, findings=_from_scratch(weights, "all of it was trained, from nothing"))
-        return self._trained(plan, spec.model, settings)
+        trained = _from_scratch(weights, "all of it was trained, from nothing")
+        plan = replace(plan, findings=(*trained, *findings[len(weights.findings) :]))
+        trunk = self._trunk(plan, model) if weights.path and model.takes("cut") else None
+        return self._trained(plan, spec.model, settings, trunk)
+
+    def _can_choose(self, settings: TrainingSpec, weights: Weights) -> bool:
+        """Whether there are images, and a trunk that knows something, to choose a cut by."""
+        return bool(self._material and weights.path and not settings.inherit)
+
+    def _trunk(self, plan: NetworkPlan, model: Model) -> NetworkPlan:
+        """The whole trunk, whose features do not depend on where it is cut or what follows it. It
+        reads one channel if it can, which computes the same in less time."""
+        options = {k: v for k, v in plan.network.options.items() if k != "classes"}
+        options["cut"] = None
+        if model.takes("gray"):
+            options["gray"] = True
+        return replace(
+            plan,
+            network=msgspec.structs.replace(plan.network, options=options),
+            made_of={**plan.made_of, "options": options},
+        )
 
     def _options(self, model: Model, given: Mapping[str, object]) -> dict[str, object]:
         options = model.options({k: v for k, v in given.items() if k != "classes"})
@@ -190,22 +218,32 @@ class NetworkPlans:
             raise plugins.unknown(what, name, self._project.variants)
         return self.of(name)
 
-    def _trained(self, plan: NetworkPlan, model: str, settings: TrainingSpec) -> NetworkPlan:
-        """`plan`, trained as `settings` say; as it is if that is for no epochs."""
+    def _trained(
+        self,
+        plan: NetworkPlan,
+        model: str,
+        settings: TrainingSpec,
+        trunk: NetworkPlan | None = None,
+    ) -> NetworkPlan:
+        """`plan`, trained as `settings` say; as it is if that is for no epochs. With a `trunk` a
+        head is solved on what it computes."""
         if not settings.epochs:
             return plan
         teachers = {name: self._other("teacher", name) for name in settings.teachers}
         features = None
         if plan.network.weights is not None:
             assert self._material is not None
-            trunk = [plan.made_of, self._material.fingerprint, *_common()]
-            features = str(self._cache.root / "features" / f"{_digest(trunk)}.npz")
+            made_of = [(trunk or plan).made_of, self._material.fingerprint, *_common()]
+            if trunk:
+                made_of += [files.sha256(_HERE / "child/transfer.py")]
+            features = str(self._cache.root / "features" / f"{_digest(made_of)}.npz")
         return self._after(
             plan,
             model,
             settings,
             teachers=teachers,
             features=features,
+            trunk=trunk.network if trunk else None,
         )
 
     def _changed(
@@ -226,6 +264,7 @@ class NetworkPlans:
         *,
         teachers: Mapping[str, NetworkPlan] = MappingProxyType({}),
         features: str | None = None,
+        trunk: Network | None = None,
         step: recipes.Step | None = None,
     ) -> NetworkPlan:
         """The plan of what one training makes of the network of `plan`."""
@@ -233,6 +272,7 @@ class NetworkPlans:
         # Where it starts and who teaches is told by content, not by name.
         settings = msgspec.structs.replace(settings, inherit=None, grow_from=None, teacher=())
         recipe_options = msgspec.to_builtins(step.options) if step else {}
+        chooses = plan.network.options.get("cut") == AUTO_CUT
         key = _digest(
             [
                 plan.made_of,
@@ -242,6 +282,7 @@ class NetworkPlans:
                 [step.name, recipe_options, closure(Path(step.module.__file__ or ""))]
                 if step
                 else None,
+                self._margin if chooses else None,
                 closure(_HERE / "child/training.py"),
                 *_common(),
             ]
@@ -255,6 +296,8 @@ class NetworkPlans:
             seed=self._seed,
             checkpoint=str(self._cache.checkpoint(key)),
             features=features,
+            trunk=trunk,
+            margin=self._margin,
             teachers=tuple(Teacher(n, _cheapest(t.network)) for n, t in teachers.items()),
             recipe=step.name if step else None,
             recipe_options=recipe_options,
@@ -265,6 +308,14 @@ class NetworkPlans:
             plan.network, weights=None, parent=None, trained=str(self._cache.weights(key))
         )
         return replace(plan, network=network, made_of={"trained": key}, needs=(training,))
+
+
+_CUT_NOT_CHOSEN = Finding(
+    level="info",
+    code="cut-not-chosen",
+    message="the trunk is whole: cut: auto needs pretrained weights and images to choose by",
+    mend="name a block, as in cut: block_9, or install the weights and leave out --untrained",
+)
 
 
 def _cheapest(network: Network) -> Network:

@@ -15,6 +15,7 @@ import msgspec
 
 from harness.artifacts.child.batches import Examples, class_weights, shuffled
 from harness.artifacts.child.objective import judge, objective
+from harness.artifacts.child.pace import Pace
 from harness.artifacts.child.protocol import Epoch
 from harness.core.errors import BuildError
 from harness.system import files
@@ -79,10 +80,12 @@ def train(
     change = changing() if changing else None
     weights = class_weights(examples.labels, classes)
     steps = math.ceil(len(examples) / phase.batch_size)
+    pace, resumed_at = Pace(), len(state.curve)
     while len(state.curve) < phase.epochs and state.since_best < phase.patience:
         done = len(state.curve)
         said = f"; validation accuracy {state.curve[-1].validation_accuracy:.3f}" if done else ""
-        tell(f"training ({phase.name}, epoch {done + 1} of {phase.epochs}{said})")
+        left = pace.left(done - resumed_at, phase.epochs - resumed_at)
+        tell(f"training ({phase.name}, epoch {done + 1} of {phase.epochs}{left}{said})")
         model.optimizer.learning_rate = phase.learning_rate * _annealed(done / phase.epochs)
         total = 0.0
         batches = shuffled(

@@ -24,6 +24,7 @@ from harness.artifacts.child.protocol import (
     REQUEST,
     WORK,
     BuildRequest,
+    Cut,
     Refusal,
     Step,
     Trained,
@@ -106,21 +107,41 @@ def _build(request: BuildRequest, folder: Path, tell: Callable[[str], None]) -> 
 
     artifact = inspect(path, variant="")
     if request.trained:
-        found = _about_training(Path(request.trained))
-        artifact = msgspec.structs.replace(artifact, findings=(*artifact.findings, *found))
+        text = (Path(request.trained) / TRAINING).read_bytes()
+        noted = msgspec.json.decode(text, type=Trained)
+        found = (*artifact.findings, *_about_training(noted))
+        artifact = msgspec.structs.replace(artifact, findings=found, options=noted.options)
     (folder / DESCRIPTION).write_bytes(msgspec.json.encode(artifact))
 
 
-def _about_training(folder: Path) -> tuple[Finding, ...]:
-    """What the report should say of how the network was trained: who taught it."""
-    noted = msgspec.json.decode((folder / TRAINING).read_bytes(), type=Trained)
-    if not noted.taught_by:
-        return ()
-    (best, loss), *others = noted.taught_by
-    than = ", ".join(f"{name} {other:.3f}" for name, other in others)
-    message = f"it learned from the answers of {best}, whose validation loss is {loss:.3f}"
+def _about_training(noted: Trained) -> tuple[Finding, ...]:
+    """What the report should say of how the network was trained: who taught it, where it is cut."""
+    found = []
+    if noted.taught_by:
+        (best, loss), *others = noted.taught_by
+        than = ", ".join(f"{name} {other:.3f}" for name, other in others)
+        message = f"it learned from the answers of {best}, whose validation loss is {loss:.3f}"
+        if than:
+            message += f" ({than})"
+        found.append(Finding(level="info", code="distilled", message=message))
+    if noted.cut:
+        found.append(Finding(level="info", code="cut-chosen", message=_about_cut(noted.cut)))
+    return tuple(found)
+
+
+def _about_cut(cut: Cut) -> str:
+    lost, error, margin = (
+        f"{share * 100:.1f} points" for share in (cut.loss, cut.error, cut.margin)
+    )
+    if cut.layer == cut.best:
+        return (
+            f"the trunk ends after {cut.layer}: on the {cut.images} validation images every "
+            f"smaller cut may lose more than {margin}"
+        )
     return (
-        Finding(level="info", code="distilled", message=f"{message} ({than})" if than else message),
+        f"the trunk ends after {cut.layer}, the smallest cut that loses at most {margin}: on the "
+        f"{cut.images} validation images it loses {lost} (standard error {error}) against "
+        f"{cut.best}"
     )
 
 

@@ -8,7 +8,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from harness.artifacts.child.protocol import Network
+import msgspec
+
+from harness.artifacts.cache import TRAINING
+from harness.artifacts.child.protocol import Network, Trained
 from harness.artifacts.child.reasons import line
 from harness.artifacts.child.widen import widen
 from harness.artifacts.sources import read_model
@@ -22,7 +25,7 @@ def make(network: Network) -> Any:
     path = Path(network.model_file)
     try:
         module = _module(path)
-        model = module.build(**_arguments(network))
+        model = module.build(**_arguments(_chosen(network)))
         if not isinstance(model, keras.Model):
             raise BuildError(f"{path}: build returned {type(model).__name__}, not a keras.Model")
         if network.trained:
@@ -35,6 +38,27 @@ def make(network: Network) -> Any:
     except Exception as error:
         raise BuildError(f"{path}: {line(error)}") from error
     return model
+
+
+def _chosen(network: Network) -> Network:
+    """With the options that its training chose."""
+    if network.trained is None:
+        return network
+    noted = Path(network.trained).with_name(TRAINING)
+    options = msgspec.json.decode(noted.read_bytes(), type=Trained).options
+    return msgspec.structs.replace(network, options={**network.options, **options})
+
+
+def cuts(network: Network, model: Any) -> list[str]:
+    """The layers after which the trunk of `model`, which is of `network`, can end."""
+    path = Path(network.model_file)
+    module = _module(path)
+    if not hasattr(module, "cuts"):
+        raise ConfigError(
+            f"{path}: build takes cut, and nothing says where the trunk can end",
+            "define cuts(model), which returns the names of layers from the first to the last",
+        )
+    return list(module.cuts(model))
 
 
 def save(model: Any, path: Path) -> None:

@@ -12,6 +12,10 @@ REQUEST = "request.json"
 REFUSAL = "refusal.json"
 
 
+# The option `cut` of a model whose cut is chosen by training.
+AUTO_CUT = "auto"
+
+
 class Network(Value, frozen=True):
     """A Keras model and where its weights are from: the file `trained` as we saved it, else the
     network `parent` made into this one (widened if it is `grown`), else what `build` of the model
@@ -58,8 +62,11 @@ class Teacher(Value, frozen=True):
 
 class TrainRequest(Value, frozen=True, tag="training"):
     """Train one network, taught by the best of `teachers` if there are any. `features` is the file
-    where what its frozen trunk computes is kept, None where all of it is trained. With a `recipe`
-    the network is changed while it is trained. `checkpoint` is a folder that outlives a kill.
+    where what its frozen trunk computes is kept, None where all of it is trained. `trunk` is the
+    whole trunk of a network that can be cut: its head is solved on the features after a layer. If
+    the network's option `cut` is "auto", that is the smallest cut that loses at most `margin`, a
+    share of accuracy. With a `recipe` the network is changed while it is trained. `checkpoint`
+    is a folder that outlives a kill.
     """
 
     network: Network
@@ -70,13 +77,28 @@ class TrainRequest(Value, frozen=True, tag="training"):
     seed: int
     checkpoint: str
     features: str | None = None
+    trunk: Network | None = None
+    margin: float = 0.0
     teachers: tuple[Teacher, ...] = ()
     recipe: str | None = None
     recipe_options: dict[str, object] = {}
 
 
+class Cut(Value, frozen=True):
+    """Where a trunk was cut: after `layer`, which on `images` validation images loses `loss` (a
+    share, with its standard error) against `best`; at most `margin` was allowed."""
+
+    layer: str
+    best: str
+    loss: float
+    error: float
+    images: int
+    margin: float
+
+
 class Epoch(Value, frozen=True):
-    """One line of the training curve. `phase` is "network", "head", "fine-tuning" or "pruning"."""
+    """One line of the training curve. `phase` is "network", "head", "head after LAYER",
+    "fine-tuning" or "pruning"."""
 
     phase: str
     epoch: int
@@ -88,7 +110,8 @@ class Epoch(Value, frozen=True):
 class Trained(Value, frozen=True):
     """What is noted beside a trained network; `wall_s` and `peak_rss_bytes` are of the process
     that finished it. `taught_by` are the teachers to choose from with their losses on the
-    validation split; the first one taught."""
+    validation split; the first one taught. `options` are those of the model that training chose,
+    and `cut` tells how."""
 
     sha256: str
     curve: tuple[Epoch, ...]
@@ -97,6 +120,8 @@ class Trained(Value, frozen=True):
     peak_rss_bytes: int | None
     images: int
     taught_by: tuple[tuple[str, float], ...] = ()
+    options: dict[str, object] = {}
+    cut: Cut | None = None
 
 
 class Step(Value, frozen=True):

@@ -12,19 +12,18 @@ import msgspec
 
 from harness.artifacts import recipes
 from harness.artifacts.cache import CURVE, NETWORK, TRAINING
-from harness.artifacts.child import loop, networks
+from harness.artifacts.child import loop, networks, transfer
 from harness.artifacts.child.answers import with_probabilities
 from harness.artifacts.child.batches import Examples, read
 from harness.artifacts.child.loop import Phase
 from harness.artifacts.child.objective import judge
 from harness.artifacts.child.protocol import Epoch, Trained, TrainRequest
 from harness.artifacts.child.reasons import line
+from harness.artifacts.child.transfer import FEATURES
 from harness.core.errors import BuildError, ConfigError, HarnessError
 from harness.system import files, plugins
 from harness.system.files import writing
 
-# The layer that ends a frozen trunk; what is before it is computed once per image.
-FEATURES = "features"
 # Batch normalization is used with the statistics of the last few dozen batches: Keras's 0.999 of
 # some models remembers thousands, which a small data set does not have.
 MOMENTUM = 0.9
@@ -35,12 +34,19 @@ Tell = Callable[[str], None]
 def train(request: TrainRequest, folder: Path, tell: Tell) -> None:
     """Write the weights, the curve and a note of the trained network into `folder`."""
     started = time.monotonic()
-    tell("making the model")
-    model = networks.make(request.network)
-    _check_outputs(model, request)
     try:
+        found = _transferred(request, tell) if request.trunk else None
+        if found is not None:
+            options = {**request.network.options, **found.options}
+            network = msgspec.structs.replace(request.network, options=options)
+            request = msgspec.structs.replace(request, network=network)
+        tell("making the model")
+        model = networks.make(request.network)
+        _check_outputs(model, request)
+        if found is not None:
+            model.layers[-1].set_weights([found.head.kernel, found.head.bias])
         training = _Training(request, with_probabilities(model, _few(model, request)), tell)
-        curve = training.run()
+        curve = training.run() if found is None else found.curve + training.fine_tuning()
     except HarnessError:
         raise
     except Exception as error:
@@ -56,8 +62,26 @@ def train(request: TrainRequest, folder: Path, tell: Tell) -> None:
             peak_rss_bytes=_peak_rss_bytes(),
             images=len(read(request.train)),
             taught_by=training.taught_by,
+            options=found.options if found else {},
+            cut=found.cut if found else None,
         )
         (folder / TRAINING).write_bytes(msgspec.json.format(msgspec.json.encode(noted)))
+
+
+def _transferred(request: TrainRequest, tell: Tell) -> transfer.Found:
+    """The head of a network that can be cut, and where to cut it."""
+    assert request.trunk is not None and request.features is not None
+    cut = request.network.options.get("cut")
+    return transfer.find(
+        request.trunk,
+        None if cut is None else str(cut),
+        read(request.train),
+        read(request.validation),
+        classes=request.classes,
+        margin=request.margin,
+        cache=Path(request.features),
+        tell=tell,
+    )
 
 
 class _Training:
@@ -81,7 +105,7 @@ class _Training:
             return self._changing()
         names = [layer.name for layer in self._model.layers]
         if self._request.features and FEATURES in names:
-            return self._head() + self._fine_tuning()
+            return self._head() + self.fine_tuning()
         return self._phase("network", 1, settings.epochs, settings.learning_rate)
 
     def _changing(self) -> tuple[Epoch, ...]:
@@ -137,7 +161,7 @@ class _Training:
         with np.load(path) as saved:
             return saved["train"], saved["validation"]
 
-    def _fine_tuning(self) -> tuple[Epoch, ...]:
+    def fine_tuning(self) -> tuple[Epoch, ...]:
         """The layers from `fine_tune_from` to the end, slowly; batch normalization stays frozen,
         because a few images would spoil what millions have taught it."""
         settings = self._settings

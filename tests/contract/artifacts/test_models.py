@@ -292,6 +292,9 @@ def test_float_parents() -> None:
         "lite0": None,
         "lite0-int8": "lite0",
         "lite0-gray-int8": "lite0",
+        "lite0-cut-gray": None,
+        "lite0-cut-gray-int8": "lite0-cut-gray",
+        "lite0-tuned-gray-int8": None,
         "vgg16-slim": None,
     }
 

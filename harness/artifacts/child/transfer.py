@@ -1,0 +1,153 @@
+"""A frozen trunk cut after one of its layers, and a head on what the trunk makes of each image.
+
+The trunk is run over the images once. What it makes of them at every layer where it can end is
+kept in the cache, so that another cut, or another head, costs seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.artifacts.cache import writing
+from harness.artifacts.child import networks
+from harness.artifacts.child.batches import Examples
+from harness.artifacts.child.heads import Head, solve
+from harness.artifacts.child.pace import Pace
+from harness.artifacts.child.protocol import AUTO_CUT, Cut, Epoch, Network
+from harness.core.errors import ConfigError
+from harness.system import files, plugins
+
+# The layer that ends a whole trunk.
+FEATURES = "features"
+
+_AT_ONCE = 16
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The head to put on the trunk, and where the trunk ends: `options` are the model's, and `cut`
+    tells how it was chosen, None if it was not."""
+
+    head: Head
+    options: dict[str, object]
+    curve: tuple[Epoch, ...]
+    cut: Cut | None = None
+
+
+def find(
+    trunk: Network,
+    wanted: str | None,
+    train: Examples,
+    validation: Examples,
+    *,
+    classes: int,
+    margin: float,
+    cache: Path,
+    tell: Tell,
+) -> Found:
+    """The head for the cut `wanted`, which is a layer, None for the whole trunk, or AUTO_CUT."""
+    features = features_of(trunk, {"train": train, "validation": validation}, cache, tell)
+    every = list(features["train"])
+    if wanted not in (AUTO_CUT, None) and wanted not in every:
+        error = plugins.unknown("cut: layer", str(wanted), every)
+        raise ConfigError(error.message, error.mend)
+    heads = {}
+    for layer in every if wanted == AUTO_CUT else [wanted or FEATURES]:
+        tell(f"training the head after {layer}")
+        heads[layer] = solve(
+            features["train"][layer],
+            train.labels,
+            features["validation"][layer],
+            validation.labels,
+            classes,
+        )
+    chosen = next(iter(heads))
+    cut = None
+    if wanted == AUTO_CUT:
+        cut = choose({layer: head.right for layer, head in heads.items()}, margin)
+        chosen = cut.layer
+    curve = tuple(
+        Epoch(
+            f"head after {layer}",
+            1,
+            head.train_loss,
+            head.validation_loss,
+            head.validation_accuracy,
+        )
+        for layer, head in heads.items()
+    )
+    ends = None if chosen == FEATURES else chosen
+    return Found(heads[chosen], {"cut": ends}, curve, cut)
+
+
+def choose(right: Mapping[str, Sequence[bool]], margin: float) -> Cut:
+    """The first of the cuts, from the smallest to the largest, whose accuracy is below that of the
+    most accurate one by no more than `margin`, one standard error of the difference included.
+
+    `right` tells by cut which validation images it answers rightly. Without the standard error a
+    small validation split would let a cut pass that was merely lucky.
+    """
+    import numpy as np
+
+    answers = {layer: np.asarray(row, float) for layer, row in right.items()}
+    best = max(answers, key=lambda layer: answers[layer].mean())
+    for layer, row in answers.items():
+        lost = answers[best] - row
+        error = float(lost.std()) / math.sqrt(len(lost))
+        if lost.mean() + error <= margin or layer == best:
+            return Cut(layer, best, float(lost.mean()), error, len(lost), margin)
+    raise AssertionError("the best one is within any margin")
+
+
+def features_of(
+    trunk: Network, splits: Mapping[str, Examples], path: Path, tell: Tell
+) -> dict[str, dict[str, Any]]:
+    """By split and layer, float32 (n, channels): the mean over all positions of what each layer
+    where the trunk can end makes of each image; from the file `path`, or computed and put there."""
+    import numpy as np
+
+    if not files.intact(path):
+        computed = _computed(trunk, splits, tell)
+        with writing(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with files.sealing(path) as file:
+                np.savez(file, **computed)
+    read: dict[str, dict[str, Any]] = {split: {} for split in splits}
+    with np.load(path) as saved:
+        for name in saved.files:
+            split, _, layer = name.partition("/")
+            read[split][layer] = saved[name]
+    return read
+
+
+def _computed(trunk: Network, splits: Mapping[str, Examples], tell: Tell) -> dict[str, Any]:
+    import keras
+    import numpy as np
+
+    model = networks.make(trunk)
+    cuts = networks.cuts(trunk, model)
+    names = [*cuts, FEATURES]
+    pooled = [
+        keras.layers.GlobalAveragePooling2D()(model.get_layer(layer).output) for layer in cuts
+    ]
+    frozen = keras.Model(model.inputs, [*pooled, model.get_layer(FEATURES).output])
+    computed, done = {}, 0
+    pace = Pace()
+    total = sum(len(examples) for examples in splits.values())
+    for split, examples in splits.items():
+        batches = []
+        for start in range(0, len(examples), _AT_ONCE):
+            far = f"{done} of {total}{pace.left(done, total)}"
+            tell(f"running the frozen trunk over the images ({far})")
+            chosen = np.arange(start, min(start + _AT_ONCE, len(examples)))
+            batches.append(frozen.predict_on_batch(examples.batch(chosen, frozen.input_shape)))
+            done += len(chosen)
+        for place, layer in enumerate(names):
+            computed[f"{split}/{layer}"] = np.concatenate([batch[place] for batch in batches])
+    return computed
