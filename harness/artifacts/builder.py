@@ -152,7 +152,10 @@ class _Builder:
         for job, future in side_by_side.each(
             jobs,
             lambda job: self._have(job, tellers[job.variant]),
-            claims=lambda job: {job.key, *(training.key for training in job.trainings)},
+            claims=lambda job: {
+                job.key,
+                *(c for training in job.trainings for c in training.claims),
+            },
             children=self.children,
         ):
             try:

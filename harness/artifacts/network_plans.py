@@ -47,6 +47,11 @@ class Training:
         before = [training for need in self.needs for training in need.all]
         return tuple(dict.fromkeys([*before, self]))
 
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """What no other training should make at the same time: the network, and the features."""
+        return (self.key, self.request.features) if self.request.features else (self.key,)
+
     def __hash__(self) -> int:
         return hash(self.key)
 

@@ -130,18 +130,16 @@ def _about_training(noted: Trained) -> tuple[Finding, ...]:
 
 
 def _about_cut(cut: Cut) -> str:
-    lost, error, margin = (
-        f"{share * 100:.1f} points" for share in (cut.loss, cut.error, cut.margin)
-    )
+    lost, bound, margin = (f"{part * 100:.1f}" for part in (cut.loss, cut.bound, cut.margin))
+    where = f"the trunk ends after {cut.layer}"
     if cut.layer == cut.best:
         return (
-            f"the trunk ends after {cut.layer}: on the {cut.images} validation images every "
-            f"smaller cut may lose more than {margin}"
+            f"{where}, the most accurate cut: the {cut.images} validation images do not exclude "
+            f"that a smaller one loses more than {margin} points"
         )
     return (
-        f"the trunk ends after {cut.layer}, the smallest cut that loses at most {margin}: on the "
-        f"{cut.images} validation images it loses {lost} (standard error {error}) against "
-        f"{cut.best}"
+        f"{where}: on the {cut.images} validation images it loses {lost} points against the cut "
+        f"after {cut.best}, and at most {bound} with 95 % confidence, within the margin of {margin}"
     )
 
 

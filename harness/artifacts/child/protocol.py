@@ -86,12 +86,12 @@ class TrainRequest(Value, frozen=True, tag="training"):
 
 class Cut(Value, frozen=True):
     """Where a trunk was cut: after `layer`, which on `images` validation images loses `loss` (a
-    share, with its standard error) against `best`; at most `margin` was allowed."""
+    share) against `best`, and with 95 % confidence at most `bound`; `margin` was allowed."""
 
     layer: str
     best: str
     loss: float
-    error: float
+    bound: float
     images: int
     margin: float
 

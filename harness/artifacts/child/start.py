@@ -94,4 +94,7 @@ def _environment(work: Path) -> dict[str, str]:
         TMP=str(work),
         KERAS_BACKEND="tensorflow",
         CUDA_VISIBLE_DEVICES="-1",
+        # The heads are small: threads that wait for each other cost far more than they gain where
+        # two children share two processors.
+        OPENBLAS_NUM_THREADS="1",
     )

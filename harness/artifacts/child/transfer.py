@@ -6,8 +6,7 @@ kept in the cache, so that another cut, or another head, costs seconds.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,14 @@ from harness.artifacts.child.heads import Head, solve
 from harness.artifacts.child.pace import Pace
 from harness.artifacts.child.protocol import AUTO_CUT, Cut, Epoch, Network
 from harness.core.errors import ConfigError
+from harness.stats import paired_loss
 from harness.system import files, plugins
 
 # The layer that ends a whole trunk.
 FEATURES = "features"
 
 _AT_ONCE = 16
+_ALPHA = 0.05
 
 Tell = Callable[[str], None]
 
@@ -86,23 +87,21 @@ def find(
     return Found(heads[chosen], {"cut": ends}, curve, cut)
 
 
-def choose(right: Mapping[str, Sequence[bool]], margin: float) -> Cut:
-    """The first of the cuts, from the smallest to the largest, whose accuracy is below that of the
-    most accurate one by no more than `margin`, one standard error of the difference included.
+def choose(right: Mapping[str, Any], margin: float) -> Cut:
+    """The first of the cuts, from the smallest to the largest, that is shown to lose at most
+    `margin` against the most accurate one: by the one-sided 95 % bound of its loss, since with few
+    images a smaller cut may just be lucky. Without such a cut it is the most accurate one.
 
-    `right` tells by cut which validation images it answers rightly. Without the standard error a
-    small validation split would let a cut pass that was merely lucky.
+    `right` tells by cut which validation images it answers rightly, bool (n,).
     """
-    import numpy as np
-
-    answers = {layer: np.asarray(row, float) for layer, row in right.items()}
-    best = max(answers, key=lambda layer: answers[layer].mean())
-    for layer, row in answers.items():
-        lost = answers[best] - row
-        error = float(lost.std()) / math.sqrt(len(lost))
-        if lost.mean() + error <= margin or layer == best:
-            return Cut(layer, best, float(lost.mean()), error, len(lost), margin)
-    raise AssertionError("the best one is within any margin")
+    best = max(right, key=lambda layer: right[layer].mean())
+    for layer, row in right.items():
+        lost, gained = int((right[best] & ~row).sum()), int((row & ~right[best]).sum())
+        images = len(row)
+        bound = float(paired_loss.upper(lost, gained, images, _ALPHA)[0])
+        if bound <= margin or layer == best:
+            return Cut(layer, best, (lost - gained) / images, bound, images, margin)
+    raise AssertionError("the most accurate one is one of them")
 
 
 def features_of(
