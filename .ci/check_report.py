@@ -14,7 +14,10 @@ from harness.results import store
 
 ROOT = Path(__file__).parents[1]
 
-DEFAULTS = {"scratch", "vgg16", "mobilenet-int8", "pruned", "mobilenet-gray-int8"}
+DEFAULTS = {
+    *("scratch", "vgg16", "mobilenet-int8", "pruned"),
+    *("lite0-gray-int8", "lite0-cut-gray-int8"),
+}
 METRICS = ("latency", "init", "first_inference", "peak_rss", "size", "gzip_size")
 
 

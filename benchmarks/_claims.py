@@ -5,40 +5,37 @@ from __future__ import annotations
 from harness.analysis.candidates import Candidate, candidates_of
 from harness.core.types import Report
 
-BASELINE = "vgg16"
-SCRATCH_AT_LEAST, SMALLER, FASTER = 0.9, 20, 10
+BASELINE, FROM_NOTHING = "vgg16", "scratch"
+ANSWERS = ("lite0-gray-int8", "lite0-cut-gray-int8")
+SMALLER, FASTER = 40, 40
+# What learning from few images alone costs at least, as a share.
+GAP = 0.03
 
 
 def shortcomings(report: Report) -> list[str]:
-    """What does not hold of the scratch network, of the verdict, and of there being a variant much
-    smaller and much faster than VGG16 that is not shown to lose more than the margin."""
+    """What does not hold of this: a grey transfer network has the star, it is much smaller and
+    faster than VGG16, and the network trained from nothing is shown to lose accuracy."""
     named = {c.case.variant: c for c in candidates_of(report) if c.right is not None}
-    if missing := {BASELINE, "scratch"} - set(named):
+    if missing := {BASELINE, FROM_NOTHING, *ANSWERS} - set(named):
         return [f"nothing is known of the accuracy of {' and '.join(sorted(missing))}"]
-    wrong = []
-    if named["scratch"].score < SCRATCH_AT_LEAST:
-        wrong.append(f"scratch is right in {named['scratch'].score:.3f} of the test images")
-    if not winners(report):
-        wrong.append(f"nothing is {SMALLER}x smaller, {FASTER}x faster and within the margin")
     verdict, margin = report.verdict, report.plan.max_accuracy_loss
-    if verdict is None or verdict.decision not in ("recommended", "undecided"):
-        wrong.append("the verdict has neither a recommendation nor a candidate")
-    elif verdict.recommended and verdict.losses[verdict.recommended].bound > margin:
-        wrong.append(f"{verdict.recommended} has a star and may lose more than the margin")
+    star = verdict.recommended if verdict else None
+    if verdict is None or star not in ANSWERS:
+        return [f"the star is for {star or 'nothing'}, not for {' or '.join(ANSWERS)}"]
+    wrong = []
+    if verdict.losses[star].bound > margin:
+        wrong.append(f"{star} has a star and may lose more than the margin")
+    for metric, least in (("size", SMALLER), ("latency", FASTER)):
+        found = _times(named[BASELINE], named[star], metric)
+        if found < least:
+            wrong.append(f"{star} has {found:.1f} times less {metric} than {BASELINE}, not {least}")
+    lost = verdict.losses[FROM_NOTHING].at_least
+    if lost < GAP:
+        wrong.append(
+            f"{FROM_NOTHING} is shown to lose {lost * 100:.1f} points at least, "
+            f"not {GAP * 100:.0f}"
+        )
     return wrong
-
-
-def winners(report: Report) -> list[Candidate]:
-    """Those much smaller and faster than VGG16 and not shown to lose more than the margin."""
-    judged = [c for c in candidates_of(report) if c.right is not None]
-    big = next(c for c in judged if c.case.variant == BASELINE)
-    return [
-        c
-        for c in judged
-        if _times(big, c, "size") >= SMALLER
-        and _times(big, c, "latency") >= FASTER
-        and c.may_keep(report.plan.max_accuracy_loss)
-    ]
 
 
 def _times(big: Candidate, small: Candidate, metric: str) -> float:

@@ -25,7 +25,10 @@ from harness.results import store
 from harness.stats.ratio import paired
 
 PYTHON = [sys.executable, "-m", "harness"]
-DEFAULTS = ["scratch", "vgg16", "mobilenet-int8", "pruned", "mobilenet-gray-int8"]
+DEFAULTS = [
+    *("scratch", "vgg16", "mobilenet-int8", "pruned"),
+    *("lite0-gray-int8", "lite0-cut-gray-int8"),
+]
 
 
 def peak_rss_bytes(process: subprocess.Popen[bytes]) -> int:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.artifacts.cache import writing
 from harness.artifacts.child import networks
 from harness.artifacts.child.batches import Examples
 from harness.artifacts.child.heads import Head, solve
@@ -20,6 +19,7 @@ from harness.artifacts.child.protocol import AUTO_CUT, Cut, Epoch, Network
 from harness.core.errors import ConfigError
 from harness.stats import paired_loss
 from harness.system import files, plugins
+from harness.system.files import writing
 
 # The layer that ends a whole trunk.
 FEATURES = "features"
