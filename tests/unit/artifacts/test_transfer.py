@@ -19,6 +19,9 @@ from harness.core.specs import TrainingSpec, VariantsFile, VariantSpec, WeightsS
 from harness.core.types import Artifact
 from tests.unit.artifacts.test_training import Site, Stripes, accuracy
 
+# Children that import TensorFlow take their time on a loaded machine.
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(1200)]
+
 # Three blocks, of which the first tells lines that lie from lines that stand already.
 TRUNK = """
 def build(*, weights=None, seed=0, gray=False, cut=None, classes=2):
@@ -88,7 +91,6 @@ def family(weights: Path) -> VariantsFile:
         variants={
             "whole": variant(),
             "gray_int8": msgspec.structs.replace(variant("int8", gray=True), training=folded),
-            "auto": variant(cut="auto", gray=True),
             "auto_int8": variant("int8", cut="auto", gray=True),
             "tuned": msgspec.structs.replace(variant(cut="block_1"), training=tuned),
         }
@@ -117,7 +119,7 @@ def curve(artifact: Artifact) -> dict[str, float]:
 
 
 def test_all_of_them_learn(done: Done, weights: Path) -> None:
-    assert list(done.built) == ["whole", "gray_int8", "auto", "auto_int8", "tuned"]
+    assert list(done.built) == ["whole", "gray_int8", "auto_int8", "tuned"]
     for name, artifact in done.built.items():
         assert accuracy(artifact.path, Stripes()) > 0.9, name
         assert (artifact.trained, artifact.weights) == (True, str(weights)), name
@@ -130,9 +132,9 @@ def test_the_trunk_is_run_once_whatever_the_cut_and_the_channels(done: Done) -> 
 
 
 def test_a_row_for_each_cut_and_the_chosen_one_is_told(done: Done) -> None:
-    auto = done.built["auto"]
+    auto = done.built["auto_int8"]
     assert list(curve(auto)) == [f"head after {end}" for end in (*CUTS, "features")]
-    assert auto.options["cut"] == done.built["auto_int8"].options["cut"] == "block_0"
+    assert auto.options["cut"] == "block_0"
     (finding,) = (f for f in auto.findings if f.code == "cut-chosen")
     assert finding.level == "info"
     assert finding.message.startswith("the trunk ends after block_0: on the 36 validation images")
@@ -147,7 +149,9 @@ def test_fine_tuning_goes_on_from_the_head(done: Done) -> None:
 
 
 def test_another_margin_is_another_choice_from_the_same_features(done: Done, weights: Path) -> None:
-    strict = done.site.build(family(weights), names=["auto"], margin=0.0).artifacts["auto"]
+    strict = done.site.build(family(weights), names=["auto_int8"], margin=0.0).artifacts[
+        "auto_int8"
+    ]
     assert not any("frozen trunk" in stage for _, stage in done.site.stages)
     noted = [
         msgspec.json.decode(path.read_bytes(), type=Trained).cut
