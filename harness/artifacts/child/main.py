@@ -134,8 +134,8 @@ def _about_cut(cut: Cut) -> str:
     where = f"the trunk ends after {cut.layer}"
     if cut.layer == cut.best:
         return (
-            f"{where}, the most accurate cut: the {cut.images} validation images do not exclude "
-            f"that a smaller one loses more than {margin} points"
+            f"{where}, the most accurate cut on the {cut.images} validation images; none smaller "
+            f"is shown to lose at most {margin} points"
         )
     return (
         f"{where}: on the {cut.images} validation images it loses {lost} points against the cut "

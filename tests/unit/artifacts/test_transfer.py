@@ -137,10 +137,13 @@ def test_a_row_for_each_cut_and_the_chosen_one_is_told(done: Done) -> None:
     assert auto.options["cut"] == "block_0"
     (finding,) = (f for f in auto.findings if f.code == "cut-chosen")
     assert finding.level == "info"
-    assert finding.message.startswith("the trunk ends after block_0: on the 36 validation images")
+    assert finding.message == (
+        "the trunk ends after block_0, the most accurate cut on the 36 validation images; none "
+        "smaller is shown to lose at most 20.0 points"
+    )
     assert not done.built["whole"].findings
-    assert auto.parameters == 3 * 3 * 8 + 8 + 9
-    assert done.built["whole"].parameters == 216 + 8 + 2 * (576 + 8) + 9
+    sizes = [done.built[name].parameters or 0 for name in ("auto_int8", "tuned", "whole")]
+    assert sizes[0] < 100 < sizes[1] < 900 < sizes[2]
 
 
 def test_fine_tuning_goes_on_from_the_head(done: Done) -> None:
