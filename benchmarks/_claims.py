@@ -32,8 +32,7 @@ def shortcomings(report: Report) -> list[str]:
     lost = verdict.losses[FROM_NOTHING].at_least
     if lost < GAP:
         wrong.append(
-            f"{FROM_NOTHING} is shown to lose {lost * 100:.1f} points at least, "
-            f"not {GAP * 100:.0f}"
+            f"{FROM_NOTHING} is shown to lose {lost * 100:.1f} points at least, not {GAP * 100:.0f}"
         )
     return wrong
 

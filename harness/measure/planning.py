@@ -56,11 +56,7 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
         time_budget_s=time_budget_s,
         timing=timing,
         budget=request.budget,
-        max_accuracy_loss=(
-            float(defaults.max_accuracy_loss)
-            if request.max_accuracy_loss is None
-            else request.max_accuracy_loss
-        ),
+        max_accuracy_loss=job.max_accuracy_loss,
         protect=request.protect or defaults.protect,
         prefer=request.prefer or defaults.prefer,
         quick=request.quick,

@@ -40,6 +40,7 @@ def build_artifacts(
         cache_dir=cache,
         data=data,
         seed=job.request.seed,
+        margin=job.max_accuracy_loss,
         progress=narrator.building,
         ready=ready,
     )

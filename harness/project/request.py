@@ -67,6 +67,12 @@ class Job(NamedTuple):
     dataset: Dataset | None = None
 
     @property
+    def max_accuracy_loss(self) -> float:
+        """How much accuracy may be given up, a share: what was asked for, or the project's."""
+        asked = self.request.max_accuracy_loss
+        return float(self.project.defaults.max_accuracy_loss) if asked is None else asked
+
+    @property
     def names(self) -> tuple[str, ...]:
         """What its rows are called, in their order."""
         return (*self.variants, *self.tflite, *self.keras_files)
