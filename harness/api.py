@@ -26,7 +26,7 @@ from harness.project import config
 from harness.project.preflight import labelled, resolve
 from harness.project.request import Request
 from harness.results import load as saved
-from harness.system import files
+from harness.system.cache_use import cache_in_use
 from harness.system.progress import Narrator
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def build(
             opened.select(names or ["*"]),
             opened.variants,
             models_dir=opened.models_dir,
-            cache_dir=files.cache_dir(),
+            cache_dir=cache_in_use(),
             data=labelled(chosen, untrained=untrained, seed=seed, looking=narrator.looking),
             seed=seed,
             progress=narrator.building,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from harness import __version__
 from harness.core.errors import EXIT_INTERRUPTED, EXIT_USAGE, HarnessError, UsageError
-from harness.system import files, interrupts, plugins, streams
+from harness.system import causes, files, interrupts, plugins, streams
 
 _DESCRIPTION = """\
 Which model do I ship? Builds variants of a model, measures size, latency, memory and accuracy on
@@ -49,6 +49,11 @@ def parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         module.add_arguments(sub)
+        sub.add_argument(
+            "--verbose",
+            action="store_true",
+            help="of an error also say what caused it, and where the log of a child process is",
+        )
         sub.set_defaults(run=module.run)
     return top
 
@@ -67,11 +72,15 @@ def _tell(error: object) -> None:
 def _run(argv: Sequence[str] | None) -> int:
     args = parser().parse_args(argv)
     interrupts.end_alike()
+    if args.verbose:
+        _show_causes()
     try:
         _refuse_empty(sys.argv[1:] if argv is None else argv)
         return int(args.run(args))
     except HarnessError as error:
         _tell(error)
+        if args.verbose:
+            print("\n".join(causes.lines(error)), file=sys.stderr)
         return error.exit_code
     except FileNotFoundError:
         if files.current_folder() is not None:
@@ -87,3 +96,17 @@ def _refuse_empty(words: Sequence[str]) -> None:
     """An empty word is a variable that was not set, and would mean the current folder."""
     if "" in words or any(word.startswith("--") and word.endswith("=") for word in words):
         raise UsageError("an argument is empty", "leave it out, or set the variable it comes from")
+
+
+def _show_causes() -> None:
+    """Print what is told of errors that do not end the command."""
+    import logging
+
+    class Printing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            print(record.getMessage(), file=sys.stderr, flush=True)
+
+    logger = logging.getLogger("harness")
+    logger.setLevel(logging.INFO)
+    logger.handlers[:] = [Printing()]
+    logger.propagate = False

@@ -26,7 +26,7 @@ from harness.core.build_progress import BuildProgress
 from harness.core.errors import BuildError, UsageError
 from harness.core.specs import VariantsFile
 from harness.core.types import Artifact, Failure, Finding
-from harness.system import plugins
+from harness.system import causes, plugins
 
 if TYPE_CHECKING:
     from harness.data.dataset import Dataset
@@ -161,6 +161,7 @@ class _Builder:
             try:
                 artifact = done[job.variant] = future.result()
             except BuildError as error:
+                causes.tell(error)
                 tellers[job.variant](Step(stage="failed"))
                 failures[job.variant] = Failure(
                     stage="build", transient=False, message=error.message, mend=error.mend
@@ -175,6 +176,7 @@ class _Builder:
 
     def _have(self, job: BuildJob, tell: _Tell) -> Artifact:
         """From the cache, or else built; said so if what the cache held was broken."""
+        self.cache.note_use(job.key, job.variant)
         try:
             artifact = self.cache.get(job.key)
         except Corrupted as error:
@@ -194,6 +196,7 @@ class _Builder:
                 "pip install 'mobile-bench-harness[build]'",
             )
         with self.cache.lock(job.key, lambda: tell(_WAITING), self.children.stopping):
+            self.cache.note_use(job.key, job.variant)
             try:
                 artifact = self.cache.get(job.key)
             except Corrupted:
@@ -201,7 +204,7 @@ class _Builder:
                 artifact = None
             if artifact is None:
                 for training in job.trainings:
-                    self._train(training, tell)
+                    self._train(training, job.variant, tell)
                 request = job.request
                 if job.calibrates:
                     with self._writing:
@@ -210,15 +213,17 @@ class _Builder:
                 log = self.cache.log(job.key, job.label)
                 with self.cache.building(job.key) as folder:
                     self._run(request, folder, log, tell, self.timeout_s)
+                self.cache.note_use(job.key, job.variant)
                 artifact = self.cache.get(job.key)
                 assert artifact is not None
         tell(Step(stage="built"))
         return artifact
 
-    def _train(self, training: Training, tell: _Tell) -> None:
+    def _train(self, training: Training, variant: str, tell: _Tell) -> None:
         """Have the network in the cache; a training that was killed goes on where it was."""
         cache, key = self.trained, training.key
         with cache.lock(key, lambda: tell(_WAITING), self.children.stopping):
+            cache.note_use(key, variant)
             if cache.has(key):
                 return
             assert self.material is not None
@@ -228,6 +233,7 @@ class _Builder:
             log = cache.log(key, training.label)
             with cache.building(key) as folder:
                 self._run(training.request, folder, log, tell, TRAINING_TIMEOUT_S)
+            cache.note_use(key, variant)
             shutil.rmtree(cache.checkpoint(key), ignore_errors=True)
 
     def _run(

@@ -2,6 +2,7 @@
 
 CACHE/artifacts/KEY/model.tflite, artifact.json    whole or not there
 CACHE/trained/KEY/network.npz, training.*          likewise
+CACHE/*/KEY/used-by                                see harness.system.cache_use
 CACHE/*/.partial-KEY-*/                            being built, or left by a killed build
 CACHE/checkpoints/KEY/                             how far training has come
 CACHE/locks/KEY                                    held while KEY is built
@@ -23,7 +24,7 @@ import msgspec
 
 from harness.artifacts.child.protocol import Trained
 from harness.core.types import Artifact
-from harness.system import files
+from harness.system import cache_use, files
 from harness.system.files import writing
 from harness.system.locks import lock, try_lock
 
@@ -49,6 +50,10 @@ class Folders:
     def folder(self, key: str) -> Path:
         """Where KEY is, or will be."""
         return self._finished / key
+
+    def note_use(self, key: str, variant: str) -> None:
+        """KEY, if it is there, is about to serve a variant; call it before it is looked for."""
+        cache_use.note_use(self.root, self.folder(key), variant)
 
     def log(self, key: str, label: str) -> Path:
         """Where the log of building KEY goes."""

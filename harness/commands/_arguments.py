@@ -227,11 +227,11 @@ def share(text: str) -> float:
     return value
 
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
 
 def seconds(text: str) -> float:
-    """'90', '90s', '10m', '500ms', '1h' -> seconds, more than 0."""
+    """'90', '90s', '10m', '500ms', '1h', '30d', '2w' -> seconds, more than 0."""
     number = text.rstrip("abcdefghijklmnopqrstuvwxyz")
     unit = text[len(number) :] or "s"
     try:
@@ -241,3 +241,20 @@ def seconds(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 60s or 10m")
     return value
+
+
+_SIZES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SIZES |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+def size(text: str) -> int:
+    """'10GB', '1.5GiB', '0B' -> bytes; units in any case."""
+    units = {unit.lower(): number for unit, number in _SIZES.items()}
+    number = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    try:
+        value = float(number) * units[text[len(number) :].lower()]
+    except (ValueError, KeyError):
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 10GB or 500MB")
+    return int(value)

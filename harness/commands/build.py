@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     from harness.core import units
     from harness.project import config
     from harness.project.preflight import labelled
-    from harness.system import files
+    from harness.system.cache_use import cache_in_use
     from harness.system.progress import Narrator
 
     project = config.load_project(args.project, args.weights)
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
             chosen,
             project.variants,
             models_dir=project.models_dir,
-            cache_dir=files.cache_dir(),
+            cache_dir=cache_in_use(),
             data=data,
             seed=args.seed,
             progress=narrator.building,

@@ -65,7 +65,7 @@ def _built(name: str, project_dir: Path | None) -> Path:
     """The .tflite file of a variant, from the cache or else built without training."""
     from harness.artifacts import builder
     from harness.project import config
-    from harness.system import files
+    from harness.system.cache_use import cache_in_use
     from harness.system.plugins import unknown
     from harness.system.progress import Narrator
 
@@ -77,7 +77,7 @@ def _built(name: str, project_dir: Path | None) -> Path:
             [name],
             project.variants,
             models_dir=project.models_dir,
-            cache_dir=files.cache_dir(),
+            cache_dir=cache_in_use(),
             progress=narrator.building,
         )
     for failure in built.failures.values():

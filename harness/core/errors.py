@@ -21,6 +21,9 @@ folder's logs, so that the other devices go on.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,9 +38,11 @@ EXIT_INTERRUPTED = 130
 
 
 class HarnessError(Exception):
-    """What is wrong (`message`) and what to do about it (`mend`), one line each."""
+    """What is wrong (`message`) and what to do about it (`mend`), one line each. `log` is the file
+    with what a child process had to say, if one failed."""
 
     exit_code = EXIT_USAGE
+    log: str | None = None
 
     def __init__(self, message: str, mend: str = "") -> None:
         super().__init__(message)
@@ -46,6 +51,16 @@ class HarnessError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}; {self.mend}" if self.mend else self.message
+
+
+@contextlib.contextmanager
+def naming_log(log: Path) -> Iterator[None]:
+    """A HarnessError that is raised inside has this `log`."""
+    try:
+        yield
+    except HarnessError as error:
+        error.log = error.log or str(log)
+        raise
 
 
 class UsageError(HarnessError):

@@ -40,7 +40,7 @@ from harness.measure import identity
 from harness.measure import schedule as planning
 from harness.results.store import Entry, RunFolder
 from harness.stats.summaries import launch_medians, median_interval
-from harness.system import processors
+from harness.system import causes, processors
 
 OpenTarget = Callable[[str, DeviceSpec, Path, Attendant], Target]
 Enough = Callable[[Mapping[Case, list[Launch]]], bool]
@@ -185,7 +185,7 @@ class DeviceRun:
                 if error.transient:
                     raise
                 for case in [c for c in self._active() if c.variant == variant]:
-                    self._fail(case, error.failure)
+                    self._fail(case, _failure(error))
 
     def _rounds(self, target: Target) -> StopReason:
         began = time.monotonic_ns()
@@ -255,7 +255,7 @@ class DeviceRun:
         except TransientDeviceError:
             raise  # the device is gone, which each of its cases need not find out by waiting
         except MeasurementError as error:
-            self._fail(case, error.failure)
+            self._fail(case, _failure(error))
             return 0
         launch = msgspec.structs.replace(launch, order=order)
         if former := self.unusable.pop((case, index), None):
@@ -329,6 +329,7 @@ _MADE_AGAIN = Finding(
 
 
 def _failure(error: HarnessError) -> Failure:
+    causes.tell(error)
     if isinstance(error, MeasurementError):
         return error.failure
     if isinstance(error, StorageError):

@@ -28,7 +28,7 @@ from harness.devices.host import worker_process
 from harness.devices.host.target import runtime_version
 from harness.measure import scores
 from harness.stats import accuracy
-from harness.system import files, processors
+from harness.system import causes, files, processors
 
 if TYPE_CHECKING:
     from typing import Any
@@ -243,6 +243,7 @@ def _evaluated(empty: Evaluation, artifact: Artifact, asker: _Asker) -> Evaluati
             filled, tried=_tried(empty, artifact, asker, answers.inference_ns / len(labels))
         )
     except MeasurementError as error:
+        causes.tell(error)
         return msgspec.structs.replace(empty, failure=error.failure)
 
 

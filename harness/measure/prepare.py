@@ -14,7 +14,8 @@ from harness.data.dataset import DEMO
 from harness.measure import evaluate
 from harness.project.request import Job
 from harness.stats import accuracy
-from harness.system import files
+from harness.system import causes
+from harness.system.cache_use import cache_in_use
 from harness.system.progress import Narrator
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def build_artifacts(
     `ready` is called with each as soon as it is there."""
     from harness.artifacts import brought, builder, representative
 
-    cache = files.cache_dir()
+    cache = cache_in_use()
     data = job.dataset
     built = builder.build(
         job.variants,
@@ -63,6 +64,7 @@ def build_artifacts(
             )
             artifacts[name] = brought.described(converted, by_user, path)
         except HarnessError as error:  # the others are measured all the same
+            causes.tell(error)
             errors[name] = error
     if not artifacts:
         raise next(iter(errors.values()))
@@ -99,7 +101,7 @@ def _evaluate(
     return evaluate.evaluate(
         artifacts,
         job.dataset,
-        cache=files.cache_dir(),
+        cache=cache_in_use(),
         brought=job.request.data is not None,
         progress=narrator.evaluating,
     )
@@ -159,7 +161,7 @@ def input_sets(
     from harness.data.inputs import inputs_for
 
     known = {} if shown is None else shown._asdict()
-    cache = files.cache_dir()
+    cache = cache_in_use()
     return {name: inputs_for(a, cache, seed=seed, **known) for name, a in artifacts.items()}
 
 

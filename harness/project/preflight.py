@@ -21,7 +21,7 @@ from harness.devices import kind_of
 from harness.project import config
 from harness.project.request import KERAS, TFLITE, Job, Request
 from harness.results import store
-from harness.system import files
+from harness.system.cache_use import cache_in_use
 from harness.system.plugins import unknown
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def resolve(
     by_user = _told(request, bool(tflite or keras))
     inspected = {
         name: brought.described(
-            inspect_cached(path, files.cache_dir(), variant=name, signature=request.signature),
+            inspect_cached(path, cache_in_use(), variant=name, signature=request.signature),
             by_user,
         )
         for name, path in tflite.items()
@@ -104,7 +104,7 @@ def labelled(
         return None
     from harness.data.opening import open_dataset
 
-    return open_dataset(data or DEMO, files.cache_dir(), seed=seed, shares=shares, progress=looking)
+    return open_dataset(data or DEMO, cache_in_use(), seed=seed, shares=shares, progress=looking)
 
 
 def _told(request: Request, any_file: bool) -> brought.Told:

@@ -1,1 +1,1 @@
-"""Files, processes, locks, interrupts, plug-ins and progress: what the machine gives us."""
+"""Files, child processes, locks, downloads, the cache, interrupts, plug-ins and progress."""

@@ -21,7 +21,7 @@ from harness.artifacts.child.protocol import (
     TrainRequest,
 )
 from harness.artifacts.side_by_side import Children
-from harness.core.errors import BuildError, HarnessError, UsageError
+from harness.core.errors import BuildError, HarnessError, UsageError, naming_log
 from harness.system.files import writing
 from harness.system.process import Child, ending, module, python_environment
 
@@ -62,7 +62,8 @@ def run(
             overdue.cancel()
             child.end()
     if status != 0:
-        _explain(work, log, status, timeout_s if timed_out else None)
+        with naming_log(log):
+            _explain(work, log, status, timeout_s if timed_out else None)
     shutil.rmtree(work)
 
 

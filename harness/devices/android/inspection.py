@@ -20,7 +20,7 @@ from harness.devices.android.link import PhoneLink
 from harness.devices.android.target import open_target
 from harness.devices.findings import doubt, unfit, well
 from harness.devices.transports._base import clean_df, free_bytes
-from harness.system import plugins
+from harness.system import causes, plugins
 
 PROBE_TIMEOUT_S = 5.0
 LEAST_FREE_BYTES = 500_000_000
@@ -35,6 +35,7 @@ def probe(name: str, spec: AndroidSpec, attendant: Attendant) -> Probe:
         with quick_link(spec, attendant) as link:
             phone, now = link.identity, _conditions(link)
     except HarnessError as error:
+        causes.tell(error)
         return msgspec.structs.replace(
             found, state=state_of(error), error=error.message, mend=error.mend
         )
@@ -111,6 +112,7 @@ def examine(name: str, spec: AndroidSpec, log_dir: Path, attendant: Attendant) -
             target.install()
             findings.append(well("runner", f"the runner works ({target.tool.version()})"))
     except HarnessError as error:
+        causes.tell(error)
         findings.append(unfit(getattr(error, "stage", "configuration"), error))
     return findings
 

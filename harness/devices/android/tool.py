@@ -19,6 +19,7 @@ from harness.core.errors import (
     TransientDeviceError,
     UsageError,
     WorkerError,
+    naming_log,
 )
 from harness.core.specs import AndroidSpec
 from harness.core.text import clean, clean_lines, integer
@@ -208,15 +209,16 @@ class PhoneTool:
         stdout, stderr = _text(result.stdout), _text(result.stderr)
         self._write_log(case.id, arguments, result.exit_code, stdout, stderr)
         file = None if result.exit_code else self._link.read_file(result_path, RESULT_BYTES)
-        return runner.interpret(
-            result.exit_code,
-            stdout,
-            stderr,
-            delegate=case.delegate,
-            result_file=file,
-            profile=profile,
-            dialect=self._dialect,
-        )
+        with naming_log(self._log):
+            return runner.interpret(
+                result.exit_code,
+                stdout,
+                stderr,
+                delegate=case.delegate,
+                result_file=file,
+                profile=profile,
+                dialect=self._dialect,
+            )
 
     def _run(self, first: str, arguments: list[str], timeout: float) -> ShellResult:
         """The runner as the only process of its shell, its PID in a file so that it can be ended

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from harness.core.attendant import Attendant
-from harness.core.errors import WorkerError
+from harness.core.errors import WorkerError, naming_log
 from harness.system import process
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -54,6 +54,13 @@ def parse_answer(
     finished: process.Finished, log: Path, timeout_s: float, if_slow: str = ""
 ) -> dict[str, object]:
     """The worker's result, or a WorkerError that says in which stage it ended and how."""
+    with naming_log(log):
+        return _result(finished, log, timeout_s, if_slow)
+
+
+def _result(
+    finished: process.Finished, log: Path, timeout_s: float, if_slow: str
+) -> dict[str, object]:
     stage = "start"
     for raw in finished.stdout.splitlines():
         try:

@@ -118,7 +118,11 @@ def test_artifact_says_what_it_is(site: Site) -> None:
     )
     assert Path(small.path).stat().st_size == small.size_bytes
     assert site.leftovers() == []
-    assert {p.name for p in Path(small.path).parent.iterdir()} == {"model.tflite", "artifact.json"}
+    assert {p.name for p in Path(small.path).parent.iterdir()} == {
+        "model.tflite",
+        "artifact.json",
+        "used-by",
+    }
 
 
 def test_second_run_neither_converts_nor_imports(site: Site) -> None:
@@ -182,7 +186,7 @@ def test_failing_models_do_not_stop_the_others(tmp_path: Path) -> None:
     said = {name: failure.message for name, failure in built.failures.items()}
     assert said == {
         "a": f"{site.models / 'a.py'}: ValueError: no such layer",
-        "b": "the TensorFlow process was killed by signal 11",
+        "b": "the TensorFlow process was killed by SIGSEGV",
         "c": "the TensorFlow process ended with status 7",
     }
     for failure in built.failures.values():
