@@ -1,69 +1,240 @@
-"""ADB's packets as Debian's adb sends them, below adb-shell's handshake.
+"""A connection to a phone's adbd of our own: packets, the handshake, and streams by their number.
 
-adb-shell 0.4.4 announces the oldest version of the protocol, for which both sides add up every
-byte that passes. We announce the next one, whose peers leave that out; phones that are older
-still get their sums. Source: packages/modules/adb, protocol.txt and transport.cpp
+We announce the version of the protocol from which on neither side adds up every byte; phones that
+are older still get their sums. Source: packages/modules/adb, protocol.txt and transport.cpp
 (`A_VERSION_SKIP_CHECKSUM`) of the Android Open Source Project.
 """
 
 from __future__ import annotations
 
+import contextlib
 import struct
-from typing import Any, TypeAlias
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
-from adb_shell import constants
-from adb_shell.adb_device import _AdbIOManager
-from adb_shell.adb_message import AdbMessage, unpack
-from adb_shell.exceptions import InvalidChecksumError, InvalidCommandError
+from harness.core.errors import StableDeviceError
+from harness.devices.transports._streams import Deadline, Refused, cut_off, nonsense
 
-from harness.devices.transports._streams import nonsense
-
-SUMS_END_WITH = 0x01000001
+VERSION = SUMS_END_WITH = 0x01000001
 MAX_PAYLOAD = 1 << 20
+LEAST_PAYLOAD = 4096  # of the oldest phones
 TOKEN_BYTES = 20
+HEADER = struct.Struct("<6I")
 
-_HEADER = struct.Struct("<6I")
-_CONNECT = constants.ID_TO_WIRE[constants.CNXN]
+CNXN, AUTH, OPEN, OKAY, WRTE, CLSE, STLS = (
+    int.from_bytes(name, "little")
+    for name in (b"CNXN", b"AUTH", b"OPEN", b"OKAY", b"WRTE", b"CLSE", b"STLS")
+)
+_COMMANDS = frozenset((CNXN, AUTH, OPEN, OKAY, WRTE, CLSE, STLS))
+_TOKEN, _SIGNATURE, _PUBLIC_KEY = 1, 2, 3
+_BANNER = b"host::mobile-bench\0"
 
-Buffer: TypeAlias = "bytes | bytearray | memoryview"
-Received: TypeAlias = "tuple[bytes, int, int, bytes]"
+
+class Packet(NamedTuple):
+    """`arg0` is the sender's number of a stream, `arg1` the receiver's, where it has them."""
+
+    command: int
+    arg0: int
+    arg1: int
+    data: bytes
 
 
-class PacketLayer(_AdbIOManager):  # type: ignore[misc]
-    """adb-shell's, with the version rule. Until the phone has told its version in CNXN, sums are
-    sent, as an old phone wants, and not checked, as a new one leaves them out."""
+class Pipe(Protocol):
+    """Bytes to and from a phone. Every call ends by the deadline, or raises
+    TransientDeviceError."""
 
-    _version: int | None = None
+    deadline: Deadline
 
-    def _send(self, msg: AdbMessage, adb_info: Any) -> None:
-        ours = SUMS_END_WITH if msg.command == _CONNECT else msg.arg0
+    def connect(self) -> None:
+        """Open it."""
+
+    def read(self, size: int) -> bytes:
+        """At least one byte, at most `size`."""
+
+    def write(self, data: bytes | memoryview) -> None:
+        """All of it."""
+
+    def close(self) -> None:
+        """Never raises."""
+
+
+class Signer(Protocol):
+    """The key by which a phone knows this computer; adb-shell's signers have these calls."""
+
+    def Sign(self, data: bytes) -> bytes:
+        """The token, signed."""
+
+    def GetPublicKey(self) -> str | bytes:
+        """What the phone shows to its user, and keeps if that allows it."""
+
+
+class Connection:
+    """Packets over a pipe. Calls come from one thread."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        self.pipe = pipe
+        self.max_payload = LEAST_PAYLOAD
+        # Until the phone has told its version in CNXN, sums are sent, as an old phone wants, and
+        # not checked, as a new one leaves them out.
+        self._version: int | None = None
+        self._last_id = 0
+        self._waiting: dict[int, deque[Packet]] = {}
+
+    def connect(self, signer: Signer, asking: Callable[[], None]) -> None:
+        """Shake hands. If the phone does not know the key, it asks its user: then `asking` is
+        called, which may extend the deadline."""
+        self.pipe.connect()
+        self.send(CNXN, VERSION, MAX_PAYLOAD, _BANNER)
+        tokens = 0
+        while (packet := self._receive()).command != CNXN:
+            if packet.command == STLS:
+                raise StableDeviceError(
+                    "connect",
+                    "the phone wants the encrypted connection of wireless debugging",
+                    "pair it (adb pair ADDRESS) and use `transport: adb_server`",
+                )
+            if packet.command != AUTH or packet.arg0 != _TOKEN:
+                continue  # of an earlier connection, whose packets a cable may still hold
+            if len(packet.data) != TOKEN_BYTES:  # which is signed: nothing else is
+                raise nonsense(f"a token of {len(packet.data)} bytes")
+            tokens += 1
+            if tokens == 1:
+                self.send(AUTH, _SIGNATURE, 0, signer.Sign(packet.data))
+            elif tokens == 2:
+                key = signer.GetPublicKey()
+                key = key.encode() if isinstance(key, str) else bytes(key)
+                self.send(AUTH, _PUBLIC_KEY, 0, key + b"\0")
+                asking()
+        if packet.arg1 < LEAST_PAYLOAD:
+            raise nonsense(f"packets of at most {packet.arg1} bytes")
+        self._version = packet.arg0
+        self.max_payload = min(packet.arg1, MAX_PAYLOAD)
+
+    def open_stream(self) -> int:
+        """The number of a new stream of ours."""
+        self._last_id = self._last_id % 0xFFFFFFFF + 1
+        self._waiting[self._last_id] = deque()
+        return self._last_id
+
+    def forget_stream(self, number: int) -> None:
+        """What still comes for a stream is dropped."""
+        self._waiting.pop(number, None)
+
+    def send(self, command: int, arg0: int, arg1: int, data: bytes | memoryview = b"") -> None:
+        """Send one packet."""
         sums = self._version is None or self._version < SUMS_END_WITH
-        total = checksum(msg.data) if sums else 0
-        header = _HEADER.pack(msg.command, ours, msg.arg1, len(msg.data), total, msg.magic)
-        self._transport.bulk_write(header, adb_info.transport_timeout_s)
-        if len(msg.data):
-            self._transport.bulk_write(msg.data, adb_info.transport_timeout_s)
+        total = _sum(data) if sums else 0
+        self.pipe.write(HEADER.pack(command, arg0, arg1, len(data), total, command ^ 0xFFFFFFFF))
+        if len(data):
+            self.pipe.write(data)
 
-    def _read_packet_from_device(self, adb_info: Any) -> Received:
-        header = self._read_bytes_from_device(_HEADER.size, adb_info)
-        number, arg0, arg1, length, total = unpack(header)
-        command = constants.WIRE_TO_ID.get(number)
-        if not command:
-            raise InvalidCommandError(f"{number:#x}")
+    def receive_for(self, number: int) -> Packet:
+        """The next packet for one stream; those for others wait until they are asked for."""
+        while not self._waiting[number]:
+            packet = self._receive()
+            if packet.command not in (OKAY, WRTE, CLSE):
+                raise nonsense(f"a packet of kind {packet.command:#x} in the middle")
+            if packet.arg1 in self._waiting:
+                self._waiting[packet.arg1].append(packet)
+        return self._waiting[number].popleft()
+
+    def _receive(self) -> Packet:
+        command, arg0, arg1, length, total, magic = HEADER.unpack(self._read(HEADER.size))
+        if command not in _COMMANDS or magic != command ^ 0xFFFFFFFF:
+            raise nonsense(f"a packet of kind {command:#x}")
         if length > MAX_PAYLOAD:
             raise nonsense(f"a packet of {length} bytes")
-        if command == constants.AUTH and arg0 == constants.AUTH_TOKEN and length != TOKEN_BYTES:
-            raise nonsense(f"a token of {length} bytes")  # which is signed: nothing else is
-        data = self._read_bytes_from_device(length, adb_info) if length else b""
-        if command == constants.CNXN:
-            self._version = arg0
-        sums = self._version is not None and self._version < SUMS_END_WITH
-        if sums and checksum(data) != total:
-            raise InvalidChecksumError(f"{total:#x}")
-        return command, arg0, arg1, data
+        data = self._read(length) if length else b""
+        version = arg0 if command == CNXN else self._version
+        if version is not None and version < SUMS_END_WITH and _sum(data) != total:
+            raise nonsense(f"a packet with the wrong checksum {total:#x}")
+        return Packet(command, arg0, arg1, data)
+
+    def _read(self, size: int) -> bytes:
+        first = self.pipe.read(size)
+        if len(first) == size:
+            return first
+        data = bytearray(first)
+        while len(data) < size:
+            data += self.pipe.read(size - len(data))
+        return bytes(data)
 
 
-def checksum(data: Buffer) -> int:
+class PacketStream:
+    """One stream of packets: each WRTE is acknowledged before the next, which is waited for when
+    there is a next, so that the phone and we work at the same time. Raises Refused."""
+
+    def __init__(self, connection: Connection, service: str) -> None:
+        self._connection = connection
+        self._deadline = connection.pipe.deadline
+        self._incoming: deque[bytes] = deque()
+        self._ended = False
+        self._unacknowledged = False
+        self._id = connection.open_stream()
+        connection.send(OPEN, self._id, 0, service.encode() + b"\0")
+        answer = connection.receive_for(self._id)
+        if answer.command == CLSE:
+            connection.forget_stream(self._id)
+            raise Refused
+        if answer.command != OKAY:
+            raise nonsense("data of a service that is not open")
+        self._remote_id = answer.arg0
+
+    def extend(self, seconds: float) -> None:
+        """See Stream."""
+        self._deadline.extend(seconds)
+
+    def send(self, data: bytes | memoryview) -> None:
+        """See Stream."""
+        size = self._connection.max_payload
+        for start in range(0, len(data), size):
+            self._await_okay()
+            self._send(WRTE, data[start : start + size])
+            self._unacknowledged = True
+
+    def receive(self) -> bytes:
+        """See Stream."""
+        while not self._incoming and not self._ended:
+            self._take()
+        return self._incoming.popleft() if self._incoming else b""
+
+    def pending(self) -> bool:
+        """See Stream."""
+        return bool(self._incoming) or self._ended
+
+    def close(self) -> None:
+        """See Stream."""
+        if not self._ended:
+            self._ended = True
+            with contextlib.suppress(Exception):
+                self._deadline.extend(2)
+                self._send(CLSE)
+        self._connection.forget_stream(self._id)
+
+    def _await_okay(self) -> None:
+        while self._unacknowledged:
+            if self._ended:
+                raise cut_off()
+            self._take()
+
+    def _take(self) -> None:
+        packet = self._connection.receive_for(self._id)
+        if packet.command == OKAY:
+            self._unacknowledged = False
+        elif packet.command == WRTE:
+            self._send(OKAY)
+            if packet.data:
+                self._incoming.append(packet.data)
+        else:
+            self._ended = True
+            self._send(CLSE)
+
+    def _send(self, command: int, data: bytes | memoryview = b"") -> None:
+        self._connection.send(command, self._id, self._remote_id, data)
+
+
+def _sum(data: bytes | memoryview) -> int:
     """The sum of the bytes modulo 2**32, which ADB calls crc32."""
     if len(data) < 4096:
         return sum(data)

@@ -16,8 +16,8 @@ from harness.core.attendant import Attendant
 from harness.core.errors import HarnessError, TransientDeviceError, UsageError
 from harness.core.specs import AndroidSpec
 from harness.core.text import clean, integer
-from harness.devices.transports._adb_shell import asks_leave, not_allowed
 from harness.devices.transports._base import AdbTransport
+from harness.devices.transports._direct import asks_leave, not_allowed
 from harness.devices.transports._streams import REPLUG, Deadline, Refused, Stream, cut_off
 from harness.devices.transports.adb_tcp import split_address
 from harness.devices.transports.adb_usb import NO_PHONE, several

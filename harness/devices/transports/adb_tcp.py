@@ -6,19 +6,17 @@ import contextlib
 import errno
 import socket
 
-from adb_shell.transport.base_transport import BaseTransport
-
 from harness.core.attendant import Attendant
 from harness.core.errors import ConfigError, TransientDeviceError
 from harness.core.specs import AndroidSpec
 from harness.core.text import integer
-from harness.devices.transports._adb_shell import AdbShellTransport
+from harness.devices.transports._direct import DirectTransport
 from harness.devices.transports._streams import Deadline, cut_off
 
 DEFAULT_PORT = 5555
 
 
-class TcpPipe(BaseTransport):  # type: ignore[misc]
+class TcpPipe:
     """A socket that sends all or raises, and for which the end of the connection is an error."""
 
     def __init__(self, host: str, port: int, timeout_s: float, attendant: Attendant) -> None:
@@ -27,7 +25,7 @@ class TcpPipe(BaseTransport):  # type: ignore[misc]
         self._port = port
         self._socket: socket.socket | None = None
 
-    def connect(self, transport_timeout_s: float | None) -> None:
+    def connect(self) -> None:
         """Open the socket; raises TransientDeviceError."""
         address = f"{self._host}:{self._port}"
         try:
@@ -46,24 +44,26 @@ class TcpPipe(BaseTransport):  # type: ignore[misc]
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
 
-    def bulk_read(self, numbytes: int, transport_timeout_s: float | None) -> bytes:
-        """At least one byte, at most `numbytes`."""
+    def read(self, size: int) -> bytes:
+        """See Pipe."""
         if self._socket is None:
             raise cut_off()
         while True:
             self._socket.settimeout(self.deadline.slice())
             try:
-                data = self._socket.recv(numbytes)
+                data = self._socket.recv(size)
                 break
             except TimeoutError:
                 continue
+            except OSError as error:
+                raise cut_off() from error
         if not data:
             raise cut_off()
         self.deadline.spend(len(data))
         return data
 
-    def bulk_write(self, data: bytes | memoryview, transport_timeout_s: float | None) -> int:
-        """All of `data`."""
+    def write(self, data: bytes | memoryview) -> None:
+        """See Pipe."""
         if self._socket is None:
             raise cut_off()
         self._socket.settimeout(self.deadline.left())
@@ -71,10 +71,11 @@ class TcpPipe(BaseTransport):  # type: ignore[misc]
             self._socket.sendall(data)
         except TimeoutError:
             raise self.deadline.passed() from None
-        return len(data)
+        except OSError as error:
+            raise cut_off() from error
 
 
-class AdbTcp(AdbShellTransport):
+class AdbTcp(DirectTransport):
     """See the module."""
 
     def __init__(

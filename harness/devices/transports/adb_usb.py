@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from adb_shell.transport.base_transport import BaseTransport
-
 from harness.core.attendant import Attendant
 from harness.core.errors import StableDeviceError, TransientDeviceError, UsageError
 from harness.core.specs import AndroidSpec
 from harness.core.text import clean
-from harness.devices.transports._adb_shell import AdbShellTransport
+from harness.devices.transports._direct import DirectTransport
+from harness.devices.transports._packets import HEADER
 from harness.devices.transports._streams import Deadline, cut_off
 
 if TYPE_CHECKING:
@@ -22,18 +21,17 @@ NO_PHONE = (
     "that carries data"
 )
 BUSY = "end the adb server with `adb kill-server`, or use `transport: adb_server`"
-HEADER_BYTES = 24
 NO_ACCESS = "install the udev rules of your system for Android (package android-sdk-platform-tools)"
 
 
-class UsbPipe(BaseTransport):  # type: ignore[misc]
-    """adb-shell's USB transport with our deadline; a short write goes on until all is sent."""
+class UsbPipe:
+    """adb-shell's USB transport with our deadline."""
 
     def __init__(self, usb: UsbTransport, timeout_s: float, attendant: Attendant) -> None:
         self.deadline = Deadline(timeout_s, attendant)
         self._usb = usb
 
-    def connect(self, transport_timeout_s: float | None) -> None:
+    def connect(self) -> None:
         """Claim the interface; raises StableDeviceError where another program has it."""
         import usb1
 
@@ -51,40 +49,44 @@ class UsbPipe(BaseTransport):  # type: ignore[misc]
         with contextlib.suppress(Exception):
             self._usb.close()
 
-    def bulk_read(self, numbytes: int, transport_timeout_s: float | None) -> bytes:
-        """At least one byte, at most `numbytes`."""
+    def read(self, size: int) -> bytes:
+        """See Pipe."""
         import usb1
         from adb_shell.exceptions import UsbReadFailedError
 
         data = b""
-        while not data and (wait := self._patience(numbytes)):
+        while not data and (wait := self._patience(size)):
             try:
-                data = bytes(self._usb.bulk_read(numbytes, wait))
+                data = bytes(self._usb.bulk_read(size, wait))
                 break
             except UsbReadFailedError as error:
                 if not isinstance(error.usb_error, usb1.USBErrorTimeout):
-                    raise
+                    raise cut_off() from error
         if not data:
             raise cut_off()
         self.deadline.spend(len(data))
         return data
 
-    def _patience(self, numbytes: int) -> float:
+    def _patience(self, size: int) -> float:
         """Between packets one may look up now and then; inside of one nothing may be cut."""
-        return self.deadline.slice() if numbytes == HEADER_BYTES else self.deadline.left()
+        return self.deadline.slice() if size == HEADER.size else self.deadline.left()
 
-    def bulk_write(self, data: bytes | memoryview, transport_timeout_s: float | None) -> int:
-        """All of `data`."""
+    def write(self, data: bytes | memoryview) -> None:
+        """See Pipe. A short write goes on until all is sent."""
+        from adb_shell.exceptions import UsbWriteFailedError
+
         view = memoryview(data)
         while view:
-            count = self._usb.bulk_write(bytes(view), self.deadline.left())
+            try:
+                count = self._usb.bulk_write(bytes(view), self.deadline.left())
+            except UsbWriteFailedError as error:
+                raise cut_off() from error
             if not count:
                 raise cut_off()
             view = view[count:]
-        return len(data)
 
 
-class AdbUsb(AdbShellTransport):
+class AdbUsb(DirectTransport):
     """See the module."""
 
     def __init__(self, serial: str | None, connect_timeout_s: float, attendant: Attendant) -> None:

@@ -88,7 +88,7 @@ def test_only_an_old_phone_gets_sums(version: int) -> None:
 
 
 def test_the_sums_of_an_old_phone_are_checked() -> None:
-    with pytest.raises(StableDeviceError, match="Checksum"):
+    with pytest.raises(StableDeviceError, match="checksum"):
         say_hi(Phone(OLD, honest=False))
 
 

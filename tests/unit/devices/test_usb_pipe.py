@@ -11,7 +11,8 @@ from adb_shell.exceptions import UsbReadFailedError
 from harness.core.attendant import Attendant
 from harness.core.errors import HarnessError, StableDeviceError, TransientDeviceError, UsageError
 from harness.devices.transports import adb_usb
-from harness.devices.transports.adb_usb import HEADER_BYTES, AdbUsb, UsbPipe
+from harness.devices.transports._packets import HEADER
+from harness.devices.transports.adb_usb import AdbUsb, UsbPipe
 
 
 class Cable:
@@ -51,33 +52,33 @@ def silence() -> UsbReadFailedError:
 
 def test_a_short_write_goes_on_until_all_is_sent() -> None:
     cable = Cable(takes=7)
-    assert pipe(cable).bulk_write(b"x" * 30, None) == 30
+    pipe(cable).write(b"x" * 30)
     assert cable.written == b"x" * 30
 
 
 def test_a_cable_that_takes_nothing_is_broken() -> None:
     with pytest.raises(TransientDeviceError, match="broke"):
-        pipe(Cable(takes=0)).bulk_write(b"x", None)
+        pipe(Cable(takes=0)).write(b"x")
 
 
 def test_a_phone_that_is_silent_for_a_while_is_waited_for() -> None:
-    assert pipe(Cable(silence(), silence(), b"OKAY")).bulk_read(HEADER_BYTES, None) == b"OKAY"
+    assert pipe(Cable(silence(), silence(), b"OKAY")).read(HEADER.size) == b"OKAY"
 
 
 def test_a_phone_that_is_silent_for_good_is_not() -> None:
     cable = Cable(*(silence() for _ in range(100_000)))
     with pytest.raises(TransientDeviceError, match="did not answer within"):
-        pipe(cable, timeout_s=0.05).bulk_read(HEADER_BYTES, None)
+        pipe(cable, timeout_s=0.05).read(HEADER.size)
 
 
 def test_an_error_of_the_cable_is_not_taken_for_silence() -> None:
-    with pytest.raises(UsbReadFailedError):
-        pipe(Cable(UsbReadFailedError("gone", usb1.USBErrorNoDevice()))).bulk_read(24, None)
+    with pytest.raises(TransientDeviceError, match="broke"):
+        pipe(Cable(UsbReadFailedError("gone", usb1.USBErrorNoDevice()))).read(24)
 
 
 def test_nothing_read_is_the_end() -> None:
     with pytest.raises(TransientDeviceError, match="broke"):
-        pipe(Cable(b"")).bulk_read(HEADER_BYTES, None)
+        pipe(Cable(b"")).read(HEADER.size)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_what_keeps_us_from_the_phone_has_a_mend(
     refusal: Exception, kind: type[HarnessError], mend: str
 ) -> None:
     with pytest.raises(kind) as caught:
-        pipe(Cable(refuses=refusal)).connect(None)
+        pipe(Cable(refuses=refusal)).connect()
     assert mend in caught.value.mend
 
 
