@@ -8,6 +8,7 @@ import msgspec
 
 from harness.analysis import metric_specs
 from harness.analysis.compare import compare
+from harness.analysis.losses import ACCURACY
 from harness.core import units
 from harness.core.errors import (
     EXIT_GATE,
@@ -104,6 +105,13 @@ def counted(report: Report, a: str, b: str, threshold: float | None) -> MetricCo
     """Instructions of variant `b` beside those of `a` in one run; None where one has no count."""
     spec = {"instructions": specs()["instructions"]}
     comparison = compare(report, report, specs=spec, max_regression=threshold, variants={a: b})
+    return next((metric for case in comparison.cases for metric in case.metrics), None)
+
+
+def accuracy_between(report: Report, a: str, b: str) -> MetricComparison | None:
+    """Accuracy of variant `b` beside that of `a` in one run; None where one has none."""
+    spec = {ACCURACY: specs()[ACCURACY]}
+    comparison = compare(report, report, specs=spec, variants={a: b})
     return next((metric for case in comparison.cases for metric in case.metrics), None)
 
 

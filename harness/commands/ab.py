@@ -45,6 +45,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="give up undecided after this long (default: 10m)",
     )
     _arguments.add_seed(parser, "of the order")
+    _arguments.option(
+        parser,
+        "data",
+        "--data",
+        metavar="DIR",
+        help="train on these labelled images (demo: images of our own) and compare accuracy too "
+        "(default: latency only, untrained)",
+    )
+    _arguments.add_margin(parser)
     parser.add_argument("--strict", action="store_true", help="exit 4 if undecided")
     _arguments.add_project(parser)
     _arguments.add_out(parser)
@@ -67,7 +76,9 @@ def run(args: argparse.Namespace) -> int:
         threads=None if args.threads is None else (args.threads,),
         runtimes=None if args.runtime is None else (args.runtime,),
         quick=args.quick,
-        untrained=True,
+        untrained=args.data is None,
+        data=args.data,
+        max_accuracy_loss=args.max_accuracy_loss,
         time_budget_s=args.time_budget,
         seed=args.seed,
         project=args.project,
@@ -91,6 +102,10 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(sentence(a, b, answer.decision, threshold))
         undecided = answer.decision is None or not answer.decision.decided
+    if args.data is not None:
+        accuracy = gate.accuracy_between(report, a, b)
+        print(sentence_of_accuracy(a, b, accuracy))
+        undecided = undecided or accuracy is None or accuracy.outcome == "inconclusive"
     print(f"saved in {folder}", file=sys.stderr)
     if report.stopped is not None and report.stopped.reason == "interrupted":
         return EXIT_INTERRUPTED
@@ -110,6 +125,25 @@ def sentence_of_counts(a: str, b: str, compared: MetricComparison | None) -> str
     if compared.outcome == "improvement":
         return f"{b} costs less than {a}: {shown}"
     return f"{b} costs as much as {a} within {units.percent(compared.threshold)}: {shown}"
+
+
+def sentence_of_accuracy(a: str, b: str, compared: MetricComparison | None) -> str:
+    """What is shown of b's loss of accuracy against a."""
+    from harness.core import units
+
+    if compared is None or compared.loss is None or compared.threshold is None:
+        return f"nothing is known of the accuracy of {a} and {b} on the same images"
+    loss, margin = compared.loss, units.points(compared.threshold)
+    on = f"(on {loss.n} test images, with 95 % confidence)"
+    most = units.points(max(0.0, loss.bound), up=True)
+    if compared.outcome == "regression":
+        least = units.points(max(0.0, loss.at_least))
+        return f"{b} loses more accuracy than {margin} against {a}: at least {least} {on}"
+    if compared.outcome == "inconclusive":
+        return (
+            f"undecided: {b} may lose up to {most} of accuracy against {a}, {margin} allowed {on}"
+        )
+    return f"{b} loses at most {most} of accuracy against {a} {on}"
 
 
 def sentence(a: str, b: str, decision: Decision | None, threshold: float) -> str:
