@@ -524,7 +524,9 @@ def test_what_was_not_measured_is_not_doubted(name: str) -> None:
 def test_many_instructions_are_told_without_claiming_why_and_with_a_mend_for_this_device() -> None:
     (doubt,) = doubts("slow_instructions", counted(1.6, 0.14, 0.18, 0.26))
     assert "8.9x the median 0.18 of the other int8 models" in doubt.message
-    assert "perhaps operators without a fast kernel, or layers of few channels" in doubt.message
+    assert (
+        "it may have operators without a fast kernel, or layers with few channels" in doubt.message
+    )
     assert "--html" in doubt.mend and "--profile on a phone" in doubt.mend
 
 
@@ -559,36 +561,7 @@ def test_messages_carry_the_numbers() -> None:
     )
     assert told["no-steady-state"].startswith("the first 8 timed iterations are 2")
     assert told["memory-growth"] == (
-        "memory grew by 4.00 MiB during the timed iterations, about 68.3 KiB each"
+        "memory grew by 4.00 MiB during the timed iterations, about 68.3 KiB per iteration"
     )
     assert told["partial-delegation"] == "the gpu delegate took 60 of 66 nodes (91 %)"
-    assert told["clock-resolution"].endswith("and the clock ticks every 100 µs")
-
-
-def test_better_pixels_are_named_with_what_they_do() -> None:
-    from harness.analysis.checks import assumed_pixels
-
-    (found,) = assumed_pixels.findings(given_as("assumed", (20, 0, 0), (50, 30, 0), (21, 5, 4)))
-    assert "0.400 as assumed (0..255), 1.000 with pixels 0..1" in found.message
-    assert found.mend == "say what it wants: --pixels 0..1"
-    (found,) = assumed_pixels.findings(given_as("assumed", (45, 0, 0), (46, 3, 2)))
-    assert "no range is clearly better: 0..255 0.900, 0..1 0.920" in found.message
-    for known in ("asked", "metadata", "layers", "quantization"):
-        assert assumed_pixels.findings(given_as(known)) == []
-
-
-def test_an_input_that_holds_nearly_all_is_not_saturated() -> None:
-    from harness.analysis.checks import saturated_input
-
-    assert saturated_input.findings(saturated(0.04)) == []
-
-
-def test_outputs_of_other_classes_are_told_of() -> None:
-    from harness.analysis.checks import assumed_labels
-
-    about = brought([0.9, 0.1] * 20)
-    assert about.evaluation is not None
-    labelled = msgspec.structs.replace(about.evaluation, scores_of="metadata", unused=998)
-    (found,) = assumed_labels.findings(msgspec.structs.replace(about, evaluation=labelled))
-    assert found.code == "unused-outputs"
-    assert "its 998 other outputs were left out" in found.message
+    assert told["clock-resolution"].endswith("but the clock ticks only every 100 µs")
