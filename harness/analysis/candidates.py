@@ -85,7 +85,7 @@ def candidates_of(report: Report, losses: Losses | None = None) -> list[Candidat
     first = next((e for e in report.evaluations if e.failure is None), None)
     known = {
         e.variant: (tuple(e.right), "")
-        if first and accuracy.same_examples(e, first)
+        if first and accuracy.examples_of_both(e, first)
         else (None, _FAILED)
         for e in report.evaluations
     }

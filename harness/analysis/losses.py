@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from harness.analysis import looks
 from harness.core.errors import UsageError
 from harness.core.text import did_you_mean
 from harness.core.types import Artifact, Evaluation, Loss, Value
-from harness.stats.accuracy import same_examples
+from harness.stats.accuracy import examples_of_both
 
 if TYPE_CHECKING:
     from harness.stats.enough_images import Needed
@@ -69,7 +70,10 @@ class Losses(NamedTuple):
 
         if self.found is None or variant not in self.by_variant:
             return None
-        return needed_by(self.found, list(self.by_variant).index(variant), margin)
+        place = list(self.by_variant).index(variant)
+        if place >= self.found.shape[1]:
+            return None  # it has stopped: no more images would change what is known of it
+        return needed_by(self.found, place, margin)
 
 
 def losses_of(
@@ -79,11 +83,17 @@ def losses_of(
     protected = parse_protect(protect)
     untrained = {a.variant for a in artifacts if a.trained is False}
     answered = [e for e in evaluations if e.failure is None and e.variant not in untrained]
-    alike = [e for e in answered if same_examples(e, answered[0])]
+    longest = max(answered, key=lambda e: e.n, default=None)
+    alike = [e for e in answered if longest and examples_of_both(e, longest) == e.n > 0]
     if not alike:
         return Losses(protected, {}, why_none="no variant answered labelled images")
     names, truth, classes = [e.variant for e in alike], alike[0].truth, alike[0].classes
     right = [e.right for e in alike]
+    plan = max((e.looks for e in alike), key=len)
+    if plan and protected.what == ACCURACY:
+        return _in_looks(protected, dict(zip(names, right, strict=True)), plan)
+    fewest = min(len(answers) for answers in right)
+    truth, right = truth[:fewest], [answers[:fewest] for answers in right]
     if protected.name:
         if protected.name not in classes:
             return Losses(protected, {}, why_none=f"the images have no class {protected.name!r}")
@@ -95,6 +105,19 @@ def losses_of(
     by_class = tuple(truth) if protected.what == BALANCED else None
     found, each = _judged(tuple(bytes(answers) for answers in right), by_class)
     return Losses(protected, dict(zip(names, each, strict=True)), len(right[0]), found)
+
+
+def _in_looks(
+    protected: Protected, right: Mapping[str, Sequence[bool]], plan: Sequence[int]
+) -> Losses:
+    """Of variants that were looked at before all had answered. Those that have answered all come
+    first, since the counts are theirs."""
+    from harness.stats import with_the_best
+
+    ordered = dict(sorted(right.items(), key=lambda item: -len(item[1])))
+    full = [answers for answers in ordered.values() if len(answers) == plan[-1]]
+    found = with_the_best.counts(full) if full else None
+    return Losses(protected, looks.losses(ordered, plan), plan[-1], found)
 
 
 @lru_cache(maxsize=8)

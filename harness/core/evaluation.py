@@ -43,10 +43,12 @@ class Evaluation(Value, frozen=True):
     per class. `step` is the smallest difference that the output can tell (0: a float). Rows of
     `confusion` are labels, columns decisions. With a `failure` nothing else is known.
 
-    `pixels` is how the pictures were given, `saturated` the share of numbers that the input's type
-    could not hold (None: it can hold all), `tried` what other pixels would have done, where those
-    were only assumed. `scores_of` says whence it is known which score is of which class: "order",
-    if only the order of the folders' names tells. `unused` counts scores of other classes.
+    `looks` are the numbers of examples after which it was asked whether more are needed, empty if
+    all were answered at once. `pixels` is how the pictures were given, `saturated` the share of
+    numbers that the input's type could not hold (None: it can hold all), `tried` what other pixels
+    would have done, where those were only assumed. `scores_of` says whence it is known which score
+    is of which class: "order", if only the order of the folders' names tells. `unused` counts
+    scores of other classes.
     """
 
     variant: str
@@ -65,6 +67,7 @@ class Evaluation(Value, frozen=True):
     agreement: Agreement | None = None
     failure: Failure | None = None
     of: int = 0
+    looks: tuple[int, ...] = ()
     pixels: Pixels | None = None
     saturated: float | None = None
     tried: tuple[Tried, ...] = ()

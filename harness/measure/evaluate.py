@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
+from harness.analysis import looks
 from harness.core.errors import MeasurementError, UsageError, WorkerError
 from harness.core.pixels import KNOWN, Pixels, named
 from harness.core.specs import HostSpec
@@ -52,6 +53,8 @@ VALIDATION: Split = "validation"
 # Other pixels are tried on so many images at most, and for about so long in all.
 MOST_TRIED, TRIED_S = 200, 60.0
 LEAST_TRIED = 20
+# An artifact that needs longer than this for all test images answers them in looks.
+EXPENSIVE_S = 60.0
 
 
 class Dataset(Protocol):
@@ -82,6 +85,8 @@ def evaluate(
     *,
     cache: Path,
     brought: bool = True,
+    margin: float | None = None,
+    decide: bool = True,
     progress: Callable[[str, int, int], None] = lambda variant, done, total: None,
     worker: Path = WORKER,
 ) -> tuple[Evaluation, ...]:
@@ -89,6 +94,10 @@ def evaluate(
     artifacts are left out, since nothing is to be learned from their answers, and unless `brought`
     so are files that the user brought, whose classes may be others. Agreement is with the
     float parent where that is among `artifacts`. `progress` hears (variant, done, total).
+
+    With a `margin`, the accuracy that may be lost, a slow artifact answers a part of the images
+    first and then, if the answers are to `decide`, goes on until its part in the decision is
+    settled (`harness/analysis/looks.py`). Without one every artifact answers all images.
 
     Raises UsageError if the cache cannot be written to.
     """
@@ -104,6 +113,7 @@ def evaluate(
         (folder / "logs").mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".images-") as scratch:
             asker = _Asker(dataset, Path(scratch), folder / "logs", worker)
+            paths = {}
             for done, (name, artifact) in enumerate(chosen.items()):
                 empty = Evaluation(
                     variant=name,
@@ -115,14 +125,18 @@ def evaluate(
                     classes=dataset.classes,
                     pixels=artifact.shown,
                 )
-                path = folder / f"{_key(empty, artifact)}.json"
+                path = paths[name] = folder / f"{_key(empty, artifact)}.json"
                 known = _cached(path)
                 if known is None:
                     progress(name, done, len(chosen))
-                    known = _evaluated(empty, artifact, asker)
-                    if known.failure is None:
-                        files.write_atomic(path, msgspec.json.encode(known))
+                    known = _evaluated(empty, artifact, asker, in_looks=margin is not None)
+                    _keep(path, known)
                 found[name] = msgspec.structs.replace(known, variant=name)
+            if decide:
+                for name in _to_answer_more(found, margin):
+                    progress(name, len(chosen), len(chosen))
+                    found[name] = _more(found[name], chosen[name], asker)
+                    _keep(paths[name], found[name])
     except OSError as error:
         raise UsageError(
             f"cannot write to {cache}: {error.strerror or error}",
@@ -146,6 +160,35 @@ def _key(empty: Evaluation, artifact: Artifact) -> str:
     named = (empty.dataset, empty.classes, artifact.signature, artifact.answers)
     told = (artifact.model is None, artifact.shown, artifact.labels)
     return hashlib.sha256(msgspec.json.encode([*parts, *named, *told])).hexdigest()
+
+
+def _keep(path: Path, evaluation: Evaluation) -> None:
+    if evaluation.failure is None:
+        files.write_atomic(path, msgspec.json.encode(evaluation))
+
+
+def _to_answer_more(found: dict[str, Evaluation], margin: float | None) -> Iterator[str]:
+    """One after the other, those who are to answer up to their next look. `found` changes
+    meanwhile; without a margin they go on to the end."""
+    plan = max((e.looks for e in found.values()), key=len, default=())
+    for n in plan[:-1]:
+        judged = {name: e.right for name, e in found.items() if e.failure is None}
+        slow = [name for name in judged if found[name].looks == plan and found[name].n == n]
+        if slow and margin is not None:
+            done = looks.settled(judged, slow, plan, margin)
+            slow = [name for name in slow if name not in done]
+        yield from slow
+
+
+def _more(known: Evaluation, artifact: Artifact, asker: _Asker) -> Evaluation:
+    """With the answers up to the next look."""
+    rows = known.n, next(n for n in known.looks if n > known.n)
+    try:
+        answers = asker.ask(artifact, TEST, rows, artifact.shown)
+        labels = asker.labels(TEST)[rows[0] : rows[1]]
+        return scores.joined(known, scores.filled(known, artifact, answers, labels))
+    except MeasurementError as error:
+        return msgspec.structs.replace(known, failure=error.failure)
 
 
 def _cached(path: Path) -> Evaluation | None:
@@ -229,19 +272,29 @@ class _Asker:
         return path
 
 
-def _evaluated(empty: Evaluation, artifact: Artifact, asker: _Asker) -> Evaluation:
+def _evaluated(
+    empty: Evaluation, artifact: Artifact, asker: _Asker, *, in_looks: bool
+) -> Evaluation:
+    """All answers or, of a slow artifact, those up to the first look."""
     try:
         _refuse_what_takes_no_picture(artifact)
         labels = asker.labels(TEST)
         if not labels:
             raise MeasurementError("images", "the test split is empty", "add images")
-        answers = asker.ask(artifact, TEST, (0, len(labels)), artifact.shown)
-        filled = scores.filled(empty, artifact, answers, labels)
+        empty = msgspec.structs.replace(empty, of=len(labels))
+        plan = looks.at(len(labels)) if in_looks else (len(labels),)
+        answers = asker.ask(artifact, TEST, (0, plan[0]), artifact.shown)
+        each_ns = answers.inference_ns / plan[0]
+        found = scores.filled(empty, artifact, answers, labels[: plan[0]])
+        if len(plan) > 1 and each_ns * len(labels) > EXPENSIVE_S * 1e9:
+            found = msgspec.structs.replace(found, looks=plan)
+        elif len(plan) > 1:
+            rest = asker.ask(artifact, TEST, (plan[0], len(labels)), artifact.shown)
+            more = scores.filled(empty, artifact, rest, labels[plan[0] :])
+            found = scores.joined(found, more)
         if artifact.shown.source != "assumed":
-            return filled
-        return msgspec.structs.replace(
-            filled, tried=_tried(empty, artifact, asker, answers.inference_ns / len(labels))
-        )
+            return found
+        return msgspec.structs.replace(found, tried=_tried(empty, artifact, asker, each_ns))
     except MeasurementError as error:
         causes.tell(error)
         return msgspec.structs.replace(empty, failure=error.failure)

@@ -73,5 +73,34 @@ def expected_launches(planned: Plan) -> dict[str, int]:
     return totals
 
 
+# How accurate networks are of which it is said before training what the test can decide.
+EXPECTED_ACCURACY = 0.95
+
+
+def what_the_test_decides(job: Job) -> list[str]:
+    """A line that says how small a loss the test images can exclude, so that more can be kept for
+    the test before anything is trained; none where there is nothing to compare."""
+    from harness.core import units
+    from harness.stats import enough_images, with_the_best
+
+    others = len(job.names) - 1
+    if job.dataset is None or others < 1:
+        return []
+    images = job.dataset.summary.count("test")
+    level = with_the_best.dunnett(others, 0.5)
+    excluded = enough_images.excludable(
+        images, enough_images.discordance_at(EXPECTED_ACCURACY), level, others
+    )
+    points = units.significant(100 * excluded, 2)
+    line = (
+        f"{images:,} test images can exclude a loss of about {points} points among {others + 1} "
+        f"variants of {units.percent(EXPECTED_ACCURACY)} accuracy"
+    )
+    margin = job.max_accuracy_loss
+    if excluded <= margin:
+        return [line]
+    return [f"{line}, and {units.significant(100 * margin, 2)} may be lost: keep more, --split"]
+
+
 def _ns(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds * 1e9)

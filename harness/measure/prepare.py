@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from harness.analysis.losses import ACCURACY
 from harness.core import units
 from harness.core.errors import BuildError, HarnessError, UsageError
 from harness.core.types import Artifact, Evaluation, Finding, Plan, Report
@@ -95,14 +96,19 @@ def evaluated(
 
 
 def _evaluate(
-    job: Job, artifacts: Mapping[str, Artifact], narrator: Narrator
+    job: Job, artifacts: Mapping[str, Artifact], narrator: Narrator, *, decide: bool = True
 ) -> tuple[Evaluation, ...]:
     assert job.dataset is not None
+    # Only accuracy is looked at before all have answered, and only beside another variant.
+    compared = (job.request.protect or job.project.defaults.protect) == ACCURACY
+    alone = len(job.names) < 2
     return evaluate.evaluate(
         artifacts,
         job.dataset,
         cache=cache_in_use(),
         brought=job.request.data is not None,
+        margin=job.max_accuracy_loss if compared and not alone else None,
+        decide=decide,
         progress=narrator.evaluating,
     )
 
@@ -114,13 +120,16 @@ def first_words(job: Job, narrator: Narrator) -> Callable[[Artifact], None]:
 
     def tell(artifact: Artifact) -> None:
         said = f"{units.name(artifact.variant):{width}}  {units.file_size(artifact.size_bytes):>8}"
-        found = _evaluate(job, {artifact.variant: artifact}, narrator) if job.dataset else ()
+        alone = {artifact.variant: artifact}
+        found = _evaluate(job, alone, narrator, decide=False) if job.dataset else ()
         for evaluation in found:
             if evaluation.failure:
                 said += f"  no accuracy: {units.printable(evaluation.failure.message)}"
             else:
                 share = accuracy.accuracy(evaluation.right)
                 said += f"  accuracy {units.share(share)}"
+                if evaluation.n < evaluation.of:
+                    said += f" on the first {evaluation.n:,} of {evaluation.of:,} test images"
         narrator.say(said)
 
     return tell

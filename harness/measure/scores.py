@@ -35,6 +35,23 @@ def as_probabilities(answers: Answers) -> Answers:
     return msgspec.structs.replace(answers, scores=scores, step=answers.step / 4)
 
 
+def joined(first: Evaluation, more: Evaluation) -> Evaluation:
+    """The evaluation with the answers to the examples that follow."""
+    n = first.n + more.n
+    saturated = None
+    if first.saturated is not None and more.saturated is not None:
+        saturated = (first.saturated * first.n + more.saturated * more.n) / n
+    rows = zip(first.confusion, more.confusion, strict=True)
+    return msgspec.structs.replace(
+        first,
+        n=n,
+        scores=first.scores + more.scores,
+        labels=first.labels + more.labels,
+        saturated=saturated,
+        confusion=tuple(tuple(a + b for a, b in zip(*pair, strict=True)) for pair in rows),
+    )
+
+
 def filled(
     empty: Evaluation, artifact: Artifact, answers: Answers, labels: list[int]
 ) -> Evaluation:

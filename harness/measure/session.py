@@ -16,7 +16,7 @@ from harness.core.types import SCHEMA_VERSION, Report, Stopped, Tool
 from harness.devices import kind_of
 from harness.measure import lanes, prepare, schedule
 from harness.measure.device_run import Enough
-from harness.measure.planning import expected_launches, make_plan
+from harness.measure.planning import expected_launches, make_plan, what_the_test_decides
 from harness.project import config
 from harness.project.request import Job
 from harness.results import report as assemble
@@ -88,7 +88,8 @@ def _begun(job: Job, narrator: Narrator, all_must_build: bool) -> _Run:
     """Build what is missing, let it answer the labelled images, prepare inputs, and open a run
     folder."""
     if job.dataset is not None:
-        narrator.tell(job.dataset.summary.lines())
+        lines = job.dataset.summary.lines()
+        narrator.tell([*lines, *what_the_test_decides(job)])
     artifacts, unbuilt = prepare.build_artifacts(
         job, narrator, ready=prepare.first_words(job, narrator)
     )

@@ -195,16 +195,17 @@ def calibration_error(rows: Rows, truth: Sequence[int]) -> float | None:
 
 
 def agreement(artifact: Evaluation, parent: Evaluation) -> Agreement | None:
-    """How far `artifact` answers as `parent`; None if they saw different examples or either
-    failed."""
-    if not same_examples(artifact, parent):
+    """How far `artifact` answers as `parent` to the examples that both answered; None if there are
+    none."""
+    n = examples_of_both(artifact, parent)
+    if not n:
         return None
-    pairs = zip(artifact.rows, parent.rows, strict=True)
+    pairs = zip(artifact.rows[:n], parent.rows[:n], strict=True)
     differences = [abs(a - b) for mine, theirs in pairs for a, b in zip(mine, theirs, strict=True)]
-    decided = zip(artifact.decisions, parent.decisions, strict=True)
+    decided = zip(artifact.decisions[:n], parent.decisions[:n], strict=True)
     return Agreement(
         parent=parent.variant,
-        n=artifact.n,
+        n=n,
         equal=sum(a == b for a, b in decided),
         largest=max(differences),
         mean=fmean(differences),
@@ -213,11 +214,16 @@ def agreement(artifact: Evaluation, parent: Evaluation) -> Agreement | None:
 
 def same_examples(first: Evaluation, second: Evaluation) -> bool:
     """Whether both answered to the same labelled examples, so that they can be paired."""
-    return (
-        first.n > 0
-        and (first.n, first.labels) == (second.n, second.labels)
-        and (first.fingerprint, first.classes) == (second.fingerprint, second.classes)
-    )
+    return first.n == second.n == examples_of_both(first, second) > 0
+
+
+def examples_of_both(first: Evaluation, second: Evaluation) -> int:
+    """How many of the first examples of one split both answered; 0 if they saw others. A variant
+    whose part in the decision was settled has stopped before the last."""
+    n = min(first.n, second.n)
+    alike = first.truth[:n] == second.truth[:n]
+    split = (first.fingerprint, first.classes) == (second.fingerprint, second.classes)
+    return n if alike and split else 0
 
 
 class Paired(NamedTuple):

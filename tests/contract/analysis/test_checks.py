@@ -137,6 +137,11 @@ def given_as(source: str, *right: tuple[int, int, int]) -> Evidence:
     return evidence((), artifact=artifact(), evaluation=msgspec.structs.replace(found, tried=tried))
 
 
+def in_part(n: int, of: int) -> Evidence:
+    found = answers.evaluation([0.9, 0.1] * (n // 2), [1, 0] * (n // 2), of=of)
+    return evidence((), artifact=artifact(), evaluation=found)
+
+
 def saturated(share: float) -> Evidence:
     tensor = TensorInfo(name="x", shape=(1, 8, 8, 1), dtype="int8", scale=1 / 255, zero_point=-128)
     found = answers.evaluation([0.9, 0.1] * 20, [1, 0] * 20, saturated=share)
@@ -224,6 +229,7 @@ FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
     "keeps_state": [
         ("keeps-state", "info", lambda: evidence((), artifact=artifact(ops={"VAR_HANDLE": 1}))),
     ],
+    "answered_in_part": [("answered-in-part", "info", lambda: in_part(40, 160))],
     "evaluation_failed": [("not-evaluated", "warning", answers.broken)],
     "too_few_launches": [
         ("too-few-launches", "serious", lambda: evidence(steady_launches(4))),

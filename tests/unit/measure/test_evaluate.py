@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from harness.analysis import looks
 from harness.artifacts.tflite.inspect import inspect
 from harness.core.errors import UsageError
 from harness.core.types import Artifact, Evaluation, TensorInfo
@@ -294,3 +295,59 @@ def test_pictures_are_read_once_for_all_artifacts(tmp_path: Path) -> None:
     evaluate.evaluate({**files(), **described()}, data, cache=tmp_path / "cache")
     copies = list((tmp_path / "cache").rglob("*.npy"))
     assert (data.read, copies) == (2, [])  # the test split, and the validation split once
+
+
+# --- as many answers as are needed ----------------------------------------------------------------
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every artifact counts as slow, and 10 images are enough for looks after 2, 5 and 10."""
+    monkeypatch.setattr(evaluate, "EXPENSIVE_S", 0.0)
+    monkeypatch.setattr(looks, "LEAST_AT_FIRST", 1)
+
+
+@pytest.mark.usefixtures("slow")
+def test_answers_in_looks_are_those_at_once(tmp_path: Path) -> None:
+    data = Pictures(LABELS)
+    at_once = evaluate.evaluate(files(), data, cache=tmp_path / "a")
+    seen = evaluate.evaluate(files(), data, cache=tmp_path / "b", margin=0.02)
+    assert [(e.n, e.of, e.looks) for e in seen] == [(10, 10, (2, 5, 10))] * 2
+    assert [(e.n, e.of, e.looks) for e in at_once] == [(10, 10, ())] * 2
+    same = [msgspec.structs.replace(e, looks=()) for e in seen]
+    assert same == list(at_once)
+
+
+@pytest.mark.usefixtures("slow")
+def test_one_that_is_settled_stops_and_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def child_is_settled(right: Any, slow: Any, plan: Any, margin: float) -> set[str]:
+        return {"tiny-int8"} & set(slow)
+
+    data = Pictures(LABELS)
+    with monkeypatch.context() as patch:
+        patch.setattr(looks, "settled", child_is_settled)
+        tiny, int8 = evaluate.evaluate(files(), data, cache=tmp_path, margin=0.02)
+        assert (tiny.n, int8.n, int8.of) == (10, 2, 10)
+        assert int8.agreement is not None
+        assert int8.agreement.n == 2
+        again = evaluate.evaluate(files(), Pictures(LABELS), cache=tmp_path, margin=0.02)
+        assert again == (tiny, int8)
+    # Where nothing is decided by accuracy alone, it answers the rest.
+    _, whole = evaluate.evaluate(files(), data, cache=tmp_path)
+    assert (whole.n, whole.truth) == (10, tuple(LABELS))
+
+
+@pytest.mark.usefixtures("slow")
+def test_first_words_are_of_the_first_look(tmp_path: Path) -> None:
+    data = Pictures(LABELS)
+    first = evaluate.evaluate(files(), data, cache=tmp_path, margin=0.02, decide=False)
+    assert [e.n for e in first] == [2, 2]
+    assert [e.n for e in evaluate.evaluate(files(), data, cache=tmp_path, margin=0.02)] == [10, 10]
+
+
+def test_what_is_quick_answers_all_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looks, "LEAST_AT_FIRST", 1)
+    found = evaluate.evaluate(files(), Pictures(LABELS), cache=tmp_path, margin=0.02)
+    assert [(e.n, e.looks) for e in found] == [(10, ())] * 2

@@ -1,0 +1,20 @@
+"""Variants that stopped answering test images, since no more of them could change the decision."""
+
+from __future__ import annotations
+
+from harness.core.types import Evidence, Finding
+
+
+def findings(evidence: Evidence) -> list[Finding]:
+    """Says on how many images its accuracy is."""
+    evaluation = evidence.evaluation
+    if evaluation is None or evaluation.failure is not None or evaluation.n >= evaluation.of:
+        return []
+    return [
+        Finding(
+            level="info",
+            code="answered-in-part",
+            message=f"it answered the first {evaluation.n:,} of {evaluation.of:,} test images; "
+            "then its part in the decision was settled, and the error is spent over the looks",
+        )
+    ]

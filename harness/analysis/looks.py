@@ -1,0 +1,78 @@
+"""Which variants need not answer any more test images, and what is known of those that stopped.
+
+A slow variant answers a quarter of the images, then half, then all. After each look it stops if its
+part in the decision is settled: if it is shown not to be the most accurate, so that no other
+variant's loss is measured against it; or if all others are shown to lose more than the margin, so
+that it is the only one left. The error is spent over the looks (`stats/looks.py`), half of each
+part on either side, so that wrong stars stay as rare as without looking; that they do is simulated
+in `benchmarks/looks.py`. The images of a split are in an order that follows from a hash of their
+pixels and the seed, so the first ones are a sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from harness.stats.looks import parts
+
+if TYPE_CHECKING:
+    from harness.core.types import Loss
+
+ALPHA = 0.05
+# Fewer images than this at the first look settle nothing.
+LEAST_AT_FIRST = 100
+_SHARES = (4, 2, 1)
+
+Right = Mapping[str, Sequence[bool]]
+
+
+def at(images: int) -> tuple[int, ...]:
+    """After how many images one looks; the last is all of them."""
+    if images // _SHARES[0] < LEAST_AT_FIRST:
+        return (images,)
+    return tuple(images // share for share in _SHARES)
+
+
+def settled(right: Right, slow: Collection[str], looks: Sequence[int], margin: float) -> set[str]:
+    """Those of `slow` whose part is settled. All of `slow` have answered the same number of images,
+    one of `looks` and not the last, and the others at least as many or, stopped, fewer."""
+    n = len(right[next(iter(slow))])
+    known = _at_look(right, n, looks, ALPHA)
+    if len(known) < 2:
+        return set()
+    done = {name for name in slow if known[name].at_least > 0}
+    for name in slow:
+        if all(loss.at_least > margin for other, loss in known.items() if other != name):
+            done.add(name)
+    return done
+
+
+def losses(right: Right, looks: Sequence[int], alpha: float = ALPHA) -> dict[str, Loss]:
+    """The losses of all variants, of which some may have stopped at one of `looks`; the others have
+    answered as many images as the last. Bounds hold together with the confidence 1 - `alpha`."""
+    from harness.stats import with_the_best
+
+    full = [name for name, answers in right.items() if len(answers) == looks[-1]]
+    found: dict[str, Loss] = {}
+    if full:
+        every = with_the_best.losses([right[n] for n in full], alpha=parts(looks, alpha)[-1])
+        found = dict(zip(full, every, strict=True))
+    for n in looks[:-1]:
+        stopped = [name for name, answers in right.items() if len(answers) == n]
+        if not stopped:
+            continue
+        known = _at_look(right, n, looks, alpha)
+        if any(known[name].at_least <= 0 for name in stopped):
+            return {**found, **known}  # it is the best, and the others' losses are against it
+        found |= {name: known[name] for name in stopped}
+    return {name: found[name] for name in right if name in found}
+
+
+def _at_look(right: Right, n: int, looks: Sequence[int], alpha: float) -> dict[str, Loss]:
+    from harness.stats import with_the_best
+
+    there = [name for name, answers in right.items() if len(answers) >= n]
+    part = parts(looks, alpha)[list(looks).index(n)]
+    found = with_the_best.losses([right[name][:n] for name in there], alpha=part / 2)
+    return dict(zip(there, found, strict=True))

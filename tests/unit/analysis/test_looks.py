@@ -1,0 +1,84 @@
+"""Stopping early, and what is known of those that stopped. That wrong stars stay rare is simulated
+in benchmarks/looks.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.analysis import looks
+from harness.analysis.losses import losses_of
+from harness.stats import with_the_best
+from harness.stats.looks import parts
+from tests.answers import evaluation
+
+N = 2000
+PLAN = looks.at(N)
+
+
+def answers(wrong: int, n: int = N, shift: int = 0) -> list[bool]:
+    """Right but for `wrong` of each hundred, other ones for each `shift`."""
+    return [not (i + shift) % 100 < wrong for i in range(n)]
+
+
+def test_one_looks_after_a_quarter_and_a_half() -> None:
+    assert PLAN == (500, 1000, 2000)
+    assert looks.at(400) == (100, 200, 400)
+    assert looks.at(399) == (399,)  # too few to settle anything
+
+
+def test_one_that_is_shown_to_be_worse_stops() -> None:
+    right = {"a": answers(3), "b": answers(4, shift=50), "slow": answers(12, 500, shift=20)}
+    assert looks.settled(right, {"slow"}, PLAN, 0.02) == {"slow"}
+
+
+def test_one_that_may_be_the_best_goes_on() -> None:
+    right = {"a": answers(3), "b": answers(4, shift=50), "slow": answers(3, 500, shift=20)}
+    assert looks.settled(right, {"slow"}, PLAN, 0.02) == set()
+    alone = {"slow": answers(3, 500)}
+    assert looks.settled(alone, {"slow"}, PLAN, 0.02) == set()
+
+
+def test_one_that_is_left_alone_stops() -> None:
+    right = {"a": answers(20), "b": answers(25, shift=50), "slow": answers(2, 500, shift=20)}
+    assert looks.settled(right, {"slow"}, PLAN, 0.02) == {"slow"}
+    found = looks.losses(right, PLAN)
+    assert found["slow"].bound <= 0.02
+    assert found["a"].at_least > 0.02
+
+
+def test_the_error_is_spent_over_the_looks() -> None:
+    right = {"a": answers(3), "b": answers(4, shift=50), "slow": answers(12, 500, shift=20)}
+    found = looks.losses(right, PLAN)
+    spent = parts(PLAN, looks.ALPHA)
+    assert sum(spent) == pytest.approx(looks.ALPHA)
+    a, b = with_the_best.losses([right["a"], right["b"]], alpha=spent[-1])
+    assert (found["a"], found["b"]) == (a, b)
+    every = [answers[:500] for answers in right.values()]
+    assert found["slow"] == with_the_best.losses(every, alpha=spent[0] / 2)[2]
+    # Less is spent at the end than if nobody had looked, so bounds are a little wider.
+    plain, _ = with_the_best.losses([right["a"], right["b"]])
+    assert plain.bound < a.bound < plain.bound + 0.005
+
+
+def test_a_report_takes_those_that_stopped_as_they_are() -> None:
+    def of(name: str, right: list[bool]) -> object:
+        n = len(right)
+        scores = [0.9 if i % 2 == ok else 0.1 for i, ok in enumerate(right)]
+        return evaluation(
+            scores,
+            [i % 2 for i in range(n)],
+            variant=name,
+            of=N,
+            looks=PLAN if name == "slow" else (),
+        )
+
+    right = {"slow": answers(12, 500, shift=20), "a": answers(3), "b": answers(4, shift=50)}
+    evaluations = [of(name, it) for name, it in right.items()]
+    assert [list(e.right) for e in evaluations] == list(right.values())  # type: ignore[attr-defined]
+    found = losses_of(evaluations, ())  # type: ignore[arg-type]
+    assert found.by_variant == looks.losses(right, PLAN)
+    assert found.needed("slow", 0.02) is None
+    assert found.needed("b", 0.001) is not None
+    # Of the recall of a class all are judged by what all have answered.
+    recall = losses_of(evaluations, (), "recall:cracked")  # type: ignore[arg-type]
+    assert recall.images == 250
