@@ -91,6 +91,7 @@ class BenchOptions(TypedDict, total=False):
     pixels: str | None
     labels: str | Path | None
     untrained: bool
+    recipes: Sequence[str]
     weights: str
     signature: str | None
     budget: str | None
@@ -130,7 +131,7 @@ def _field(name: str, value: Any) -> Any:
     """An option as Request has it."""
     if value is None:
         return None
-    if name in ("devices", "runtimes", "delegates", "threads"):
+    if name in ("devices", "runtimes", "delegates", "threads", "recipes"):
         if isinstance(value, str | int):
             raise TypeError(f"{name} is a list, such as [{value!r}]")
         return tuple(value)

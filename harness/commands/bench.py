@@ -67,6 +67,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[,NAME]",
         help="cpu, gpu, npu on a phone (default: the device's)",
     )
+    option(
+        parser,
+        "recipes",
+        "--recipe",
+        type=_arguments.comma_list,
+        metavar="NAME[,NAME]",
+        help="make files that you give smaller, too: float16, dynamic_range, int8, int8-mixed",
+    )
     option(parser, "signature", "--signature", metavar="NAME", help="of a model that has several")
     _arguments.add_brought(parser)
     _add_how_much(parser.add_argument_group("how much is measured"), option)

@@ -108,6 +108,16 @@ class LayerSize(Value, frozen=True):
     macs: int | None = None
 
 
+class LayerError(Value, frozen=True):
+    """How far a network's answers are off, as a share of their spread, when this layer alone is
+    int8; `kept` says whether it stayed in float."""
+
+    name: str
+    op: str
+    error: float
+    kept: bool
+
+
 AnswerKind = Literal["probabilities", "logits"]
 
 
@@ -159,6 +169,7 @@ class Artifact(Value, frozen=True):
     grey: GreyCost | None = None
     changes: tuple[Change, ...] = ()
     answers: AnswerKind | None = None
+    layer_errors: tuple[LayerError, ...] = ()
     float_parent: str | None = None
     findings: tuple[Finding, ...] = ()
     pixels: Pixels | None = None

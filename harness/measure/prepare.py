@@ -3,7 +3,7 @@ and input sets. All of it is cached."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from harness.artifacts.representative import Representative
     from harness.data.dataset import Dataset
 
 
@@ -67,12 +68,17 @@ def build_artifacts(
         except HarnessError as error:  # the others are measured all the same
             causes.tell(error)
             errors[name] = error
+    brought = [name for name in (*job.tflite, *job.keras_files) if name in artifacts]
+    for name in brought:
+        made, refused = _smaller(artifacts[name], job.request.recipes, images if data else None)
+        artifacts |= made
+        errors |= refused
     if not artifacts:
         raise next(iter(errors.values()))
     if ready:
-        for name in (*job.tflite, *job.keras_files):
-            if name in artifacts:
-                ready(artifacts[name])
+        for name, artifact in artifacts.items():
+            if name not in built.artifacts:
+                ready(artifact)
     unbuilt = tuple(
         Finding(
             level="invalid",
@@ -83,6 +89,25 @@ def build_artifacts(
         for name, error in errors.items()
     )
     return artifacts, unbuilt
+
+
+def _smaller(
+    source: Artifact, names: Sequence[str], images: Representative | None
+) -> tuple[dict[str, Artifact], dict[str, HarnessError]]:
+    """A file of the user's made smaller by each recipe: artifacts and errors by row."""
+    from harness.artifacts.quantize.parent import quantized
+
+    made: dict[str, Artifact] = {}
+    errors: dict[str, HarnessError] = {}
+    for recipe in names:
+        row = f"{source.variant}-{recipe}"
+        try:
+            made[row] = quantized(
+                source, recipe, cache_dir=files.cache_dir(), representative=images
+            )
+        except HarnessError as error:  # the others are measured all the same
+            errors[row] = error
+    return made, errors
 
 
 def evaluated(

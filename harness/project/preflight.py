@@ -80,6 +80,7 @@ def resolve(
             looking=looking,
         )
     job = Job(request, project, devices, variants, inspected, keras, settings, dataset)
+    _check_recipes(job)
     _check_budget(job)
     _check_protected(job)
     return job
@@ -128,6 +129,28 @@ def _check_protected(job: Job) -> None:
         raise UsageError(
             f"--protect {protect} needs labelled images", "give them with --data, or leave it out"
         )
+
+
+def _check_recipes(job: Job) -> None:
+    """Raise UsageError for a recipe of --recipe that is not there, or that lacks what it needs."""
+    from harness.artifacts import quantize
+
+    recipes = job.request.recipes
+    for recipe in recipes:
+        if recipe not in quantize.RECIPES:
+            raise unknown("recipe", recipe, quantize.RECIPES)
+    if recipes and not (job.tflite or job.keras_files):
+        raise UsageError(
+            "--recipe is about files that you give; the variants have their own in variants.yaml",
+            "give a .tflite or .keras file, or leave --recipe out",
+        )
+    calibrated = [recipe for recipe in recipes if recipe in quantize.CALIBRATED]
+    if calibrated and job.request.data is None:
+        raise UsageError(
+            f"--recipe {calibrated[0]} needs images to calibrate with", "give them with --data DIR"
+        )
+    if recipes:
+        quantize.check_installed(recipes[0])
 
 
 def _check_budget(job: Job) -> None:

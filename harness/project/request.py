@@ -43,6 +43,7 @@ class Request(NamedTuple):
     pixels: str | None = None
     labels: Path | None = None
     untrained: bool = False
+    recipes: tuple[str, ...] = ()
     weights: str = "auto"
     signature: str | None = None
     budget: str | None = None

@@ -61,6 +61,7 @@ def _context(view: View) -> dict[str, Any]:
                 "name": units.name(a.variant),
                 "facts": facts.artifact(a),
                 "smaller": facts.smaller(a),
+                "layer_errors": facts.layer_errors(a),
             }
             for a in report.artifacts
         ],

@@ -74,7 +74,7 @@ def device(device: DeviceFacts) -> list[tuple[str, str]]:
 def artifact(artifact: Artifact) -> list[tuple[str, str]]:
     """(name, value) of everything known about a file that was measured."""
     apart = ("variant", "inputs", "outputs", "layers", "findings", "grey", "changes")
-    facts = _facts(artifact, skip=apart)
+    facts = _facts(artifact, skip=(*apart, "layer_errors"))
     for field in ("inputs", "outputs"):
         said = [
             f"{t.name} {'x'.join(map(str, t.shape))} {t.dtype}" for t in getattr(artifact, field)
@@ -105,3 +105,16 @@ def smaller(artifact: Artifact) -> dict[str, Any] | None:
             for change in changes
         ],
     }
+
+
+def layer_errors(artifact: Artifact, most: int = 20) -> list[tuple[str, str, str, str]]:
+    """(layer, kind, error, what became of it) of the layers that int8 hurts most."""
+    return [
+        (
+            units.printable(layer.name),
+            units.printable(layer.op),
+            units.significant(layer.error),
+            "float" if layer.kept else "int8",
+        )
+        for layer in artifact.layer_errors[:most]
+    ]
