@@ -97,10 +97,11 @@ class Planner:
     def keras_file(
         self, path: Path, variant: str, recipe: str, recipe_options: Mapping[str, object]
     ) -> BuildJob:
-        """The job of a .keras file; UsageError if it cannot be one."""
-        if not path.is_file():
-            raise UsageError(f"there is no file {path}", "give a file that Keras saved as .keras")
-        if not zipfile.is_zipfile(path):
+        """The job of a .keras or .h5 file or of a SavedModel folder; UsageError if it cannot be
+        one."""
+        if not path.exists():
+            raise UsageError(f"there is no file {path}", "give a file that Keras saved")
+        if path.suffix.lower() == ".keras" and not zipfile.is_zipfile(path):
             raise UsageError(f"{path} is no .keras file", "save it with model.save('NAME.keras')")
         chain = recipes.parse(recipe, recipe_options)
         request = BuildRequest(
@@ -112,7 +113,7 @@ class Planner:
         return BuildJob(
             variant=variant,
             label=f"{path.stem}-{recipe}",
-            key=self._key(request, chain, {"keras_file": files.sha256(path)}),
+            key=self._key(request, chain, {"keras_file": _content(path)}),
             request=request,
             calibrates=chain.calibrates,
             claims={"variant": variant, "recipe": recipe},
@@ -136,6 +137,14 @@ class Planner:
             "libraries": versions(),
         }
         return sha256(msgspec.json.encode(everything, order="deterministic"))
+
+
+def _content(path: Path) -> object:
+    """The digest of a file, or of each file of a folder by its name."""
+    if path.is_file():
+        return files.sha256(path)
+    below = sorted(file for file in path.rglob("*") if file.is_file())
+    return {file.relative_to(path).as_posix(): files.sha256(file) for file in below}
 
 
 def float_parent(name: str, variants: Mapping[str, VariantSpec]) -> str | None:

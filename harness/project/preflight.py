@@ -18,8 +18,8 @@ from harness.core.specs import Delegate, DeviceSpec
 from harness.data.dataset import DEMO
 from harness.data.split import parse as parse_split
 from harness.devices import kind_of
-from harness.project import config
-from harness.project.request import KERAS, TFLITE, Job, Request
+from harness.project import config, file_kinds
+from harness.project.request import Job, Request
 from harness.results import store
 from harness.system.cache_use import cache_in_use
 from harness.system.plugins import unknown
@@ -66,7 +66,7 @@ def resolve(
         for name, path in tflite.items()
     }
     for path in keras.values():
-        if not path.is_file():
+        if not path.exists():
             raise UsageError(f"there is no file {path}", "give a file that Keras saved")
     store.check_writable(request.out)
     _refuse_if_no_device_answers(devices, attendant)
@@ -198,17 +198,17 @@ def _refuse_if_no_device_answers(
 
 
 def _sort(what: tuple[str, ...]) -> tuple[dict[str, Path], dict[str, Path], list[str]]:
-    """(.tflite files, .keras files, variant patterns); a file's row is named by its stem, or by
-    its path where two files share one."""
+    """(.tflite files, what Keras or TensorFlow saved, variant patterns); a file's row is named by
+    its stem, or by its path where two files share one."""
     tflite: dict[str, Path] = {}
     keras: dict[str, Path] = {}
     patterns: list[str] = []
     for text in what:
-        suffix = Path(text).suffix.lower()
-        if suffix not in (TFLITE, KERAS):
+        kind = file_kinds.kind_of(text)
+        if kind is None:
             patterns.append(text)
             continue
-        found = tflite if suffix == TFLITE else keras
+        found = tflite if kind == "tflite" else keras
         path = Path(text)
         if path in (*tflite.values(), *keras.values()):
             continue

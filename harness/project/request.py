@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from harness.devices import Settings
     from harness.project.config import Project
 
-TFLITE, KERAS = ".tflite", ".keras"
-
 
 class Request(NamedTuple):
     """What the user asked for; None means that it is left to the defaults or to devices.yaml.

@@ -81,18 +81,23 @@ def _own_stdout() -> BinaryIO:
 
 
 def _build(request: BuildRequest, folder: Path, tell: Callable[[str], None]) -> None:
-    from harness.artifacts.child import networks
+    from harness.artifacts.child import networks, saved_model
 
     chain = recipes.parse(request.recipe, request.recipe_options)
     tell("making the model")
+    brought = Path(request.keras_file or "")
+    model = None
     if request.network:
         model = networks.make(request.network)
-    else:
-        model = networks.load(Path(request.keras_file or ""))
+    elif brought.is_file():
+        model = networks.load(brought)
     tell("converting")
     try:
-        chain.prepare(model)
-        data = chain.convert(model, _representative(request, model) if chain.calibrates else ())
+        if model is None:
+            data = bytes(saved_model.converter(brought).convert())
+        else:
+            chain.prepare(model)
+            data = chain.convert(model, _representative(request, model) if chain.calibrates else ())
     except HarnessError:
         raise
     except Exception as error:
@@ -103,9 +108,13 @@ def _build(request: BuildRequest, folder: Path, tell: Callable[[str], None]) -> 
         if request.trained:
             shutil.copy(Path(request.trained) / CURVE, folder / CURVE)
     tell("inspecting")
+    from harness.artifacts.child import faithful
     from harness.artifacts.tflite.inspect import inspect
 
     artifact = inspect(path, variant="")
+    if request.keras_file and model is not None:
+        found = faithful.findings(model, path)
+        artifact = msgspec.structs.replace(artifact, findings=(*artifact.findings, *found))
     if request.trained:
         text = (Path(request.trained) / TRAINING).read_bytes()
         noted = msgspec.json.decode(text, type=Trained)

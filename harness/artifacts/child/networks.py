@@ -87,17 +87,32 @@ def copy(model: Any, parent: Any) -> None:
 
 
 def load(path: Path) -> Any:
-    """A .keras file, which may come from anyone: nothing in it is run but Keras's own layers."""
+    """A .keras or .h5 file, which may come from anyone: nothing in it is run but Keras's own
+    layers."""
     import keras
 
+    _refuse_lambdas(path)
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         raise UsageError(
             f"{path} cannot be loaded: {line(error)}",
-            "it must be saved by Keras 3 and hold no Lambda layers or layers of your own; "
-            "for those write a model file",
+            "it must hold no Lambda layers or layers of your own; for those write a model file",
         ) from error
+
+
+def _refuse_lambdas(path: Path) -> None:
+    """An .h5 file may hold Python code, which Keras's safe mode was not made for."""
+    if path.suffix.lower() == ".keras":
+        return
+    from harness.artifacts.sizes import keras_file
+
+    kinds = {layer.kind for layer in keras_file.read(path).network.layers.values()}
+    if "Lambda" in kinds:
+        raise UsageError(
+            f"{path} holds a Lambda layer, which is code, and is not run",
+            "replace it by a layer of Keras, or write a model file",
+        )
 
 
 def _module(path: Path) -> ModuleType:

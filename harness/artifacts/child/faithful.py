@@ -1,0 +1,66 @@
+"""Whether a converted file answers as its source does, on the same inputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness.artifacts.recipes._tflite import inputs_of
+from harness.core.types import Finding
+
+_EXAMPLES = 8
+# Rounding in another order moves float32 answers by parts in a hundred thousand.
+_LARGEST = 1e-2
+
+
+def findings(model: Any, path: Path) -> tuple[Finding, ...]:
+    """The largest difference between the Keras model's answers and the file's, as a share of the
+    largest answer, and how many decisions are the same; nothing where the input is not one float
+    tensor, for which there are no inputs to compare on.
+
+    Half of the inputs are between 0 and 1, half between 0 and 255: nobody knows here what the
+    model was made for.
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    (first, *more) = inputs_of(model)
+    if more or not str(first.dtype).startswith("float"):
+        return ()
+    rng = np.random.default_rng(0)
+    examples = rng.uniform(0, 1, (_EXAMPLES, *first.shape[1:])).astype(first.dtype)
+    examples[_EXAMPLES // 2 :] *= 255
+    interpreter = tf.lite.Interpreter(model_path=str(path))
+    interpreter.allocate_tensors()
+    given, asked = interpreter.get_input_details()[0], interpreter.get_output_details()
+    largest = magnitude = 0.0
+    same = 0
+    for example in examples[:, np.newaxis]:
+        interpreter.set_tensor(given["index"], example)
+        interpreter.invoke()
+        wanted = [np.asarray(one) for one in tf.nest.flatten(model(example, training=False))]
+        answers = [interpreter.get_tensor(detail["index"]) for detail in asked]
+        if sorted(one.shape for one in wanted) != sorted(one.shape for one in answers):
+            return ()
+        # The file may list several outputs in another order.
+        wanted.sort(key=lambda one: (one.shape, float(one.sum())))
+        answers.sort(key=lambda one: (one.shape, float(one.sum())))
+        for left, right in zip(wanted, answers, strict=True):
+            largest = max(largest, float(np.abs(left - right).max(initial=0)))
+            magnitude = max(magnitude, float(np.abs(left).max(initial=0)))
+        same += wanted[0].argmax() == answers[0].argmax()
+    share = largest / magnitude if magnitude else largest
+    message = (
+        f"on {_EXAMPLES} random inputs the converted file's answers are at most {share:.1e} of the "
+        f"largest answer away from the source's, and {same} of {_EXAMPLES} decisions are the same"
+    )
+    if share <= _LARGEST:
+        return (Finding(level="info", code="conversion-checked", message=message),)
+    return (
+        Finding(
+            level="serious",
+            code="conversion-changed-answers",
+            message=message,
+            mend="look for layers that behave otherwise in training, or convert it elsewhere",
+        ),
+    )

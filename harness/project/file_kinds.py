@@ -1,0 +1,80 @@
+"""What kind of file someone gives to `bench`, by its name and first bytes, and what to do with one
+that cannot be measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from harness.core.errors import UsageError
+
+Kind = Literal["tflite", "keras"]
+
+TFLITE_ENDINGS = (".tflite",)
+KERAS_ENDINGS = (".keras", ".h5", ".hdf5")
+SAVED_MODEL = "saved_model.pb"
+
+_LFS = b"version https://git-lfs"
+_TORCH = (
+    "a PyTorch model",
+    "export it to ONNX or with litert-torch, and give the .tflite that comes of it",
+)
+_OTHERS = {
+    ".onnx": ("an ONNX model", "convert it with onnx2tf, and give the .tflite that comes of it"),
+    ".pt": _TORCH,
+    ".pth": _TORCH,
+    ".pt2": (
+        "a model exported by PyTorch",
+        "convert it with litert-torch, and give the .tflite that comes of it",
+    ),
+    ".safetensors": ("a file of weights without a network", "export the whole model"),
+    ".task": (
+        "a bundle of MediaPipe",
+        "it is a zip file: unpack it, and give the .tflite files in it",
+    ),
+    ".litertlm": (
+        "a language model for LiteRT-LM",
+        "it is measured with litert-lm's own benchmark",
+    ),
+    ".pb": (
+        "a TensorFlow graph",
+        "give the folder of the SavedModel, or freeze and convert the graph to .tflite",
+    ),
+    ".mlmodel": ("a Core ML model", "give the model that it was made from"),
+    ".mlpackage": ("a Core ML model", "give the model that it was made from"),
+    ".zip": ("a zip file", "unpack it, and give the model in it"),
+}
+
+
+def kind_of(text: str) -> Kind | None:
+    """How a file is brought in; None for what can only be the name of a variant.
+
+    Raises UsageError for a file of a kind that cannot be measured, which it names.
+    """
+    path = Path(text)
+    ending = path.suffix.lower()
+    if _is_lfs_pointer(path):
+        raise UsageError(
+            f"{path} is a Git LFS pointer, not the file that it stands for", "run `git lfs pull`"
+        )
+    if ending in TFLITE_ENDINGS:
+        return "tflite"
+    if ending in KERAS_ENDINGS or (path / SAVED_MODEL).is_file():
+        return "keras"
+    if ending in _OTHERS:
+        what, mend = _OTHERS[ending]
+        raise UsageError(f"{path} is {what}", mend)
+    if path.is_file():
+        raise UsageError(
+            f"{path} is not a model that can be measured",
+            "give a .tflite, .keras or .h5 file, the folder of a SavedModel, or a variant's name",
+        )
+    return None
+
+
+def _is_lfs_pointer(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_LFS)) == _LFS
+    except OSError:
+        return False

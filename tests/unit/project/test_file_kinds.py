@@ -1,0 +1,58 @@
+"""Files of every kind that people have: brought in, or told for what they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.core.errors import UsageError
+from harness.project.file_kinds import kind_of
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *(("a.tflite", "tflite"), ("A.TFLITE", "tflite"), ("a.keras", "keras"), ("a.h5", "keras")),
+        *(("a.hdf5", "keras"), ("scratch", None), ("mobilenet*", None), ("v1.5-int8", None)),
+    ],
+)
+def test_what_can_be_measured(name: str, kind: str | None) -> None:
+    assert kind_of(name) == kind
+
+
+def test_the_folder_of_a_saved_model(tmp_path: Path) -> None:
+    assert kind_of(str(tmp_path)) is None
+    (tmp_path / "saved_model.pb").write_bytes(b"")
+    assert kind_of(str(tmp_path)) == "keras"
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "mend"),
+    [
+        ("a.onnx", "an ONNX model", "onnx2tf"),
+        ("a.pt", "a PyTorch model", "litert-torch"),
+        ("a.pt2", "exported by PyTorch", "litert-torch"),
+        ("a.task", "a bundle of MediaPipe", "unpack it"),
+        ("a.litertlm", "a language model", "litert-lm"),
+        ("frozen.pb", "a TensorFlow graph", "SavedModel"),
+        ("notes.txt", "not a model that can be measured", "a variant's name"),
+    ],
+)
+def test_what_cannot_is_told_for_what_it_is(
+    name: str, what: str, mend: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"something else")
+    with pytest.raises(UsageError) as caught:
+        kind_of(str(path))
+    assert str(path) in caught.value.message
+    assert what in caught.value.message
+    assert mend in caught.value.mend
+
+
+def test_a_pointer_of_git_lfs(tmp_path: Path) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n")
+    with pytest.raises(UsageError, match="Git LFS pointer"):
+        kind_of(str(path))
