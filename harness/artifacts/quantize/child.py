@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,11 @@ class _File:
         if self._ranges is None and made.need_calibration:
             assert self._inputs is not None
             key, name = self._feed
-            examples = [{name: example} for example in self._inputs]
-            self._ranges = made.calibrate({key: examples})
+            # One by one: over several the library takes a moving average, which would cut off
+            # the brightest images and the input's own range.
+            self._ranges = _widest(
+                made.calibrate({key: [{name: example}]}, num_threads=2) for example in self._inputs
+            )
         return bytes(made.quantize(self._ranges).quantized_model or b"")
 
     def int8(self, names: Sequence[str], only: bool) -> bytes:
@@ -105,6 +108,20 @@ class _File:
             scale, zero = asked["quantization"]
             said.append((answer - zero) * scale if scale else answer)
         return np.array(said)
+
+
+def _widest(ranges: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The least minimum and the largest maximum of each tensor over all examples."""
+    import numpy as np
+
+    merged: dict[str, Any] = {}
+    for found in ranges:
+        for tensor, values in found.items():
+            known = merged.setdefault(tensor, dict(values))
+            if "min" in values and "max" in values:
+                known["min"] = np.minimum(known["min"], values["min"])
+                known["max"] = np.maximum(known["max"], values["max"])
+    return merged
 
 
 def _in_steps(example: Any, given: Any) -> Any:
