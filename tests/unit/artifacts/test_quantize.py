@@ -47,8 +47,8 @@ def plain() -> Any:
 
 
 def delicate() -> Any:
-    """Its features hardly differ from image to image, and what differs is made large again: the
-    kind of network that a dense layer with standardized features becomes."""
+    """Its features are large and hardly differ from image to image, so that a step of int8 is more
+    than what tells the images apart."""
     import keras
     from keras import layers
 
@@ -57,9 +57,9 @@ def delicate() -> Any:
     x = layers.Conv2D(16, 3, activation="relu")(layers.Rescaling(1 / 255)(image))
     x = layers.Conv2D(16, 3, activation="relu", name="conv")(x)
     x = layers.GlobalAveragePooling2D()(x)
-    x = layers.Rescaling(1.0, offset=200.0, name="lifted")(x)
-    scores = layers.Dense(4, name="scores")(layers.Rescaling(300.0, offset=-60000.0)(x))
-    return keras.Model(image, scores)
+    model = keras.Model(image, layers.Dense(4, name="scores")(x))
+    model.get_layer("conv").bias.assign(np.full(16, 50.0))
+    return model
 
 
 def brought(model: Any, path: Path) -> Artifact:
