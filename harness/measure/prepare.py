@@ -68,8 +68,8 @@ def build_artifacts(
         except HarnessError as error:  # the others are measured all the same
             causes.tell(error)
             errors[name] = error
-    brought = [name for name in (*job.tflite, *job.keras_files) if name in artifacts]
-    for name in brought:
+    ours = [name for name in (*job.tflite, *job.keras_files) if name in artifacts]
+    for name in ours:
         made, refused = _smaller(artifacts[name], job.request.recipes, images if data else None)
         artifacts |= made
         errors |= refused

@@ -58,8 +58,9 @@ def error(answers: Answers, reference: Answers) -> float:
 
 
 def _counts(layers: int) -> list[int]:
-    """1, 2, 3, 4, 6, 8, 12 ... up to half of the layers: with more, it is hardly int8 any more."""
+    """1, 2, 3, 4, 5, 6, 8 ... up to half of the layers (of a small network three): with more, it is
+    hardly int8 any more."""
     counts = [1, 2, 3]
     while counts[-1] * 4 // 3 <= layers // 2:
         counts.append(counts[-1] * 4 // 3 if counts[-1] > 3 else 4)
-    return [count for count in counts if count <= max(1, layers // 2)]
+    return [count for count in counts if count <= max(min(3, layers - 1), layers // 2)]

@@ -50,7 +50,13 @@ def quantized(
             found = cache.get(key)
     assert found is not None
     return msgspec.structs.replace(
-        found, variant=name, recipe=recipe, float_parent=source.variant, trained=source.trained
+        found,
+        variant=name,
+        recipe=recipe,
+        float_parent=source.variant,
+        trained=source.trained,
+        pixels=source.pixels,
+        labels=source.labels,
     )
 
 
@@ -82,7 +88,7 @@ def _key(source: Artifact, recipe: str, representative: Representative | None) -
     sources.append(_HERE.parent / "tflite/inspect.py")
     calibrated = representative.fingerprint if representative and recipe in CALIBRATED else None
     parts = [
-        *(source.sha256, source.signature, recipe, calibrated),
+        *(source.sha256, source.signature, recipe, calibrated, source.shown),
         *(importlib.metadata.version(p) for p in ("litert-quantizer", "ai-edge-litert")),
         *(files.sha256(path) for path in sources),
     ]
@@ -124,17 +130,16 @@ def _inputs(source: Artifact, representative: Representative) -> NDArray[Any]:
     with a black and a white pixel, so that the input's range is whole."""
     import numpy as np
 
-    from harness.data.inputs import grey
+    from harness.data.inputs import given
 
     (tensor,) = source.inputs
     images = representative.images()
     limits = np.stack([np.zeros_like(images[0]), np.full_like(images[0], 255)])
-    dark, bright = grey(tensor, limits)
-    shaped = grey(tensor, images)
+    dark, bright = given(tensor, limits, source.shown).values
+    shaped = given(tensor, images, source.shown).values
     spanning = shaped[:1].copy()
-    spanning.flat[0], spanning.flat[-1] = dark.flat[0], bright.flat[0]
-    every = np.concatenate([shaped, spanning])[:, np.newaxis, :, :, np.newaxis]
-    return np.repeat(every, tensor.shape[3], axis=4)
+    spanning[0, 0, 0], spanning[0, -1, -1] = dark[0, 0], bright[0, 0]
+    return np.asarray(np.concatenate([shaped, spanning])[:, np.newaxis])
 
 
 def _write(path: Path, array: NDArray[Any]) -> None:
