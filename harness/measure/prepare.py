@@ -102,9 +102,7 @@ def _smaller(
     for recipe in names:
         row = f"{source.variant}-{recipe}"
         try:
-            made[row] = quantized(
-                source, recipe, cache_dir=files.cache_dir(), representative=images
-            )
+            made[row] = quantized(source, recipe, cache_dir=cache_in_use(), representative=images)
         except HarnessError as error:  # the others are measured all the same
             errors[row] = error
     return made, errors
