@@ -44,11 +44,11 @@ class Representative:
 
 def demo(*, count: int = COUNT, seed: int = 0) -> Representative:
     """The first `count` demo images."""
-    from harness.data.demo import DEFAULT_DIFFICULTY, DEFAULT_SIZE, VERSION, generate
+    from harness.data.demo import DEFAULT_SIZE, PLAIN_DIFFICULTY, VERSION, generate
 
     return Representative(
-        f"demo images {VERSION}, {count} of seed {seed}, {DEFAULT_DIFFICULTY}, {DEFAULT_SIZE}",
-        lambda: generate(count, seed=seed)[0],
+        f"demo images {VERSION}, {count} of seed {seed}, {PLAIN_DIFFICULTY}, {DEFAULT_SIZE}",
+        lambda: generate(count, seed=seed, difficulty=PLAIN_DIFFICULTY)[0],
     )
 
 

@@ -28,6 +28,9 @@ CLASSES = ("intact", "cracked")
 # As hard as the question: a network trained from nothing on the few images there are is far below
 # one that has learned to see before.
 DEFAULT_DIFFICULTY = 0.8
+# Of pictures that nothing learns from: what calibrates an untrained network, and what is put into
+# networks to time them. Committed instruction counts were made with these.
+PLAIN_DIFFICULTY = 0.4
 DEFAULT_SIZE = 256
 
 # Part of every fingerprint of demo data: raise it whenever `generate` gives other bytes than

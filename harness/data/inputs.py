@@ -86,7 +86,11 @@ def inputs_for(
         return path
     shown = None
     if any(pictures):
-        shown = images() if images else demo.generate(count, seed=seed)[0]
+        shown = (
+            images()
+            if images
+            else demo.generate(count, seed=seed, difficulty=demo.PLAIN_DIFFICULTY)[0]
+        )
         if artifact.model is not None and shown.ndim == 4:
             shown = grey_of(shown[:count])
     arrays = {
