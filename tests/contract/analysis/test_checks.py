@@ -561,9 +561,9 @@ def test_messages_carry_the_numbers() -> None:
         for code, _, made in reversed(lines)
     }
     assert told["too-few-launches"] == "4 launches of the 5 that an interval needs"
-    assert told["two-modes"].startswith("launches come in two kinds: 5.4")
+    assert told["two-modes"].startswith("launches fall into two groups: 5.4")
     assert told["host-busy"] == (
-        "other processes used 30 % of the processors during the median launch"
+        "other processes used 30 % of the processors (median over launches)"
     )
     assert told["no-steady-state"].startswith("the first 8 timed iterations are 2")
     assert told["memory-growth"] == (
@@ -571,3 +571,32 @@ def test_messages_carry_the_numbers() -> None:
     )
     assert told["partial-delegation"] == "the gpu delegate took 60 of 66 nodes (91 %)"
     assert told["clock-resolution"].endswith("but the clock ticks only every 100 µs")
+
+
+def test_better_pixels_are_named_with_what_they_do() -> None:
+    from harness.analysis.checks import assumed_pixels
+
+    (found,) = assumed_pixels.findings(given_as("assumed", (20, 0, 0), (50, 30, 0), (21, 5, 4)))
+    assert "0.400 as assumed (0..255), 1.000 with pixels 0..1" in found.message
+    assert found.mend == "say what it wants: --pixels 0..1"
+    (found,) = assumed_pixels.findings(given_as("assumed", (45, 0, 0), (46, 3, 2)))
+    assert "no range is clearly better: 0..255 0.900, 0..1 0.920" in found.message
+    for known in ("asked", "metadata", "layers", "quantization"):
+        assert assumed_pixels.findings(given_as(known)) == []
+
+
+def test_an_input_that_holds_nearly_all_is_not_saturated() -> None:
+    from harness.analysis.checks import saturated_input
+
+    assert saturated_input.findings(saturated(0.04)) == []
+
+
+def test_outputs_of_other_classes_are_told_of() -> None:
+    from harness.analysis.checks import assumed_labels
+
+    about = brought([0.9, 0.1] * 20)
+    assert about.evaluation is not None
+    labelled = msgspec.structs.replace(about.evaluation, scores_of="metadata", unused=998)
+    (found,) = assumed_labels.findings(msgspec.structs.replace(about, evaluation=labelled))
+    assert found.code == "unused-outputs"
+    assert "its 998 other outputs were left out" in found.message
