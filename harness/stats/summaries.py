@@ -214,12 +214,12 @@ def measure_summaries(summaries: Sequence[LatencySummary], unit: str) -> Measure
     variance = (
         fmean(s**2 for s in stds) + fmean((m - fmean(means)) ** 2 for m in means) if known else 0.0
     )
-    absent = dict.fromkeys(("p50", *TAILS), "the runner tells no single iterations")
+    absent = dict.fromkeys(("p50", *TAILS), "the runner reports no single iterations")
     fields = Summary(
         min=float(min(lowest)) if lowest else None,
         mean=mean,
         std=math.sqrt(variance * n / (n - 1)) if known else None,
-        absent=absent | ({} if known else {"std": "the runner tells no spread"}),
+        absent=absent | ({} if known else {"std": "the runner reports no spread"}),
     )
     return _measurement(medians, unit, fields, CONFIDENCE, "")
 

@@ -1,4 +1,4 @@
-"""Launches that resemble the one before, so that they are not as many as they seem."""
+"""Launches that are similar to the one before, which tell less than as many independent ones."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def findings(evidence: Evidence) -> list[Finding]:
         Finding(
             level="warning",
             code="alike-neighbours",
-            message=f"launches resemble the one before: {len(medians)} of them are worth about "
-            f"{alike.worth:.0f}, so another run may differ by more than the interval says "
-            f"(p = {units.significant(alike.p, 2)})",
-            mend="spread launches over a longer time; compare within one run, paired by round",
+            message=f"each launch is similar to the one before it: {len(medians)} launches tell as "
+            f"much as about {alike.worth:.0f} independent ones, so another run may differ by more "
+            f"than the interval says (p = {units.significant(alike.p, 2)})",
+            mend="spread the launches over a longer time; compare within one run, paired by round",
         )
     ]

@@ -18,11 +18,11 @@ def findings(evidence: Evidence) -> list[Finding]:
         return _of_others(evidence)
     names = evaluation.classes
     if evaluation.width == 1:
-        outputs = f"its output was taken for the probability of {names[1]}, not {names[0]}"
+        outputs = f"its output was read as the probability of {names[1]}, not of {names[0]}"
     else:
-        outputs = f"its outputs were taken, in this order, for {', '.join(names)}"
+        outputs = f"its outputs were read, in this order, as {', '.join(names)}"
     worse = accuracy(evaluation.right).ci_high < 1 / len(names)
-    doubt = ", and it decides worse than chance" if worse else ""
+    doubt = "; it then decides worse than chance" if worse else ""
     return [
         Finding(
             level="warning" if worse else "info",

@@ -1,4 +1,4 @@
-"""Iterations so short that the clock's ticks show."""
+"""Iterations so short that the clock is too coarse for them."""
 
 from __future__ import annotations
 
@@ -33,4 +33,4 @@ def _message(latency_ns: float, tick_ns: int) -> str:
     tick = units.duration(tick_ns)
     if latency_ns == 0:
         return f"an iteration takes less than {tick}, the shortest time that can be told here"
-    return f"an iteration takes {units.duration(latency_ns)} and the clock ticks every {tick}"
+    return f"an iteration takes {units.duration(latency_ns)} but the clock ticks only every {tick}"

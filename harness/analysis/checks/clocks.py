@@ -1,4 +1,4 @@
-"""Clocks that were lowered, or that did not keep the pace they were set to."""
+"""Clocks that were lowered, or that changed although they were set to be fixed."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def findings(evidence: Evidence) -> list[Finding]:
             Finding(
                 level="serious",
                 code="clock-limit",
-                message=f"in {len(lowered)} of {len(pairs)} launches the device did not allow "
-                f"itself more than {_mhz(low)}, otherwise {_mhz(max(limits))}",
+                message=f"in {len(lowered)} of {len(pairs)} launches the device limited its clock "
+                f"to {_mhz(low)}; otherwise it allows {_mhz(max(limits))}",
                 mend="let it cool, switch power saving off, take it out of its case",
             )
         )
@@ -32,8 +32,8 @@ def findings(evidence: Evidence) -> list[Finding]:
             Finding(
                 level="warning",
                 code="clock-moved",
-                message=f"in {len(moved)} of {len(pairs)} launches the clocks changed, though they "
-                "are said to be fixed",
+                message=f"in {len(moved)} of {len(pairs)} launches the clocks changed, although "
+                "the device reports them as fixed",
                 mend="measure with more launches, or on a cooler device",
             )
         )

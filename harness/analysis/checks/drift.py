@@ -1,4 +1,4 @@
-"""Latency that rises or falls over the run, and heat that the device admits."""
+"""Latency that rises or falls over the run, and heat that the device reports."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from harness.stats.summaries import launch_median, launch_medians
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """The rank test over launches in order of measurement, and the device's own word. A change
-    smaller than the precision that was asked for is left alone."""
+    """The rank test over launches in order of measurement, and what the device itself reports. A
+    change smaller than the precision that was asked for is not told."""
     launches = sorted(
         (x for x in evidence.launches if launch_median(x) is not None), key=lambda x: x.order
     )
@@ -24,8 +24,8 @@ def findings(evidence: Evidence) -> list[Finding]:
                 code="drift",
                 message=f"latency {way} by {units.percent(abs(trend.change))} over "
                 f"{len(launches)} launches (p = {units.significant(trend.p, 2)})",
-                mend="let the device cool or settle and measure again; rounds of one run are "
-                "still fair to compare",
+                mend="let the device cool down or settle, then measure again; rounds of one run "
+                "can still be compared",
             )
         )
     states = [c.thermal_status for x in launches if not x.minutes for c in (x.before, x.after) if c]

@@ -14,8 +14,8 @@ _LOW_BATTERY = 20  # percent; below, phones save power
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """Other processes, power, and what kind of machine it is. Being a virtual machine explains
-    noise and condemns nothing."""
+    """Other processes, power, and what kind of machine it is. A virtual machine explains
+    noise; that alone is not a fault."""
     if not launch_medians(evidence.launches):
         return []
     return [*_others(evidence), *_power(evidence), *_machine(evidence)]
@@ -37,7 +37,7 @@ def _others(evidence: Evidence) -> list[Finding]:
                 level="serious" if share >= _MOST else "warning",
                 code="host-busy",
                 message=f"other processes used {units.percent(share)} of the processors "
-                "during the median launch",
+                "(median over launches)",
                 mend=mend,
             )
         ]
@@ -73,7 +73,8 @@ def _power(evidence: Evidence) -> list[Finding]:
             Finding(
                 level="warning",
                 code="low-battery",
-                message=f"the battery was down to {min(charges)} %, where phones save power",
+                message=f"the battery was down to {min(charges)} %; phones save power when it "
+                "is low",
                 mend="charge it",
             )
         )
@@ -86,7 +87,7 @@ def _machine(evidence: Evidence) -> list[Finding]:
     governors |= {extra["governor"]} if "governor" in extra else set()
     reasons = []
     if extra.get("virtual_machine") == "yes":
-        reasons.append("it is a virtual machine, whose neighbours cannot be seen")
+        reasons.append("it is a virtual machine, and what else its computer does cannot be seen")
     if extra.get("smt") == "1":
         reasons.append("two threads share a core (SMT)")
     if governors - {"performance"}:

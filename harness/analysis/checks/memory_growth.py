@@ -31,8 +31,8 @@ def findings(evidence: Evidence) -> list[Finding]:
             level="serious" if share >= _SERIOUS_SHARE else "warning",
             code="memory-growth",
             message=f"memory grew by {units.memory(growth)} during the timed iterations, about "
-            f"{units.memory(each)} each",
-            mend="look for a leak in a custom op or delegate; an app that runs for long will meet "
-            "it",
+            f"{units.memory(each)} per iteration",
+            mend="look for a leak in a custom operator or delegate; an app that runs for a long "
+            "time will run into it",
         )
     ]

@@ -9,8 +9,8 @@ from harness.stats.series import steady_state
 _UNTOLD = Finding(
     level="info",
     code="steady-state-untested",
-    message="whether warm-up was over cannot be tested: the runner tells no single iterations, and "
-    "takes as many as fit into the time, whatever their number",
+    message="it cannot be tested whether warm-up was over: the runner reports no single "
+    "iterations, and runs as many as fit into the time",
 )
 
 
@@ -26,9 +26,9 @@ def findings(evidence: Evidence) -> list[Finding]:
             Finding(
                 level="info",
                 code="steady-state-untested",
-                message="whether warm-up was over could not be tested with "
+                message="it could not be tested whether warm-up was over, with "
                 f"{len(groups)} launches of at least {min(map(len, groups))} iterations",
-                mend="7 launches of 5 iterations can tell",
+                mend="measure at least 7 launches of 5 iterations",
             )
         ]
     if state.reached:
@@ -45,6 +45,6 @@ def findings(evidence: Evidence) -> list[Finding]:
             level="warning",
             code="no-steady-state",
             message=message,
-            mend="warm up longer, or take the number for what it is: a mean over a transition",
+            mend="warm up longer; until then the number is an average over a transition",
         )
     ]

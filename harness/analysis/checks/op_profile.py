@@ -18,7 +18,7 @@ def findings(evidence: Evidence) -> list[Finding]:
             Finding(
                 level="warning",
                 code="no-op-profile",
-                message=f"there is no op-level profile: {why or 'no launch observed it'}",
+                message=f"there is no profile by operator: {why or 'no launch observed it'}",
                 mend="use a runner of dialect A (devices.yaml: runner)",
             )
         ]
@@ -29,6 +29,6 @@ def findings(evidence: Evidence) -> list[Finding]:
         Finding(
             level="info",
             code="op-profile",
-            message=f"most expensive of the operators, with the profiler on: {told}",
+            message=f"most expensive operators, with the profiler on: {told}",
         )
     ]

@@ -1,4 +1,4 @@
-"""A device that answers otherwise than the host."""
+"""A device that gives other answers than the host."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def findings(evidence: Evidence) -> list[Finding]:
     if point is not None and point <= tolerated:
         return _in_part(evidence, launch)
     how = (
-        "an output is finite on one side only"
+        "an output is finite on only one of them"
         if point is None
         else f"an output differs by {point:.3g}, where rounding explains {tolerated:.3g}"
     )
@@ -42,7 +42,7 @@ def findings(evidence: Evidence) -> list[Finding]:
         Finding(
             level="serious",
             code="answers-differ-from-host",
-            message=f"on the same inputs {evidence.device.name} answers otherwise than the host: "
+            message=f"{evidence.device.name} gives other answers than the host to the same inputs: "
             f"{how}",
             mend="try another version of the runtime, or of the emulator",
         )
@@ -69,7 +69,7 @@ def _not_compared(why: str, runtime: str) -> Finding:
     mend = (
         "on a phone, use a runner of dialect A (devices.yaml: runner)"
         if runtime == "benchmark_model"
-        else "see to it that the host can run the file: python -m harness bench FILE"
+        else "check that the host can run the file: python -m harness bench FILE"
     )
     return Finding(
         level="warning",

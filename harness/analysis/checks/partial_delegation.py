@@ -33,7 +33,7 @@ def findings(evidence: Evidence) -> list[Finding]:
             code="partial-delegation" if delegated else "nothing-delegated",
             message=f"the {asked} delegate took {delegated} of {total} nodes "
             f"({units.percent(share)})",
-            mend="" if asked == "cpu" else "look for the ops it lacks, or measure --delegate cpu",
+            mend="" if asked == "cpu" else "find the operators it lacks, or measure --delegate cpu",
         )
     ]
 

@@ -2,7 +2,7 @@
 
 Two rules, either suffices, and both ask for evidence beyond chance:
 
-- It decides otherwise on more than one image in twenty: the whole interval of the agreement lies
+- It decides differently on more than one image in twenty: the whole interval of the agreement lies
   below 0.95. Quantizing moves scores by a few steps, which changes the decision only of images
   near the threshold. (Does not hold for pruning, which trains on.)
 - It lost accuracy: below 98 % of the parent's, the limit that MLPerf Mobile sets to quantized image
@@ -40,7 +40,7 @@ def findings(evidence: Evidence) -> list[Finding]:
             f"{units.ratio(before)} (McNemar p {units.p_value(p)}); {differs}"
         )
     elif share.ci_high < LEAST_AGREEMENT and not _trained_on(evidence):
-        message = f"it answers unlike its float parent {parent.variant}: {differs}"
+        message = f"its answers differ from those of its float parent {parent.variant}: {differs}"
     else:
         return []
     recipe = evidence.artifact.recipe or "the conversion"

@@ -37,9 +37,9 @@ def findings(evidence: Evidence) -> list[Finding]:
             level="warning",
             code="slow-instructions",
             message=f"{own:.2f} instructions per multiply-accumulate, {units.times(own / usual)} "
-            f"the median {usual:.2f} of the other {kind} models: perhaps operators without a fast "
-            "kernel, or layers of few channels, which fill no vector",
-            mend="see which operators it has and the others lack: --html lists them by artifact; "
+            f"the median {usual:.2f} of the other {kind} models: it may have operators without a "
+            "fast kernel, or layers with few channels, which do not fill a vector",
+            mend="compare its operators with those of the others, which --html lists by artifact; "
             "or time them with --profile on a phone",
         )
     ]

@@ -1,4 +1,4 @@
-"""A runtime without fast kernels for this artifact's type: true here, no guide to a phone."""
+"""A runtime without fast kernels for this artifact's type: the time says nothing about a phone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def findings(evidence: Evidence) -> list[Finding]:
             level="warning",
             code="slow-kernels",
             message="tflite-runtime has no fast int8 kernels for x86: this latency says nothing "
-            "of a phone, nor of the model",
+            "about a phone or about the model",
             mend="--runtime litert, or measure on the phone",
         )
     ]

@@ -1,4 +1,4 @@
-"""A sweep over threads with a runner that may not heed them."""
+"""Several threads with a runner that may ignore the option."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def findings(evidence: Evidence) -> list[Finding]:
         Finding(
             level="warning",
             code="threads-ignored",
-            message=f"whether {evidence.case.threads} threads were used is not known: "
-            "benchmark_model of dialect B has a version that ignores their number",
+            message=f"it is not known whether {evidence.case.threads} threads were used: "
+            "one version of benchmark_model, dialect B, ignores the option",
             mend="measure threads with dialect A (runner: {dialect: A} in devices.yaml)",
         )
     ]

@@ -1,4 +1,4 @@
-"""Launches that come in two kinds, so that the median says where neither is."""
+"""Launches that fall into two groups, so that the median describes neither."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.stats.summaries import launch_medians
 
 def findings(evidence: Evidence) -> list[Finding]:
     """The gap test over the medians of launches; modes closer than the precision that was asked
-    for are left alone."""
+    for are not told."""
     split = modes(launch_medians(evidence.launches))
     if split is None or not split.significant:
         return []
@@ -20,7 +20,7 @@ def findings(evidence: Evidence) -> list[Finding]:
         Finding(
             level="warning",
             code="two-modes",
-            message=f"launches come in two kinds: {units.duration(split.low)}, and "
+            message=f"launches fall into two groups: {units.duration(split.low)}, and "
             f"{units.duration(split.high)} in {units.percent(split.high_share)} of them",
             mend="look for what changes speed: clock frequency, a neighbour on a shared machine, "
             "big and small cores (affinity)",

@@ -7,8 +7,8 @@ from harness.core.types import Evidence, Finding
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """The emulated core is deterministic, so what runs on it is not: threads that wait for each
-    other, addresses that decide, the time of day."""
+    """The emulated core is deterministic, so the program is not: threads that wait for each
+    other, decisions that depend on addresses or on the time of day."""
     counts = [n for launch in evidence.launches for n in launch.instructions]
     if not counts or min(counts) == max(counts):
         return []
@@ -17,8 +17,8 @@ def findings(evidence: Evidence) -> list[Finding]:
         Finding(
             level="warning",
             code="unsteady-instructions",
-            message=f"instructions per inference differ: {least:,} to {most:,}, "
-            f"{units.percent(most / least - 1)} in {len(counts)} inferences",
-            mend="compare with a threshold above this spread",
+            message=f"instruction counts differ between inferences: {least:,} to {most:,} "
+            f"({units.percent(most / least - 1)}) in {len(counts)} inferences",
+            mend="compare with a threshold larger than this spread",
         )
     ]
