@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from harness.core import units
 from harness.core.types import Artifact, Plan, Timing
 from harness.data.dataset import DEMO
 from harness.devices import kind_of
@@ -60,7 +61,7 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
         protect=request.protect or defaults.protect,
         prefer=request.prefer or defaults.prefer,
         quick=request.quick,
-        data=None if job.dataset is None else request.data or DEMO,
+        data=None if job.dataset is None else units.printable(request.data or DEMO),
         untrained=request.untrained,
     )
 
@@ -80,7 +81,6 @@ EXPECTED_ACCURACY = 0.95
 def what_the_test_decides(job: Job) -> list[str]:
     """A line that says how small a loss the test images can exclude, so that more can be kept for
     the test before anything is trained; none where there is nothing to compare."""
-    from harness.core import units
     from harness.stats import enough_images, with_the_best
 
     others = len(job.names) - 1

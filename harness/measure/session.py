@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness import __version__
+from harness.core import units
 from harness.core.errors import BuildError, UsageError
 from harness.core.specs import DeviceSpec
 from harness.core.types import SCHEMA_VERSION, Report, Stopped, Tool
@@ -109,7 +110,7 @@ def _begun(job: Job, narrator: Narrator, all_must_build: bool) -> _Run:
             "machine": platform.machine(),
         },
         plan=planned,
-        command=job.request.command,
+        command=tuple(map(units.printable, job.request.command)),  # a path may not be UTF-8
         project=str(job.project.folder),
         artifacts=tuple(artifacts.values()),
         data=None if job.dataset is None else job.dataset.summary,

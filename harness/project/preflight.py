@@ -3,6 +3,7 @@ anything is built or written."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ from harness.analysis import metric_specs
 from harness.analysis.budget import parse_budget
 from harness.analysis.losses import check_class, parse_protect
 from harness.artifacts import brought
+from harness.core import units
 from harness.core.attendant import Attendant
 from harness.core.errors import HarnessError, UsageError
 from harness.core.specs import Delegate, DeviceSpec
@@ -210,11 +212,22 @@ def _sort(what: tuple[str, ...]) -> tuple[dict[str, Path], dict[str, Path], list
             continue
         found = tflite if kind == "tflite" else keras
         path = Path(text)
+        _refuse_if_not_utf8(path)
         if path in (*tflite.values(), *keras.values()):
             continue
         taken = path.stem in tflite or path.stem in keras
         found[text if taken else path.stem] = path
     return tflite, keras, patterns
+
+
+def _refuse_if_not_utf8(path: Path) -> None:
+    """The report holds the path of a model file, and is UTF-8."""
+    try:
+        os.fspath(path.absolute()).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"the path {units.printable(str(path))} is not UTF-8", "rename the file or its folder"
+        ) from None
 
 
 def _refuse_clashes(*named: Mapping[str, object]) -> None:
