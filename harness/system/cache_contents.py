@@ -56,8 +56,8 @@ _KEPT = ("runners.lock", "weights.json")
 
 class Entry(NamedTuple):
     """One thing in the cache. `paths` are removed together; `made_at` and `used_at` are seconds
-    since 1970, the latter the last writing where no use is noted; `variants` those it served, the
-    latest first."""
+    since 1970: when it was last written to, and last used as far as that is noted; `variants` are
+    those it served, the latest first."""
 
     kind: Kind
     name: str
@@ -197,17 +197,17 @@ def _of_kind(cache: Path, kind: Kind) -> Iterator[Entry]:
 
 
 def _entry(kind: Kind, name: str, paths: list[Path]) -> Entry:
-    size, first, last = 0, None, 0.0
+    size, made, used = 0, 0.0, 0.0
     for path in paths:
         for file in _files(path):
             with contextlib.suppress(OSError):  # it may just be going
                 facts = file.lstat()
                 size += facts.st_size
+                used = max(used, facts.st_mtime)
                 if file.name != cache_use.USED_BY:
-                    first = min(first or facts.st_mtime, facts.st_mtime)
-                last = max(last, facts.st_mtime)
+                    made = max(made, facts.st_mtime)
     variants = tuple(cache_use.used_by(paths[0])) if kind.noted else ()
-    return Entry(kind, name, tuple(paths), size, first or last, last, variants)
+    return Entry(kind, name, tuple(paths), size, made or used, used, variants)
 
 
 def _files(path: Path) -> Iterator[Path]:
