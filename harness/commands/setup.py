@@ -26,7 +26,8 @@ def run(args: argparse.Namespace) -> int:
     import sys
 
     from harness.core import units
-    from harness.devices import arm64_core
+    from harness.devices.arm64_core import installation
+    from harness.devices.arm64_core.cpus import CPUS
     from harness.system.files import cache_dir
 
     def say(line: str) -> None:
@@ -34,15 +35,15 @@ def run(args: argparse.Namespace) -> int:
 
     cache = cache_dir()
     if args.remove:
-        freed = arm64_core.remove(cache, progress=say)
+        freed = installation.remove(cache, progress=say)
         said = f"removed {units.file_size(freed)} from" if freed else "nothing of it is in"
         print(said, cache)
         return EXIT_OK
-    env = arm64_core.setup(cache, progress=say)
+    env = installation.setup(cache, progress=say)
     print(
         f"qemu {env.qemu.version}, litert {env.lock.litert}, numpy {env.lock.numpy}, Python "
-        f"{env.lock.python}, {units.file_size(arm64_core.size_bytes(cache))} in {cache}"
+        f"{env.lock.python}, {units.file_size(installation.size_bytes(cache))} in {cache}"
     )
-    print(f"cores: {', '.join(cpu for cpu in arm64_core.CPUS if cpu in env.qemu.cpus)}")
+    print(f"cores: {', '.join(cpu for cpu in CPUS if cpu in env.qemu.cpus)}")
     print("next: python -m harness bench scratch scratch-int8 --untrained --device arm64")
     return EXIT_OK

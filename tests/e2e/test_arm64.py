@@ -20,7 +20,7 @@ from harness.artifacts.tflite.inspect import inspect
 from harness.core.attendant import Attendant
 from harness.core.specs import ArmSpec
 from harness.core.types import Artifact, Case, Evidence, Launch, Plan, Timing
-from harness.devices import arm64_core
+from harness.devices.arm64_core import installation
 from harness.devices.arm64_core import target as targets
 from harness.devices.arm64_core.environment import Arm64Env
 from tests import schema
@@ -39,7 +39,7 @@ devices:
 @pytest.fixture(scope="session")
 def env(shared_cache: Path) -> Arm64Env:
     said: list[str] = []
-    made = arm64_core.setup(shared_cache, progress=said.append)
+    made = installation.setup(shared_cache, progress=said.append)
     assert said[0].startswith("compiling") and said[-1].startswith("ready")
     return made
 

@@ -56,7 +56,11 @@ def test_killed_twenty_times_at_random_moments_the_run_is_still_whole(tmp_path: 
     (run,) = (tmp_path / "reports").iterdir()
     before: list[bytes] = []
     shown = ""
-    for _ in range(KILLS):
+    for number in range(KILLS):
+        if number % 4 == 0:  # on a slow machine, too, some kills come after a launch
+            at_first = len(saved(run))
+            while len(saved(run)) == at_first and process.poll() is None:
+                time.sleep(0.005)
         time.sleep(rng.uniform(0.05, 1.0))
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"

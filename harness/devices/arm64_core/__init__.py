@@ -1,5 +1,6 @@
 """An ARM64 core in software: qemu's user-mode emulation, an ARM64 Python with the very runtime of
-the host, and a plugin that counts instructions. Needs Linux on x86-64; nothing else imports it.
+the host, and a plugin that counts instructions. Needs Linux on x86-64. Importing the folder
+imports nothing of it: a run on other devices asks only kind.py.
 
     installation.py  puts an environment together, finds it again, removes it
     manifest.py      what an environment consists of, and what of it is damaged
@@ -9,27 +10,3 @@ the host, and a plugin that counts instructions. Needs Linux on x86-64; nothing 
     cpus.py          the cores that are offered, and which phones have them
     count.c          the plugin
 """
-
-from __future__ import annotations
-
-from harness.devices.arm64_core.cpus import CPUS
-from harness.devices.arm64_core.environment import Arm64Env
-from harness.devices.arm64_core.installation import (
-    find,
-    held,
-    leftover_bytes,
-    remove,
-    setup,
-    size_bytes,
-)
-
-__all__ = [
-    "CPUS",
-    "Arm64Env",
-    "find",
-    "held",
-    "leftover_bytes",
-    "remove",
-    "setup",
-    "size_bytes",
-]

@@ -11,7 +11,8 @@ from harness.core.errors import UsageError
 from harness.core.specs import ArmSpec, kind_name
 from harness.core.types import Finding
 from harness.core.units import file_size
-from harness.devices import Probe, arm64_core
+from harness.devices import Probe
+from harness.devices.arm64_core import installation
 from harness.devices.arm64_core.target import ready
 from harness.devices.findings import doubt, unfit, well
 from harness.system.files import cache_dir
@@ -45,9 +46,9 @@ def examine(name: str, spec: ArmSpec, log_dir: Path, attendant: Attendant) -> li
         core = well(
             "core",
             f"{spec.cpu} under qemu {env.qemu.version}, litert {env.lock.litert}, "
-            f"{file_size(arm64_core.size_bytes(cache))} in {cache}",
+            f"{file_size(installation.size_bytes(cache))} in {cache}",
         )
-    if not (left := arm64_core.leftover_bytes(cache)):
+    if not (left := installation.leftover_bytes(cache)):
         return [core]
     said = f"a set-up that was cut off left {file_size(left)}"
     return [core, doubt("leftover", said, "python -m harness setup arm64 clears it")]

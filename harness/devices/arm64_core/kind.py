@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.core.attendant import Attendant
 from harness.core.errors import UsageError
 from harness.core.specs import ArmSpec
-from harness.devices import Asked, Settings, Target, Traits, arm64_core
+from harness.devices import Asked, Settings, Target, Traits
 from harness.devices.refusals import only_phones
 from harness.system.files import cache_dir
 
@@ -48,7 +48,9 @@ def check(spec: ArmSpec, attendant: Attendant) -> None:
 
 def held(spec: ArmSpec) -> AbstractContextManager[None]:
     """See Kind. `setup arm64 --remove` refuses meanwhile."""
-    return arm64_core.held(cache_dir())
+    from harness.devices.arm64_core import installation
+
+    return installation.held(cache_dir())
 
 
 def open_target(name: str, spec: ArmSpec, log_dir: Path, attendant: Attendant) -> Target:

@@ -21,9 +21,9 @@ from harness.core.parity import compared
 from harness.core.specs import ArmSpec
 from harness.core.types import Artifact, Case, DeviceFacts, Launch, Outputs, Parity, Timing
 from harness.core.units import NS_PER_S
-from harness.devices import arm64_core
+from harness.devices.arm64_core import installation
 from harness.devices.arm64_core.cpus import cpu_named
-from harness.devices.arm64_core.environment import read_counts
+from harness.devices.arm64_core.environment import Arm64Env, read_counts
 from harness.devices.host import worker_process
 from harness.devices.host.worker_process import WORKER, parse_answer
 from harness.system import process
@@ -65,10 +65,10 @@ def open_target(name: str, spec: ArmSpec, log_dir: Path, attendant: Attendant) -
     return Arm64Target(name, spec, log_dir, ready(spec), attendant)
 
 
-def ready(spec: ArmSpec, *, thorough: bool = False) -> arm64_core.Arm64Env:
+def ready(spec: ArmSpec, *, thorough: bool = False) -> Arm64Env:
     """The environment for `spec`; raises UsageError with what is missing and how to get it. Only
     `thorough` reads every file of it."""
-    env = arm64_core.find(cache_dir(), thorough=thorough)
+    env = installation.find(cache_dir(), thorough=thorough)
     cpu_named(spec.cpu, env.qemu.cpus, env.qemu.version)
     return env
 
@@ -90,7 +90,7 @@ class Arm64Target:
         name: str,
         spec: ArmSpec,
         log_dir: Path,
-        env: arm64_core.Arm64Env,
+        env: Arm64Env,
         attendant: Attendant | None = None,
     ) -> None:
         self.name = name

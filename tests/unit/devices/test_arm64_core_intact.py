@@ -20,7 +20,7 @@ from harness.core.attendant import Attendant
 from harness.core.errors import BuildError, UsageError
 from harness.core.specs import ArmSpec
 from harness.core.types import Case, Plan, Stopped
-from harness.devices import arm64_core, doctor
+from harness.devices import doctor
 from harness.devices import probe as devices
 from harness.devices.arm64_core import installation
 from harness.devices.arm64_core.manifest import MANIFEST
@@ -53,7 +53,7 @@ def cache(tmp_path: Path, fresh_cache: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture
 def folder(cache: Path) -> Path:
     """The core, set up."""
-    return arm64_core.setup(cache, progress=quiet).folder
+    return installation.setup(cache, progress=quiet).folder
 
 
 def examined() -> list[tuple[str, str, str, str]]:
@@ -119,7 +119,7 @@ def test_damage_is_told_before_anything_is_built_and_mended_by_setup(
 
     assert cli.main(["setup", "arm64"]) == 0
     assert capsys.readouterr().err == f"{told} and is set up again\nready: {folder}\n"
-    assert arm64_core.find(cache, thorough=True).lock == lock()
+    assert installation.find(cache, thorough=True).lock == lock()
 
 
 def test_what_was_changed_within_a_file_is_seen_by_doctor_and_setup(
@@ -129,11 +129,11 @@ def test_what_was_changed_within_a_file_is_seen_by_doctor_and_setup(
     with plugin.open("r+b") as file:
         file.seek(50_000)
         file.write(b"!")
-    arm64_core.find(cache)
+    installation.find(cache)
     told = "the arm64 environment is damaged (count.so has other contents)"
     assert examined() == [("serious", "core", told, SETUP)]
     said: list[str] = []
-    arm64_core.setup(cache, progress=said.append)
+    installation.setup(cache, progress=said.append)
     assert said == [f"{told} and is set up again", f"ready: {folder}"]
     assert b"!" not in plugin.read_bytes()
 
@@ -141,7 +141,7 @@ def test_what_was_changed_within_a_file_is_seen_by_doctor_and_setup(
 def test_an_environment_that_is_whole_is_left_alone(cache: Path, folder: Path) -> None:
     made = (folder / "count.so").stat()
     said: list[str] = []
-    arm64_core.setup(cache, progress=said.append)
+    installation.setup(cache, progress=said.append)
     assert said == [f"ready: {folder}"]
     assert (folder / "count.so").stat() == made
 
@@ -155,9 +155,9 @@ def asked(*names: str, out: Path) -> Request:
 
 def refuse_removal(cache: Path) -> None:
     with pytest.raises(UsageError) as refused:
-        arm64_core.remove(cache, progress=quiet)
+        installation.remove(cache, progress=quiet)
     assert str(refused.value) == IN_USE
-    arm64_core.find(cache, thorough=True)
+    installation.find(cache, thorough=True)
 
 
 BUILDING, MEASURING = "harness.measure.prepare.build_artifacts", "harness.measure.lanes.measure"
@@ -182,7 +182,7 @@ def test_a_run_keeps_what_it_uses_from_building_to_its_end_whatever_ends_it(
     job = resolve(asked(name, out=cache / "out"))
     with Narrator() as narrator, pytest.raises(ending):
         session.bench(job, narrator)
-    assert arm64_core.remove(cache, progress=quiet) > 0
+    assert installation.remove(cache, progress=quiet) > 0
 
 
 @pytest.mark.usefixtures("folder")
@@ -199,7 +199,7 @@ def test_a_resumed_run_keeps_what_it_uses(cache: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(MEASURING, measure)
     with Narrator() as narrator, pytest.raises(KeyboardInterrupt):
         session.resume(run.path, None, narrator)
-    assert arm64_core.remove(cache, progress=quiet) > 0
+    assert installation.remove(cache, progress=quiet) > 0
 
 
 @pytest.mark.usefixtures("folder")
@@ -207,7 +207,7 @@ def test_an_environment_is_free_again_when_its_user_was_killed(cache: Path) -> N
     holding = FORK.Event()
 
     def hold() -> None:
-        with arm64_core.held(cache):
+        with installation.held(cache):
             holding.set()
             time.sleep(600)
 
@@ -217,14 +217,14 @@ def test_an_environment_is_free_again_when_its_user_was_killed(cache: Path) -> N
     refuse_removal(cache)
     process.kill()
     process.join()
-    assert arm64_core.remove(cache, progress=quiet) > 0
+    assert installation.remove(cache, progress=quiet) > 0
 
 
 def test_a_run_without_the_core_holds_nothing(
     cache: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def measure(*_: object, **__: object) -> Stopped:
-        assert arm64_core.remove(cache, progress=quiet) > 0
+        assert installation.remove(cache, progress=quiet) > 0
         raise KeyboardInterrupt
 
     monkeypatch.setattr(MEASURING, measure)
@@ -235,8 +235,8 @@ def test_a_run_without_the_core_holds_nothing(
 
 def test_what_a_run_uses_is_not_made_anew_either(cache: Path, folder: Path) -> None:
     empty(folder / "count.so")
-    with arm64_core.held(cache), pytest.raises(UsageError) as refused:
-        arm64_core.setup(cache, progress=quiet)
+    with installation.held(cache), pytest.raises(UsageError) as refused:
+        installation.setup(cache, progress=quiet)
     assert str(refused.value) == IN_USE
     assert (folder / "count.so").exists()
 
@@ -249,7 +249,7 @@ def test_a_file_system_without_locks_does_not_keep_a_run_from_measuring(
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr("portalocker.portalocker.LOCKER", flock)
-    with arm64_core.held(cache):
+    with installation.held(cache):
         assert "arm64" in resolve(asked("arm64", out=cache / "out")).devices
 
 
@@ -281,7 +281,7 @@ def test_what_keeps_it_from_being_made_has_its_own_mend(
 ) -> None:
     monkeypatch.setattr(installation, "_build", refusing(number))
     with pytest.raises(UsageError) as refused:
-        arm64_core.setup(cache, progress=quiet)
+        installation.setup(cache, progress=quiet)
     why = f"[Errno {number}] {os.strerror(number)}"
     assert refused.value.message == f"the arm64 environment in {cache} cannot be made: {why}"
     assert refused.value.mend == mend
@@ -293,7 +293,7 @@ def test_what_keeps_it_from_being_removed_has_its_own_mend(
 ) -> None:
     monkeypatch.setattr(shutil, "rmtree", refusing(errno.EACCES))
     with pytest.raises(UsageError, match=r"cannot be removed: .*Permission denied") as refused:
-        arm64_core.remove(cache, progress=quiet)
+        installation.remove(cache, progress=quiet)
     mend = f"make {cache} writable, or remove it as the user whom it belongs to"
     assert refused.value.mend == mend
 
@@ -301,7 +301,7 @@ def test_what_keeps_it_from_being_removed_has_its_own_mend(
 def test_a_cache_that_is_no_folder_is_one_line(cache: Path) -> None:
     cache.write_bytes(b"")
     with pytest.raises(UsageError, match=f"cannot be made: .*; {SPACE} or {ELSEWHERE}"):
-        arm64_core.setup(cache, progress=quiet)
+        installation.setup(cache, progress=quiet)
 
 
 def make_read_only(cache: Path) -> None:
@@ -318,7 +318,7 @@ def test_a_whole_environment_in_a_cache_that_cannot_be_written_is_ready(
     make_read_only(cache)
     assert cli.main(["setup", "arm64"]) == 0
     assert capsys.readouterr().err == f"ready: {folder}\n"
-    with arm64_core.held(cache):
+    with installation.held(cache):
         assert "arm64" in resolve(asked("arm64", out=cache / "out")).devices
 
     empty(folder / "count.so")
@@ -341,15 +341,15 @@ def test_nothing_in_a_cache_that_cannot_be_written(
 
 
 def test_removing_frees_what_was_shown(cache: Path) -> None:
-    assert arm64_core.size_bytes(cache) == arm64_core.remove(cache, progress=quiet) == 0
-    folder = arm64_core.setup(cache, progress=quiet).folder
+    assert installation.size_bytes(cache) == installation.remove(cache, progress=quiet) == 0
+    folder = installation.setup(cache, progress=quiet).folder
     (folder / "big").write_bytes(b"x" * 100_000)
-    size = arm64_core.size_bytes(cache)
+    size = installation.size_bytes(cache)
     assert size >= 100_000
-    assert arm64_core.remove(cache, progress=quiet) == size
+    assert installation.remove(cache, progress=quiet) == size
     assert not (cache / "arm64").exists()
     with pytest.raises(UsageError, match="has not been set up"):
-        arm64_core.find(cache)
+        installation.find(cache)
 
 
 def test_removing_nothing_says_so(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -359,7 +359,7 @@ def test_removing_nothing_says_so(cache: Path, capsys: pytest.CaptureFixture[str
 
 @pytest.mark.usefixtures("folder")
 def test_several_that_remove_at_once_do_not_clash(cache: Path) -> None:
-    assert at_once(4, arm64_core.remove, cache) == [0] * 4
+    assert at_once(4, installation.remove, cache) == [0] * 4
     assert not (cache / "arm64").exists()
 
 
@@ -367,7 +367,7 @@ def test_removing_waits_for_a_setup_and_says_so(
     cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(installation, "_build", build_slowly)
-    other = FORK.Process(target=arm64_core.setup, args=(cache,), kwargs={"progress": quiet})
+    other = FORK.Process(target=installation.setup, args=(cache,), kwargs={"progress": quiet})
     other.start()
     while not (cache / "built").exists():
         assert other.is_alive()
@@ -383,7 +383,7 @@ def test_removing_waits_for_a_setup_and_says_so(
 def test_doctor_tells_how_large_the_core_is_and_what_a_set_up_left_that_was_cut_off(
     cache: Path, folder: Path
 ) -> None:
-    size = units.file_size(arm64_core.size_bytes(cache))
+    size = units.file_size(installation.size_bytes(cache))
     said = f"cortex-a53 under qemu 7.2.22, litert 2.3.0, {size} in {cache}"
     assert examined() == [("info", "core", said, "")]
 
@@ -395,12 +395,12 @@ def test_doctor_tells_how_large_the_core_is_and_what_a_set_up_left_that_was_cut_
     assert leftover == (
         "warning",
         "leftover",
-        f"a set-up that was cut off left {units.file_size(arm64_core.leftover_bytes(cache))}",
+        f"a set-up that was cut off left {units.file_size(installation.leftover_bytes(cache))}",
         f"{SETUP} clears it",
     )
-    assert arm64_core.leftover_bytes(cache) >= 2_000_000
+    assert installation.leftover_bytes(cache) >= 2_000_000
 
-    arm64_core.setup(cache, progress=quiet)
+    installation.setup(cache, progress=quiet)
     assert not left.exists()
     assert examined() == [("info", "core", said, "")]
 
