@@ -105,9 +105,8 @@ def part_stars(quick: bool) -> list[str]:
         first = wrong_stars(world, runs, rng)
         # Where it may be close, once more with fresh runs, and those count.
         close = first.wrong > 0.03
-        found.append(
-            wrong_stars(world, 10_000 if world.k == 13 else 40_000, rng) if close else first
-        )
+        again = 10_000 if world.k == 13 or quick else 40_000
+        found.append(wrong_stars(world, again, rng) if close else first)
     judged = [f for f in found if f.world.worse.any()]
     print(
         "| variants | images | worlds | most wrong stars (upper bound) | where "

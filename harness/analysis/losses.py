@@ -82,7 +82,12 @@ def losses_of(
     """The losses of every trained variant that answered the same images as the first one."""
     protected = parse_protect(protect)
     untrained = {a.variant for a in artifacts if a.trained is False}
-    answered = [e for e in evaluations if e.failure is None and e.variant not in untrained]
+    answered = [
+        e
+        for e in evaluations
+        # An old report may hold the counts without the answers.
+        if e.failure is None and e.variant not in untrained and len(e.scores) == 4 * e.n * e.width
+    ]
     longest = max(answered, key=lambda e: e.n, default=None)
     alike = [e for e in answered if longest and examples_of_both(e, longest) == e.n > 0]
     if not alike:

@@ -65,12 +65,12 @@ def judged_again(
         protect=protect or plan.protect,
         prefer=prefer or plan.prefer,
     )
-    if wanted == plan and (report.verdict is None or report.verdict.margin is not None):
+    losses = losses_of(report.evaluations, report.artifacts, wanted.protect).by_variant
+    by_this_rule = report.verdict is None or report.verdict.margin is not None
+    if wanted == plan and (by_this_rule or not losses):
         return report
     classes = next((e.classes for e in report.evaluations if e.failure is None), ())
-    if protected := parse_protect(wanted.protect):
-        check_class(protected, classes)
-    losses = losses_of(report.evaluations, report.artifacts, wanted.protect).by_variant
+    check_class(parse_protect(wanted.protect), classes)
     cases = tuple(
         msgspec.structs.replace(case, metrics=_with_loss(case, losses.get(case.variant)))
         for case in report.cases
