@@ -52,7 +52,7 @@ def verdict_of(report: Report, labels: dict[str, str]) -> VerdictView | None:
     nothing = "No variant fits" if fits_none else "No recommendation"
     candidate = verdict.candidate if verdict.recommended is None else None
     if candidate is not None:
-        nothing = f"Undecided: {named(candidate)}"
+        nothing = f"Undecided; candidate {named(candidate)}"
     return VerdictView(
         headline=named(verdict.recommended) or nothing,
         decision=verdict.decision,
