@@ -118,6 +118,24 @@ def test_the_smallest_cut_that_is_shown_to_keep_the_accuracy() -> None:
     assert choose(right, 0.0).layer == "large"  # nothing is shown to lose nothing
 
 
+def test_a_small_cut_below_one_that_is_not_shown_to_hold_is_not_chosen() -> None:
+    """It may just be lucky: with many cuts one of them will be."""
+    right = rows(400, lucky={1, 3}, worse=set(range(30)), middle={1, 2}, whole={2})
+    assert choose(right, 0.02).layer == "middle"
+
+
+def test_cuts_that_truly_lose_more_are_seldom_chosen() -> None:
+    """17 cuts, of which the smaller half truly lose 2.5 points with a margin of 2."""
+    rng = np.random.default_rng(0)
+    runs, bad = 300, 0
+    for _ in range(runs):
+        right = {
+            str(layer): rng.random(400) < (0.955 if layer < 9 else 0.98) for layer in range(17)
+        }
+        bad += int(choose(right, 0.02).layer) < 9
+    assert bad / runs <= 0.08
+
+
 def test_few_images_show_nothing_so_nothing_is_cut_away() -> None:
     right = rows(30, small={1}, whole=set())
     cut = choose(right, 0.02)
