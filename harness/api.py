@@ -83,6 +83,7 @@ class BenchOptions(TypedDict, total=False):
     quick: bool
     cadence_s: float | None
     sustained_s: float | None
+    wait_s: float | None
     profile: bool
     parity: bool
     seed: int

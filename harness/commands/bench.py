@@ -148,6 +148,14 @@ def _add_how_much(group: argparse._ArgumentGroup, option: Callable[..., None]) -
     )
     option(
         group,
+        "wait_s",
+        "--wait",
+        type=_arguments.seconds,
+        metavar="TIME",
+        help="wait so long for a phone that another run is measuring (default: not at all)",
+    )
+    option(
+        group,
         "sustained_s",
         "--sustained",
         type=_arguments.seconds,

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+import msgspec
+
 from harness.analysis import metric_specs
 from harness.analysis.budget import parse_budget
 from harness.analysis.losses import check_class, parse_protect
@@ -49,7 +51,7 @@ def resolve(
         if delegate not in get_args(Delegate):
             raise unknown("delegate", delegate, get_args(Delegate))
     project = config.load_project(request.project, request.weights)
-    devices = project.select_devices(request.devices)
+    devices = _waiting(project.select_devices(request.devices), request.wait_s)
     tflite, keras, patterns = _sort(request.what)
     variants = project.select(patterns) if patterns or not request.what else {}
     _refuse_clashes(variants, tflite, keras)
@@ -86,6 +88,19 @@ def resolve(
     _check_budget(job)
     _check_protected(job)
     return job
+
+
+def _waiting(devices: dict[str, DeviceSpec], wait_s: float | None) -> dict[str, DeviceSpec]:
+    """With --wait, how long to wait for a device that can be in use; of the others, nothing."""
+    if wait_s is None:
+        return devices
+    can_wait = [name for name, spec in devices.items() if "wait_s" in spec.__struct_fields__]
+    if not can_wait:
+        raise UsageError("--wait is for phones", "leave it out, or name a phone with --device")
+    return {
+        name: msgspec.structs.replace(spec, wait_s=wait_s) if name in can_wait else spec
+        for name, spec in devices.items()
+    }
 
 
 def labelled(

@@ -33,6 +33,7 @@ class Request(NamedTuple):
     quick: bool = False
     cadence_s: float | None = None
     sustained_s: float | None = None
+    wait_s: float | None = None
     profile: bool = False
     parity: bool = False
     seed: int = 0

@@ -268,5 +268,7 @@ def _busy(looked: Looked) -> MeasurementError:
             "name only one of the two with --device",
         )
     return TransientDeviceError(
-        BUSY, _who(looked), "wait until it has ended, or let --wait 10m wait for it"
+        BUSY,
+        _who(looked),
+        "wait until it has ended, or let --wait 10m (wait_s in devices.yaml) wait for it",
     )

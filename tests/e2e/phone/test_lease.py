@@ -74,7 +74,8 @@ def test_a_second_run_waits_if_it_may(tmp_path: Path) -> None:
             (tmp_path / name).mkdir()
         first = Run(tmp_path / "first", {"phone": entry(phone)}, TINY, "--launches", "2")
         first.until(hanging(phone))
-        second = bench(tmp_path / "second", {"phone": entry(phone, wait_s=100)})
+        waiting = (TINY, "--launches", "2", "--wait", "100s")
+        second = bench(tmp_path / "second", {"phone": entry(phone)}, *waiting)
         assert second.process.returncode == 0, second.stderr
         assert first.finish() == 0
         assert_clean(phone)
