@@ -1,4 +1,4 @@
-"""`python -m harness` and the `mobile-bench` script."""
+"""`python -m harness` and the scripts `mobile-bench` and `mobile-bench-harness`."""
 
 from __future__ import annotations
 
