@@ -40,7 +40,7 @@ def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     bin_folder = root / ("Scripts" if os.name == "nt" else "bin")
     python = bin_folder / "python"
     pip("--python", str(python), "install", "--no-deps", "--no-index", str(wheel))
-    asked = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    asked = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     site = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
     # A folder named in a .pth file is searched, but the .pth files in it are not read: an editable
     # install of the harness does not get in this way.
