@@ -297,6 +297,33 @@ def _junit(report: Report) -> Rows:
     return rows
 
 
+def _bencher(report: Report) -> Rows:
+    raw: Any = msgspec.json.decode(_rendered("bencher", report))
+    return {
+        benchmark.partition("@")[0]: Row(
+            None,
+            {
+                measure.replace("-", "_"): Told(
+                    Number(m["value"]), m.get("lower_value"), m.get("upper_value")
+                )
+                for measure, m in measures.items()
+            },
+        )
+        for benchmark, measures in raw.items()
+    }
+
+
+def _gha_benchmark(report: Report) -> Rows:
+    rows = {case.variant: Row(None, {}) for case in report.cases}
+    for entry in msgspec.json.decode(_rendered("gha_benchmark", report)):
+        case, _, metric = entry["name"].rpartition(" ")
+        n = re.search(r"n = (\d+)", entry["extra"])
+        rows[case.partition("@")[0]].told[metric] = Told(
+            Number(entry["value"]), n=int(n[1]) if n else None
+        )
+    return rows
+
+
 def _frame(report: Report) -> Rows:
     records: Any = frames.frame(report).to_dict("records")
     return _wide(records)
@@ -333,18 +360,21 @@ def _text(name: str, report: Report) -> str:
 
 class Reader(NamedTuple):
     """How a format is read, and what it must tell: of which metrics the point, of which the
-    interval, whether n, and which statuses it can tell from the others."""
+    interval, whether n, and which statuses it can tell from the others. `omits` are the statuses
+    of cases whose numbers must not be in it."""
 
     read: Callable[[Report], Rows]
     points: frozenset[str]
     intervals: frozenset[str] = frozenset()
     n: frozenset[str] = frozenset()
     statuses: frozenset[str] = frozenset()
+    omits: frozenset[str] = frozenset()
 
 
 EVERY = frozenset(HEADS.values())
 SAMPLED = EVERY - {"size", "gzip_size", "latency_p90"}
 OBSERVED = frozenset({"latency", "init", "first_inference", "peak_rss", "rss_anon"})
+COSTS = EVERY - {"accuracy"}
 STATUSES = frozenset({"ok", "suspect", "invalid", "failed"})
 
 _AS_BASELINE = functools.partial(_saved, name="as_baseline")
@@ -364,6 +394,10 @@ READERS = {
     "csv": Reader(_csv, OBSERVED),
     "csv_wide": Reader(_csv_wide, EVERY, SAMPLED, SAMPLED, STATUSES),
     "junit": Reader(_junit, EVERY - {"latency_p90"}, statuses=frozenset({"invalid", "failed"})),
+    "bencher": Reader(_bencher, EVERY, SAMPLED, omits=frozenset({"invalid"})),
+    "gha_benchmark": Reader(
+        _gha_benchmark, COSTS, n=COSTS - {"latency_p90"}, omits=frozenset({"invalid"})
+    ),
     "frame": Reader(_frame, EVERY, SAMPLED, SAMPLED, STATUSES),
     "launches": Reader(_launches, OBSERVED),
     "observations": Reader(_observations, frozenset({"latency"})),
