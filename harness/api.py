@@ -31,13 +31,14 @@ from harness.system.progress import Narrator
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
     from typing_extensions import Unpack
 
 __all__ = ["LoadedReport", "Report", "bench", "build", "compare", "load"]
 
 
 class LoadedReport(Report, frozen=True):
-    """A Report with its pandas views; units stand in the column names."""
+    """A Report with its pandas views and charts; units stand in the column names."""
 
     def frame(self) -> pd.DataFrame:
         """One row per case: `latency_ns`, `latency_ci_low_ns`, `size_bytes`, ..."""
@@ -62,6 +63,21 @@ class LoadedReport(Report, frozen=True):
         from harness.renderers import frames
 
         return frames.long(self)
+
+    def plot(self, chart: str | None = None) -> Figure:
+        """A chart as a matplotlib figure, by the name of its file under `--plots`: "memory". The
+        first without a name. Raises UsageError for an unknown one, or with nothing to draw."""
+        from harness.renderers import notebook
+        from harness.renderers.view import View
+
+        return notebook.figure(View(self), chart)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict, what was compared, one row per case."""
+        from harness.renderers import notebook
+        from harness.renderers.view import View
+
+        return notebook.report_html(View(self))
 
 
 def load(run: str | Path, out: Path = Path("reports")) -> LoadedReport:
