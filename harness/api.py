@@ -20,7 +20,7 @@ from harness.analysis import gate
 from harness.analysis.compare import compare as _compare
 from harness.core.errors import BuildError
 from harness.core.text import did_you_mean
-from harness.core.types import Artifact, Comparison, Prefer, Report
+from harness.core.types import Artifact, CaseReport, Comparison, Prefer, Report, Verdict
 from harness.measure import session
 from harness.project import config
 from harness.project.preflight import labelled, resolve
@@ -35,6 +35,31 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 __all__ = ["LoadedReport", "Report", "bench", "build", "compare", "load"]
+
+
+# What a notebook shows of the parts of a report. Nothing of core knows of rendering, so the parts
+# of a LoadedReport are of these types.
+
+
+class _Case(CaseReport, frozen=True):
+    def _repr_html_(self) -> str:
+        from harness.renderers import notebook
+
+        return notebook.case_html(self)
+
+
+class _Verdict(Verdict, frozen=True):
+    def _repr_html_(self) -> str:
+        from harness.renderers import notebook
+
+        return notebook.verdict_html(self)
+
+
+class _Comparison(Comparison, frozen=True):
+    def _repr_html_(self) -> str:
+        from harness.renderers import notebook
+
+        return notebook.comparison_html(self)
 
 
 class LoadedReport(Report, frozen=True):
@@ -210,8 +235,19 @@ def compare(
 ) -> Comparison:
     """Every gated metric that both have: ratio, interval, outcome. Without `max_regression` 5 % are
     allowed, or what an exact metric has of its own."""
-    return _compare(baseline, candidate, specs=gate.specs(), max_regression=max_regression)
+    found = _compare(baseline, candidate, specs=gate.specs(), max_regression=max_regression)
+    return _Comparison(**_fields(found))
 
 
 def _framed(report: Report) -> LoadedReport:
-    return LoadedReport(**{name: getattr(report, name) for name in msgspec.structs.asdict(report)})
+    fields = _fields(report)
+    fields["cases"] = tuple(_Case(**_fields(case)) for case in report.cases)
+    if report.verdict is not None:
+        fields["verdict"] = _Verdict(**_fields(report.verdict))
+    if report.comparison is not None:
+        fields["comparison"] = _Comparison(**_fields(report.comparison))
+    return LoadedReport(**fields)
+
+
+def _fields(value: msgspec.Struct) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__struct_fields__}

@@ -56,7 +56,7 @@ def lines_of(report: Report, labels: Mapping[str, str]) -> list[Line]:
     if comparison is None:
         return []
     named = _names(report, comparison, labels)
-    lines = [_line(named[id(case)], m) for case in comparison.cases for m in case.metrics]
+    lines = [line(named[id(case)], m) for case in comparison.cases for m in case.metrics]
     return sorted(lines, key=lambda x: (ORDER[x.outcome], -_distance(x.raw), x.label, x.metric))
 
 
@@ -73,7 +73,8 @@ def _names(report: Report, comparison: Comparison, labels: Mapping[str, str]) ->
     return {id(case): label(case) for case in comparison.cases}
 
 
-def _line(label: str, m: MetricComparison) -> Line:
+def line(label: str, m: MetricComparison) -> Line:
+    """One metric compared, in words."""
     interval = "exact" if m.exact else ""
     if not m.exact and m.ci_low is not None and m.ci_high is not None:
         interval = f"{m.ci_low:.3f} to {m.ci_high:.3f}"

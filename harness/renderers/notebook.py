@@ -1,5 +1,5 @@
-"""A report as a notebook shows it: verdict, comparison and table as escaped HTML without scripts,
-and its charts as figures. The HTML needs no package; a figure needs matplotlib."""
+"""What a notebook shows of a report and its parts, as escaped HTML without scripts; and the
+report's charts as figures. The HTML needs no package; a figure needs matplotlib."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import html
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from harness.analysis.metric_specs import quantity
 from harness.core import units
 from harness.core.errors import UsageError
-from harness.renderers import table
+from harness.core.types import CaseReport, Comparison, Finding, Verdict
+from harness.renderers import comparison, metrics, table
+from harness.renderers import verdict as verdicts
 from harness.renderers.view import View
 from harness.system import plugins
 
@@ -28,13 +31,62 @@ def report_html(view: View) -> str:
     if verdict is not None:
         parts.append(f"<p><b>{_text(verdict.headline)}</b>: {_text(verdict.reason)}</p>")
     if view.changes:
-        heads = ("case", "metric", "baseline", "candidate", "ratio", "interval", "outcome")
-        lines = [
-            (x.label, x.metric, x.baseline, x.candidate, x.ratio, x.range, x.outcome)
-            for x in view.changes
-        ]
-        parts.append(_table(heads, lines))
+        parts.append(_changes(view.changes))
     parts.append(_cases(view))
+    return _whole(parts)
+
+
+def verdict_html(verdict: Verdict) -> str:
+    """The verdict alone: what it recommends and why, each budget, and its remarks."""
+    best = verdict.recommended
+    if best is None:
+        named = f"; candidate {verdict.candidate}" if verdict.candidate else ""
+        best = f"No recommendation{named}"
+    parts = [f"<p><b>{_text(best)}</b>: {_text(verdict.reason)}</p>"]
+    if verdict.runner_up:
+        parts.append(f"<p>{_text(f'{verdict.runner_up}: {verdict.runner_up_reason}')}</p>")
+    parts += [f"<p>{_text(verdicts.counted(budget))}</p>" for budget in verdict.budgets]
+    parts += [f"<p>{_text(note)}</p>" for note in verdict.notes]
+    return _whole(parts)
+
+
+def comparison_html(compared: Comparison) -> str:
+    """The comparison alone: its outcome, every metric of every case, and what speaks against it."""
+    runs = f"{compared.baseline_run} → {compared.candidate_run}"
+    lines = [comparison.line(c.candidate.id, m) for c in compared.cases for m in c.metrics]
+    parts = [f"<p><b>{_text(compared.outcome)}</b>: {_text(runs)}</p>"]
+    parts += [_changes(lines)] if lines else []
+    return _whole([*parts, *_doubts(compared.findings)])
+
+
+def case_html(case: CaseReport) -> str:
+    """The case alone: its status, every metric with its interval or the reason why it is absent,
+    and its doubts."""
+    parts = [f"<p><b>{_text(case.case.id)}</b>: {_text(case.status)}</p>"]
+    if case.failure is not None:
+        parts.append(f"<p>{_text(f'{case.failure.message}; {case.failure.mend}')}</p>")
+    lines = []
+    for metric, m in case.metrics.items():
+        told = m.absent_because or units.with_interval(m, quantity(metric, m.unit))
+        lines.append((metrics.title(metric), told))
+    if lines:
+        parts.append(_table(("metric", "value"), lines))
+    return _whole([*parts, *_doubts(case.findings)])
+
+
+def _doubts(findings: Iterable[Finding]) -> list[str]:
+    return [f"<p>{_text(f'{f.level} {f.code}: {f.message}; {f.mend}')}</p>" for f in findings]
+
+
+def _changes(lines: Iterable[comparison.Line]) -> str:
+    heads = ("case", "metric", "baseline", "candidate", "ratio", "interval", "outcome")
+    return _table(
+        heads,
+        [(x.label, x.metric, x.baseline, x.candidate, x.ratio, x.range, x.outcome) for x in lines],
+    )
+
+
+def _whole(parts: Iterable[str]) -> str:
     return f"<div>{''.join(parts)}</div>"
 
 
