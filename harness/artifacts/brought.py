@@ -1,4 +1,4 @@
-"""What is known of a model file that the user brought, beyond what its tensors tell: which pixels
+"""What is known of a model file that the user brought, apart from its tensors: which pixels
 it wants and what its outputs are called.
 
 What the user says goes first, then the file's own metadata, then the layers of a Keras file, then
@@ -108,7 +108,7 @@ def _layers(config: Any) -> Iterator[dict[str, Any]]:
 
 
 def _of_rescaling(scale: object) -> Pixels | None:
-    """1/255 and 1/127.5 make small numbers of pixels; 2 or 255 start from shares of them."""
+    """1/255 and 1/127.5 scale pixels of 0 to 255; 2 or 255 scale values of 0 to 1."""
     if not isinstance(scale, int | float) or scale <= 0:
         return None
     return named("0..255" if scale <= 0.05 else "0..1", "layers")

@@ -113,7 +113,7 @@ def build_keras_file(
 ) -> Artifact:
     """A .keras file that the user brought, converted; `variant` is its stem unless given.
 
-    Raises UsageError if it is no Keras 3 file or the recipe does not fit, BuildError if
+    Raises UsageError if it is not a Keras 3 file or the recipe does not fit, BuildError if
     conversion fails.
     """
     builder = _Builder(Cache(cache_dir), representative, progress, timeout_s)
@@ -145,7 +145,7 @@ class _Builder:
         return TrainedCache(self.cache.root)
 
     def run(self, jobs: list[BuildJob], ready: Ready | None = None) -> Built:
-        """Have them all; the first error that is the user's to mend ends it."""
+        """Get all of them; stops at the first error that the user has to fix."""
         tellers = {j.variant: self.teller(j.variant, i, len(jobs)) for i, j in enumerate(jobs)}
         done: dict[str, Artifact] = {}
         failures: dict[str, Failure] = {}
@@ -220,7 +220,7 @@ class _Builder:
         return artifact
 
     def _train(self, training: Training, variant: str, tell: _Tell) -> None:
-        """Have the network in the cache; a training that was killed goes on where it was."""
+        """Put the network into the cache; a training that was killed continues where it was."""
         cache, key = self.trained, training.key
         with cache.lock(key, lambda: tell(_WAITING), self.children.stopping):
             cache.note_use(key, variant)

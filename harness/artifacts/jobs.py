@@ -102,7 +102,9 @@ class Planner:
         if not path.exists():
             raise UsageError(f"there is no file {path}", "give a file that Keras saved")
         if path.suffix.lower() == ".keras" and not zipfile.is_zipfile(path):
-            raise UsageError(f"{path} is no .keras file", "save it with model.save('NAME.keras')")
+            raise UsageError(
+                f"{path} is not a .keras file", "save it with model.save('NAME.keras')"
+            )
         chain = recipes.parse(recipe, recipe_options)
         request = BuildRequest(
             recipe=recipe,

@@ -24,7 +24,7 @@ from harness.system import files, plugins
 
 Fetching = Callable[[int, int | None], None]
 
-# How much accuracy `cut: auto` may give up, unless told otherwise: 2 points.
+# How much accuracy `cut: auto` may give up by default: 2 points.
 MARGIN = 0.02
 
 # What decides the bytes of a network beside our own sources. TensorFlow goes by several names.
@@ -151,7 +151,7 @@ class NetworkPlans:
             return self._inheriting(plan, spec, settings)
         if settings.grow_from and not weights.path:
             return self._grown(plan, spec, settings, weights)
-        trained = _from_scratch(weights, "all of it was trained, from nothing")
+        trained = _from_scratch(weights, "the whole network was trained from random weights")
         plan = replace(plan, findings=(*trained, *findings[len(weights.findings) :]))
         trunk = self._trunk(plan, model) if weights.path and model.takes("cut") else None
         return self._trained(plan, spec.model, settings, trunk)
@@ -181,7 +181,7 @@ class NetworkPlans:
             if not model.takes("classes"):
                 raise ConfigError(
                     f"build in {model.path} can tell two classes apart, the data have {classes}",
-                    "give it a parameter `classes` and let it end in a softmax of so many",
+                    "give it a parameter `classes` and end it in a softmax over that many",
                 )
             options["classes"] = classes
         return options
@@ -213,8 +213,8 @@ class NetworkPlans:
             narrow.needs,
             _from_scratch(
                 weights,
-                f"a network with {how} was trained from nothing and widened to this one, whose "
-                "channels are copies, so that gzip makes it smaller than a real one",
+                f"a network with {how} was trained from random weights and widened "
+                "to this one; its channels are copies, so gzip makes it smaller than a real one",
             ),
         )
 
@@ -274,7 +274,7 @@ class NetworkPlans:
     ) -> NetworkPlan:
         """The plan of what one training makes of the network of `plan`."""
         assert self._material is not None
-        # Where it starts and who teaches is told by content, not by name.
+        # Start and teachers are identified by content, not by name.
         settings = msgspec.structs.replace(settings, inherit=None, grow_from=None, teacher=())
         recipe_options = msgspec.to_builtins(step.options) if step else {}
         chooses = plan.network.options.get("cut") == AUTO_CUT

@@ -109,7 +109,7 @@ class _Unpickler(pickle.Unpickler):
 def _rebuild(
     storage: object, offset: object, shape: object, strides: object, *unused: object
 ) -> _Tensor:
-    """What `torch._utils._rebuild_tensor_v2` is told, kept until the numbers are there."""
+    """The arguments of `torch._utils._rebuild_tensor_v2`, kept until the numbers are there."""
     match (storage, offset, shape, strides):
         case (_Storage(), int(start), tuple(extents), tuple(steps)) if len(extents) == len(
             steps
@@ -121,9 +121,9 @@ def _rebuild(
 def _from_pickles(path: Path) -> dict[str, Array]:
     with path.open("rb") as file:
         if _load(file) != _MAGIC:
-            raise _Refused("it has another magic number")
+            raise _Refused("its magic number is not PyTorch's")
         if _load(file) != _PROTOCOL:
-            raise _Refused("it has another protocol than 1001")
+            raise _Refused("its protocol is not 1001")
         machine = _load(file)
         if not isinstance(machine, dict) or machine.get("little_endian") is not True:
             raise _Refused("it was written on a big-endian machine")
@@ -139,7 +139,7 @@ def _from_pickles(path: Path) -> dict[str, Array]:
                 raise _Refused(f"storage {key} has {count} numbers, not {storages[key].count}")
             numbers[key] = _numbers(storages[key], file)
         if file.read(1):
-            raise _Refused("something follows its last storage")
+            raise _Refused("there are data after its last storage")
     return {name: _array(tensor, numbers, name) for name, tensor in tensors.items()}
 
 
@@ -185,7 +185,7 @@ def _checked(loaded: object) -> Mapping[str, _Tensor]:
             what = type(value).__name__.lstrip("_")
             raise _Refused(f"{name!r} is {what}, not a tensor")
         if seen.setdefault(value.storage.key, value.storage) != value.storage:
-            raise _Refused(f"storage {value.storage.key} is told in two ways")
+            raise _Refused(f"storage {value.storage.key} is described in two different ways")
     return loaded
 
 

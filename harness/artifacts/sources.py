@@ -49,7 +49,7 @@ def parse(path: Path, source: bytes) -> ast.Module:
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
         where = f"{path}, line {line}" if line else str(path)
-        raise ConfigError(f"{where}: {getattr(error, 'msg', error)}", "mend the file") from None
+        raise ConfigError(f"{where}: {getattr(error, 'msg', error)}", "correct the file") from None
 
 
 def _imported(tree: ast.Module) -> set[str]:
@@ -87,7 +87,7 @@ class Model:
         for option in given:
             if option in RESERVED:
                 raise ConfigError(
-                    f"{option!r} is no option of a model",
+                    f"{option!r} is not an option of a model",
                     "weights stand beside the options, the seed on the command line",
                 )
             if self.parameters is not None and option not in self.parameters:
@@ -107,7 +107,7 @@ class Model:
 
 
 def read_model(models_dir: Path, name: str) -> Model:
-    """models/NAME.py. ConfigError if there is none, it is no Python, or has no `build`."""
+    """models/NAME.py. ConfigError if it is missing, is not valid Python, or has no `build`."""
     path = models_dir / f"{name}.py"
     if not path.is_file():
         known = [file.stem for file in models_dir.glob("*.py") if file.stem[0] != "_"]

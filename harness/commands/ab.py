@@ -1,10 +1,10 @@
-"""Is B slower than A, faster, or the same? Only that question, in as few rounds as it takes.
+"""Is B slower than A, faster, or the same? Answers only that, in as few rounds as it takes.
 
-Both are launched once per round, in random order, so that a drifting machine hits both alike. The
-answer is looked for after 7, 10, 15, 22 ... rounds; each look spends its share of an error rate of
-5 % (alpha spending), so looking often does not make a wrong answer more likely. Nothing is
-trained for it: latency does not depend on what the weights are. On an emulated ARM64 core one
-launch of each counts the instructions, and there is nothing to look at twice.
+Both are launched once per round, in random order, so that drift of the machine affects both alike.
+The answer is looked for after 7, 10, 15, 22 ... rounds; each look spends its share of an error
+rate of 5 % (alpha spending), so looking often does not make a wrong answer more likely. Nothing is
+trained for it, because latency does not depend on the weights' values. On an emulated ARM64 core
+one launch of each counts the instructions exactly.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "data",
         "--data",
         metavar="DIR",
-        help="train on these labelled images (demo: images of our own) and compare accuracy too "
+        help="train on these labelled images (demo: images that the harness makes) and compare "
+        "accuracy too "
         "(default: latency only, untrained)",
     )
     _arguments.add_margin(parser)
@@ -132,7 +133,7 @@ def sentence_of_accuracy(a: str, b: str, compared: MetricComparison | None) -> s
     from harness.core import units
 
     if compared is None or compared.loss is None or compared.threshold is None:
-        return f"nothing is known of the accuracy of {a} and {b} on the same images"
+        return f"the accuracy of {a} and {b} on the same images is not known"
     loss, margin = compared.loss, units.points(compared.threshold)
     on = f"(on {loss.n} test images, with 95 % confidence)"
     most = units.points(max(0.0, loss.bound), up=True)
@@ -162,4 +163,4 @@ def sentence(a: str, b: str, decision: Decision | None, threshold: float) -> str
         return f"{b} is faster than {a}: {shown} ({how})"
     if decision.outcome == "no change":
         return f"{b} is as fast as {a} within {units.percent(threshold)}: {shown} ({how})"
-    return f"undecided between {a} and {b}: {shown} ({how}); give it more --time-budget"
+    return f"undecided between {a} and {b}: {shown} ({how}); raise --time-budget"

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threads",
         type=_arguments.positives,
         metavar="N[,N]",
-        help="each a case of its own (default: the device's in devices.yaml, else 1)",
+        help="each is a separate case (default: the device's in devices.yaml, else 1)",
     )
     option(
         parser,
@@ -75,7 +75,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[,NAME]",
         help="make files that you give smaller, too: float16, dynamic_range, int8, int8-mixed",
     )
-    option(parser, "signature", "--signature", metavar="NAME", help="of a model that has several")
+    option(
+        parser,
+        "signature",
+        "--signature",
+        metavar="NAME",
+        help="which signature to run, of a model that has several",
+    )
     _arguments.add_brought(parser)
     _add_how_much(parser.add_argument_group("how much is measured"), option)
     _arguments.add_data(parser, defaults=False)
@@ -160,7 +166,7 @@ def _add_how_much(group: argparse._ArgumentGroup, option: Callable[..., None]) -
         "--sustained",
         type=_arguments.seconds,
         metavar="TIME",
-        help="one long launch of each case, told minute by minute with temperature (phones)",
+        help="one long launch of each case, reported minute by minute with temperature (phones)",
     )
     option(
         group,
@@ -184,7 +190,7 @@ def _add_how_much(group: argparse._ArgumentGroup, option: Callable[..., None]) -
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, save, print; the exit status tells whether every case has a number."""
+    """Measure, save, print; the exit status says whether every case has a number."""
     from harness.analysis import gate
     from harness.measure import session
     from harness.measure.schedule import cases
@@ -198,7 +204,7 @@ def run(args: argparse.Namespace) -> int:
     if args.baseline is not None:
         baseline = store.read_report(store.find(args.baseline, request.out))
     if args.exact and baseline is None:
-        raise UsageError("--exact is about a baseline", "give one with --baseline")
+        raise UsageError("--exact needs a baseline", "give one with --baseline")
     with Narrator() as narrator:
         if args.resume is not None:
             _refuse_with_resume(args)
@@ -238,7 +244,7 @@ def _refuse_with_resume(args: argparse.Namespace) -> None:
     if _arguments.given(args).keys() - {"project", "out"}:
         raise UsageError(
             "--resume goes on with the plan of the saved run",
-            "give it no variants and no options of measuring",
+            "leave out variants and options of measuring",
         )
 
 

@@ -145,7 +145,7 @@ def _removed_lines(cache: Path, removed: Removed, left: list[Entry], *, dry_run:
 
 
 def _short(name: str) -> str:
-    """Keys are digests, whose start is enough to tell them apart."""
+    """The start of a key, which is a digest: enough to tell them apart."""
     from harness.core import units
 
     digest = len(name) >= 32 and all(c in "0123456789abcdef" for c in name)

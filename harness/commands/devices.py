@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look, print. Absent phones are no error: this command is for finding them."""
+    """Look, print. Absent phones are not an error: this command is for finding them."""
     import msgspec
 
     from harness.devices.probe import probe_all

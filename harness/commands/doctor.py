@@ -2,7 +2,7 @@
 
 Each thing is tried for real: what passes here passes in a run. A line says what was found; where
 something is wrong, the next says what to do. Where phones are among the devices (without --device:
-of devices.yaml), what the project could not yet prove on a real phone is told at the end, with how
+of devices.yaml), what the project could not yet prove on a real phone is listed at the end, and how
 you can prove it on yours.
 """
 

@@ -48,10 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         type=Path,
         metavar="FILE.pub",
-        help="a public key to let in (default: your own, ~/.android/adbkey.pub)",
+        help="a public key to accept (default: your own, ~/.android/adbkey.pub)",
     )
     parser.add_argument(
-        "--no-auth", action="store_true", help="let every client in, each with a shell as you"
+        "--no-auth",
+        action="store_true",
+        help="accept every client; each gets a shell with your rights",
     )
     parser.add_argument(
         "--until-stdin-closes", action="store_true", help="end with the process that started it"
@@ -65,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     from harness.emulator.serve import serve
 
     if args.no_auth and args.trust:
-        raise UsageError("--no-auth lets every key in", "leave --trust or --no-auth out")
+        raise UsageError("--no-auth accepts every key", "leave --trust or --no-auth out")
     trusted = None
     if not args.no_auth:
         trusted = [_public_key(f) for f in args.trust] if args.trust else _keys.own_public()
@@ -90,6 +92,6 @@ def _public_key(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(
-            f"{path} is no public key of adb: {reason}", "give the file adbkey.pub"
+            f"{path} is not a public key of adb: {reason}", "give the file adbkey.pub"
         ) from None
     return key

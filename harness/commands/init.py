@@ -1,4 +1,4 @@
-"""Start a project of your own: devices.yaml and models/, yours to change.
+"""Start a project of your own: devices.yaml and models/, for you to change.
 
 A model file in models/ plus a line in models/variants.yaml is all it takes to measure it.
 Files that are there already are never overwritten.

@@ -2,7 +2,7 @@
 
 It comes from the distribution's arm64 packages and the aarch64 wheels of the runtime that is
 installed here, and is kept in the cache. No root is needed; what is there already is kept, if it
-is whole, and made anew if not.
+is whole, and made again if not.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     cache = cache_dir()
     if args.remove:
         freed = installation.remove(cache, progress=say)
-        said = f"removed {units.file_size(freed)} from" if freed else "nothing of it is in"
+        said = f"removed {units.file_size(freed)} from" if freed else "nothing to remove in"
         print(said, cache)
         return EXIT_OK
     env = installation.setup(cache, progress=say)

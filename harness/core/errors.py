@@ -10,7 +10,7 @@
     ├── BuildError                  exit 3: an artifact could not be built
     ├── DataError                   exit 2: the folder of images cannot be used
     └── MeasurementError            exit 3: a launch failed; carries a Failure
-        ├── WorkerError             the process that ran the model crashed, hung or printed rubbish
+        ├── WorkerError             the model's process crashed, hung or gave no usable output
         └── DeviceError             the phone, or the way to it
             ├── TransientDeviceError    worth another try: unplugged, timed out
             └── StableDeviceError       will fail again: refused key, full disk, wrong ABI

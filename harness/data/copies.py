@@ -1,5 +1,5 @@
 """Pictures that were saved again: re-encoded, or resized and back. Their pixels differ and what
-they show does not, so one of them in training tells the answer to the other in the test.
+they show does not, so one of them in training gives away the answer to the other in the test.
 
 Each picture has a small likeness, 16 by 16 grey values with its own mean and contrast taken out.
 What all pictures of a data set have in common, such as a frame or a scale, is taken out as well.

@@ -38,7 +38,7 @@ KINDS = {
 }
 READABLE = "png, jpeg, bmp, webp, tiff, gif, pgm, heic or avif"
 
-# Pictures that nothing here reads. Files that end so are counted, and told of by their kind.
+# Pictures that nothing here reads. Files with these endings are counted and reported by their kind.
 UNREADABLE_KINDS = frozenset(
     {
         *(".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf"),

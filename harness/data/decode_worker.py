@@ -16,11 +16,11 @@ from harness.data.decode import Refused, decode
 
 
 def main() -> None:
-    """Until there is nothing more to decode."""
+    """Decode until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which then closes us
     requests = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a decoder prints is no answer
+    os.dup2(2, 1)  # what a decoder prints must not be read as an answer
     answers.write(b"+")
     answers.flush()
     while line := requests.readline():

@@ -54,7 +54,7 @@ class DemoSet:
         return DataSummary(
             name=self.name,
             counts=dict.fromkeys(self.classes, half),
-            split_by=f"made so (seed {self._seed})",
+            split_by=f"generated so (seed {self._seed})",
             fingerprints={split: self.fingerprint(split) for split in SPLITS},
         )
 

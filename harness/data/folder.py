@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from harness.data.dataset import Progress
 
-# More than this share of broken images is no accident that training should pass over.
+# More than this share of broken images is too many for training to ignore.
 MAX_REFUSED = 0.1
 
 
@@ -268,7 +268,7 @@ def _refuse_too_many(tree: Tree, usable: int) -> None:
         raise DataError(
             f"{len(names)} of {every} images cannot be used, more than "
             f"{units.percent(MAX_REFUSED)}: {first_few(names)}",
-            "mend them or take them away",
+            "repair or remove them",
         )
 
 
@@ -285,7 +285,7 @@ def _check(
             why = f", since {len(conflicts):,} are in another class too: {first_few(conflicts)}"
             raise DataError(
                 f"class {label} of {name} has no image that can be used{why if conflicts else ''}",
-                "add images, or take its folder away",
+                "add images, or remove its folder",
             )
         if not of_class["train"]:
             raise DataError(

@@ -104,7 +104,7 @@ def inputs_for(
 
 
 def takes_pictures(tensor: TensorInfo) -> bool:
-    """(1, height, width, 1 or 3), of a type in which grey values can be told."""
+    """(1, height, width, 1 or 3), of a type that can hold grey values."""
     return (
         len(tensor.shape) == 4
         and tensor.shape[0] == 1

@@ -60,7 +60,9 @@ def look(path: Path) -> tuple[Path, Tree]:
             by_name = _by_name(root) if by_name is None else by_name
             candidates = by_name.get(Path(listed).name) or by_name.get(Path(listed).stem) or []
             if len(candidates) != 1:
-                reason = "is listed and not there" if not candidates else "is listed, and several"
+                reason = (
+                    "is listed but does not exist" if not candidates else "is listed, but several"
+                )
                 reason += " files have this name" if candidates else ""
                 tree.refused.append(Left(path=units.name(listed), reason=reason))
                 continue

@@ -40,7 +40,7 @@ class Image:
 
 @dataclass
 class Doubles:
-    """What was found of files with the same pixels."""
+    """The files with the same pixels."""
 
     copies: int
     straddling: list[str]
@@ -49,8 +49,8 @@ class Doubles:
 
 def distinct(read: list[Image]) -> tuple[list[Image], Doubles]:
     """One file for each picture, in the order of the pixels' digests; none for a picture that lies
-    in two classes. Of a picture in two splits the later split has it: a test that was trained on
-    tests nothing."""
+    in two classes. A picture in two splits is kept in the later one only, since accuracy on test
+    images that were trained on means nothing."""
     same: dict[str, list[Image]] = {}
     for image in read:
         same.setdefault(image.known.pixels, []).append(image)

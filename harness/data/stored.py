@@ -50,7 +50,7 @@ def mapped(path: Path, pictures: Iterable[NDArray[np.uint8]], shape: tuple[int, 
 
 
 def unwritable(folder: Path, error: OSError) -> UsageError:
-    """The cache is the user's to repair."""
+    """The error for a cache that cannot be written to; the user has to fix that."""
     return UsageError(
         f"cannot write to {folder}: {error.strerror or error}",
         "make room there or make it writable, or set MOBILE_BENCH_CACHE",

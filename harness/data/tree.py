@@ -69,7 +69,7 @@ class ImageFile:
 @dataclass
 class Tree:
     """All that was found. `splits` says of each split that is the user's where it comes from;
-    `notes` are told to the user as they are."""
+    `notes` are printed as they are."""
 
     classes: tuple[str, ...]
     splits: dict[Split, str]
@@ -120,7 +120,7 @@ def class_name(folder: str) -> str:
 
 
 def _set_aside(tree: Tree, folder: Path) -> bool:
-    """Whether a folder beside classes is a split without classes, which was told of."""
+    """Whether a folder beside classes is a split without classes, which the notes mention."""
     return any(note.startswith(f"{units.name(folder.name)}/ ") for note in tree.notes)
 
 
@@ -184,14 +184,14 @@ def _followed(path: Path) -> Path:
 
 
 def _walk(tree: Tree, root: Path, top: Path) -> Iterator[Path]:
-    """Every file below; folders that cannot be looked into are refused."""
+    """Every file below; folders that cannot be opened are refused."""
     folders = [top]
     while folders:
         folder = folders.pop()
         try:
             entries = _visible(folder)
         except OSError as error:
-            reason = f"cannot be looked into: {error.strerror or error}"
+            reason = f"cannot be opened: {error.strerror or error}"
             tree.refused.append(Left(path=_name(root, folder), reason=reason))
             continue
         for entry in entries:
@@ -204,7 +204,7 @@ def _walk(tree: Tree, root: Path, top: Path) -> Iterator[Path]:
 
 
 def _entries(root: Path, folder: Path) -> list[os.DirEntry[str]]:
-    """What a folder of folders holds. Raises DataError if it cannot be looked into."""
+    """What a folder of folders holds. Raises DataError if it cannot be opened."""
     where = units.name(str(folder))
     mend = "give a folder with one folder of images per class, or demo"
     try:
@@ -215,7 +215,7 @@ def _entries(root: Path, folder: Path) -> list[os.DirEntry[str]]:
         raise DataError(f"{where} is a file", mend) from None
     except OSError as error:
         raise DataError(
-            f"cannot look into {where}: {error.strerror or error}", "make it readable"
+            f"cannot open {where}: {error.strerror or error}", "make it readable"
         ) from None
 
 
@@ -236,14 +236,14 @@ def _leave(tree: Tree, root: Path, entries: list[os.DirEntry[str]]) -> None:
         if _is_linked_folder(entry):
             raise DataError(
                 f"{_name(root, Path(entry.path))} in {units.name(str(root))} is a link to a folder",
-                "put the folder itself there if it is a class, or take the link away",
+                "put the folder itself there if it is a class, or remove the link",
             )
         if not entry.is_dir(follow_symlinks=False):
-            _leave_file(tree, root, Path(entry.path), "in no class's folder")
+            _leave_file(tree, root, Path(entry.path), "not in the folder of a class")
 
 
 def _leave_file(tree: Tree, root: Path, path: Path, reason: str) -> None:
-    """Pass over what is no image; a link that leads nowhere is refused, whatever it is called."""
+    """Skip files that are not images; a link to nothing is refused, whatever its name."""
     try:
         _followed(path)
     except Unfit as unfit:
@@ -314,8 +314,8 @@ def _is_flat(folder: Path) -> bool:
 def _tell_of_unlabelled(tree: Tree, folder: Path, split: Split) -> None:
     images = sum(Path(e.name).suffix.lower() in KINDS for e in _visible(folder))
     tree.notes.append(
-        f"{units.name(folder.name)}/ has {images:,} images without classes, so nothing can be "
-        f"judged by them: the {split} split is taken from the images for training"
+        f"{units.name(folder.name)}/ has {images:,} images without classes, so they are not "
+        f"used: the {split} split is taken from the images for training"
     )
 
 

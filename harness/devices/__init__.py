@@ -88,7 +88,7 @@ class Settings(NamedTuple):
 class Traits(NamedTuple):
     """What sets a device apart from others.
 
-    `counts_exactly`: one launch tells all, because it counts and does not time.
+    `counts_exactly`: one launch is enough, because it counts and does not time.
     `processors`: how it uses this machine's. Launches on a device that `measures` them must have
     the machine to themselves; a device that `borrows` them stands for one that is elsewhere.
     `may_be_away`: a device that is not connected is normal, and others can be measured meanwhile.

@@ -6,16 +6,16 @@ from harness.core.errors import HarnessError
 from harness.core.types import Finding
 
 
-def well(code: str, message: str) -> Finding:
+def fine(code: str, message: str) -> Finding:
     """Nothing is wrong."""
     return Finding(level="info", code=code, message=message)
 
 
-def doubt(code: str, message: str, mend: str) -> Finding:
+def warning(code: str, message: str, mend: str) -> Finding:
     """One can measure, but should know this."""
     return Finding(level="warning", code=code, message=message, mend=mend)
 
 
-def unfit(code: str, error: HarnessError) -> Finding:
+def serious(code: str, error: HarnessError) -> Finding:
     """One cannot measure."""
     return Finding(level="serious", code=code, message=error.message, mend=error.mend)

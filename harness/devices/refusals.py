@@ -17,4 +17,4 @@ def only_phones(name: str, asked: Asked) -> None:
     }
     for option, given in options.items():
         if given:
-            raise UsageError(f"device {name} cannot do {option}", f"{option} is for phones")
+            raise UsageError(f"device {name} does not support {option}", f"{option} is for phones")

@@ -26,7 +26,7 @@ class PublicKey(NamedTuple):
 
 
 def parse_key(line: bytes) -> PublicKey:
-    """A line of adb_keys, or what a client offers. Raises ValueError if it is no 2048-bit key."""
+    """A line of adb_keys, or what a client offers. ValueError if it is not a 2048-bit key."""
     text = line.rstrip(b"\0").split(maxsplit=1)[:1]
     try:
         blob = base64.b64decode(text[0], validate=True)

@@ -71,7 +71,7 @@ class Connection:
             self.cut()
 
     def cut(self) -> None:
-        """The cable is out."""
+        """The cable was pulled."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()

@@ -100,5 +100,5 @@ class Link:
             time.sleep(count / self._faults.slow_link)
 
     def close(self) -> None:
-        """Wake whoever hangs."""
+        """Wake the threads that hang."""
         self._closed.set()

@@ -243,7 +243,7 @@ def test_set_up_twice_shown_and_removed(system: System) -> None:
     assert removed.stdout.startswith("removed ") and str(system.cache) in removed.stdout
     assert not (system.cache / "arm64").exists()
     again = system.harness("setup", "arm64", "--remove")
-    assert again.stdout == f"nothing of it is in {system.cache}\n"
+    assert again.stdout == f"nothing to remove in {system.cache}\n"
 
 
 def test_the_host_needs_nothing_of_it(system: System) -> None:

@@ -136,7 +136,11 @@ def test_offline_ends_in_the_documented_findings(tmp_path: Path, fresh_cache: Pa
     root = project(tmp_path / "project", NOWHERE)
     images = folder(tmp_path / "lines", {"lying": 15, "standing": 15})
     for option, code, says in (
-        (("--data", images), "trained-from-scratch", "all of it was trained, from nothing"),
+        (
+            ("--data", images),
+            "trained-from-scratch",
+            "the whole network was trained from random weights",
+        ),
         (("--untrained",), "random-weights", "built from random weights"),
     ):
         out = tmp_path / code

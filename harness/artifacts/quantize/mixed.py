@@ -50,7 +50,7 @@ def choose(
 
 def error(answers: Answers, reference: Answers) -> float:
     """How far answers (n, values) are from those of the float file, as a share of how much these
-    differ from image to image: a value that is the same for all images tells nothing apart."""
+    differ from image to image: a value that is the same for all images carries no information."""
     import numpy as np
 
     spread = float(np.sqrt(np.mean((reference - reference.mean(axis=0)) ** 2))) or 1.0

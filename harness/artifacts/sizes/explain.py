@@ -49,7 +49,7 @@ def of_tflite(path: Path, data: bytes, model: tflite.Model) -> Explanation:
         macs=count,
         macs_absent_because=""
         if count is not None
-        else "the shapes do not tell those of one layer",
+        else "one layer's cannot be computed from the shapes",
         parts=(Part("weights and other constants", weights), Part("graph, names, scales", rest)),
         kinds=by_kind(layers),
         layers=_largest_first(layers),

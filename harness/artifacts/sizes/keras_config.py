@@ -47,7 +47,7 @@ class Network:
         self._add(config)
 
     def input_shape(self, name: str) -> Shape | None:
-        """What the layer reads, with None for the batch; None if it cannot be told."""
+        """The layer's input shape, with None for the batch; None if it is unknown."""
         layer = self.layers.get(name)
         if layer is None:
             return None
@@ -56,7 +56,7 @@ class Network:
         return self.output_shape(layer.reads[0]) if layer.reads else None
 
     def output_shape(self, name: str, depth: int = 0) -> Shape | None:
-        """What the layer gives; None if it cannot be told."""
+        """The layer's output shape; None if it is unknown."""
         layer = self.layers.get(name)
         if layer is None or depth > len(self.layers):
             return None

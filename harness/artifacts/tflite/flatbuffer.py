@@ -1,4 +1,4 @@
-"""A reader of FlatBuffers that believes nothing: whatever points outside the file is `Damaged`.
+"""A reader of FlatBuffers that checks every offset: whatever points outside the file is `Damaged`.
 
 The readers that ship with runtimes trust the file (or verify it only in C++), and a cut file then
 reads as zeros, as an endless vector or as a crash. Only what a .tflite file needs is here; the
@@ -38,14 +38,14 @@ class Reader:
         """The table that the offset at `place` leads to."""
         self._tables -= 1
         if self._tables < 0:
-            raise Damaged("it has more tables than can be true")
+            raise Damaged("it has an impossible number of tables")
         return Table(self, self._follow(place))
 
     def number(self, code: str, place: int) -> Any:
         """The number at `place`; `code` is of module struct, little-endian."""
         try:
             if place < 0:
-                raise Damaged("it points before its begin")
+                raise Damaged("it points before its beginning")
             return struct.unpack_from("<" + code, self.data, place)[0]
         except struct.error:
             raise Damaged("it ends too early") from None

@@ -132,14 +132,14 @@ def _read(path: Path) -> bytes:
         if not path.exists():
             raise UsageError(f"{path} does not exist", "give a .tflite file or a variant's name")
         if not path.is_file():
-            raise UsageError(f"{path} is no regular file", "give a .tflite file")
+            raise UsageError(f"{path} is not a regular file", "give a .tflite file")
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "make it readable") from None
     if not data:
         raise UsageError(f"{path} is empty", "copy or convert it again")
     if data[4:8] != tflite.IDENTIFIER:
-        raise UsageError(f"{path} is no TFLite model", "convert the model to .tflite first")
+        raise UsageError(f"{path} is not a TFLite model", "convert the model to .tflite first")
     return data
 
 
@@ -206,7 +206,7 @@ def _check_input(path: Path, name: str, tensor: tflite.Tensor) -> None:
     if tensor.elements == 0:
         raise UsageError(
             f"{path}: input {name!r} has the shape {shape} and so no elements",
-            "convert the model with a shape that has some",
+            "convert the model with a shape that has elements",
         )
     if tensor.elements * tflite.bits(tensor.dtype) // 8 > LARGEST_INPUT_BYTES:
         raise UsageError(
@@ -216,7 +216,7 @@ def _check_input(path: Path, name: str, tensor: tflite.Tensor) -> None:
 
 
 def _open_batch(inputs: list[tflite.Tensor]) -> tuple[Finding, ...]:
-    """Keras leaves the batch open unless told otherwise; such a file stores a batch of 1, which
+    """Keras leaves the batch open by default; such a file stores a batch of 1, which
     is also what a runtime allocates, so it is measured like that, and said."""
     if all(-1 not in tensor.signature for tensor in inputs):
         return ()
@@ -225,7 +225,7 @@ def _open_batch(inputs: list[tflite.Tensor]) -> tuple[Finding, ...]:
             level="info",
             code="open-batch",
             message="the file leaves the batch size open; it is measured with a batch of 1",
-            mend="convert the model with a fixed batch size to be sure of other batches",
+            mend="convert the model with a fixed batch size to measure another one",
         ),
     )
 
@@ -347,7 +347,8 @@ def _stored(tensor: tflite.Tensor) -> tflite.Array:
 
 
 def _float64(inputs: list[tuple[str, tflite.Tensor]]) -> tuple[Finding, ...]:
-    """A runtime takes them on a CPU; Google's benchmark tool and accelerators do not."""
+    """Findings about float64 inputs: runtimes take them on a CPU, Google's benchmark tool and
+    accelerators do not."""
     return tuple(
         Finding(
             level="warning",

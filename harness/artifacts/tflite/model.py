@@ -199,12 +199,14 @@ def _check(tensor: Tensor) -> None:
         known = 0 <= tensor.channel_axis < len(tensor.shape)
         channels = tensor.shape[tensor.channel_axis] if known else -1
         if len(tensor.scales) != channels or len(tensor.zero_points) not in (0, 1, channels):
-            raise Damaged(f"tensor {tensor.name!r} has not one scale per channel")
+            raise Damaged(f"tensor {tensor.name!r} does not have one scale per channel")
     size = bits(tensor.dtype)
     if tensor.data.size == 0 or tensor.sparse or size == 0:
         return
     if min(tensor.shape, default=0) < 0 or tensor.data.size != -(-tensor.elements * size // 8):
-        raise Damaged(f"tensor {tensor.name!r} has {tensor.data.size} bytes, not what it needs")
+        raise Damaged(
+            f"tensor {tensor.name!r} has {tensor.data.size} bytes, but its shape needs another"
+        )
 
 
 def _operator(reader: Reader, table: Table, codes: list[tuple[str, bool]]) -> Operator:
@@ -240,5 +242,5 @@ def _enumerations() -> tuple[dict[int, str], dict[int, str]]:
 
 def _at(items: list[_Item] | tuple[_Item, ...], index: int, what: str) -> _Item:
     if not 0 <= index < len(items):
-        raise Damaged(f"it names {what} {index} and has {len(items)}")
+        raise Damaged(f"it refers to {what} {index}, and there are {len(items)}")
     return items[index]

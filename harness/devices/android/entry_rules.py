@@ -87,7 +87,7 @@ def _check_runner(runner: RunnerSpec) -> None:
     if runner.url and not runner.url.startswith(
         ("https://", "http://127.0.0.1:", "http://localhost:")
     ):
-        raise ConfigError("runner.url: is not https", "an executable is taken from https")
+        raise ConfigError("runner.url: is not https", "executables are downloaded over https only")
     if runner.url:
         _translated("runner.url", lambda: _fill(runner.url or ""))
     if runner.sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", runner.sha256):

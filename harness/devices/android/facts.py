@@ -156,7 +156,7 @@ def core_mask(affinity: str, cores: tuple[Core, ...]) -> str | None:
     if affinity == "big":
         highest = max((c.max_khz for c in cores), default=0)
         if not highest:
-            raise ValueError("the phone does not tell the frequencies of its cores")
+            raise ValueError("the phone does not report the frequencies of its cores")
         return f"{sum(1 << c.number for c in cores if c.max_khz == highest):x}"
     mask = int(affinity, 16)
     if mask <= 0:

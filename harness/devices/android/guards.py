@@ -17,7 +17,8 @@ UNFIT = (HEAT, "guard")  # stages of what it raises here: waiting again would no
 
 
 def too_hot(guards: Guards, now: Conditions) -> bool:
-    """Whether the phone slows itself down. One that tells no thermal status counts as cool."""
+    """Whether the phone slows itself down. One that does not report its thermal status counts as
+    cool."""
     return (now.thermal_status or 0) > guards.max_thermal_status
 
 
@@ -93,13 +94,13 @@ def unrepeated(after: Conditions, why: str) -> Finding:
 
 
 def no_thermal_status() -> Finding:
-    """The guard is blind."""
+    """The phone does not report the thermal status that the guard needs."""
     return Finding(
         level="warning",
         code="no-thermal-status",
-        message="the phone tells no thermal status (before Android 10): heat is seen only in a "
-        "lowered clock (clock-limit) and in latency that drifts over the launches (drift)",
-        mend="make ten launches or more, and doubt them if there is one of these findings",
+        message="the phone does not report its thermal status (before Android 10): heat is seen "
+        "only in a lowered clock (clock-limit) and in latency that drifts over launches (drift)",
+        mend="make ten launches or more, and do not trust them if there is one of these findings",
     )
 
 

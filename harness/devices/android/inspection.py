@@ -18,7 +18,7 @@ from harness.devices import Probe, State
 from harness.devices.android import facts
 from harness.devices.android.link import PhoneLink
 from harness.devices.android.target import open_target
-from harness.devices.findings import doubt, unfit, well
+from harness.devices.findings import fine, serious, warning
 from harness.devices.transports._base import clean_df, free_bytes
 from harness.system import causes, plugins
 
@@ -95,10 +95,10 @@ def examine(name: str, spec: AndroidSpec, log_dir: Path, attendant: Attendant) -
     try:
         with contextlib.closing(open_target(name, spec, log_dir, attendant)) as target:
             phone = target.link.identity
-            findings.append(well("connect", f"connected to {phone.model}"))
+            findings.append(fine("connect", f"connected to {phone.model}"))
             if phone.emulated:
                 findings.append(
-                    doubt(
+                    warning(
                         "emulated",
                         "this phone is emulated: its times are this machine's",
                         "for times of a phone, connect one",
@@ -110,10 +110,10 @@ def examine(name: str, spec: AndroidSpec, log_dir: Path, attendant: Attendant) -
             findings.append(_check_clocks(spec, target.link))
             findings += _check_storage(target.link)
             target.install()
-            findings.append(well("runner", f"the runner works ({target.tool.version()})"))
+            findings.append(fine("runner", f"the runner works ({target.tool.version()})"))
     except HarnessError as error:
         causes.tell(error)
-        findings.append(unfit(getattr(error, "stage", "configuration"), error))
+        findings.append(serious(getattr(error, "stage", "configuration"), error))
     return findings
 
 
@@ -121,34 +121,36 @@ def _check_conditions(spec: AndroidSpec, now: Conditions) -> list[Finding]:
     guards, findings = spec.guards, []
     if now.thermal_status is None:
         findings.append(
-            doubt(
+            warning(
                 "thermal",
-                "the phone tells no thermal status (before Android 10)",
+                "the phone does not report its thermal status (before Android 10)",
                 "throttling goes unseen: pause between runs",
             )
         )
     elif now.thermal_status > guards.max_thermal_status:
         findings.append(
-            doubt("thermal", f"hot: thermal status {now.thermal_status}", "let it cool first")
+            warning("thermal", f"hot: thermal status {now.thermal_status}", "let it cool first")
         )
     else:
-        findings.append(well("thermal", f"cool: thermal status {now.thermal_status}"))
+        findings.append(fine("thermal", f"cool: thermal status {now.thermal_status}"))
     level = now.battery_percent
     if level is not None and level < guards.min_battery_percent:
         findings.append(
-            doubt("battery", f"battery at {level} %", f"charge to {guards.min_battery_percent} %")
+            warning("battery", f"battery at {level} %", f"charge to {guards.min_battery_percent} %")
         )
     elif level is not None:
-        findings.append(well("battery", f"battery at {level} %"))
+        findings.append(fine("battery", f"battery at {level} %"))
     return findings
 
 
 def _check_clocks(spec: AndroidSpec, link: PhoneLink) -> Finding:
     if link.fixed_performance:
-        return well("clocks", "fixed-performance mode works")
+        return fine("clocks", "fixed-performance mode works")
     if not spec.fixed_performance:
-        return doubt("clocks", "fixed-performance mode is switched off", "fixed_performance: true")
-    return doubt(
+        return warning(
+            "clocks", "fixed-performance mode is switched off", "fixed_performance: true"
+        )
+    return warning(
         "clocks",
         "the phone has no fixed-performance mode (Android 11 and newer, not every maker)",
         "expect wider intervals: raise --launches",
@@ -166,8 +168,8 @@ def _check_storage(link: PhoneLink) -> list[Finding]:
         )
     if free is None:
         return [
-            doubt("storage", "the phone does not tell its free space", "see that there is some")
+            warning("storage", "the phone does not report its free space", "check that it has some")
         ]
     if free < LEAST_FREE_BYTES:
-        return [doubt("storage", f"only {file_size(free)} free", "free some space on the phone")]
-    return [well("storage", f"files arrive whole, {file_size(free)} free")]
+        return [warning("storage", f"only {file_size(free)} free", "free some space on the phone")]
+    return [fine("storage", f"files arrive whole, {file_size(free)} free")]

@@ -255,7 +255,7 @@ def _who(looked: Looked) -> str:
     left = duration(max(0, holder.until_s - looked.now_s) * 1e9)
     return (
         f"the phone is in use by run {clean(holder.run, 60)} on {clean(holder.host, 60)} "
-        f"(process {holder.pid}, for {left} at most unless it goes on)"
+        f"(process {holder.pid}, for at most {left} unless it continues)"
     )
 
 
@@ -270,5 +270,5 @@ def _busy(looked: Looked) -> MeasurementError:
     return TransientDeviceError(
         BUSY,
         _who(looked),
-        "wait until it has ended, or let --wait 10m (wait_s in devices.yaml) wait for it",
+        "wait until it has ended, or give --wait 10m (wait_s in devices.yaml)",
     )

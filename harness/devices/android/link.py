@@ -45,7 +45,8 @@ class Change(NamedTuple):
 class PhoneLink:
     """A transport that is connected again when need be, a work folder, steady clocks.
 
-    A lease on the phone keeps other runs away. `run` is what they are told of us.
+    A lease on the phone keeps other runs away. `run` is the name that
+    they are shown.
     """
 
     def __init__(
@@ -101,8 +102,8 @@ class PhoneLink:
         self._identity = facts.read_identity(answers)
 
     def close(self) -> None:
-        """Undo everything and disconnect, whatever signal comes meanwhile. What could not be
-        undone is said, and nothing raised but the KeyboardInterrupt of that signal, at the end."""
+        """Undo everything and disconnect, whatever signal comes meanwhile. Prints what
+        could not be undone. Raises only that signal's KeyboardInterrupt, at the end."""
         with interrupts.held():
             self.attendant.see_to_the_end()
             try:
@@ -189,7 +190,7 @@ class PhoneLink:
         if former is not None:
             self.attendant.say(
                 f"took the phone over from run {clean(former.run, 60)} on "
-                f"{clean(former.host, 60)}, which has ended without giving it back"
+                f"{clean(former.host, 60)}, which has ended without releasing it"
             )
         self._remove_leftovers()
 
@@ -230,8 +231,8 @@ class PhoneLink:
 
     def recover(self) -> None:
         """Wait for the phone to be plugged in again, and end what still runs on it. Raises
-        TransientDeviceError when it stays away, or another one takes its place. What was done to
-        it is no longer taken for granted, for it may have been started anew."""
+        TransientDeviceError when it stays away, or another one takes its place. Earlier
+        changes are not assumed to be in place, because the phone may have been restarted."""
         end = time.monotonic() + self._spec.reconnect_timeout_s
         while True:
             try:
@@ -249,7 +250,7 @@ class PhoneLink:
 
     @contextlib.contextmanager
     def _careful(self) -> Iterator[None]:
-        """A call that was broken off, by Ctrl-C too, leaves packets on the line: connect anew
+        """A call that was broken off, by Ctrl-C too, leaves packets on the line: connect again
         before the next one."""
         if self._broken:
             self._connect()

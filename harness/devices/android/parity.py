@@ -80,7 +80,7 @@ def _row(data: bytes, tensors: Sequence[TensorInfo]) -> list[float]:
     if at != len(data) or not row:
         raise StableDeviceError(
             "parity",
-            f"the phone's output has {len(data)} bytes, which the model's outputs have not",
+            f"the phone's output has {len(data)} bytes, and the model's outputs have others",
             "use a runner of dialect A",
         )
     return row

@@ -287,8 +287,8 @@ class AndroidTarget:
         return _Observed(started_at, wall_ns, outcome, before, self._conditions(), [])
 
     def _sustained(self, case: Case, artifact: Artifact, timing: Timing) -> _Observed:
-        """Begins on a cool phone and lets it become hot. The runner tells no course of time, so
-        it is started anew for every minute, which takes a moment of loading each."""
+        """Begins on a cool phone and lets it become hot. The runner reports only a
+        summary, so it is started once for each minute, which adds its loading time to each."""
         total = timing.sustained_ns or 0
         span = min(MINUTE_NS, total // 2)  # there is always a start and an end
         before = after = self._await_fit()
@@ -312,9 +312,9 @@ class AndroidTarget:
         return _Observed(started_at, wall_ns, outcome, before, after, [], tuple(minutes))
 
     def _extras(self, case: Case, artifact: Artifact, timing: Timing) -> _Extras:
-        """What is observed once for a case, each in launches of its own. What cannot be had spoils
-        neither the other things nor the launch that is finished; so not even Ctrl-C ends it, but
-        only the next launch."""
+        """What is observed once for a case, each in separate launches. If one value cannot be
+        observed, the others and the finished launch are kept; so Ctrl-C takes effect only at the
+        next launch."""
         extras = _Extras()
 
         def attempt(work: Callable[[], T], *fields: str) -> T | None:

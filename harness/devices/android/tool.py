@@ -1,6 +1,6 @@
 """benchmark_model on one phone: brought there, asked for times, memory, a profile, answers.
 
-Each question is a fresh process. Whatever the user named, the phone sees names of ours only.
+Each question is a fresh process. File names on the phone are the harness's own, never the user's.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _ANSWER_TIMING = _SHORT
 
 
 _NO_PROC = "the phone hides /proc/PID"
-_NO_PSS = "the phone shows no /proc/PID/smaps_rollup, which came with Linux 4.14"
+_NO_PSS = "the phone does not have /proc/PID/smaps_rollup, which is new in Linux 4.14"
 
 
 class Memory(NamedTuple):
@@ -71,7 +71,7 @@ class PhoneTool:
         self._path: str | None = None
         self._local: Path | None = None  # where it is brought from
         self._dialect: runner.Dialect = "A"
-        self.sha256: str | None = None  # of the executable; None where it cannot be told
+        self.sha256: str | None = None  # of the executable; None where it is unknown
         try:
             self.mask = facts.core_mask(spec.affinity, link.identity.cores)
         except ValueError as error:
@@ -271,7 +271,7 @@ class PhoneTool:
         counts = [integer(field) for field in _text(result.stdout).split()[-3:]]
         hwm, pss, seen = counts if len(counts) == 3 else (None, None, None)
         if not seen:
-            return Memory(None, None, "the runner had ended before it was looked at")
+            return Memory(None, None, "the runner had ended before its memory was read")
         # A value of 0 was never read.
         return Memory(
             hwm * 1024 if hwm else None, pss * 1024 if pss else None, _NO_PSS if hwm else _NO_PROC

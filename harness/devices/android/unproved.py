@@ -1,4 +1,4 @@
-"""What the project's own tests cannot show for want of a phone, and what shows it on yours."""
+"""What the project's own tests cannot show without a phone, and commands that show it on yours."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNPROVED = (
         "the run goes on, and no launch is lost",
     ),
     (
-        "the phone's dialog that asks for leave",
+        "the phone's dialog that asks for permission",
         "revoke USB debugging authorisations on the phone, then python -m harness devices",
     ),
     (
@@ -38,7 +38,7 @@ UNPROVED = (
     ),
     (
         "the formats of this maker's dumpsys thermalservice, battery and power",
-        "python -m harness doctor --device {name} tells thermal status and battery level; compare "
+        "python -m harness doctor --device {name} shows thermal status and battery level; compare "
         "with the phone's settings",
     ),
     (

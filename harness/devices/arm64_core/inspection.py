@@ -14,7 +14,7 @@ from harness.core.units import file_size
 from harness.devices import Probe
 from harness.devices.arm64_core import installation
 from harness.devices.arm64_core.target import ready
-from harness.devices.findings import doubt, unfit, well
+from harness.devices.findings import fine, serious, warning
 from harness.system.files import cache_dir
 
 
@@ -41,9 +41,9 @@ def examine(name: str, spec: ArmSpec, log_dir: Path, attendant: Attendant) -> li
     try:
         env = ready(spec, thorough=True)
     except UsageError as error:
-        core = unfit("core", error)
+        core = serious("core", error)
     else:
-        core = well(
+        core = fine(
             "core",
             f"{spec.cpu} under qemu {env.qemu.version}, litert {env.lock.litert}, "
             f"{file_size(installation.size_bytes(cache))} in {cache}",
@@ -51,4 +51,4 @@ def examine(name: str, spec: ArmSpec, log_dir: Path, attendant: Attendant) -> li
     if not (left := installation.leftover_bytes(cache)):
         return [core]
     said = f"a set-up that was cut off left {file_size(left)}"
-    return [core, doubt("leftover", said, "python -m harness setup arm64 clears it")]
+    return [core, warning("leftover", said, "python -m harness setup arm64 clears it")]

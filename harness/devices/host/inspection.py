@@ -13,7 +13,7 @@ from harness.core.specs import HostSpec, kind_name
 from harness.core.types import Finding
 from harness.core.units import file_size, percent, significant
 from harness.devices import Probe
-from harness.devices.findings import doubt, unfit, well
+from harness.devices.findings import fine, serious, warning
 from harness.devices.host import linux
 from harness.devices.host.target import runtime_version
 from harness.system import processors
@@ -36,9 +36,9 @@ def examine(name: str, spec: HostSpec, log_dir: Path, attendant: Attendant) -> l
 
 def _runtime(spec: HostSpec) -> Finding:
     try:
-        return well("runtime", f"{spec.runtime} {runtime_version(spec.runtime, spec)}")
+        return fine("runtime", f"{spec.runtime} {runtime_version(spec.runtime, spec)}")
     except UsageError as error:
-        return unfit("runtime", error)
+        return serious("runtime", error)
 
 
 def _host_findings() -> list[Finding]:
@@ -52,60 +52,61 @@ def _load() -> Finding:
     now = watch.now()
     share, load = now.other_cpu_share, now.load_average
     if share is None:
-        return doubt("load", "this system does not tell how busy it is", "close other programs")
+        return warning("load", "this system does not report how busy it is", "close other programs")
     said = f"other programs use {percent(share)} of {processors.usable()} processors"
     if load is not None:
         said += f", load average {significant(load)}"
     if share > BUSY_SHARE:
-        return doubt("load", said, "close other programs, or measure when the machine is idle")
-    return well("load", said)
+        return warning("load", said, "close other programs, or measure when the machine is idle")
+    return fine("load", said)
 
 
 def _governor(facts: Mapping[str, str]) -> Finding:
     governor = facts.get("governor")
     if governor is None:
-        return well("governor", "this system does not show its clock governor")
+        return fine("governor", "this system does not show its clock governor")
     if governor != "performance":
-        return doubt(
+        return warning(
             "governor",
             f"the clock follows the load (governor {governor})",
             "sudo cpupower frequency-set -g performance",
         )
-    return well("governor", "performance")
+    return fine("governor", "performance")
 
 
 def _machine(facts: Mapping[str, str]) -> list[Finding]:
     found = []
     if facts.get("virtual_machine") == "yes":
         found.append(
-            doubt(
+            warning(
                 "virtual-machine",
-                "this is a virtual machine, whose neighbours cannot be seen",
-                "compare within one run, where rounds are paired; or use a machine of your own",
+                "this is a virtual machine: other load on its computer cannot be seen",
+                "compare within one run, where rounds are paired; or use a machine that is not "
+                "virtual",
             )
         )
     if facts.get("smt") == "1":
         found.append(
-            doubt(
+            warning(
                 "smt",
                 "two threads share a core (SMT)",
                 "echo off | sudo tee /sys/devices/system/cpu/smt/control",
             )
         )
-    return found or [well("machine", "no virtual machine, no shared cores")]
+    return found or [fine("machine", "no virtual machine, no shared cores")]
 
 
 def _power() -> Finding:
     if linux.on_battery():
-        return doubt("power", "on battery, which lowers the clock", "plug the machine in")
-    return well("power", "not on battery")
+        return warning("power", "on battery, which lowers the clock", "plug the machine in")
+    return fine("power", "not on battery")
 
 
 def _disk() -> Finding:
     here = current_folder()
     if here is None:
-        return doubt("disk", "the current folder has been removed", "change into another")
+        return warning("disk", "the current folder has been removed", "change into another")
     free = shutil.disk_usage(here).free
     if free < LEAST_FREE_BYTES:
-        return doubt("disk", f"only {file_size(free)} free here", "free some space")
-    return well("disk", f"{file_size(free)} free here")
+        return warning("disk", f"only {file_size(free)} free here", "free some space")
+    return fine("disk", f"{file_size(free)} free here")

@@ -1,4 +1,4 @@
-"""What Linux tells about the machine and its state; on other systems every answer is None."""
+"""What Linux reports about the machine and its state; on other systems every answer is None."""
 
 from __future__ import annotations
 

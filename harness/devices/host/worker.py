@@ -32,7 +32,7 @@ MAX_OUTPUT_VALUES = 16
 
 
 class Memory:
-    """What /proc tells about this process; elsewhere everything is absent with the reason."""
+    """What /proc says about this process; elsewhere everything is absent with the reason."""
 
     def __init__(self) -> None:
         self.absent: dict[str, str] = {}
@@ -76,7 +76,7 @@ class Memory:
 class Model:
     """The interpreter, or one signature of it, behind four calls.
 
-    `given` and `asked` are what the runtime tells of the inputs and outputs, in their order.
+    `given` and `asked` are the runtime's descriptions of the inputs and outputs, in their order.
     `public_call` is what the runtime's public call does inside every inference, where a release
     has no other call that could be timed; else None.
     """

@@ -87,11 +87,11 @@ def _result(
             if_slow,
         )
     if finished.flooded:
-        raise WorkerError(stage, "the worker printed without end and was ended", f"look at {log}")
+        raise WorkerError(stage, "the worker did not stop printing and was ended", f"look at {log}")
     raise WorkerError(
         stage,
         f"the worker ended in stage {stage!r} without a result ({finished.ending})",
-        f"its last words are in {log}"
+        f"the end of its output is in {log}"
         + (f": {last}" if (last := process.last_line(log)) else "")
-        + ("; a SIGKILL is often the kernel out of memory" if finished.returncode == -9 else ""),
+        + ("; SIGKILL often means that memory ran out" if finished.returncode == -9 else ""),
     )

@@ -135,7 +135,7 @@ def locate(
 def _check(path: Path, expected: str | None, source: str) -> None:
     if expected and sha256(path) != expected.lower():
         raise UsageError(
-            f"{path} is not the file it should be: its SHA-256 is {sha256(path)}, "
+            f"{path} is not the expected file: its SHA-256 is {sha256(path)}, "
             f"{source} says {expected}",
             "remove the file to get it again, or correct the sum if you trust the file",
         )
@@ -145,7 +145,9 @@ def _fetch(
     url: str, path: Path, expected: str | None, progress: Progress | None, check: Check
 ) -> None:
     if not url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
-        raise ConfigError(f"runner.url {url!r} is not https", "an executable is taken from https")
+        raise ConfigError(
+            f"runner.url {url!r} is not https", "executables are downloaded over https only"
+        )
 
     def tell(done: int, total: int | None) -> None:
         if progress:

@@ -65,7 +65,7 @@ class Output(NamedTuple):
 
 
 class Malformed(ValueError):
-    """A line that begins as it should goes on as it should not."""
+    """A known line or file has an unexpected form."""
 
 
 def read_output(stdout: str, stderr: str) -> Output:
@@ -175,8 +175,8 @@ def _summary(count: str, rest: str) -> LatencySummary | None:
     same = known.get("curr") if "min" not in known else None
     median = known.get("median", same)
     if median is None:
-        # Builds from before the percentiles; the mean is no median, and is not passed off as one.
-        raise Malformed("the build is too old: it prints no median")
+        # Builds from before the percentiles; the mean is not a median, and is not reported as one.
+        raise Malformed("the build is too old: it does not print a median")
     summary = LatencySummary(
         count=number,
         median_ns=median,
@@ -294,4 +294,4 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             return value, at
         shift += 7
         if shift > 63:
-            raise Malformed("the result file has an endless number")
+            raise Malformed("the result file has a number without end")

@@ -147,7 +147,7 @@ def interpret(
         file = read_result_file(result_file) if result_file is not None else None
         ops = read_profile(stdout) if profile else ()
     except Malformed as error:
-        raise rubbish(str(error)) from None
+        raise unusable_output(str(error)) from None
     if output.unconsumed:
         raise WorkerError(
             "launch",
@@ -156,7 +156,7 @@ def interpret(
             _without_flag(delegate),
         )
     if not output.finished or len(output.phases) != 2:
-        raise rubbish("its closing lines are missing")
+        raise unusable_output("its closing lines are missing")
     warmup, latency = output.phases
     if latency is None:
         raise WorkerError("launch", "benchmark_model made no inference", OTHER_RUNNER)
@@ -192,7 +192,7 @@ def _without_xnnpack() -> Finding:
 
 
 def _first(warmup: LatencySummary | None, file: ResultFile | None) -> int | None:
-    """Dialect B tells the first inference only in its result file."""
+    """Dialect B reports the first inference only in its result file."""
     value = file.latency_ms.get("first") if file else None
     return int(value * 1_000_000) if warmup is not None and value else None
 
@@ -202,11 +202,11 @@ def _check_agreement(latency: LatencySummary, file: ResultFile) -> None:
     median_ms = file.latency_ms.get("median")
     count = file.misc.get("num_runs")
     if count is not None and count != latency.count:
-        raise rubbish(f"{latency.count} iterations printed, {count:g} in its result file")
+        raise unusable_output(f"{latency.count} iterations printed, {count:g} in its result file")
     if median_ms is not None and abs(median_ms * 1e6 - latency.median_ns) > (
         1_000 + 1e-6 * latency.median_ns
     ):
-        raise rubbish("its result file has another median than its output")
+        raise unusable_output("its result file and its output have different medians")
 
 
 def _delegation(output: Output, delegate: str) -> tuple[dict[str, int], tuple[Finding, ...]]:
@@ -226,7 +226,7 @@ def _delegation(output: Output, delegate: str) -> tuple[dict[str, int], tuple[Fi
             f"measure with --delegate cpu, or use a model that {delegate} can run",
         )
     if not ran and set(applied.values()) == {"completely"}:
-        # A build that is not for Android tells no numbers, but that it was all of them.
+        # A build that is not for Android says only that all nodes were taken, not how many.
         return counters, (
             Finding(
                 level="info",
@@ -236,7 +236,7 @@ def _delegation(output: Output, delegate: str) -> tuple[dict[str, int], tuple[Fi
             ),
         )
     if not nodes and "partially" in applied.values():
-        # Where nodes are counted, the check of that name tells of them.
+        # Where nodes are counted, the check of that name reports them.
         return counters, (
             Finding(
                 level="warning",
@@ -258,7 +258,7 @@ def failure(exit_code: int, stdout: str, stderr: str) -> WorkerError | StableDev
     if exit_code == 137:
         return WorkerError(
             "launch",
-            "the phone killed benchmark_model (status 137), most likely for want of memory",
+            "the phone killed benchmark_model (status 137), most likely because memory ran out",
             "close other apps, or use a smaller model",
         )
     if exit_code > 128:
@@ -318,8 +318,8 @@ def _problems(stdout: str, stderr: str) -> tuple[str, ...]:
         return ()
 
 
-def rubbish(what: str) -> WorkerError:
-    """It ended well and said nothing usable."""
+def unusable_output(what: str) -> WorkerError:
+    """The tool ended with status 0 but printed no usable result."""
     return WorkerError("launch", f"benchmark_model printed no usable result: {what}", OTHER_RUNNER)
 
 

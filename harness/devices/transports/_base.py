@@ -19,7 +19,7 @@ from harness.core.errors import StableDeviceError, TransientDeviceError
 from harness.core.text import clean, integer
 from harness.devices.transports import MAX_PULL_BYTES, Progress, ShellResult
 from harness.devices.transports._shell import Sentinel, framed_service, read_framed
-from harness.devices.transports._streams import Refused, Stream, nonsense
+from harness.devices.transports._streams import Refused, Stream, not_adb
 from harness.devices.transports._sync import FREE_SPACE, receive_file, refusal, send_file
 from harness.system.files import sha256 as sha256_of
 
@@ -75,7 +75,7 @@ class AdbTransport:
         try:
             stream = self.open_stream(sentinel.service, timeout_s)
         except Refused:
-            raise nonsense("no shell service") from None
+            raise not_adb("no shell service") from None
         with contextlib.closing(stream):
             return sentinel.read(stream)
 
@@ -100,7 +100,7 @@ class AdbTransport:
             try:
                 stream = self.open_stream("sync:", STALL_S)
             except Refused:
-                raise nonsense("no sync service") from None
+                raise not_adb("no sync service") from None
             with contextlib.closing(stream), self._hashing(part, size) as hashing:
                 send_file(stream, local, part, STALL_S, progress=progress)
                 got = hashing()
@@ -116,7 +116,7 @@ class AdbTransport:
         try:
             stream = self.open_stream("sync:", STALL_S)
         except Refused:
-            raise nonsense("no sync service") from None
+            raise not_adb("no sync service") from None
         handle, name = tempfile.mkstemp(dir=local.parent, prefix=f".{local.name}.")
         try:
             with contextlib.closing(stream), os.fdopen(handle, "wb") as sink:
@@ -143,7 +143,7 @@ class AdbTransport:
         return None if answer == "none" else answer, free_bytes(clean_df(rest))
 
     def _check_space(self, folder: str, size: int, free: int | None) -> None:
-        """Before, not after: a large push to a full disk fails late and badly."""
+        """Raises if the phone lacks space, before a large push fails halfway."""
         if free is not None and free < size + SPARE_BYTES:
             raise StableDeviceError(
                 "push",
@@ -199,7 +199,8 @@ class AdbTransport:
 
 
 def _not_the_same(local: Path, there: str, wanted: str) -> StableDeviceError | TransientDeviceError:
-    """Whose fault it is that another file arrived; reads ours, since its hash may be an old one."""
+    """The error for a file that arrived with another SHA-256: changed here, or damaged on
+    the way. Reads the local file again, since its hash may be outdated."""
     if (here := sha256_of(local)) != wanted:
         return StableDeviceError(
             "push",

@@ -26,7 +26,7 @@ def asks_leave(timeout_s: float) -> str:
 
 
 def not_allowed() -> StableDeviceError:
-    """The phone's user said no, or nothing."""
+    """The error for a phone whose user refused, or did not answer."""
     return StableDeviceError("connect", "the phone did not allow this computer", CONFIRM)
 
 

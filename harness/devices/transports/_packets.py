@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from harness.core.errors import StableDeviceError
-from harness.devices.transports._streams import Deadline, Refused, cut_off, nonsense
+from harness.devices.transports._streams import Deadline, Refused, cut_off, not_adb
 
 VERSION = SUMS_END_WITH = 0x01000001
 MAX_PAYLOAD = 1 << 20
@@ -97,7 +97,7 @@ class Connection:
             if packet.command != AUTH or packet.arg0 != _TOKEN:
                 continue  # of an earlier connection, whose packets a cable may still hold
             if len(packet.data) != TOKEN_BYTES:  # which is signed: nothing else is
-                raise nonsense(f"a token of {len(packet.data)} bytes")
+                raise not_adb(f"a token of {len(packet.data)} bytes")
             tokens += 1
             if tokens == 1:
                 self.send(AUTH, _SIGNATURE, 0, signer.Sign(packet.data))
@@ -107,7 +107,7 @@ class Connection:
                 self.send(AUTH, _PUBLIC_KEY, 0, key + b"\0")
                 asking()
         if packet.arg1 < LEAST_PAYLOAD:
-            raise nonsense(f"packets of at most {packet.arg1} bytes")
+            raise not_adb(f"packets of at most {packet.arg1} bytes")
         self._version = packet.arg0
         self.max_payload = min(packet.arg1, MAX_PAYLOAD)
 
@@ -134,7 +134,7 @@ class Connection:
         while not self._waiting[number]:
             packet = self._receive()
             if packet.command not in (OKAY, WRTE, CLSE):
-                raise nonsense(f"a packet of kind {packet.command:#x} in the middle")
+                raise not_adb(f"a packet of kind {packet.command:#x} in the middle")
             if packet.arg1 in self._waiting:
                 self._waiting[packet.arg1].append(packet)
         return self._waiting[number].popleft()
@@ -142,13 +142,13 @@ class Connection:
     def _receive(self) -> Packet:
         command, arg0, arg1, length, total, magic = HEADER.unpack(self._read(HEADER.size))
         if command not in _COMMANDS or magic != command ^ 0xFFFFFFFF:
-            raise nonsense(f"a packet of kind {command:#x}")
+            raise not_adb(f"a packet of kind {command:#x}")
         if length > MAX_PAYLOAD:
-            raise nonsense(f"a packet of {length} bytes")
+            raise not_adb(f"a packet of {length} bytes")
         data = self._read(length) if length else b""
         version = arg0 if command == CNXN else self._version
         if version is not None and version < SUMS_END_WITH and _sum(data) != total:
-            raise nonsense(f"a packet with the wrong checksum {total:#x}")
+            raise not_adb(f"a packet with the wrong checksum {total:#x}")
         return Packet(command, arg0, arg1, data)
 
     def _read(self, size: int) -> bytes:
@@ -178,7 +178,7 @@ class PacketStream:
             connection.forget_stream(self._id)
             raise Refused
         if answer.command != OKAY:
-            raise nonsense("data of a service that is not open")
+            raise not_adb("data of a service that is not open")
         self._remote_id = answer.arg0
 
     def extend(self, seconds: float) -> None:

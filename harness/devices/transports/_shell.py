@@ -1,7 +1,7 @@
 """A shell command and its real exit status.
 
 `shell,v2` frames stdout, stderr and the status. Phones from before Android 7 only have `shell`,
-which merges everything and tells no status: there the command is followed by a line with a nonce
+which merges everything and gives no status: there the command is followed by a line with a nonce
 and the status. In both cases a missing end marker means that the output was cut.
 """
 
@@ -18,7 +18,7 @@ from harness.devices.transports._streams import (
     MAX_OUTPUT_BYTES,
     Stream,
     cut_off,
-    nonsense,
+    not_adb,
     read_exactly,
 )
 
@@ -41,9 +41,9 @@ def read_framed(stream: Stream) -> ShellResult:
             status = read_exactly(stream, buffer, 1)[0]
             return ShellResult(status, bytes(outputs[_STDOUT]), bytes(outputs[_STDERR]))
         if kind not in outputs:
-            raise nonsense(f"shell frame {kind}")
+            raise not_adb(f"shell frame {kind}")
         if length + sum(map(len, outputs.values())) > MAX_OUTPUT_BYTES:
-            raise endless()
+            raise too_much_output()
         outputs[kind] += read_exactly(stream, buffer, length)
 
 
@@ -66,7 +66,7 @@ class Sentinel:
         while data := stream.receive():
             output += data
             if len(output) > MAX_OUTPUT_BYTES:
-                raise endless()
+                raise too_much_output()
         text = bytes(output).replace(b"\r\r\n", b"\n").replace(b"\r\n", b"\n")
         body, marker, status = text.rpartition(b"\n" + self._nonce.encode() + b":")
         code = integer(status.decode("ascii", "replace"), 255)
@@ -75,8 +75,8 @@ class Sentinel:
         return ShellResult(code, body, b"")
 
 
-def endless() -> StableDeviceError:
-    """More output than any command of ours has."""
+def too_much_output() -> StableDeviceError:
+    """The error for more output than any command of the harness has."""
     return StableDeviceError(
         "link",
         f"a command on the phone printed more than {MAX_OUTPUT_BYTES >> 20} MiB",

@@ -58,7 +58,7 @@ class Deadline:
         """So many bytes have come; raises StableDeviceError if they are too many."""
         self._bytes_left -= received
         if self._bytes_left < 0:
-            raise nonsense("packets without end")
+            raise not_adb("too many packets")
 
     def left(self) -> float:
         """Seconds left, more than zero; raises TransientDeviceError when there are none, and
@@ -93,12 +93,12 @@ def read_exactly(stream: Stream, buffer: bytearray, size: int) -> bytes:
 
 
 def cut_off() -> TransientDeviceError:
-    """The connection ended in the middle of something."""
+    """The error for a connection that ended in the middle of a message."""
     return TransientDeviceError("link", "the connection to the phone broke", REPLUG)
 
 
-def nonsense(what: str) -> StableDeviceError:
-    """The phone sent something that is not ADB."""
+def not_adb(what: str) -> StableDeviceError:
+    """The error for a phone that sent something that is not ADB."""
     return StableDeviceError(
         "link",
         f"the phone does not speak ADB properly ({what})",

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from harness.core.errors import StableDeviceError, TransientDeviceError
 from harness.core.text import clean
 from harness.devices.transports import Progress
-from harness.devices.transports._streams import REPLUG, Stream, nonsense, read_exactly
+from harness.devices.transports._streams import REPLUG, Stream, not_adb, read_exactly
 
 _HEAD = struct.Struct("<4sI")
 _CHUNK = 64 * 1024
@@ -35,7 +35,7 @@ class Patience:
         self._end = time.monotonic() + stall_s + size_bytes / SLOWEST_BYTES_PER_S
 
     def renew(self) -> None:
-        """There was progress; raises TransientDeviceError when it was too little in all."""
+        """Counts progress; raises TransientDeviceError if the whole transfer is too slow."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise TransientDeviceError(
@@ -80,7 +80,7 @@ def send_file(
     if kind == b"FAIL":
         raise refusal("push", _message(stream, buffer, length))
     if kind != b"OKAY":
-        raise nonsense(f"answer {kind!r} to SEND")
+        raise not_adb(f"answer {kind!r} to SEND")
 
 
 def _blocks(file: BinaryIO) -> Iterator[tuple[memoryview, int]]:
@@ -121,10 +121,10 @@ def receive_file(
         if kind == b"FAIL":
             raise refusal("pull", _message(stream, buffer, length))
         if kind != b"DATA" or not 0 < length <= _CHUNK:
-            raise nonsense(f"answer {kind!r} to RECV")
+            raise not_adb(f"answer {kind!r} to RECV")
         done += length
         if done > max_bytes:
-            raise nonsense("a file without end")
+            raise not_adb("a file without end")
         sink.write(read_exactly(stream, buffer, length))
 
 

@@ -159,7 +159,7 @@ class AdbServer(AdbTransport):
 
 
 def open_transport(spec: AndroidSpec, attendant: Attendant) -> AdbServer:
-    """`serial` is needed only with several phones; with `address` the server is told to connect."""
+    """`serial` is needed only with several phones; with `address` the server connects to it."""
     _adbutils()
     return AdbServer(spec, attendant)
 
@@ -204,7 +204,7 @@ def _server(spec: AndroidSpec) -> tuple[str, int]:
 
 @contextlib.contextmanager
 def translated_errors() -> Iterator[None]:
-    """adbutils' exceptions in our two."""
+    """Raises adbutils' exceptions as TransientDeviceError or StableDeviceError."""
     from adbutils import AdbError, AdbTimeout
 
     try:

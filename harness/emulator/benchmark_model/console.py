@@ -1,4 +1,4 @@
-"""What the tool hears from its phone, and how it speaks and ends."""
+"""What the phone tells the tool, and how the tool prints and exits."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def delegate(model: Model, flags: Flags) -> None:
 
 
 def replaced(nodes: int, total: int, kernel: str, partitions: int) -> None:
-    """The line with which a build for Android tells of delegation."""
+    """The line in which a build for Android reports delegation."""
     log(
         f"Replacing {nodes} out of {total} node(s) with delegate ({kernel}) node, yielding "
         f"{partitions} partitions for subgraph 0.",

@@ -1,4 +1,4 @@
-"""Times of single inferences in the words and bytes of the real tool."""
+"""Times of single inferences in the formats of the real tool."""
 
 from __future__ import annotations
 

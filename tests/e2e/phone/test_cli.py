@@ -286,7 +286,7 @@ def test_what_the_downloaded_runner_cannot_do_is_refused_without_a_phone(
 def test_the_host_refuses_what_only_phones_do(tmp_path: Path, option: list[str]) -> None:
     run = bench(tmp_path, {"host": {"kind": "host"}}, TINY, *option)
     assert run.process.returncode == 2
-    assert run.stderr.startswith(f"error: device host cannot do {option[0]}; ")
+    assert run.stderr.startswith(f"error: device host does not support {option[0]}; ")
 
 
 def test_a_slow_link_only_takes_longer(tmp_path: Path) -> None:

@@ -115,5 +115,6 @@ def test_what_is_no_key_is_refused(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert done.stderr == (
-        f"error: {wrong} is no public key of adb: not an ADB public key; give the file adbkey.pub\n"
+        f"error: {wrong} is not a public key of adb: not an ADB public key; "
+        "give the file adbkey.pub\n"
     )

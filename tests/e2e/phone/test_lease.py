@@ -111,7 +111,7 @@ def test_what_a_killed_run_left_is_taken_over_and_removed(
         assert lease.NAME in left and len(left) == 2
         second = bench(tmp_path / "second", {"phone": entry(phone)})
         assert second.process.returncode == 0, second.stderr
-        assert "has ended without giving it back" in second.said("took the phone over from run")
+        assert "has ended without releasing it" in second.said("took the phone over from run")
         assert "removed 1 folder that earlier runs had left" in second.said("removed")
         assert_clean(phone)
 

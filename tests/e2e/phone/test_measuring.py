@@ -464,7 +464,7 @@ def test_memory_is_the_runners_and_not_the_shells(tmp_path: Path) -> None:
         launch = it.launch(index=0)
     assert launch.latency_summary
     assert launch.peak_rss_bytes is None
-    assert launch.absent["peak_rss_bytes"] == "the runner had ended before it was looked at"
+    assert launch.absent["peak_rss_bytes"] == "the runner had ended before its memory was read"
 
 
 # --- the cable -------------------------------------------------------------------------------

@@ -333,7 +333,7 @@ def test_keras_file(keras_files: Path, tmp_path: Path, recipe: str) -> None:
     ("name", "says"),
     [
         ("gone.keras", "there is no file"),
-        ("text.keras", "is no .keras file"),
+        ("text.keras", "is not a .keras file"),
         ("zip.keras", "cannot be loaded"),
         ("lambda.keras", "no Lambda layers"),
         ("open.keras", "open shape"),

@@ -256,9 +256,9 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     assert "does not exist" in refused(tmp_path / "gone.tflite")
     assert "is a folder" in refused(tmp_path)
     assert "is empty" in refused(tmp_path / "empty.tflite")
-    assert "is no TFLite model" in refused(tmp_path / "text.tflite")
+    assert "is not a TFLite model" in refused(tmp_path / "text.tflite")
     assert "ends too early" in refused(tmp_path / "short.tflite")
-    assert "no regular file" in refused(tmp_path / "pipe.tflite")
+    assert "not a regular file" in refused(tmp_path / "pipe.tflite")
 
 
 def test_a_choice_of_signatures_is_the_users() -> None:

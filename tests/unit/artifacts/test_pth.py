@@ -177,7 +177,7 @@ class Harm:
         (OrderedDict(a=tensor(of=("PID", ("module", "x")))), "in an unknown way"),
         (
             OrderedDict(a=tensor(), b=tensor((1,), (1,), of=storage("0", 12))),
-            "storage 0 is told in two ways",
+            "storage 0 is described in two different ways",
         ),
         (b"\x80\x02r\xff\xff\xff\xffN.", "more memory than weights need"),
         (b"\x80\x02}q", "broken"),
@@ -199,7 +199,7 @@ def test_sizes_are_checked(tmp_path: Path) -> None:
     cases = {
         "has 23 numbers, not 24": old(tmp_path / "1.pth", state, count=23),
         "ends within storage 0": old(tmp_path / "2.pth", state, VALUES.tobytes()[:-1]),
-        "something follows": old(tmp_path / "3.pth", state, tail=b"x"),
+        "there are data after": old(tmp_path / "3.pth", state, tail=b"x"),
         "it ends within storage": new(tmp_path / "4.pth", state, VALUES.tobytes()[:-1]),
         "more than 24 numbers": new(tmp_path / "5.pth", state, VALUES.tobytes() + b"x"),
         "big-endian": new(tmp_path / "6.pth", state, order=b"big"),

@@ -49,7 +49,7 @@ def test_defaults_and_options_make_one(tmp_path: Path) -> None:
     ("source", "options", "says"),
     [
         (BUILD, {"alhpa": 1.0}, "did you mean 'alpha'?"),
-        (BUILD, {"seed": 1}, "'seed' is no option"),
+        (BUILD, {"seed": 1}, "'seed' is not an option"),
         ("def build(:\n", {}, "mine.py, line 1: "),
         ("x = 'a\0b'\n", {}, "mine.py"),
         ("def make(): ...\n", {}, "no function named build"),

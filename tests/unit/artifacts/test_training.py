@@ -326,7 +326,9 @@ def test_offline_a_narrow_network_is_grown_and_it_is_said(tmp_path: Path) -> Non
     artifact = site.build(grown).artifacts["tiny"]
     (finding,) = artifact.findings
     assert (finding.level, finding.code) == ("info", "trained-from-scratch")
-    assert finding.message.startswith("a network with units 8 was trained from nothing and widened")
+    assert finding.message.startswith(
+        "a network with units 8 was trained from random weights and widened"
+    )
     assert (artifact.weights, artifact.trained, artifact.parameters) == (
         "random",
         True,

@@ -222,7 +222,7 @@ def test_a_flat_test_folder_judges_nothing_and_is_told_of(tmp_path: Path) -> Non
     assert data.summary.total == 80
     assert all(data.summary.count(split) for split in SPLITS)
     assert (
-        "note: test/ has 30 images without classes, so nothing can be judged by them: the test "
+        "note: test/ has 30 images without classes, so they are not used: the test "
         "split is taken from the images for training"
     ) in told(data)
 

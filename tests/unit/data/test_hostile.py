@@ -143,10 +143,10 @@ def test_what_may_not_be_read() -> None:
             lines = told(data)
             (cache / "images").rename(cache / "gone")
         assert "refused (2): a/0.png cannot be read: Permission denied; " in lines
-        assert "b/deep cannot be looked into: Permission denied" in lines
+        assert "b/deep cannot be opened: Permission denied" in lines
         assert data.summary.total == 39
         root.chmod(0)
-        with an_ordinary_user(), pytest.raises(DataError, match="cannot look into"):
+        with an_ordinary_user(), pytest.raises(DataError, match="cannot open"):
             open_folder(root, cache, decoder=Here())
         root.chmod(0o755)
         cache.chmod(0o555)
@@ -198,7 +198,7 @@ def test_more_than_a_tenth_refused(root: Path, opened: Opened, tmp_path: Path) -
     (root / "b" / "105.png").write_text("broken")
     text = refusal(root, tmp_path / "cache")
     assert text.startswith("3 of 20 images cannot be used, more than 10 %: a/0.png is not a png")
-    assert text.endswith("; mend them or take them away")
+    assert text.endswith("; repair or remove them")
     for number in range(100, 108):
         (root / "b" / f"{number}.png").write_text("broken")
     assert "; and 5 more; mend" in refusal(root, tmp_path / "cache")
@@ -233,7 +233,7 @@ NOT_FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a file": (lambda path: path.write_text("x"), "is a file"),
     "a loop": (lambda path: _link(path, path.name), "is a link in a loop"),
     "a pipe": (os.mkfifo, "is a file"),
-    "an endless name": (lambda path: None, "cannot look into"),
+    "an endless name": (lambda path: None, "cannot open"),
 }
 
 
@@ -256,7 +256,7 @@ WRONG: dict[str, tuple[dict[str, range], str]] = {
     ),
     "an empty class": (
         {"a": range(9), "b": range(20, 29), "c": range(0)},
-        "class c of x has no image that can be used; add images, or take its folder away",
+        "class c of x has no image that can be used; add images, or remove its folder",
     ),
     "two classes, one of them of one image": (
         {"a": range(29), "b": range(50, 51)},

@@ -157,7 +157,7 @@ def test_what_is_said_of_the_demo_set(tmp_path: Path) -> None:
         "  class    train  validation  test  total",
         "  intact     420          90    90    600",
         "  cracked    420          90    90    600",
-        "split: made so (seed 0)",
+        "split: generated so (seed 0)",
     ]
 
 

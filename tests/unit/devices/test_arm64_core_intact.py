@@ -334,7 +334,7 @@ def test_nothing_in_a_cache_that_cannot_be_written(
     assert cli.main(["setup", "arm64"]) == 2
     assert capsys.readouterr().err.endswith(f"arm64.lock'; {ELSEWHERE}\n")
     assert cli.main(["setup", "arm64", "--remove"]) == 0
-    assert capsys.readouterr().out == f"nothing of it is in {cache}\n"
+    assert capsys.readouterr().out == f"nothing to remove in {cache}\n"
 
 
 # --- removed, and cut off --------------------------------------------------------------------
@@ -354,7 +354,7 @@ def test_removing_frees_what_was_shown(cache: Path) -> None:
 
 def test_removing_nothing_says_so(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["setup", "arm64", "--remove"]) == 0
-    assert capsys.readouterr().out == f"nothing of it is in {cache}\n"
+    assert capsys.readouterr().out == f"nothing to remove in {cache}\n"
 
 
 @pytest.mark.usefixtures("folder")

@@ -92,7 +92,7 @@ def test_a_cached_file_that_changed_is_refused(site: Site, tmp_path: Path) -> No
     spec = RunnerSpec(url=site.url)
     path = locate(spec, ABI, cache=cache, lock=lock)
     path.write_bytes(b"something else")
-    with pytest.raises(UsageError, match="not the file it should be"):
+    with pytest.raises(UsageError, match="not the expected file"):
         locate(spec, ABI, cache=cache, lock=lock)
 
 
