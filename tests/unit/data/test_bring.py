@@ -476,7 +476,7 @@ def test_the_split_asked_for(tmp_path: Path) -> None:
     shares = [data.summary.count(split) / 600 for split in SPLITS]
     assert shares == pytest.approx([0.6, 0.1, 0.3], abs=0.06)
     demo_set = open_dataset("demo", tmp_path, shares=parse("60/10/30"))
-    assert [demo_set.summary.count(split) for split in SPLITS] == [720, 120, 360]
+    assert [demo_set.summary.count(split) for split in SPLITS] == [1140, 190, 570]
 
 
 @pytest.mark.parametrize("text", ["60/40", "60/10/20", "a/b/c", "100/0/0", "-10/50/60", ""])

@@ -201,7 +201,7 @@ def test_more_than_a_tenth_refused(root: Path, opened: Opened, tmp_path: Path) -
     assert text.endswith("; repair or remove them")
     for number in range(100, 108):
         (root / "b" / f"{number}.png").write_text("broken")
-    assert "; and 5 more; mend" in refusal(root, tmp_path / "cache")
+    assert "; and 5 more; repair" in refusal(root, tmp_path / "cache")
 
 
 @pytest.mark.slow

@@ -153,10 +153,10 @@ def test_the_demo_set(tmp_path: Path) -> None:
 
 def test_what_is_said_of_the_demo_set(tmp_path: Path) -> None:
     assert open_dataset("demo", tmp_path).summary.lines() == [
-        "demo images: 1,200 images in 2 classes",
+        "demo images: 1,900 images in 2 classes",
         "  class    train  validation  test  total",
-        "  intact     420          90    90    600",
-        "  cracked    420          90    90    600",
+        "  intact     150         200   600    950",
+        "  cracked    150         200   600    950",
         "split: generated so (seed 0)",
     ]
 
