@@ -93,5 +93,5 @@ def _result(
         f"the worker ended in stage {stage!r} without a result ({finished.ending})",
         f"the end of its output is in {log}"
         + (f": {last}" if (last := process.last_line(log)) else "")
-        + ("; SIGKILL often means that memory ran out" if finished.returncode == -9 else ""),
+        + ("; SIGKILL often means that it ran out of memory" if finished.returncode == -9 else ""),
     )

@@ -28,7 +28,11 @@ BROKEN = {
     "hang": ("say('warm-up'); import time; time.sleep(60)", "warm-up", "was ended"),
     "rubbish": ("say('load'); print('~~~~')", "load", "not a result"),
     "half a line": ("""print('{"stage": "lo', end='')""", "start", "not a result"),
-    "flood": ("say('load')\nwhile True: print('{}' * 0 + ' ' * 65536, end='')", "load", "without"),
+    "flood": (
+        "say('load')\nwhile True: print('{}' * 0 + ' ' * 65536, end='')",
+        "load",
+        "did not stop printing",
+    ),
     "silence": ("say('iterations')", "iterations", "without a result"),
     "exit status": ("say('load'); print('{\"result\": {}}'); sys.exit(3)", "load", "status 3"),
     "own error": (

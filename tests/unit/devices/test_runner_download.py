@@ -181,7 +181,7 @@ def test_a_path_needs_no_network(tmp_path: Path) -> None:
     assert locate(RunnerSpec(path=str(file)), "x86") == file
     good = hashlib.sha256(b"x").hexdigest()
     assert locate(RunnerSpec(path=str(file), sha256=good.upper()), "x86") == file
-    with pytest.raises(UsageError, match="not the file"):
+    with pytest.raises(UsageError, match="not the expected file"):
         locate(RunnerSpec(path=str(file), sha256="1" * 64), "x86")
     with pytest.raises(ConfigError, match="there is no file"):
         locate(RunnerSpec(path=str(tmp_path / "none")), "x86")
