@@ -1,0 +1,85 @@
+"""The composite action: its scripts parse, its inputs are used, and what measures does its work."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e.test_bench_cli import TINY
+from tests.paths import ROOT
+
+TEXT = (ROOT / "action.yml").read_text("utf-8")
+ACTION: Any = yaml.safe_load(TEXT)
+SCRIPTS = {s["name"]: s for s in ACTION["runs"]["steps"] if "run" in s}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_parses_and_holds_no_expression(name: str) -> None:
+    script = SCRIPTS[name]["run"]
+    done = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "${{" not in script, "an input in a script is run as shell code"
+
+
+def test_every_input_is_used_and_no_other() -> None:
+    assert set(re.findall(r"inputs\.([a-z-]+)", TEXT)) == set(ACTION["inputs"])
+
+
+def test_every_variable_of_a_step_is_used() -> None:
+    for step in SCRIPTS.values():
+        for variable in step["env"]:
+            assert re.search(rf"\$\{{?{variable}\b", step["run"]), variable
+
+
+def measured(tmp_path: Path, **inputs: str) -> tuple[int, dict[str, str], str]:
+    """Exit status, outputs and step summary of the step that measures, run as GitHub runs it."""
+    step, folder = SCRIPTS["Measure"], tmp_path / "bin"
+    folder.mkdir()
+    for name, words in (("mobile-bench", "-m harness"), ("python", "")):
+        (folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
+        (folder / name).chmod(0o755)
+    values = {
+        v: inputs.get(i, str(ACTION["inputs"][i].get("default", "")))
+        for v, e in step["env"].items()
+        for i in re.findall(r"inputs\.([a-z-]+)", e)
+    }
+    files = {"GITHUB_OUTPUT": tmp_path / "output", "GITHUB_STEP_SUMMARY": tmp_path / "summary"}
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            **values,
+            **{k: str(v) for k, v in files.items()},
+            "PYTHONPATH": str(ROOT),
+            "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told = dict(x.split("=", 1) for x in files["GITHUB_OUTPUT"].read_text().splitlines())
+    summary = files["GITHUB_STEP_SUMMARY"]
+    return done.returncode, told, summary.read_text() if summary.exists() else ""
+
+
+def test_a_budget_that_is_not_kept_fails_the_step_and_is_told(tmp_path: Path) -> None:
+    status, told, summary = measured(tmp_path, models=str(TINY), budget="size<=1kB", extras="")
+    assert status == 1
+    assert told["exit-status"] == "1"
+    assert told["verdict"] in {"recommended", "undecided", "refused", "none"}
+    assert "tiny_float32" in summary
+
+
+def test_an_input_is_not_run_as_code(tmp_path: Path) -> None:
+    status, told, _ = measured(tmp_path, models="$(touch ran) `touch ran`", extras="")
+    assert status == 2
+    assert told == {"verdict": "", "exit-status": "2"}
+    assert not (tmp_path / "ran").exists()
