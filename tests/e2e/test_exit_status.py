@@ -158,7 +158,7 @@ def test_a_command_to_be_pasted_survives_a_blank(out: Path) -> None:
             file.unlink()
         unfinished.rmdir()
     line = " ".join(done.stdout.split())
-    pasted = line.partition("go on with ")[2].partition("cccc")[0] + "cccc'"
+    pasted = "python" + line.partition("go on with python")[2].partition("cccc")[0] + "cccc'"
     assert shlex.split(pasted) == [
         "python", "-m", "harness", "bench", "--resume", str(unfinished),
     ]  # fmt: skip
