@@ -16,7 +16,7 @@ PARALLEL := -n 2 --dist loadfile
 # that takes under a minute there on a processor of its own. vgg16 and vgg16-gap in float32 take
 # minutes. From random weights, so that it is the same with a network and without.
 COUNTED := scratch scratch-int8 pruned pruned-int8 mobilenet mobilenet-int8 mobilenet-gray-int8 \
-           student student-int8 vgg16-slim vgg16-gap-int8
+           lite0 lite0-int8 lite0-gray-int8 student student-int8 vgg16-slim vgg16-gap-int8
 COUNTS  := reports/baselines/arm64.json
 
 bench: $(STAMP)

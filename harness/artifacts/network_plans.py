@@ -87,7 +87,9 @@ class NetworkPlans:
         self._cache = cache
         self._material = material
         self._seed = seed
-        self._margin = margin
+        # Half of it: rounding to int8 and the chance of other images take their part of the rest,
+        # and a cut at the very margin could never be shown to be within it.
+        self._for_a_cut = margin / 2
         self.fetching = fetching
         self._under_way: list[str] = []
 
@@ -287,7 +289,7 @@ class NetworkPlans:
                 [step.name, recipe_options, closure(Path(step.module.__file__ or ""))]
                 if step
                 else None,
-                self._margin if chooses else None,
+                self._for_a_cut if chooses else None,
                 closure(_HERE / "child/training.py"),
                 *_common(),
             ]
@@ -302,7 +304,7 @@ class NetworkPlans:
             checkpoint=str(self._cache.checkpoint(key)),
             features=features,
             trunk=trunk,
-            margin=self._margin,
+            margin=self._for_a_cut,
             teachers=tuple(Teacher(n, _cheapest(t.network)) for n, t in teachers.items()),
             recipe=step.name if step else None,
             recipe_options=recipe_options,

@@ -144,11 +144,12 @@ def _about_cut(cut: Cut) -> str:
     if cut.layer == cut.best:
         return (
             f"{where}, the most accurate cut on the {cut.images} validation images; none smaller "
-            f"is shown to lose at most {margin} points"
+            f"is shown to lose at most {margin} points, half of the margin"
         )
     return (
         f"{where}: on the {cut.images} validation images it loses {lost} points against the cut "
-        f"after {cut.best}, and at most {bound} with 95 % confidence, within the margin of {margin}"
+        f"after {cut.best}, and at most {bound} with 95 % confidence, within {margin}, half of the "
+        "margin"
     )
 
 

@@ -150,5 +150,5 @@ def test_the_choice_is_told() -> None:
     right = rows(400, small=set(range(20)), middle={1, 2}, large={2}, whole={2, 3})
     assert _about_cut(choose(right, 0.02)) == (
         "the trunk ends after middle: on the 400 validation images it loses 0.2 points against the "
-        "cut after large, and at most 1.2 with 95 % confidence, within the margin of 2.0"
+        "cut after large, and at most 1.2 with 95 % confidence, within 2.0, half of the margin"
     )

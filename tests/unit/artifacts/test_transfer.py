@@ -139,7 +139,7 @@ def test_a_row_for_each_cut_and_the_chosen_one_is_told(done: Done) -> None:
     assert finding.level == "info"
     assert finding.message == (
         "the trunk ends after block_0, the most accurate cut on the 36 validation images; none "
-        "smaller is shown to lose at most 20.0 points"
+        "smaller is shown to lose at most 10.0 points, half of the margin"
     )
     assert not done.built["whole"].findings
     sizes = [done.built[name].parameters or 0 for name in ("auto_int8", "tuned", "whole")]
@@ -161,7 +161,7 @@ def test_another_margin_is_another_choice_from_the_same_features(done: Done, wei
         for path in done.site.cache.glob(f"trained/*/{TRAINING}")
     ]
     chosen = {cut.margin: cut for cut in noted if cut}
-    assert set(chosen) == {0.2, 0.0}
+    assert set(chosen) == {0.1, 0.0}
     assert chosen[0.0].layer == chosen[0.0].best
     best = None if chosen[0.0].layer == "features" else chosen[0.0].layer
     assert strict.options["cut"] == best
