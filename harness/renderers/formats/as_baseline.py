@@ -26,6 +26,7 @@ def render(view: View) -> bytes:
             report,
             host={} if all_counted else report.host,
             command=(),
+            project=None,
             cases=tuple(cases),
             artifacts=tuple(map(_named, report.artifacts)),
             verdict=None,

@@ -399,7 +399,10 @@ def test_a_case_without_a_partner_is_undecided(swapped: bool) -> None:
 
 def test_what_is_kept_as_a_baseline_holds_no_machine_and_is_compared_in_silence() -> None:
     made = msgspec.structs.replace(
-        run_of("a", {"m": counted(10)}), host={"system": "a machine"}, command=("python", "/home/x")
+        run_of("a", {"m": counted(10)}),
+        host={"system": "a machine"},
+        command=("python", "/home/x"),
+        project="/home/x",
     )
     data = plugins.load("harness.renderers.formats", "as_baseline").render(View(made))
     assert b"/home/x" not in data and b"a machine" not in data
@@ -443,5 +446,5 @@ def test_what_ci_counts_is_every_variant_that_takes_under_a_minute() -> None:
 
 def test_the_committed_baseline_says_nothing_of_where_it_was_made() -> None:
     baseline = store.read_report(ROOT / "reports/baselines/arm64.json")
-    assert (baseline.host, baseline.command) == ({}, ())
+    assert (baseline.host, baseline.command, baseline.project) == ({}, (), None)
     assert not any("/" in a.path for a in baseline.artifacts)
