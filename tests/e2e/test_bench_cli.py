@@ -177,7 +177,7 @@ WRONG: dict[str, tuple[Sequence[str | Path], str]] = {
     "several signatures": ([MODELS / "two_signatures.tflite"], "--signature NAME"),
     "unknown signature": ([TINY, "--signature", "encode"], "it has serving_default"),
     "unwritable output": (["x.tflite", "--out", "text.tflite/reports"], "cannot write"),
-    "json into nowhere": (["x.tflite", "--json", "no/such/r.json"], "cannot write no/such"),
+    "json into nowhere": (["x.tflite", "--json", "no/such/r.json"], "cannot write 'no/such"),
     "a device file without entries": (
         ["x.tflite", "--device", "all", "--project", "empty"],
         "devices.yaml has no entry; add one",
