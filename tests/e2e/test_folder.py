@@ -137,7 +137,10 @@ def test_three_classes_in_colour_end_in_a_verdict(tmp_path: Path, project: Path)
     assert "images lines: 120 images in 3 classes (" in flat(done.stdout)
     assert "120 in colour, 1 refused" in flat(done.stdout)
     assert report["verdict"]["outcome"] == "met"
-    assert report["verdict"]["recommended"] in by_name
+    # So few test images show nothing within the margin: no star, and that is said.
+    assert report["verdict"]["decision"] == "undecided"
+    assert report["verdict"]["recommended"] is None
+    assert report["verdict"]["candidate"] in by_name
     assert report["verdict"]["reason"].split(":")[0] in flat(done.stdout)
     # A run goes on with the images it began with, whatever has become of the folder.
     shutil.rmtree(images)
