@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shlex
 import time
 import uuid
@@ -214,9 +215,11 @@ def _literal(text: str) -> str:
 
 def _read(text: str) -> Holder | None:
     try:
-        return msgspec.json.decode(text.strip().encode(), type=Holder)
+        holder = msgspec.json.decode(text.strip().encode(), type=Holder)
     except msgspec.DecodeError:
         return None
+    # The token goes into commands, and what is on a phone is not ours to trust.
+    return holder if re.fullmatch(r"[0-9a-f]{32}", holder.token) else None
 
 
 def _is_stale(looked: Looked) -> bool:

@@ -187,6 +187,15 @@ def test_a_lease_that_nobody_can_read_ends_too(tmp_path: Path) -> None:
     assert of(tmp_path).take(0) is None
 
 
+def test_a_token_that_is_a_command_is_not_run(tmp_path: Path) -> None:
+    of(tmp_path, lasts_s=-5).take(0)
+    owner = tmp_path / lease.NAME / "owner"
+    owner.write_text(owner.read_text().replace(holder(tmp_path).token, f"x; touch {tmp_path}/ran"))
+    with pytest.raises(TransientDeviceError):
+        of(tmp_path).take(0)
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_lease_is_given_back_by_its_holder_only(tmp_path: Path) -> None:
     mine, other = of(tmp_path), of(tmp_path)
     mine.take(0)
