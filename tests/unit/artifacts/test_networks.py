@@ -6,11 +6,13 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
+from harness.artifacts.cache import TRAINING
 from harness.artifacts.child import networks
-from harness.artifacts.child.protocol import Network
+from harness.artifacts.child.protocol import Network, Trained
 from harness.artifacts.child.widen import widen
 from harness.core.errors import ConfigError
 from tests.paths import ROOT
@@ -128,6 +130,8 @@ def test_trained_mobilenet_folds_exactly(tmp_path: Path, images: Any) -> None:
     stir(three, images)
     path = tmp_path / "network.npz"
     networks.save(three, path)
+    noted = Trained(sha256="0", curve=(), wall_s=0, cpu_s=0, peak_rss_bytes=None, images=0)
+    path.with_name(TRAINING).write_bytes(msgspec.json.encode(noted))
     trained = Network(model_file=str(MODELS / "mobilenet.py"), options=options, trained=str(path))
     gray = networks.make(
         Network(model_file=trained.model_file, options={**options, "gray": True}, parent=trained)

@@ -114,7 +114,7 @@ class Interpreter:
     def __init__(self, model_path, num_threads):
         real = _Real(model_path=model_path, num_threads=num_threads)
         for name in ("allocate_tensors", "get_input_details", "get_output_details",
-                     "set_tensor", "get_tensor", "invoke"):
+                     "set_tensor", "get_tensor", "invoke", "reset_all_variables"):
             setattr(self, name, getattr(real, name))
         self.get_signature_runner = lambda key: _Runner(real.get_signature_runner(key))
 """

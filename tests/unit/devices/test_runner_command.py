@@ -62,7 +62,7 @@ def test_the_dialect_is_read_off_the_help() -> None:
     text = (GOLDEN / "common" / "help" / "stderr.txt").read_text()
     assert runner.dialect_of(text) == "A"
     assert runner.dialect_of("--use_cpu=true\n--use_npu=false") == "B"
-    with pytest.raises(StableDeviceError, match="no benchmark_model"):
+    with pytest.raises(StableDeviceError, match="not benchmark_model"):
         runner.dialect_of("usage: cat [FILE]\x1b[31m")
 
 
