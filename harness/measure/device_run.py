@@ -36,6 +36,7 @@ from harness.core.types import (
     StopReason,
 )
 from harness.devices import Target
+from harness.engine import Ending
 from harness.measure import identity
 from harness.measure import schedule as planning
 from harness.results.store import Entry, RunFolder
@@ -66,7 +67,7 @@ class Listener(Protocol):
 
 
 class DeviceRun:
-    """See the module. `run` is called once."""
+    """See the module; a piece of Work. `run` is called once."""
 
     def __init__(
         self,
@@ -104,10 +105,13 @@ class DeviceRun:
         self.abreast = processors.usable() if name in self.plan.exact_devices else 1
         self.elapsed_before_ns = sum(x.wall_ns for done in self.launches.values() for x in done)
 
-    def run(self) -> None:
+    def run(self) -> Ending:
         """Open the device, measure, leave it as it was; `reason` says why it ended, `refusal` why
         it did not begin. Raises nothing, so that what ends one device does not end the others,
         nor the report."""
+        if self.attendant.stopping.is_set():
+            self.reason = "interrupted"
+            return "interrupted"
         try:
             self._run()
         except KeyboardInterrupt:
@@ -118,6 +122,13 @@ class DeviceRun:
             self._lose(_failure(error))
         except Exception as error:
             self._lose(self._our_bug(error))
+        if self.refusal is not None:
+            return "refused"
+        return "interrupted" if self.reason == "interrupted" else "done"
+
+    def stop(self) -> None:
+        """See Work."""
+        self.attendant.stopping.set()
 
     def _run(self) -> None:
         target: Target | None = None

@@ -7,18 +7,17 @@ run, what was saved is in the run folder.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.core.attendant import Attendant
 from harness.core.specs import DeviceSpec
 from harness.core.types import Stopped, StopReason
 from harness.devices import Target, kind_of
+from harness.engine import Engine
+from harness.engine.local import LocalEngine
 from harness.measure.device_run import DeviceRun, Enough, Listener, OpenTarget
 from harness.results.store import RunFolder
-from harness.system import interrupts
 
 
 def open_target(name: str, spec: DeviceSpec, log_dir: Path, attendant: Attendant) -> Target:
@@ -34,6 +33,7 @@ def measure(
     *,
     opener: OpenTarget = open_target,
     enough: Enough | None = None,
+    engine: Engine | None = None,
 ) -> Stopped:
     """Carry out the plan of `folder`, going on after what it has already saved.
 
@@ -54,11 +54,11 @@ def measure(
         )
         for name, spec in devices.items()
     }
-    in_lanes = [[runs[name] for name in lane] for lane in lanes(devices)]
-    if len(in_lanes) == 1:
-        _take_turns(in_lanes[0], runs.values())
-    else:
-        _side_by_side(in_lanes)
+    engine = engine or LocalEngine()
+    for lane in lanes(devices):
+        for name in lane:
+            engine.submit(runs[name], lane[0])
+    engine.gather()
     for run in runs.values():
         if run.refusal is not None:
             raise run.refusal
@@ -95,35 +95,3 @@ def lanes(devices: Mapping[str, DeviceSpec]) -> list[list[str]]:
     in_turn = [*measuring, *borrowing] if measuring else []
     alone = [[name] for name in devices if name not in in_turn]
     return [in_turn, *alone] if in_turn else alone
-
-
-def _take_turns(runs: list[DeviceRun], everywhere: Iterable[DeviceRun]) -> None:
-    """One device after the other; once interrupted, none is begun. One that refuses ends the runs
-    `everywhere`, since the user will have to begin again."""
-    for run in runs:
-        if run.attendant.stopping.is_set():
-            run.reason = "interrupted"
-            continue
-        run.run()
-        if run.refusal is not None:
-            for other in everywhere:
-                other.attendant.stopping.set()
-        if run.reason == "interrupted":
-            for other in runs:
-                other.attendant.stopping.set()
-
-
-def _side_by_side(in_lanes: list[list[DeviceRun]]) -> None:
-    """One thread per lane; Ctrl-C ends the launches under way."""
-    everywhere = [run for lane in in_lanes for run in lane]
-    with ThreadPoolExecutor(len(in_lanes)) as pool:
-        futures = [pool.submit(_take_turns, lane, everywhere) for lane in in_lanes]
-        try:
-            for future in futures:
-                future.result()
-        except KeyboardInterrupt:
-            # Each puts its phone back as it was, however often one is told to stop.
-            with contextlib.suppress(KeyboardInterrupt), interrupts.held():
-                for run in everywhere:
-                    run.attendant.stopping.set()
-                pool.shutdown()

@@ -1,0 +1,64 @@
+"""Work in this process: lanes side by side, works of one lane in turn."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from harness.engine import Work
+from harness.system import interrupts
+
+
+class LocalEngine:
+    """See the module and Engine."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, list[Work]] = {}
+
+    def submit(self, work: Work, lane: str) -> None:
+        """See Engine."""
+        self._lanes.setdefault(lane, []).append(work)
+
+    def gather(self) -> None:
+        """See Engine."""
+        in_lanes, self._lanes = list(self._lanes.values()), {}
+        if len(in_lanes) == 1:
+            _take_turns(in_lanes[0], in_lanes[0])
+        elif in_lanes:
+            _side_by_side(in_lanes)
+
+    def close(self) -> None:
+        """See Engine. There is nothing to leave."""
+
+
+def _take_turns(works: list[Work], everywhere: Iterable[Work]) -> None:
+    """One after the other; once interrupted, none is begun. One that refuses ends the work
+    `everywhere`, since the user will have to begin again."""
+    for work in works:
+        ending = work.run()
+        if ending == "refused":
+            stop(everywhere)
+        elif ending == "interrupted":
+            stop(works)
+
+
+def _side_by_side(in_lanes: list[list[Work]]) -> None:
+    """One thread per lane; Ctrl-C ends the work under way."""
+    everywhere = [work for lane in in_lanes for work in lane]
+    with ThreadPoolExecutor(len(in_lanes)) as pool:
+        futures = [pool.submit(_take_turns, lane, everywhere) for lane in in_lanes]
+        try:
+            for future in futures:
+                future.result()
+        except KeyboardInterrupt:
+            # Each puts its phone back as it was, however often one is told to stop.
+            with contextlib.suppress(KeyboardInterrupt), interrupts.held():
+                stop(everywhere)
+                pool.shutdown()
+
+
+def stop(works: Iterable[Work]) -> None:
+    """Stop each of them."""
+    for work in works:
+        work.stop()
