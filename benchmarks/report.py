@@ -76,7 +76,7 @@ def loaded(cases: int, seed: int) -> Report:
             level="info",
             code="steady-state",
             message=f"{case.variant}: warm-up was over after {i % 7} iterations",
-            mend="nothing to do",
+            fix="nothing to do",
         )
         told.append(replace(case, findings=(*shared, own) if i % 3 else (own,)))
     evaluations = tuple(

@@ -226,7 +226,7 @@ def build(
             progress=narrator.building,
         )
     for name, failure in built.failures.items():
-        raise BuildError(f"{name}: {failure.message}", failure.mend)
+        raise BuildError(f"{name}: {failure.message}", failure.fix)
     return built.artifacts
 
 

@@ -22,7 +22,7 @@ _NO_FOLDER = "the current folder has been removed; change into one that exists a
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse's, with errors of one line and the mend."""
+    """argparse's, with errors of one line and the fix."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         self.exit(EXIT_USAGE, f"error: {message}; see {self.prog} --help\n")

@@ -16,7 +16,7 @@ from harness.measure.evaluate import Split
 from harness.stats import accuracy
 from tests import strategies
 
-FAILED = Failure(stage="answers", transient=False, message="it crashed", mend="look")
+FAILED = Failure(stage="answers", transient=False, message="it crashed", fix="look")
 
 
 def evaluation(scores: list[float], labels: list[int], **known: Any) -> Evaluation:

@@ -73,7 +73,7 @@ class Crash(MeasurementError):
 
 
 CRASH = Failure(
-    stage="iterations", transient=False, message="the worker crashed", mend="look at the log"
+    stage="iterations", transient=False, message="the worker crashed", fix="look at the log"
 )
 
 

@@ -41,8 +41,8 @@ def between_reports(baseline: Report, candidate: Report) -> list[Finding]:
         found.append(_several("warning", "timing", changes, "measure both with the same options"))
     tests = [_test_images(report) for report in (baseline, candidate)]
     if None not in tests and tests[0] != tests[1]:
-        mend = "compare accuracy on the same test images: the same --data and --seed"
-        found.append(_differs("warning", "test images", tests[0], tests[1], mend))
+        fix = "compare accuracy on the same test images: the same --data and --seed"
+        found.append(_differs("warning", "test images", tests[0], tests[1], fix))
     return found
 
 
@@ -104,7 +104,7 @@ def of_metrics(before: CaseReport, after: CaseReport, names: Iterable[str]) -> l
                 level="warning",
                 code="metric-absent",
                 message=f"{name} was not compared: the {side} has none: {why}",
-                mend=f"measure the {side} again",
+                fix=f"measure the {side} again",
             )
         )
     return found
@@ -127,7 +127,7 @@ def without_partner(case: Case, others: Iterable[Case]) -> Finding | None:
         level="invalid",
         code="no-like-case",
         message=f"{case.id} was not compared: {', '.join(changes)}",
-        mend="measure both sides with the same device, runtime, delegate and threads",
+        fix="measure both sides with the same device, runtime, delegate and threads",
     )
 
 
@@ -150,7 +150,7 @@ def _status(level: Level, side: str, status: str, reasons: list[str]) -> Finding
         level=level,
         code=f"{side}-{status}",
         message=f"the {side} is {status}: {'; '.join(reasons) or 'no reason kept'}",
-        mend=f"mend that and measure the {side} again",
+        fix=f"correct that and measure the {side} again",
     )
 
 
@@ -162,13 +162,13 @@ def _devices(old: DeviceFacts, new: DeviceFacts, runtime: str) -> list[Finding]:
         found.append(_differs("warning", "os", old.os, new.os, _SIDE_BY_SIDE))
     versions = _changes([(runtime, old.runtimes.get(runtime), new.runtimes.get(runtime))])
     if versions:
-        mend = "fine if the runtime is what you compare; else measure both with one version"
-        found.append(_several("warning", "runtime", versions, mend))
+        fix = "fine if the runtime is what you compare; else measure both with one version"
+        found.append(_several("warning", "runtime", versions, fix))
     builds = [d.extra.get("runner_sha256") for d in (old, new)]
     if None not in builds and builds[0] != builds[1]:
         old_build, new_build = (f"SHA-256 {build}"[:20] for build in builds)
-        mend = "fine if the build is what you compare; else measure both with one runner"
-        found.append(_differs("warning", "runner", old_build, new_build, mend))
+        fix = "fine if the build is what you compare; else measure both with one runner"
+        found.append(_differs("warning", "runner", old_build, new_build, fix))
     return found
 
 
@@ -182,11 +182,11 @@ def _other_core(old: DeviceFacts, new: DeviceFacts) -> Finding:
     """An emulated core is what devices.yaml says; only `max` is also what its emulator makes it."""
     if old.cpu != new.cpu:
         changes = _changes([("core", old.cpu, new.cpu)])
-        mend = f"set `cpu: {old.cpu}` in devices.yaml"
+        fix = f"set `cpu: {old.cpu}` in devices.yaml"
     else:
         changes = _changes([("core", old.identity, new.identity)])
-        mend = "make the baseline anew, with the qemu that it is to be compared under"
-    return _several("invalid", "device", changes, mend)
+        fix = "make the baseline anew, with the qemu that it is to be compared under"
+    return _several("invalid", "device", changes, fix)
 
 
 def _counts(device: DeviceFacts) -> bool:
@@ -205,18 +205,18 @@ def _changes(fields: Iterable[tuple[str, object, object]]) -> list[str]:
     return [f"{name} {_told(old)} / {_told(new)}" for name, old, new in fields if old != new]
 
 
-def _several(level: Level, what: str, changes: list[str], mend: str) -> Finding:
+def _several(level: Level, what: str, changes: list[str], fix: str) -> Finding:
     differ = "differ" if what.endswith("s") and what != "os" else "differs"
     return Finding(
         level=level,
         code=f"{what.replace(' ', '-')}-{differ}",
         message=f"{what} {differ} (baseline / candidate): {', '.join(changes)}",
-        mend=mend,
+        fix=fix,
     )
 
 
-def _differs(level: Level, what: str, old: object, new: object, mend: str) -> Finding:
-    return _several(level, what, _changes([(what, old, new)]), mend)
+def _differs(level: Level, what: str, old: object, new: object, fix: str) -> Finding:
+    return _several(level, what, _changes([(what, old, new)]), fix)
 
 
 def _told(value: object) -> str:

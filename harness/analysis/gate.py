@@ -73,10 +73,10 @@ def exit_code(report: Report, *, strict: bool, renew: str | None = None) -> int:
         raise UsageError(
             "nothing of the baseline could be compared"
             + (f": {why[0].message}" if why else ", it has no case in common with this run"),
-            why[0].mend if why else "make a baseline with the same variants and device",
+            why[0].fix if why else "make a baseline with the same variants and device",
         )
     if why := comparison.uncounted:
-        raise UsageError(f"not all that is counted was compared: {why[0].message}", why[0].mend)
+        raise UsageError(f"not all that is counted was compared: {why[0].message}", why[0].fix)
     if strict and (alone := comparison.unpartnered):
         names = ", ".join(dict.fromkeys(units.name(case.variant) for case in alone))
         raise UndecidedError(

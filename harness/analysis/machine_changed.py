@@ -55,7 +55,7 @@ def _control_moved(cases: Sequence[CaseComparison]) -> Finding | None:
                 message=f"{case.candidate.id} is the same file on both sides, yet took "
                 f"{units.significant(latency.ratio or 0.0)} times the baseline's time: "
                 "the machine changed between the runs",
-                mend=_MEND,
+                fix=_MEND,
             )
     return None
 
@@ -77,7 +77,7 @@ def _moved_together(cases: Sequence[CaseComparison]) -> Finding | None:
         code="all-moved-together",
         message=f"all {len(moved)} variants took {low} to {high} times the baseline's time: "
         "that is another state of the machine rather than other models",
-        mend=_MEND,
+        fix=_MEND,
     )
 
 

@@ -121,7 +121,7 @@ def build_keras_file(
     job = planner.keras_file(path, variant or path.stem, recipe, recipe_options or {})
     built = builder.run([job])
     for failure in built.failures.values():
-        raise BuildError(failure.message, failure.mend)
+        raise BuildError(failure.message, failure.fix)
     return built.artifacts[job.variant]
 
 
@@ -164,7 +164,7 @@ class _Builder:
                 causes.tell(error)
                 tellers[job.variant](Step(stage="failed"))
                 failures[job.variant] = Failure(
-                    stage="build", transient=False, message=error.message, mend=error.mend
+                    stage="build", transient=False, message=error.message, fix=error.fix
                 )
             else:
                 if ready:

@@ -59,7 +59,7 @@ class Planner:
         try:
             return self._variant(name, project, plans)
         except UsageError as error:
-            raise type(error)(f"variant {name}: {error.message}", error.mend) from None
+            raise type(error)(f"variant {name}: {error.message}", error.fix) from None
 
     def _variant(self, name: str, project: VariantsFile, plans: NetworkPlans) -> BuildJob:
         spec = project.variants[name]

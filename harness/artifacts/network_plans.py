@@ -321,7 +321,7 @@ _CUT_NOT_CHOSEN = Finding(
     level="info",
     code="cut-not-chosen",
     message="the trunk is whole: cut: auto needs pretrained weights and images to choose by",
-    mend="name a block, as in cut: block_9, or install the weights and leave out --untrained",
+    fix="name a block, as in cut: block_9, or install the weights and leave out --untrained",
 )
 
 
@@ -337,7 +337,7 @@ def _from_scratch(weights: Weights, how: str) -> tuple[Finding, ...]:
             level="info",
             code="trained-from-scratch",
             message=f"{how}, since ImageNet's weights {weights.missing}",
-            mend=finding.mend,
+            fix=finding.fix,
         )
         for finding in weights.findings
     )

@@ -93,7 +93,7 @@ class Model:
             if self.parameters is not None and option not in self.parameters:
                 known = self.parameters - set(RESERVED)
                 error = plugins.unknown(f"option of {self.path}:", option, known)
-                raise ConfigError(error.message, error.mend)
+                raise ConfigError(error.message, error.fix)
         merged = {k: v for k, v in self.defaults.items() if k not in RESERVED}
         for option, value in given.items():
             # YAML's `alpha: 1` is meant as the 1.0 that the model's default shows.
@@ -112,7 +112,7 @@ def read_model(models_dir: Path, name: str) -> Model:
     if not path.is_file():
         known = [file.stem for file in models_dir.glob("*.py") if file.stem[0] != "_"]
         error = plugins.unknown("model", name, known)
-        raise ConfigError(error.message, f"{error.mend} (looked in {models_dir})")
+        raise ConfigError(error.message, f"{error.fix} (looked in {models_dir})")
     tree = parse(path, path.read_bytes())
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == "build":

@@ -198,7 +198,7 @@ def _without(wanted: str, missing: str, remedy: str) -> Weights:
         level="warning",
         code="random-weights",
         message=f"built from random weights, since ImageNet's {missing}",
-        mend=f"{remedy}, or say weights: random",
+        fix=f"{remedy}, or say weights: random",
     )
     return Weights(RANDOM, findings=(finding,), missing=missing)
 

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     for name, artifact in built.artifacts.items():
         print(f"{name:{width}}  {units.file_size(artifact.size_bytes):>8}  {artifact.path}")
         for finding in artifact.findings:
-            print(f"{name}: {finding.message}; {finding.mend}", file=sys.stderr)
+            print(f"{name}: {finding.message}; {finding.fix}", file=sys.stderr)
     for name, failure in built.failures.items():
-        print(f"error: {name}: {failure.message}; {failure.mend}", file=sys.stderr)
+        print(f"error: {name}: {failure.message}; {failure.fix}", file=sys.stderr)
     return EXIT_MEASUREMENT if built.failures else EXIT_OK

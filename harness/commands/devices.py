@@ -55,8 +55,8 @@ def lines(probes: Sequence[Probe]) -> list[str]:
     for name, p in zip(names, probes, strict=True):
         said = p.error or ", ".join(_about(p)) or "ready"
         shown.append(f"{name:{wide}}  {p.state:12}  {p.where:{wider}}  {said}".rstrip())
-        if p.mend:
-            shown.append(f"{'':{wide}}  -> {p.mend}")
+        if p.fix:
+            shown.append(f"{'':{wide}}  -> {p.fix}")
     return shown
 
 

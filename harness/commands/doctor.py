@@ -64,6 +64,6 @@ def lines(name: str, findings: Sequence[Finding]) -> list[str]:
     shown = [name]
     for finding in findings:
         shown.append(f"  {MARKS[finding.level]:2}  {finding.code}: {finding.message}")
-        if finding.mend:
-            shown.append(f"      -> {finding.mend}")
+        if finding.fix:
+            shown.append(f"      -> {finding.fix}")
     return shown

@@ -81,5 +81,5 @@ def _built(name: str, project_dir: Path | None) -> Path:
             progress=narrator.building,
         )
     for failure in built.failures.values():
-        raise BuildError(failure.message, failure.mend)
+        raise BuildError(failure.message, failure.fix)
     return Path(built.artifacts[name].path)

@@ -33,12 +33,13 @@ HEAT = "heat"  # the stage of a failure: the phone did not cool off
 
 class Finding(Value, frozen=True):
     """A doubt about a number. `info` explains, `warning` qualifies; one `serious` finding makes
-    a case `suspect`, one `invalid` finding means that its numbers must not be used."""
+    a case `suspect`, one `invalid` finding means that its numbers must not be used. `fix` says
+    what the user can do about it; empty if nothing."""
 
     level: Level
     code: str
     message: str
-    mend: str = ""
+    fix: str = msgspec.field(default="", name="mend")  # the key in the JSON is a contract
 
 
 class Failure(Value, frozen=True):
@@ -47,7 +48,7 @@ class Failure(Value, frozen=True):
     stage: str
     transient: bool
     message: str
-    mend: str = ""
+    fix: str = msgspec.field(default="", name="mend")  # the key in the JSON is a contract
 
     @property
     def status(self) -> Status:

@@ -1,6 +1,6 @@
 """Every error the harness raises on purpose.
 
-    HarnessError                    one line and the mend; never a traceback
+    HarnessError                    one line, what is wrong and how to fix it; never a traceback
     ├── UsageError                  exit 2: the request cannot be carried out as written
     │   ├── ConfigError             ... because of a file: devices.yaml, models/variants.yaml
     │   ├── StorageError            ... because what was measured cannot be saved: a full disk
@@ -38,19 +38,19 @@ EXIT_INTERRUPTED = 130
 
 
 class HarnessError(Exception):
-    """What is wrong (`message`) and what to do about it (`mend`), one line each. `log` is the file
+    """What is wrong (`message`) and what to do about it (`fix`), one line each. `log` is the file
     with what a child process had to say, if one failed."""
 
     exit_code = EXIT_USAGE
     log: str | None = None
 
-    def __init__(self, message: str, mend: str = "") -> None:
+    def __init__(self, message: str, fix: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.mend = mend
+        self.fix = fix
 
     def __str__(self) -> str:
-        return f"{self.message}; {self.mend}" if self.mend else self.message
+        return f"{self.message}; {self.fix}" if self.fix else self.message
 
 
 @contextlib.contextmanager
@@ -96,7 +96,7 @@ class DataError(HarnessError):
 
 
 class BuildError(HarnessError):
-    """Building an artifact failed; the mend names the log."""
+    """Building an artifact failed; the fix names the log."""
 
     exit_code = EXIT_MEASUREMENT
 
@@ -107,8 +107,8 @@ class MeasurementError(HarnessError):
     exit_code = EXIT_MEASUREMENT
     transient = False
 
-    def __init__(self, stage: str, message: str, mend: str = "") -> None:
-        super().__init__(message, mend)
+    def __init__(self, stage: str, message: str, fix: str = "") -> None:
+        super().__init__(message, fix)
         self.stage = stage
 
     @property
@@ -117,7 +117,7 @@ class MeasurementError(HarnessError):
         from harness.core.types import Failure
 
         return Failure(
-            stage=self.stage, transient=self.transient, message=self.message, mend=self.mend
+            stage=self.stage, transient=self.transient, message=self.message, fix=self.fix
         )
 
 

@@ -206,13 +206,13 @@ def _walk(tree: Tree, root: Path, top: Path) -> Iterator[Path]:
 def _entries(root: Path, folder: Path) -> list[os.DirEntry[str]]:
     """What a folder of folders holds. Raises DataError if it cannot be opened."""
     where = units.name(str(folder))
-    mend = "give a folder with one folder of images per class, or demo"
+    fix = "give a folder with one folder of images per class, or demo"
     try:
         return _visible(folder)
     except FileNotFoundError:
-        raise DataError(f"there is no folder {where}", mend) from None
+        raise DataError(f"there is no folder {where}", fix) from None
     except NotADirectoryError:
-        raise DataError(f"{where} is a file", mend) from None
+        raise DataError(f"{where} is a file", fix) from None
     except OSError as error:
         raise DataError(
             f"cannot open {where}: {error.strerror or error}", "make it readable"
@@ -356,7 +356,7 @@ def tell_of_unread(skipped: list[Left]) -> list[str]:
     lines = []
     for reason, counts in kinds.items():
         extra = reason.rpartition(" extra ")[2] if " extra " in reason else ""
-        mend = f"pip install 'mobile-bench-harness[{extra}]'" if extra else "save them as png"
+        fix = f"pip install 'mobile-bench-harness[{extra}]'" if extra else "save them as png"
         said = ", ".join(f"{count:,} {suffix}" for suffix, count in counts.most_common())
-        lines.append(f"{sum(counts.values()):,} files cannot be read ({said}): {mend}")
+        lines.append(f"{sum(counts.values()):,} files cannot be read ({said}): {fix}")
     return lines

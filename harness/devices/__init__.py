@@ -14,6 +14,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, cast
 
+import msgspec
+
 from harness.core.attendant import Attendant
 from harness.core.specs import DeviceSpec, kind_name
 from harness.core.types import Artifact, Case, DeviceFacts, Finding, Launch, Timing, Value
@@ -128,7 +130,7 @@ State = Literal["ready", "unauthorized", "absent", "error"]
 
 class Probe(Value, frozen=True):
     """One entry of devices.yaml, or a phone without an entry, which goes by its serial. `error`
-    and `mend` are empty when it is ready; without an entry, `mend` is the entry to write."""
+    and `fix` are empty when it is ready; without an entry, `fix` is the entry to write."""
 
     name: str
     kind: str
@@ -144,7 +146,7 @@ class Probe(Value, frozen=True):
     battery_percent: int | None = None
     thermal_status: int | None = None
     error: str = ""
-    mend: str = ""
+    fix: str = msgspec.field(default="", name="mend")  # the key of `devices --json`
 
 
 class Inspection(Protocol):

@@ -11,11 +11,11 @@ def fine(code: str, message: str) -> Finding:
     return Finding(level="info", code=code, message=message)
 
 
-def warning(code: str, message: str, mend: str) -> Finding:
+def warning(code: str, message: str, fix: str) -> Finding:
     """One can measure, but should know this."""
-    return Finding(level="warning", code=code, message=message, mend=mend)
+    return Finding(level="warning", code=code, message=message, fix=fix)
 
 
 def serious(code: str, error: HarnessError) -> Finding:
     """One cannot measure."""
-    return Finding(level="serious", code=code, message=error.message, mend=error.mend)
+    return Finding(level="serious", code=code, message=error.message, fix=error.fix)

@@ -176,7 +176,7 @@ class DeviceRun:
             stage="harness",
             transient=True,
             message=f"{type(error).__name__}: {clean(str(error), 200)}",
-            mend=f"this is a bug of the harness: please report it with {log}",
+            fix=f"this is a bug of the harness: please report it with {log}",
         )
 
     def _fail(self, case: Case, failure: Failure) -> None:
@@ -344,6 +344,6 @@ def _failure(error: HarnessError) -> Failure:
     if isinstance(error, MeasurementError):
         return error.failure
     if isinstance(error, StorageError):
-        return Failure(stage="saving", transient=True, message=error.message, mend=error.mend)
+        return Failure(stage="saving", transient=True, message=error.message, fix=error.fix)
     # Nothing of the phone's: it will be the same until devices.yaml or the command is changed.
-    return Failure(stage="configuration", transient=False, message=error.message, mend=error.mend)
+    return Failure(stage="configuration", transient=False, message=error.message, fix=error.fix)

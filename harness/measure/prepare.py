@@ -50,7 +50,7 @@ def build_artifacts(
     images = representative.of_dataset(data) if data else representative.demo(seed=job.request.seed)
     artifacts = {**built.artifacts, **job.tflite}
     errors: dict[str, HarnessError] = {
-        variant: BuildError(failure.message, failure.mend)
+        variant: BuildError(failure.message, failure.fix)
         for variant, failure in built.failures.items()
     }
     by_user = brought.told(job.request.pixels, job.request.labels)
@@ -84,7 +84,7 @@ def build_artifacts(
             level="invalid",
             code="build-failed",
             message=f"{name} could not be built: {error.message}",
-            mend=error.mend,
+            fix=error.fix,
         )
         for name, error in errors.items()
     )

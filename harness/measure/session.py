@@ -95,7 +95,7 @@ def _begun(job: Job, narrator: Narrator, all_must_build: bool) -> _Run:
         job, narrator, ready=prepare.first_words(job, narrator)
     )
     if unbuilt and all_must_build:
-        raise BuildError(unbuilt[0].message, unbuilt[0].mend)
+        raise BuildError(unbuilt[0].message, unbuilt[0].fix)
     evaluations = prepare.evaluated(job, artifacts, narrator)
     planned = make_plan(job, artifacts)
     inputs = prepare.input_sets(artifacts, planned.seed, prepare.shown_now(planned, job.dataset))

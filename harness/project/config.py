@@ -121,7 +121,7 @@ def _load_devices(path: Path) -> tuple[dict[str, DeviceSpec], Defaults]:
         try:
             read[name] = kind_of(spec).read_entry(spec, folder)
         except ConfigError as error:
-            raise ConfigError(f"{path}: devices.{name}.{error.message}", error.mend) from None
+            raise ConfigError(f"{path}: devices.{name}.{error.message}", error.fix) from None
     return read, _defaults(path, whole.defaults)
 
 
@@ -130,7 +130,7 @@ def _defaults(path: Path, given: Defaults) -> Defaults:
     try:
         parse_protect(given.protect)
     except UsageError as error:
-        raise ConfigError(f"{path}: defaults.protect: {given.protect!r}", error.mend) from None
+        raise ConfigError(f"{path}: defaults.protect: {given.protect!r}", error.fix) from None
     margin = parsed_share(given.max_accuracy_loss)
     if margin is None:
         raise ConfigError(
@@ -214,7 +214,7 @@ def _explain(path: Path, data: object, kind: Any, key: str, error: str) -> Confi
             prefix + _in_words(what), f"the comments in {path.name} say what goes there"
         )
     found = unknown("key", match.group(1), _allowed(kind, data, inner))
-    return ConfigError(prefix + found.message, found.mend)
+    return ConfigError(prefix + found.message, found.fix)
 
 
 # msgspec's names of types -> ours.

@@ -62,8 +62,8 @@ def kind_of(text: str) -> Kind | None:
     if ending in KERAS_ENDINGS or (path / SAVED_MODEL).is_file():
         return "keras"
     if ending in _OTHERS:
-        what, mend = _OTHERS[ending]
-        raise UsageError(f"{path} is {what}", mend)
+        what, fix = _OTHERS[ending]
+        raise UsageError(f"{path} is {what}", fix)
     if path.is_file():
         raise UsageError(
             f"{path} is not a model that can be measured",

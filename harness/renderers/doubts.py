@@ -15,7 +15,7 @@ class Doubt(NamedTuple):
     """One message, who it is about (empty: the run as a whole), and what to do."""
 
     message: str
-    mend: str
+    fix: str
     about: tuple[str, ...]
 
 
@@ -48,7 +48,7 @@ def grouped(found: Iterable[tuple[str, Finding]]) -> list[Doubts]:
     groups: dict[tuple[Level, str], dict[tuple[str, str], dict[str, None]]] = {}
     for about, finding in found:
         group = groups.setdefault((finding.level, finding.code), {})
-        names = group.setdefault((finding.message, finding.mend), {})
+        names = group.setdefault((finding.message, finding.fix), {})
         if about:
             names[about] = None
     return [

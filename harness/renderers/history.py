@@ -78,8 +78,8 @@ def show_skipped(skipped: Sequence[Skipped], console: Console) -> None:
     """What was skipped and why."""
     for one in skipped:
         said = Text.assemble(("skipped ", BAD), plain(f"{one.path}: {one.reason}"))
-        if one.mend:
-            said.append(f"\n  → {units.printable(one.mend)}")
+        if one.fix:
+            said.append(f"\n  → {units.printable(one.fix)}")
         _print(console, said)
 
 
@@ -217,7 +217,7 @@ def page(
             "left_out": _left_out(len(trends) - len(shown)),
             "runs": [_run(run) for run in reversed(runs)],
             "skipped": [
-                {k: units.printable(getattr(s, k)) for k in ("path", "reason", "mend")}
+                {k: units.printable(getattr(s, k)) for k in ("path", "reason", "fix")}
                 for s in skipped
             ],
         },

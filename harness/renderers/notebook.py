@@ -64,7 +64,7 @@ def case_html(case: CaseReport) -> str:
     and its doubts."""
     parts = [f"<p><b>{_text(case.case.id)}</b>: {_text(case.status)}</p>"]
     if case.failure is not None:
-        parts.append(f"<p>{_text(f'{case.failure.message}; {case.failure.mend}')}</p>")
+        parts.append(f"<p>{_text(f'{case.failure.message}; {case.failure.fix}')}</p>")
     lines = []
     for metric, m in case.metrics.items():
         told = m.absent_because or units.with_interval(m, quantity(metric, m.unit))
@@ -75,7 +75,7 @@ def case_html(case: CaseReport) -> str:
 
 
 def _doubts(findings: Iterable[Finding]) -> list[str]:
-    return [f"<p>{_text(f'{f.level} {f.code}: {f.message}; {f.mend}')}</p>" for f in findings]
+    return [f"<p>{_text(f'{f.level} {f.code}: {f.message}; {f.fix}')}</p>" for f in findings]
 
 
 def _changes(lines: Iterable[comparison.Line]) -> str:

@@ -95,8 +95,8 @@ def scan(out: Path) -> History:
             if (folder / store.REPORT).exists():
                 runs.append(_read(folder / store.REPORT, decoder))
             elif (folder / store.HEADER).exists():
-                mend = command("bench", "--resume", folder)
-                skipped.append(Skipped(path=str(folder), reason="ended early", mend=mend))
+                fix = command("bench", "--resume", folder)
+                skipped.append(Skipped(path=str(folder), reason="ended early", fix=fix))
         except (OSError, ValueError, msgspec.MsgspecError, HarnessError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             skipped.append(Skipped(path=str(folder), reason=reason))
@@ -105,13 +105,13 @@ def scan(out: Path) -> History:
 
 
 def _folders(out: Path) -> list[Path]:
-    mend = "name the folder of the runs with --out"
+    fix = "name the folder of the runs with --out"
     try:
         return sorted(p for p in out.iterdir() if p.is_dir())
     except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(f"{out} is not a folder", mend) from None
+        raise UsageError(f"{out} is not a folder", fix) from None
     except OSError as error:
-        raise UsageError(f"{out} cannot be read: {error.strerror}", mend) from None
+        raise UsageError(f"{out} cannot be read: {error.strerror}", fix) from None
 
 
 def _read(path: Path, decoder: msgspec.json.Decoder[Run]) -> Run:

@@ -32,6 +32,6 @@ def _cut_off(folder: Path) -> Report:
         level="serious",
         code="unfinished",
         message=f"the run did not come to its end: this is of the {launches} that it saved",
-        mend=f"go on with {command('bench', '--resume', folder)}",
+        fix=f"go on with {command('bench', '--resume', folder)}",
     )
     return msgspec.structs.replace(report, findings=(finding, *report.findings))

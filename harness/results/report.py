@@ -116,7 +116,7 @@ _NOT_LAUNCHED = Failure(
     stage="interrupted",
     transient=True,
     message="the run ended before its first launch",
-    mend="go on with --resume",
+    fix="go on with --resume",
 )
 
 

@@ -53,7 +53,7 @@ class Skipped(Value, frozen=True):
 
     path: str
     reason: str
-    mend: str = ""
+    fix: str = ""
 
 
 class Change(Value, frozen=True):

@@ -138,8 +138,8 @@ class Narrator:
 
     def failed(self, what: str, failure: Failure) -> None:
         """A failure is said at once, not only in the report."""
-        mend = f"; {failure.mend}" if failure.mend else ""
-        self.say(f"{what} {failure.status} ({failure.stage}): {failure.message}{mend}")
+        fix = f"; {failure.fix}" if failure.fix else ""
+        self.say(f"{what} {failure.status} ({failure.stage}): {failure.message}{fix}")
 
     def busy(self, device: str, text: str) -> None:
         """What a device does instead of launching. In a log, a countdown is told now and then."""

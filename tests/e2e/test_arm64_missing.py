@@ -1,5 +1,5 @@
 """`setup arm64` and what it needs, as a user meets it: each thing that is missing is one line with
-the mend and exit status 2. Programs of the system are scripts in a PATH of the test's own."""
+the fix and exit status 2. Programs of the system are scripts in a PATH of the test's own."""
 
 from __future__ import annotations
 

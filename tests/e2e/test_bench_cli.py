@@ -235,7 +235,7 @@ def test_a_launch_that_hangs_fails_its_case_with_status_3(tmp_path: Path) -> Non
     assert case.status == "failed"
     assert case.failure is not None
     assert "after 1 s and was ended" in case.failure.message
-    assert "launch_timeout_s" in case.failure.mend
+    assert "launch_timeout_s" in case.failure.fix
     assert "failed" in done.stdout
 
 

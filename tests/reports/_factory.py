@@ -226,7 +226,7 @@ def failed(case: Case, message: str = "the worker was killed by SIGSEGV") -> Cas
             stage="launch",
             transient=False,
             message=message,
-            mend="run it alone with --launches 1 and read reports/x/logs",
+            fix="run it alone with --launches 1 and read reports/x/logs",
         ),
     )
 

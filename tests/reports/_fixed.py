@@ -58,7 +58,7 @@ def fixed() -> Report:
         level="serious",
         code="two-modes",
         message="latency has two modes",
-        mend="pin the clock with --threads 1",
+        fix="pin the clock with --threads 1",
     )
     lost = failed(Case(variant="pruned", device="host", runtime="litert"))
     budget = BudgetLine(

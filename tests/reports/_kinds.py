@@ -30,13 +30,13 @@ def normal() -> Report:
             level="serious",
             code="drift",
             message="latency rose by 12 % from the first launch to the last",
-            mend="let the machine cool down and measure again with --launches 15",
+            fix="let the machine cool down and measure again with --launches 15",
         ),
         Finding(
             level="warning",
             code="host-busy",
             message="other processes used 31 % of the CPU",
-            mend="close them, or measure when the machine is idle",
+            fix="close them, or measure when the machine is idle",
         ),
     )
     cases = list(report.cases)
@@ -46,7 +46,7 @@ def normal() -> Report:
         level="info",
         code="demo-data",
         message="accuracy was measured on the demo images",
-        mend="give your own images with --data DIR",
+        fix="give your own images with --data DIR",
     )
     return replace(report, cases=tuple(cases), findings=(general,))
 
@@ -87,7 +87,7 @@ def some_failed() -> Report:
                 level="invalid",
                 code="output-constant",
                 message="the model gives the same answer to every input",
-                mend="train it, or look at its last layer",
+                fix="train it, or look at its last layer",
             ),
         ),
     )
@@ -107,7 +107,7 @@ def hostile() -> Report:
                     level="serious",
                     code="<img src=x onerror=alert(1)>",
                     message=f"doubt about {case.variant}",
-                    mend="[red]rm -rf[/] `x` | \x1b[2J </script>",
+                    fix="[red]rm -rf[/] `x` | \x1b[2J </script>",
                 ),
             ),
         )

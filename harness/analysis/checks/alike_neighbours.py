@@ -22,6 +22,6 @@ def findings(evidence: Evidence) -> list[Finding]:
             message=f"each launch is similar to the one before it: {len(medians)} launches tell as "
             f"much as about {alike.worth:.0f} independent ones, so another run may differ by more "
             f"than the interval says (p = {units.significant(alike.p, 2)})",
-            mend="spread the launches over a longer time; compare within one run, paired by round",
+            fix="spread the launches over a longer time; compare within one run, paired by round",
         )
     ]

@@ -28,7 +28,7 @@ def findings(evidence: Evidence) -> list[Finding]:
             level="warning" if worse else "info",
             code="assumed-labels",
             message=f"{outputs}{doubt}",
-            mend="if its classes are in another order, name its outputs with --labels FILE, one "
+            fix="if its classes are in another order, name its outputs with --labels FILE, one "
             "a line",
         )
     ]
@@ -47,6 +47,6 @@ def _of_others(evidence: Evidence) -> list[Finding]:
             code="unused-outputs",
             message=f"it decided between the {len(evaluation.classes)} classes of the images, "
             f"known {known_by}; its {evaluation.unused:,} other outputs were left out",
-            mend="expect fewer right decisions in an app that uses all of its outputs",
+            fix="expect fewer right decisions in an app that uses all of its outputs",
         )
     ]

@@ -24,7 +24,7 @@ def findings(evidence: Evidence) -> list[Finding]:
                 level="warning",
                 code="assumed-pixels",
                 message=f"{assumed}, and no other range was tried",
-                mend="say what it wants with --pixels",
+                fix="say what it wants with --pixels",
             )
         ]
     first, *others = evaluation.tried
@@ -37,7 +37,7 @@ def findings(evidence: Evidence) -> list[Finding]:
                 message=f"its accuracy is probably of pixels that it does not want: on {first.n} "
                 f"images of the validation split {_share(first)} as assumed "
                 f"({evaluation.pixels.name}), {_share(best)} with pixels {best.pixels.name}",
-                mend=f"say what it wants: --pixels {best.pixels.name}",
+                fix=f"say what it wants: --pixels {best.pixels.name}",
             )
         ]
     said = ", ".join(f"{tried.pixels.name} {_share(tried)}" for tried in evaluation.tried)
@@ -47,7 +47,7 @@ def findings(evidence: Evidence) -> list[Finding]:
             code="assumed-pixels",
             message=f"{assumed}; on {first.n} images of the validation split no range is clearly "
             f"better: {said}",
-            mend="say what it wants with --pixels",
+            fix="say what it wants with --pixels",
         )
     ]
 

@@ -15,7 +15,7 @@ def findings(evidence: Evidence) -> list[Finding]:
                 level="invalid",
                 code="outputs-not-finite",
                 message="an output is not a finite number",
-                mend="check the conversion (float16 overflow, missing representative data) and "
+                fix="check the conversion (float16 overflow, missing representative data) and "
                 "the input range",
             )
         ]
@@ -25,7 +25,7 @@ def findings(evidence: Evidence) -> list[Finding]:
                 level="warning" if evidence.artifact.trained is False else "serious",
                 code="outputs-constant",
                 message="the answer is the same for every example",
-                mend="check the weights and how inputs are scaled",
+                fix="check the weights and how inputs are scaled",
             )
         ]
     return []

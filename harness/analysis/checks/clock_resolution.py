@@ -24,7 +24,7 @@ def findings(evidence: Evidence) -> list[Finding]:
             level="serious" if latency < _TOO_FEW * ticks else "warning",
             code="clock-resolution",
             message=_message(latency, ticks),
-            mend="measure a larger model or input, or several inferences in one file",
+            fix="measure a larger model or input, or several inferences in one file",
         )
     ]
 

@@ -22,7 +22,7 @@ def findings(evidence: Evidence) -> list[Finding]:
                 code="clock-limit",
                 message=f"in {len(lowered)} of {len(pairs)} launches the device limited its clock "
                 f"to {_mhz(low)}; otherwise it allows {_mhz(max(limits))}",
-                mend="let it cool, switch power saving off, take it out of its case",
+                fix="let it cool, switch power saving off, take it out of its case",
             )
         )
     fixed = evidence.device.extra.get("fixed_performance") == "on"
@@ -34,7 +34,7 @@ def findings(evidence: Evidence) -> list[Finding]:
                 code="clock-moved",
                 message=f"in {len(moved)} of {len(pairs)} launches the clocks changed, although "
                 "the device reports them as fixed",
-                mend="measure with more launches, or on a cooler device",
+                fix="measure with more launches, or on a cooler device",
             )
         )
     return found

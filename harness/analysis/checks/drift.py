@@ -24,7 +24,7 @@ def findings(evidence: Evidence) -> list[Finding]:
                 code="drift",
                 message=f"latency {way} by {units.percent(abs(trend.change))} over "
                 f"{len(launches)} launches (p = {units.significant(trend.p, 2)})",
-                mend="let the device cool down or settle, then measure again; rounds of one run "
+                fix="let the device cool down or settle, then measure again; rounds of one run "
                 "can still be compared",
             )
         )
@@ -38,7 +38,7 @@ def findings(evidence: Evidence) -> list[Finding]:
                 code="throttled",
                 message=f"the device throttled itself in {throttled} of {len(launches)} launches "
                 f"(thermal status {hottest})",
-                mend="let it cool, take it off the charger and out of its case, raise cooldown_s",
+                fix="let it cool, take it off the charger and out of its case, raise cooldown_s",
             )
         )
     return found

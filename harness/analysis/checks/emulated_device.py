@@ -15,6 +15,6 @@ def findings(evidence: Evidence) -> list[Finding]:
             level="warning",
             code="emulated-device",
             message=f"{evidence.device.name} is emulated: its times are not those of a phone",
-            mend="measure on a phone before deciding by latency",
+            fix="measure on a phone before deciding by latency",
         )
     ]

@@ -15,6 +15,6 @@ def findings(evidence: Evidence) -> list[Finding]:
             level="warning",
             code="not-evaluated",
             message=f"its accuracy is not known: {failure.message}",
-            mend=failure.mend,
+            fix=failure.fix,
         )
     ]

@@ -27,7 +27,7 @@ def _others(evidence: Evidence) -> list[Finding]:
         for x in evidence.launches
         if x.after is not None and (share := x.after.other_cpu_share) is not None
     ]
-    mend = "close other programs, or measure when the machine is idle"
+    fix = "close other programs, or measure when the machine is idle"
     if shares:
         share = median(shares)
         if share < _NOTICEABLE:
@@ -38,7 +38,7 @@ def _others(evidence: Evidence) -> list[Finding]:
                 code="host-busy",
                 message=f"other processes used {units.percent(share)} of the processors "
                 "(median over launches)",
-                mend=mend,
+                fix=fix,
             )
         ]
     cores = evidence.device.cores
@@ -50,7 +50,7 @@ def _others(evidence: Evidence) -> list[Finding]:
             level="warning",
             code="host-busy",
             message=f"the load average was {units.significant(median(loads))} on {cores} cores",
-            mend=mend,
+            fix=fix,
         )
     ]
 
@@ -64,7 +64,7 @@ def _power(evidence: Evidence) -> list[Finding]:
                 level="warning",
                 code="on-battery",
                 message="the machine ran on battery, which lowers its clock",
-                mend="plug it in",
+                fix="plug it in",
             )
         )
     charges = [c.battery_percent for c in states if c.battery_percent is not None]
@@ -75,7 +75,7 @@ def _power(evidence: Evidence) -> list[Finding]:
                 code="low-battery",
                 message=f"the battery was down to {min(charges)} %; phones save power when it "
                 "is low",
-                mend="charge it",
+                fix="charge it",
             )
         )
     return found
@@ -99,7 +99,7 @@ def _machine(evidence: Evidence) -> list[Finding]:
             level="info",
             code="variable-machine",
             message=f"times vary on this machine: {'; '.join(reasons)}",
-            mend="compare within one run, where rounds are paired",
+            fix="compare within one run, where rounds are paired",
         )
     ]
 

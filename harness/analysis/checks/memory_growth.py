@@ -32,7 +32,7 @@ def findings(evidence: Evidence) -> list[Finding]:
             code="memory-growth",
             message=f"memory grew by {units.memory(growth)} during the timed iterations, about "
             f"{units.memory(each)} per iteration",
-            mend="look for a leak in a custom operator or delegate; an app that runs for a long "
+            fix="look for a leak in a custom operator or delegate; an app that runs for a long "
             "time will run into it",
         )
     ]

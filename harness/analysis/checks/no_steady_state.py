@@ -28,7 +28,7 @@ def findings(evidence: Evidence) -> list[Finding]:
                 code="steady-state-untested",
                 message="it could not be tested whether warm-up was over, with "
                 f"{len(groups)} launches of at least {min(map(len, groups))} iterations",
-                mend="measure at least 7 launches of 5 iterations",
+                fix="measure at least 7 launches of 5 iterations",
             )
         ]
     if state.reached:
@@ -45,6 +45,6 @@ def findings(evidence: Evidence) -> list[Finding]:
             level="warning",
             code="no-steady-state",
             message=message,
-            mend="warm up longer; until then the number is an average over a transition",
+            fix="warm up longer; until then the number is an average over a transition",
         )
     ]

@@ -19,7 +19,7 @@ def findings(evidence: Evidence) -> list[Finding]:
                 level="warning",
                 code="no-op-profile",
                 message=f"there is no profile by operator: {why or 'no launch observed it'}",
-                mend="use a runner of dialect A (devices.yaml: runner)",
+                fix="use a runner of dialect A (devices.yaml: runner)",
             )
         ]
     told = "; ".join(

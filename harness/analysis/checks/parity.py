@@ -44,7 +44,7 @@ def findings(evidence: Evidence) -> list[Finding]:
             code="answers-differ-from-host",
             message=f"{evidence.device.name} gives other answers than the host to the same inputs: "
             f"{how}",
-            mend="try another version of the runtime, or of the emulator",
+            fix="try another version of the runtime, or of the emulator",
         )
     ]
 
@@ -66,7 +66,7 @@ def _in_part(evidence: Evidence, launch: Launch) -> list[Finding]:
 
 
 def _not_compared(why: str, runtime: str) -> Finding:
-    mend = (
+    fix = (
         "on a phone, use a runner of dialect A (devices.yaml: runner)"
         if runtime == "benchmark_model"
         else "check that the host can run the file: python -m harness bench FILE"
@@ -75,5 +75,5 @@ def _not_compared(why: str, runtime: str) -> Finding:
         level="warning",
         code="not-compared-with-host",
         message=f"the answers were not compared with the host's: {why}",
-        mend=mend,
+        fix=fix,
     )

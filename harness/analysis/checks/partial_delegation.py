@@ -33,7 +33,7 @@ def findings(evidence: Evidence) -> list[Finding]:
             code="partial-delegation" if delegated else "nothing-delegated",
             message=f"the {asked} delegate took {delegated} of {total} nodes "
             f"({units.percent(share)})",
-            mend="" if asked == "cpu" else "find the operators it lacks, or measure --delegate cpu",
+            fix="" if asked == "cpu" else "find the operators it lacks, or measure --delegate cpu",
         )
     ]
 
@@ -43,5 +43,5 @@ def _unknown(asked: str) -> Finding:
         level="warning",
         code="delegation-unknown",
         message=f"the runner did not say how much of the graph the {asked} delegate took",
-        mend="use a runner that reports it, or compare with --delegate cpu",
+        fix="use a runner that reports it, or compare with --delegate cpu",
     )

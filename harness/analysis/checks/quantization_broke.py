@@ -44,7 +44,7 @@ def findings(evidence: Evidence) -> list[Finding]:
     else:
         return []
     recipe = evidence.artifact.recipe or "the conversion"
-    mend = (
+    fix = (
         "lower the sparsity, or train longer"
         if _trained_on(evidence)
         else "calibrate with more and more varied images, or use float16 or dynamic_range"
@@ -54,7 +54,7 @@ def findings(evidence: Evidence) -> list[Finding]:
             level="serious",
             code="quantization-broke-it" if not _trained_on(evidence) else "pruning-broke-it",
             message=f"{recipe}: {message}",
-            mend=mend,
+            fix=fix,
         )
     ]
 

@@ -16,6 +16,6 @@ def findings(evidence: Evidence) -> list[Finding]:
             level="warning" if False in seen else "info",
             code="screen-on",
             message="the screen was on" + (" part of the time" if False in seen else ""),
-            mend="switch it off, or keep it as the app's users have it in every run",
+            fix="switch it off, or keep it as the app's users have it in every run",
         )
     ]

@@ -39,7 +39,7 @@ def findings(evidence: Evidence) -> list[Finding]:
             message=f"{own:.2f} instructions per multiply-accumulate, {units.times(own / usual)} "
             f"the median {usual:.2f} of the other {kind} models: it may have operators without a "
             "fast kernel, or layers with few channels, which do not fill a vector",
-            mend="compare its operators with those of the others, which --html lists by artifact; "
+            fix="compare its operators with those of the others, which --html lists by artifact; "
             "or time them with --profile on a phone",
         )
     ]

@@ -22,7 +22,7 @@ def findings(evidence: Evidence) -> list[Finding]:
             code="slow-kernels",
             message="tflite-runtime has no fast int8 kernels for x86: this latency says nothing "
             "about a phone or about the model",
-            mend="--runtime litert, or measure on the phone",
+            fix="--runtime litert, or measure on the phone",
         )
     ]
 

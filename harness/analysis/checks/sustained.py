@@ -23,7 +23,7 @@ def findings(evidence: Evidence) -> list[Finding]:
                 code="sustained-slowdown",
                 message=f"throughput fell by {units.percent(-change)} from the first minute to the "
                 "last",
-                mend="expect the last minute's latency where the app runs the model without pause",
+                fix="expect the last minute's latency where the app runs the model without pause",
             )
         )
     return found

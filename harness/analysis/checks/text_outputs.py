@@ -16,6 +16,6 @@ def findings(evidence: Evidence) -> list[Finding]:
             level="info",
             code="text-output",
             message=f"the output {which} is text, so the answers were not checked",
-            mend="check the answers in the app, or convert the model without its text output",
+            fix="check the answers in the app, or convert the model without its text output",
         )
     ]

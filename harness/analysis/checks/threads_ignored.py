@@ -17,6 +17,6 @@ def findings(evidence: Evidence) -> list[Finding]:
             code="threads-ignored",
             message=f"it is not known whether {evidence.case.threads} threads were used: "
             "one version of benchmark_model, dialect B, ignores the option",
-            mend="measure threads with dialect A (runner: {dialect: A} in devices.yaml)",
+            fix="measure threads with dialect A (runner: {dialect: A} in devices.yaml)",
         )
     ]

@@ -17,6 +17,6 @@ def findings(evidence: Evidence) -> list[Finding]:
             code="too-few-launches",
             message=f"{n} launch{'es' if n > 1 else ''} of the {MIN_LAUNCHES} "
             "that an interval needs",
-            mend=f"--launches {MIN_LAUNCHES} or more",
+            fix=f"--launches {MIN_LAUNCHES} or more",
         )
     ]

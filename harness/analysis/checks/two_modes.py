@@ -22,7 +22,7 @@ def findings(evidence: Evidence) -> list[Finding]:
             code="two-modes",
             message=f"launches fall into two groups: {units.duration(split.low)}, and "
             f"{units.duration(split.high)} in {units.percent(split.high_share)} of them",
-            mend="look for what changes speed: clock frequency, a neighbour on a shared machine, "
+            fix="look for what changes speed: clock frequency, a neighbour on a shared machine, "
             "big and small cores (affinity)",
         )
     ]

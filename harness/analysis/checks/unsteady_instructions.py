@@ -19,6 +19,6 @@ def findings(evidence: Evidence) -> list[Finding]:
             code="unsteady-instructions",
             message=f"instruction counts differ between inferences: {least:,} to {most:,} "
             f"({units.percent(most / least - 1)}) in {len(counts)} inferences",
-            mend="compare with a threshold larger than this spread",
+            fix="compare with a threshold larger than this spread",
         )
     ]

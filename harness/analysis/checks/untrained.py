@@ -24,6 +24,6 @@ def findings(evidence: Evidence) -> list[Finding]:
             message="this artifact was not trained: "
             + (f"its {listed(held)} hold{'s' * (len(held) == 1)}, " if held else "")
             + "its answers mean nothing",
-            mend="--data DIR trains it",
+            fix="--data DIR trains it",
         )
     ]

@@ -22,7 +22,7 @@ def findings(evidence: Evidence) -> list[Finding]:
             code="wide-interval",
             message=f"latency is known to ±{units.percent(estimate.half_width)} after {estimate.n} "
             f"launches; ±{units.percent(target)} was asked for",
-            mend=f"give a longer --time-budget, or about --launches {needed}; a quieter machine "
+            fix=f"give a longer --time-budget, or about --launches {needed}; a quieter machine "
             "helps more",
         )
     ]

@@ -63,6 +63,6 @@ def findings(model: Any, path: Path) -> tuple[Finding, ...]:
             level="serious",
             code="conversion-changed-answers",
             message=message,
-            mend="look for layers that behave otherwise in training, or convert it elsewhere",
+            fix="look for layers that behave otherwise in training, or convert it elsewhere",
         ),
     )

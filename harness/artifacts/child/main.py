@@ -58,7 +58,7 @@ def main(folder: Path) -> int:
     except HarnessError as error:
         traceback.print_exc()
         usage = isinstance(error, UsageError)
-        refusal = Refusal(usage=usage, message=error.message, mend=error.mend)
+        refusal = Refusal(usage=usage, message=error.message, fix=error.fix)
         (folder / WORK / REFUSAL).write_bytes(msgspec.json.encode(refusal))
         return 1
     return 0

@@ -138,4 +138,4 @@ class Refusal(Value, frozen=True):
 
     usage: bool
     message: str
-    mend: str = ""
+    fix: str = ""

@@ -81,7 +81,7 @@ def _explain(work: Path, log: Path, status: int, timed_out_s: float | None) -> N
             ) from None
         raise BuildError(f"the TensorFlow process ended with status {status}", see) from None
     kind: type[HarnessError] = UsageError if refusal.usage else BuildError
-    raise kind(refusal.message, f"{refusal.mend}; {see}" if refusal.mend else see)
+    raise kind(refusal.message, f"{refusal.fix}; {see}" if refusal.fix else see)
 
 
 def _environment(work: Path) -> dict[str, str]:

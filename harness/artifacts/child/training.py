@@ -173,7 +173,7 @@ class _Training:
         first = settings.fine_tune_from or FEATURES
         if first not in names:
             error = plugins.unknown("fine_tune_from: layer", first, names)
-            raise ConfigError(error.message, error.mend)
+            raise ConfigError(error.message, error.fix)
         for place, layer in enumerate(self._model.layers):
             frozen = place < names.index(first) or type(layer).__name__ == "BatchNormalization"
             layer.trainable = not frozen

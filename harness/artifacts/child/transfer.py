@@ -57,7 +57,7 @@ def find(
     every = list(features["train"])
     if wanted not in (AUTO_CUT, None) and wanted not in every:
         error = plugins.unknown("cut: layer", str(wanted), every)
-        raise ConfigError(error.message, error.mend)
+        raise ConfigError(error.message, error.fix)
     heads = {}
     for layer in every if wanted == AUTO_CUT else [wanted or FEATURES]:
         tell(f"training the head after {layer}")

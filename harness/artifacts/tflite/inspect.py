@@ -225,7 +225,7 @@ def _open_batch(inputs: list[tflite.Tensor]) -> tuple[Finding, ...]:
             level="info",
             code="open-batch",
             message="the file leaves the batch size open; it is measured with a batch of 1",
-            mend="convert the model with a fixed batch size to measure another one",
+            fix="convert the model with a fixed batch size to measure another one",
         ),
     )
 
@@ -355,7 +355,7 @@ def _float64(inputs: list[tuple[str, tflite.Tensor]]) -> tuple[Finding, ...]:
             code="double-precision-input",
             message=f"the input {name!r} is float64, which phones' tools and accelerators "
             "do not take",
-            mend="cast the input to float32 before you convert the model",
+            fix="cast the input to float32 before you convert the model",
         )
         for name, tensor in inputs
         if tensor.dtype == "float64"

@@ -46,7 +46,7 @@ def with_entry_to_write(p: Probe) -> Probe:
         entry["adb_server"] = p.server
     # JSON, which is YAML too, quotes whatever a serial may hold.
     add = f"add to devices.yaml: {msgspec.json.encode(entry).decode()}"
-    return msgspec.structs.replace(p, configured=False, mend=p.mend or add)
+    return msgspec.structs.replace(p, configured=False, fix=p.fix or add)
 
 
 def unnamed() -> list[Probe]:
@@ -61,7 +61,7 @@ def unnamed() -> list[Probe]:
             where="adb_usb",
             configured=False,
             error="a phone on USB does not show its serial: no permission for USB",
-            mend=adb_usb.NO_ACCESS,
+            fix=adb_usb.NO_ACCESS,
         )
         for phone in _on_usb()
         if not _serial(phone)

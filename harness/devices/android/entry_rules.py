@@ -118,11 +118,11 @@ def _named(key: str, name: str, package: str) -> None:
     known = plugins.names(package)
     if name not in known:
         error = plugins.unknown(key.removesuffix(".tool"), name, known)
-        raise ConfigError(f"{key}: {error.message}", error.mend)
+        raise ConfigError(f"{key}: {error.message}", error.fix)
 
 
 def _translated(key: str, look: Callable[[], object]) -> None:
     try:
         look()
     except UsageError as error:
-        raise ConfigError(f"{key}: {error.message}", error.mend) from None
+        raise ConfigError(f"{key}: {error.message}", error.fix) from None

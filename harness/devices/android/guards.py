@@ -78,7 +78,7 @@ def throttled(after: Conditions) -> Finding:
         level="invalid",
         code="throttled",
         message=f"the phone throttled twice during a launch (status {after.thermal_status})",
-        mend=_COOL_IT,
+        fix=_COOL_IT,
     )
 
 
@@ -89,7 +89,7 @@ def unrepeated(after: Conditions, why: str) -> Finding:
         code="throttled",
         message=f"the phone throttled during a launch (status {after.thermal_status}), which "
         f"could not be repeated: {why}",
-        mend=_COOL_IT,
+        fix=_COOL_IT,
     )
 
 
@@ -100,7 +100,7 @@ def no_thermal_status() -> Finding:
         code="no-thermal-status",
         message="the phone does not report its thermal status (before Android 10): heat is seen "
         "only in a lowered clock (clock-limit) and in latency that drifts over launches (drift)",
-        mend="make ten launches or more, and do not trust them if there is one of these findings",
+        fix="make ten launches or more, and do not trust them if there is one of these findings",
     )
 
 
@@ -111,6 +111,6 @@ def no_fixed_performance(said: str) -> Finding:
         code="no-fixed-performance",
         message=f"the phone refuses fixed-performance mode ({said}): its clocks may change "
         "while it is measured",
-        mend="make more launches, or set fixed_performance: false in devices.yaml to measure it as "
+        fix="make more launches, or set fixed_performance: false in devices.yaml to measure it as "
         "it is",
     )

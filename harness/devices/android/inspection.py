@@ -37,7 +37,7 @@ def probe(name: str, spec: AndroidSpec, attendant: Attendant) -> Probe:
     except HarnessError as error:
         causes.tell(error)
         return msgspec.structs.replace(
-            found, state=state_of(error), error=error.message, mend=error.mend
+            found, state=state_of(error), error=error.message, fix=error.fix
         )
     return msgspec.structs.replace(
         found,

@@ -31,7 +31,7 @@ def probe(name: str, spec: ArmSpec, attendant: Attendant) -> Probe:
     try:
         ready(spec)
     except UsageError as error:
-        return msgspec.structs.replace(found, state="absent", error=error.message, mend=error.mend)
+        return msgspec.structs.replace(found, state="absent", error=error.message, fix=error.fix)
     return found
 
 

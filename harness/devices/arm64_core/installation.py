@@ -29,7 +29,7 @@ from harness.devices.arm64_core.qemu import COUNT_C, Qemu, compile_plugin, find_
 from harness.system import locks, process
 
 LAYOUT = 2  # raise it when older environments can no longer be used
-MEND = "python -m harness setup arm64"
+SET_UP = "python -m harness setup arm64"
 _PARTIAL = "partial-"
 _ANY_CPU = "cortex-a53"
 _ALONE, _USERS = "arm64.lock", "arm64.users"
@@ -65,7 +65,7 @@ def setup(cache: Path, *, progress: Progress) -> Arm64Env:
             if error.errno not in _REFUSED or not folder.is_dir():
                 raise
             # The cache is not ours to write; what is in it may well do.
-            env = _opened(folder, qemu, thorough=True, mend=_mend(error, cache, "made"))
+            env = _opened(folder, qemu, thorough=True, fix=_fix(error, cache, "made"))
     progress(f"ready: {folder}")
     return env
 
@@ -192,12 +192,12 @@ def find(cache: Path, *, thorough: bool = False) -> Arm64Env:
         others = sorted(name for name in names if not name.startswith(_PARTIAL))
     if others:
         raise UsageError(
-            f"the arm64 environment was made for other versions ({', '.join(others)})", MEND
+            f"the arm64 environment was made for other versions ({', '.join(others)})", SET_UP
         )
-    raise UsageError("the arm64 environment has not been set up", MEND)
+    raise UsageError("the arm64 environment has not been set up", SET_UP)
 
 
-def _opened(folder: Path, qemu: Qemu, *, thorough: bool, mend: str = MEND) -> Arm64Env:
+def _opened(folder: Path, qemu: Qemu, *, thorough: bool, fix: str = SET_UP) -> Arm64Env:
     """The environment in `folder`; raises UsageError that tells its damage."""
     damage = manifest.damage(folder, thorough=thorough)
     if damage is None:
@@ -206,7 +206,7 @@ def _opened(folder: Path, qemu: Qemu, *, thorough: bool, mend: str = MEND) -> Ar
             return Arm64Env(folder, qemu, lock)
         except (OSError, msgspec.MsgspecError):
             damage = "lock.json cannot be read"
-    raise UsageError(f"the arm64 environment is damaged ({damage})", mend)
+    raise UsageError(f"the arm64 environment is damaged ({damage})", fix)
 
 
 def remove(cache: Path, *, progress: Progress) -> int:
@@ -304,11 +304,11 @@ def _told(cache: Path, done: str) -> Iterator[None]:
     except OSError as error:
         raise UsageError(
             f"the arm64 environment in {cache} cannot be {done}: {error}",
-            _mend(error, cache, done),
+            _fix(error, cache, done),
         ) from error
 
 
-def _mend(error: Exception, cache: Path, done: str) -> str:
+def _fix(error: Exception, cache: Path, done: str) -> str:
     number = error.errno if isinstance(error, OSError) else None
     if number in _FULL:
         return "free some space, then run it again"

@@ -83,22 +83,22 @@ def compile_plugin(qemu: Qemu, plugin: Path) -> str:
     Raises UsageError when there is no C compiler or it does not succeed.
     """
     chosen = os.environ.get("CC", "").strip()
-    mend = "unset CC, or name a C compiler with it" if chosen else _COMPILER
+    fix = "unset CC, or name a C compiler with it" if chosen else _COMPILER
     try:
         compiler = shlex.split(chosen or "cc")
     except ValueError as error:
-        raise UsageError(f"CC is not a command ({error}): {chosen}", mend) from error
+        raise UsageError(f"CC is not a command ({error}): {chosen}", fix) from error
     command = [*compiler, "-O2", "-Wall", "-shared", "-fPIC", "-fvisibility=hidden"]
     command += [f"-DPLUGIN_API={qemu.plugin_api}", "-o", str(plugin), str(COUNT_C)]
     try:
         done = process.ask(command)
         version = process.ask([*compiler, "--version"])
     except OSError as error:
-        raise UsageError(f"no C compiler: {compiler[0]} does not start", mend) from error
+        raise UsageError(f"no C compiler: {compiler[0]} does not start", fix) from error
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if "error" in line]
-        why, mend = (lines[0], _COMPILER) if lines else ("no reason given", mend)
-        raise UsageError(f"the counting plugin does not compile: {why}", mend)
+        why, fix = (lines[0], _COMPILER) if lines else ("no reason given", fix)
+        raise UsageError(f"the counting plugin does not compile: {why}", fix)
     if not plugin.is_file():
-        raise UsageError(f"{shlex.join(compiler)} is not a C compiler: it wrote no plugin", mend)
+        raise UsageError(f"{shlex.join(compiler)} is not a C compiler: it wrote no plugin", fix)
     return (version.stdout.splitlines() or compiler)[0]

@@ -187,7 +187,7 @@ def _without_xnnpack() -> Finding:
         code="no-xnnpack",
         message="this build of benchmark_model does not use XNNPACK, which apps get by default: "
         "its CPU times are those of the slower built-in kernels",
-        mend="use a build with XNNPACK, such as Google's",
+        fix="use a build with XNNPACK, such as Google's",
     )
 
 
@@ -232,7 +232,7 @@ def _delegation(output: Output, delegate: str) -> tuple[dict[str, int], tuple[Fi
                 level="info",
                 code="fully-delegated",
                 message=f"{delegate} ran the whole graph; the runner did not number its nodes",
-                mend="",
+                fix="",
             ),
         )
     if not nodes and "partially" in applied.values():
@@ -242,7 +242,7 @@ def _delegation(output: Output, delegate: str) -> tuple[dict[str, int], tuple[Fi
                 level="warning",
                 code="partial-delegation",
                 message=f"{delegate} ran only a part of the nodes; the rest ran on the CPU",
-                mend="replace the operators that it does not support",
+                fix="replace the operators that it does not support",
             ),
         )
     return counters, ()

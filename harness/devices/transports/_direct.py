@@ -65,7 +65,7 @@ class DirectTransport(AdbTransport):
             pipe.close()
             if asked:
                 raise not_allowed() from error
-            raise TransientDeviceError("connect", error.message, error.mend) from error
+            raise TransientDeviceError("connect", error.message, error.fix) from error
         except BaseException:
             pipe.close()
             raise

@@ -134,9 +134,9 @@ def _message(stream: Stream, buffer: bytearray, length: int) -> str:
 
 def refusal(stage: str, message: str) -> StableDeviceError:
     """What the phone said, with what to do about it."""
-    mend = ""
+    fix = ""
     if "No space left" in message:
-        mend = FREE_SPACE
+        fix = FREE_SPACE
     elif any(text in message for text in ("Permission denied", "Read-only", "Not a directory")):
-        mend = OTHER_FOLDER
-    return StableDeviceError(stage, f"the phone refused a file: {message}", mend)
+        fix = OTHER_FOLDER
+    return StableDeviceError(stage, f"the phone refused a file: {message}", fix)

@@ -110,8 +110,8 @@ def split_address(address: str, default_port: int) -> tuple[str, int]:
 def _no_connection(address: str, error: OSError) -> tuple[str, str]:
     """What to do when nobody answers depends on whose address it is."""
     if address.startswith(("127.", "localhost", "::1")):
-        mend = "start the emulated device: python -m harness emulate"
+        fix = "start the emulated device: python -m harness emulate"
     else:
-        mend = "connect the phone by cable once and run: adb tcpip 5555"
+        fix = "connect the phone by cable once and run: adb tcpip 5555"
     reason = "refused" if error.errno == errno.ECONNREFUSED else str(error)
-    return f"no phone answers at {address} ({reason})", mend
+    return f"no phone answers at {address} ({reason})", fix

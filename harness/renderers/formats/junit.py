@@ -71,10 +71,10 @@ def _case(suite: ET.Element, case: CaseReport, label: str) -> None:
         most = metrics.bound(case, name)
         known |= {} if most is None else {"may_lose": units.exact(most)}
     _properties(test, known)
-    said = [f"{f.level} {f.code}: {f.message}; {f.mend}" for f in case.findings]
+    said = [f"{f.level} {f.code}: {f.message}; {f.fix}" for f in case.findings]
     if case.failure is not None:
         head = f"{case.failure.stage}: {case.failure.message}"
-        _say(test, "error", head, [case.failure.mend, *said])
+        _say(test, "error", head, [case.failure.fix, *said])
     elif case.status == "invalid":
         worst = [f.message for f in case.findings if f.level == "invalid"]
         _say(test, "failure", "; ".join(worst) or "not measured", said)

@@ -148,7 +148,7 @@ def _absent(view: View) -> list[str]:
 def _failures(view: View) -> list[str]:
     lines = [
         f"- ✗ {some([code(n) for n in names])} failed in {prose(failure.stage)}: "
-        f"{_said(failure.message, failure.mend)}"
+        f"{_said(failure.message, failure.fix)}"
         for failure, names in view.failures
     ]
     return ["**Failures**", "\n".join(lines)] if lines else []
@@ -169,13 +169,13 @@ def _doubts(groups: list[Doubts]) -> list[str]:
         for doubt in group.doubts:
             about = f"{some([code(n) for n in doubt.about])}: " if doubt.about else ""
             lines.append(
-                f"- **{group.level}** {code(group.code)} {about}{_said(doubt.message, doubt.mend)}"
+                f"- **{group.level}** {code(group.code)} {about}{_said(doubt.message, doubt.fix)}"
             )
     return lines
 
 
-def _said(message: str, mend: str) -> str:
-    return f"{prose(message)}; *{prose(mend)}*" if mend else prose(message)
+def _said(message: str, fix: str) -> str:
+    return f"{prose(message)}; *{prose(fix)}*" if fix else prose(message)
 
 
 def _how(view: View) -> str:

@@ -238,7 +238,7 @@ def _failures(view: View) -> list[RenderableType]:
     for failure, names in failures:
         about = Text.assemble(("✗ ", BAD), plain(some(_short(names))))
         about.append(units.printable(f" failed in {failure.stage}"), style=QUIET)
-        parts += [Padding(about, (0, 0, 0, 2)), _said(failure.message, failure.mend)]
+        parts += [Padding(about, (0, 0, 0, 2)), _said(failure.message, failure.fix)]
     return parts
 
 
@@ -254,10 +254,10 @@ def _doubts(groups: list[Doubts]) -> list[RenderableType]:
         head.append(units.printable(group.code), style="bold")
         parts.append(Padding(head, (0, 0, 0, 2)))
         for i, doubt in enumerate(group.doubts):
-            # Alike doubts about different cases share their mend: say it once, at the end.
-            last = i + 1 == len(group.doubts) or group.doubts[i + 1].mend != doubt.mend
+            # Alike doubts about different cases share their fix: say it once, at the end.
+            last = i + 1 == len(group.doubts) or group.doubts[i + 1].fix != doubt.fix
             about = f"{some(_short(doubt.about))}: " if doubt.about else ""
-            parts.append(_said(about + doubt.message, doubt.mend if last else ""))
+            parts.append(_said(about + doubt.message, doubt.fix if last else ""))
     return parts
 
 
@@ -265,10 +265,10 @@ def _short(names: Iterable[str]) -> list[str]:
     return [shorten(name, 40) for name in names]
 
 
-def _said(message: str, mend: str) -> Padding:
+def _said(message: str, fix: str) -> Padding:
     lines: list[RenderableType] = [plain(message)]
-    if mend:
-        lines.append(Text.assemble(("→ ", GOOD), plain(mend)))
+    if fix:
+        lines.append(Text.assemble(("→ ", GOOD), plain(fix)))
     return Padding(Group(*lines), (0, 0, 0, 4))
 
 

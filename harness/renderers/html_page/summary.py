@@ -142,7 +142,7 @@ def failures_of(view: View) -> list[dict[str, str]]:
             "names": some(names),
             "stage": units.printable(failure.stage),
             "message": units.printable(failure.message),
-            "mend": units.printable(failure.mend),
+            "fix": units.printable(failure.fix),
         }
         for failure, names in view.failures
     ]
@@ -158,7 +158,7 @@ def told(groups: list[Doubts]) -> list[dict[str, Any]]:
                 {
                     "about": some(doubt.about),
                     "message": units.printable(doubt.message),
-                    "mend": units.printable(doubt.mend),
+                    "fix": units.printable(doubt.fix),
                 }
                 for doubt in group.doubts
             ],

@@ -498,7 +498,7 @@ def test_no_check_raises_and_findings_are_well_formed(subtests: pytest.Subtests)
                     assert finding.message and "\n" not in finding.message, check
                     assert "None" not in finding.message, check
                     assert "nan" not in finding.message, check
-                    assert finding.mend or finding.level == "info", check
+                    assert finding.fix or finding.level == "info", check
 
 
 @pytest.mark.parametrize(
@@ -533,7 +533,7 @@ def test_many_instructions_are_told_without_claiming_why_and_with_a_mend_for_thi
     assert (
         "it may have operators without a fast kernel, or layers with few channels" in doubt.message
     )
-    assert "--html" in doubt.mend and "--profile on a phone" in doubt.mend
+    assert "--html" in doubt.fix and "--profile on a phone" in doubt.fix
 
 
 def test_models_of_fixed_costs_do_not_tell_what_is_usual() -> None:
@@ -578,7 +578,7 @@ def test_better_pixels_are_named_with_what_they_do() -> None:
 
     (found,) = assumed_pixels.findings(given_as("assumed", (20, 0, 0), (50, 30, 0), (21, 5, 4)))
     assert "0.400 as assumed (0..255), 1.000 with pixels 0..1" in found.message
-    assert found.mend == "say what it wants: --pixels 0..1"
+    assert found.fix == "say what it wants: --pixels 0..1"
     (found,) = assumed_pixels.findings(given_as("assumed", (45, 0, 0), (46, 3, 2)))
     assert "no range is clearly better: 0..255 0.900, 0..1 0.920" in found.message
     for known in ("asked", "metadata", "layers", "quantization"):

@@ -183,7 +183,7 @@ def test_a_full_disk_is_seen_before_the_push(opener: Opener, tmp_path: Path) -> 
         transport = opener(phone)
         with pytest.raises(StableDeviceError) as caught:
             transport.push(local, f"{WORK}/big")
-        assert "free some space" in caught.value.mend
+        assert "free some space" in caught.value.fix
         assert list(phone.phone.work.iterdir()) == []
 
 
@@ -196,7 +196,7 @@ def test_a_folder_that_may_not_be_written_to(opener: Opener, tmp_path: Path) -> 
         with pytest.raises(StableDeviceError) as caught:
             transport.push(local, f"{WORK}/file")
         assert "Permission denied" in caught.value.message
-        assert "work_dir" in caught.value.mend
+        assert "work_dir" in caught.value.fix
         assert time.monotonic() - began < 10
 
 
@@ -224,7 +224,7 @@ def test_a_file_that_has_changed_is_not_taken_for_the_one_that_was_known(
         local.write_bytes(b"other")
         with pytest.raises(StableDeviceError, match="has changed") as caught:
             transport.push(local, f"{WORK}/file", sha256=known)
-        assert "run again" in caught.value.mend
+        assert "run again" in caught.value.fix
         assert list(phone.phone.work.iterdir()) == []
 
 
@@ -298,7 +298,7 @@ def test_nobody_at_the_address(opener: Opener) -> None:
         transport = opener(phone, connect=False)
     with pytest.raises(TransientDeviceError) as caught:
         transport.connect()
-    assert caught.value.mend
+    assert caught.value.fix
 
 
 def test_calls_after_close_fail_and_close_never_does(opener: Opener) -> None:
@@ -388,7 +388,7 @@ def test_two_phones_and_no_serial(adb_home: Path) -> None:
         with pytest.raises(UsageError) as caught:
             transport.connect()
         assert one.address in str(caught.value)
-        assert "serial:" in caught.value.mend
+        assert "serial:" in caught.value.fix
 
 
 def test_a_new_key_is_the_users_own_and_nobody_else_can_read_it(adb_home: Path) -> None:

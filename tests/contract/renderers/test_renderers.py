@@ -222,7 +222,7 @@ def test_every_failure_says_why_in_every_format(name: str, subtests: pytest.Subt
                 if case.failure is not None:
                     assert " ".join(units.printable(case.failure.message).split()) in text
                     if name != "csv_wide":
-                        assert case.failure.mend in text
+                        assert case.failure.fix in text
 
 
 @formats("terminal", "markdown", "html", "json", "parquet")
@@ -243,7 +243,7 @@ def test_every_doubt_and_its_mend_is_in_every_format(name: str, subtests: pytest
             text = read(name, report)
             for case in report.cases:
                 for finding in case.findings:
-                    for said in (finding.message, finding.mend):
+                    for said in (finding.message, finding.fix):
                         shown = " ".join(units.printable(said).split())
                         assert (shown if len(shown) <= 50 else shown[:40]) in text
 

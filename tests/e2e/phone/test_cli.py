@@ -229,7 +229,7 @@ def test_what_was_delegated_is_told(
         assert gpu.status == "failed"
         assert gpu.failure is not None
         assert told in gpu.failure.message
-        assert gpu.failure.mend
+        assert gpu.failure.fix
         assert told in run.said("failed (")
         return
     nodes = 5 if share == "all" else 3

@@ -242,7 +242,7 @@ def test_50_mb_at_mtu_1500_where_adb_shells_own_transport_fails(tmp_path: Path) 
         pytest.skip(f"no network namespaces here: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "ours True"
-    # Once adb-shell is mended, our own byte transport can go.
+    # Once adb-shell is corrected, our own byte transport can go.
     assert done.stdout.splitlines()[1] != "theirs True"
 
 

@@ -1,4 +1,4 @@
-"""`devices` and `doctor` say what is wrong with a phone, and the mend."""
+"""`devices` and `doctor` say what is wrong with a phone, and the fix."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_devices_tells_ready_from_absent_from_unauthorised() -> None:
     assert probes["good"].battery_percent == 83
     for probe in probes.values():
         assert (probe.state == "ready") == (not probe.error)
-        assert (probe.state == "ready") == (not probe.mend)
+        assert (probe.state == "ready") == (not probe.fix)
 
 
 def test_a_phone_that_asks_its_user_is_announced() -> None:
@@ -112,7 +112,7 @@ def test_phones_of_any_named_server_are_listed_once_with_what_they_are(adb_home:
         "FREE",
         "Google Pixel 7 (emulated)",
     )
-    entry = yaml.safe_load(found.mend.removeprefix("add to devices.yaml: "))
+    entry = yaml.safe_load(found.fix.removeprefix("add to devices.yaml: "))
     assert entry == {
         "kind": "android",
         "transport": "adb_server",
@@ -120,7 +120,7 @@ def test_phones_of_any_named_server_are_listed_once_with_what_they_are(adb_home:
         "adb_server": server,
     }
     assert others[shut.address].state == "unauthorized"
-    assert "allow USB debugging" in others[shut.address].mend
+    assert "allow USB debugging" in others[shut.address].fix
     assert others[silent].state == "absent"
     assert "is offline" in others[silent].error
 
@@ -152,7 +152,7 @@ def test_a_phone_on_usb_is_not_ready_before_it_let_us_in(monkeypatch: pytest.Mon
         ("?", "error", False),
     ]
     assert all("no permission for USB" in p.error for p in probes)
-    assert all("udev rules" in p.mend for p in probes)
+    assert all("udev rules" in p.fix for p in probes)
 
 
 def test_looking_leaves_the_phone_alone() -> None:
@@ -199,7 +199,7 @@ def test_doctor_of_a_sick_phone(tmp_path: Path, faults: Faults, code: str) -> No
         findings = doctor("x", spec, tmp_path, Attendant())
     bad = [f for f in findings if f.level != "info" and f.code != "emulated"]
     assert [f.code for f in bad] == [code]
-    assert bad[0].mend
+    assert bad[0].fix
 
 
 def test_doctor_runs_the_runner(tmp_path: Path) -> None:

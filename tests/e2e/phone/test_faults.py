@@ -1,5 +1,5 @@
 """The fault table as a user meets it: whatever goes wrong with a phone, `bench` says it in one line
-with the mend, exits with the right status, keeps every finished launch, and leaves the phone as it
+with the fix, exits with the right status, keeps every finished launch, and leaves the phone as it
 was."""
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ def test_a_fault_is_one_line_with_the_mend(tmp_path: Path, name: str) -> None:
         assert run.process.returncode == 3, run.stderr
         line = run.said("failed (")
         assert words in line
-        assert "; " in line, "the mend is missing"
+        assert "; " in line, "the fix is missing"
         assert documented(name).fullmatch(line)
         assert_clean(phone)
     (case,) = run.report.cases
     assert case.status == "failed"
     assert case.failure is not None
     assert words in case.failure.message
-    assert case.failure.mend
+    assert case.failure.fix
 
 
 def test_a_runner_for_another_abi(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_hot_for_good_from_the_start_is_invalid(tmp_path: Path) -> None:
     (case,) = run.report.cases
     assert case.status == "invalid"
     assert case.failure is not None
-    assert case.failure.mend
+    assert case.failure.fix
     assert case.launches == ()
 
 
@@ -170,4 +170,4 @@ def test_hot_in_the_middle_twice_is_invalid(tmp_path: Path) -> None:
     assert len(case.launches) == 1
     (finding,) = [f for f in case.findings if f.level == "invalid"]
     assert "throttled twice" in finding.message
-    assert finding.mend
+    assert finding.fix

@@ -221,7 +221,7 @@ def test_nothing_hangs_and_the_error_is_one_line(evil: Evil) -> None:
             transport.shell("echo hello", 3)
         transport.close()
     assert "\n" not in str(caught.value)
-    assert caught.value.mend
+    assert caught.value.fix
     assert time.monotonic() - began < QUICK_S * 2
 
 
@@ -254,7 +254,7 @@ def test_nothing_hangs_through_an_adb_server(evil: Evil, adb_home: Path) -> None
             transport.shell("echo hello", 3)
         transport.close()
     assert "\n" not in str(caught.value)
-    assert caught.value.mend
+    assert caught.value.fix
     assert time.monotonic() - began < QUICK_S * 2
 
 
@@ -340,7 +340,7 @@ def test_a_key_that_is_none(adb_home: Path, key: bytes) -> None:
         with pytest.raises(DeviceError, match="adbkey cannot be used") as caught:
             adb_tcp.open_transport(spec, Attendant()).connect()
     assert "\n" not in str(caught.value)
-    assert caught.value.mend
+    assert caught.value.fix
 
 
 HUGE = "9" * 5000

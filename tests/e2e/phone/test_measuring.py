@@ -1,4 +1,4 @@
-"""The fault table: whatever goes wrong with a phone ends in one line with the mend, nothing is
+"""The fault table: whatever goes wrong with a phone ends in one line with the fix, nothing is
 left on it, and fixed-performance mode is off again. Each over a real socket."""
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def assert_clean(phone: Daemon) -> None:
 def one_line(error: HarnessError) -> str:
     text = str(error)
     assert "\n" not in text
-    assert error.mend, text
+    assert error.fix, text
     return text
 
 
@@ -230,7 +230,7 @@ def test_a_work_folder_that_may_not_be_written_to(tmp_path: Path) -> None:
     ):
         it.launch()
     assert "Permission denied" in one_line(caught.value)
-    assert "work_dir" in caught.value.mend
+    assert "work_dir" in caught.value.fix
 
 
 def test_a_runner_for_another_abi(tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_a_runner_for_another_abi_on_the_phone(
         with pytest.raises(StableDeviceError) as caught:
             it.launch()
     assert "not executable on this phone" in one_line(caught.value)
-    assert "ABI" in caught.value.mend
+    assert "ABI" in caught.value.fix
 
 
 def test_a_runner_that_may_not_be_executed(tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_a_runner_that_may_not_be_executed(tmp_path: Path) -> None:
         with pytest.raises(StableDeviceError) as caught:
             it.launch()
     assert "may not execute" in one_line(caught.value)
-    assert "chmod 755" in caught.value.mend
+    assert "chmod 755" in caught.value.fix
 
 
 def test_a_dialect_that_is_not_the_runners(tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ def test_a_dialect_that_is_not_the_runners(tmp_path: Path) -> None:
     with bench(tmp_path, runner=runner) as it, pytest.raises(ConfigError) as caught:
         it.launch()
     assert "is of dialect A" in one_line(caught.value)
-    assert "dialect: A" in caught.value.mend
+    assert "dialect: A" in caught.value.fix
 
 
 def test_a_runner_that_is_not_there(tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ def test_no_gpu_in_this_build(tmp_path: Path) -> None:
     with bench(tmp_path) as it, pytest.raises(WorkerError) as caught:
         it.launch(delegate="gpu")
     assert "does not know --use_gpu=true" in one_line(caught.value)
-    assert "no gpu" in caught.value.mend
+    assert "no gpu" in caught.value.fix
 
 
 def test_battery_low(tmp_path: Path) -> None:
@@ -480,7 +480,7 @@ def test_nobody_at_the_address(tmp_path: Path) -> None:
 def test_no_phone_on_usb(tmp_path: Path) -> None:
     with pytest.raises(HarnessError) as caught:
         open_target("pixel", AndroidSpec(), tmp_path, Attendant())
-    assert "USB debugging" in caught.value.mend or "[usb]" in caught.value.mend
+    assert "USB debugging" in caught.value.fix or "[usb]" in caught.value.fix
     assert caught.value.exit_code in (EXIT_MEASUREMENT, EXIT_USAGE)
 
 
@@ -610,7 +610,7 @@ def test_a_work_dir_that_is_not_there_is_not_made(tmp_path: Path) -> None:
         with pytest.raises(StableDeviceError) as caught:
             it.launch()
         assert "work folder cannot be made" in one_line(caught.value)
-        assert "work_dir" in caught.value.mend
+        assert "work_dir" in caught.value.fix
         assert not (it.phone.phone.root / "data/local/tpm").exists()
 
 

@@ -76,7 +76,7 @@ def test_a_mistake_is_one_line_with_the_mend(text: str, says: str) -> None:
         parse_budget(text, SPECS)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert caught.value.mend
+    assert caught.value.fix
 
 
 @given(st.text(max_size=30))
@@ -84,7 +84,7 @@ def test_no_text_breaks_the_reader(text: str) -> None:
     try:
         assert parse_budget(text, SPECS)
     except UsageError as error:
-        assert error.mend
+        assert error.fix
 
 
 def measured(unit: str, point: float, low: float | None, high: float | None) -> Measurement:

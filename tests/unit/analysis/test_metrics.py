@@ -178,7 +178,7 @@ def test_a_failed_evaluation_is_a_finding_and_a_reason() -> None:
     evidence = broken()
     assert extract("accuracy", evidence).absent_because == "it could not be evaluated: it crashed"
     (finding,) = evaluation_failed.findings(evidence)
-    assert (finding.level, finding.mend) == ("warning", "look")
+    assert (finding.level, finding.fix) == ("warning", "look")
 
 
 # --- against the float parent ----------------------------------------------------------------
@@ -235,7 +235,7 @@ def test_what_breaks_a_model_is_found_and_nothing_else(
 ) -> None:
     found = quantization_broke.findings(evidence)
     assert [f.code for f in found] == codes
-    assert all(f.level == "serious" and f.mend for f in found)
+    assert all(f.level == "serious" and f.fix for f in found)
 
 
 def test_other_decisions_are_a_finding_even_if_as_many_are_right() -> None:

@@ -190,7 +190,7 @@ def test_failing_models_do_not_stop_the_others(tmp_path: Path) -> None:
         "c": "the TensorFlow process ended with status 7",
     }
     for failure in built.failures.values():
-        log = Path(failure.mend.partition("the log is ")[2])
+        log = Path(failure.fix.partition("the log is ")[2])
         assert log.is_file()
     assert "noise" in log.read_text()
     assert site.ended() == {"a": "failed", "b": "failed", "c": "failed", "d": "built"}

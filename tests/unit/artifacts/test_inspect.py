@@ -40,7 +40,7 @@ def refused(path: Path, signature: str | None = None) -> str:
         inspect(path, variant="x", signature=signature)
     error = caught.value
     assert error.message.startswith(str(path))
-    assert error.mend
+    assert error.fix
     assert "\n" not in str(error)
     return str(error)
 

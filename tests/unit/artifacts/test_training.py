@@ -303,9 +303,9 @@ def test_frozen_trunk_is_run_once(tmp_path: Path, pretrained: Path) -> None:
         spoilt = bytearray(path.read_bytes())
         spoilt[len(spoilt) // 2] ^= 255
         path.write_bytes(spoilt)
-    mended = site.build(project(msgspec.structs.replace(head, head_rate=0.02001), tiny=spec))
+    repaired = site.build(project(msgspec.structs.replace(head, head_rate=0.02001), tiny=spec))
     assert any("frozen trunk" in stage for _, stage in site.stages)
-    assert accuracy(mended.artifacts["tiny"].path, Stripes()) > 0.8
+    assert accuracy(repaired.artifacts["tiny"].path, Stripes()) > 0.8
     assert files.intact(images)
 
 
@@ -394,7 +394,7 @@ def test_diverging_training_is_one_line(tmp_path: Path) -> None:
     built = Site(tmp_path, tiny=wild).build(project(tiny=VariantSpec(model="tiny")))
     failure = built.failures["tiny"]
     assert "training diverged in epoch 1" in failure.message
-    assert "learning_rate" in failure.mend
+    assert "learning_rate" in failure.fix
 
 
 # --- killed ----------------------------------------------------------------------------------

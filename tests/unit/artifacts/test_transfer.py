@@ -206,4 +206,4 @@ def test_without_weights_or_images_the_trunk_is_whole_and_it_is_said(
     said = {finding.code: finding for finding in built.findings}
     assert "cut: auto needs pretrained weights and images" in said["cut-not-chosen"].message
     if not untrained:
-        assert "pip install no-such-weights" in said["trained-from-scratch"].mend
+        assert "pip install no-such-weights" in said["trained-from-scratch"].fix

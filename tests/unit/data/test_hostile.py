@@ -186,7 +186,7 @@ def test_a_name_cannot_steer_the_terminal(root: Path, opened: Opened) -> None:
 def refusal(path: Path | str, cache: Path) -> str:
     with pytest.raises(DataError) as caught:
         open_dataset(str(path), cache)
-    assert caught.value.mend
+    assert caught.value.fix
     assert str(caught.value).isprintable()
     return str(caught.value)
 

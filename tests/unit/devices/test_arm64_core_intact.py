@@ -1,4 +1,4 @@
-"""The emulated core once it is set up: damage is noticed and mended, a run keeps it, and it is
+"""The emulated core once it is set up: damage is noticed and repaired, a run keeps it, and it is
 removed only when nobody uses it."""
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def folder(cache: Path) -> Path:
 def examined() -> list[tuple[str, str, str, str]]:
     spec = ArmSpec(cpu="cortex-a53")
     found = doctor.doctor("arm64", spec, Path("nowhere"), Attendant())
-    return [(f.level, f.code, f.message, f.mend) for f in found]
+    return [(f.level, f.code, f.message, f.fix) for f in found]
 
 
 # --- damage ----------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ def test_damage_is_told_before_anything_is_built_and_mended_by_setup(
     assert capsys.readouterr().err == f"error: {told}; {SETUP}\n"
     assert not (cache / "out").exists()
     probe = devices.probe("arm64", ArmSpec(), Attendant())
-    assert (probe.state, probe.error, probe.mend) == ("absent", told, SETUP)
+    assert (probe.state, probe.error, probe.fix) == ("absent", told, SETUP)
     assert examined() == [("serious", "core", told, SETUP)]
 
     assert cli.main(["setup", "arm64"]) == 0
@@ -267,7 +267,7 @@ SPACE, ELSEWHERE = "free some space", "name another folder with MOBILE_BENCH_CAC
 
 
 @pytest.mark.parametrize(
-    ("number", "mend"),
+    ("number", "fix"),
     [
         (errno.ENOSPC, f"{SPACE}, then run it again"),
         (errno.EACCES, ELSEWHERE),
@@ -277,14 +277,14 @@ SPACE, ELSEWHERE = "free some space", "name another folder with MOBILE_BENCH_CAC
     ],
 )
 def test_what_keeps_it_from_being_made_has_its_own_mend(
-    cache: Path, monkeypatch: pytest.MonkeyPatch, number: int, mend: str
+    cache: Path, monkeypatch: pytest.MonkeyPatch, number: int, fix: str
 ) -> None:
     monkeypatch.setattr(installation, "_build", refusing(number))
     with pytest.raises(UsageError) as refused:
         installation.setup(cache, progress=quiet)
     why = f"[Errno {number}] {os.strerror(number)}"
     assert refused.value.message == f"the arm64 environment in {cache} cannot be made: {why}"
-    assert refused.value.mend == mend
+    assert refused.value.fix == fix
 
 
 @pytest.mark.usefixtures("folder")
@@ -294,8 +294,8 @@ def test_what_keeps_it_from_being_removed_has_its_own_mend(
     monkeypatch.setattr(shutil, "rmtree", refusing(errno.EACCES))
     with pytest.raises(UsageError, match=r"cannot be removed: .*Permission denied") as refused:
         installation.remove(cache, progress=quiet)
-    mend = f"make {cache} writable, or remove it as the user whom it belongs to"
-    assert refused.value.mend == mend
+    fix = f"make {cache} writable, or remove it as the user whom it belongs to"
+    assert refused.value.fix == fix
 
 
 def test_a_cache_that_is_no_folder_is_one_line(cache: Path) -> None:

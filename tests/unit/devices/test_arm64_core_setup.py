@@ -429,7 +429,7 @@ def test_devices_and_doctor_tell_what_is_missing(bin_folder: Path, tmp_path: Pat
     probe = devices.probe("arm64", ArmSpec(), Attendant())
     assert (probe.state, probe.error) == ("absent", "qemu-aarch64 is not installed")
     (finding,) = doctor.doctor("arm64", ArmSpec(), tmp_path, Attendant())
-    assert (finding.level, finding.mend) == ("serious", "sudo apt-get install qemu-user")
+    assert (finding.level, finding.fix) == ("serious", "sudo apt-get install qemu-user")
 
 
 def test_nothing_else_of_the_harness_imports_it() -> None:

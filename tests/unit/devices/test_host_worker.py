@@ -61,7 +61,7 @@ def test_a_broken_worker_fails_with_its_stage_and_a_reason(tmp_path: Path, name:
     assert error.value.stage == stage
     assert says in str(error.value)
     assert "\n" not in str(error.value)
-    assert error.value.mend
+    assert error.value.fix
 
 
 def test_a_time_out_ends_the_children_of_the_child_too(tmp_path: Path) -> None:

@@ -113,8 +113,8 @@ def test_no_download_says_which_file_to_put_where(site: Site, tmp_path: Path, ve
             lock=tmp_path / "lock",
         )
     wanted = str(tmp_path / "cache" / version / "android_arm64" / "benchmark_model-")
-    assert f"at {wanted}" in caught.value.mend
-    assert "runner.path" in caught.value.mend
+    assert f"at {wanted}" in caught.value.fix
+    assert "runner.path" in caught.value.fix
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
 
 
@@ -141,8 +141,8 @@ def test_each_dialect_has_its_documented_address(
     spec, abi, address, place = OFFLINE[name]
     with pytest.raises(UsageError, match="could not be downloaded") as caught:
         locate(spec, abi, cache=tmp_path, lock=tmp_path / "lock")
-    assert "put the file from https://storage.googleapis.com/" in caught.value.mend
-    assert f"{address} at {tmp_path / place}" in caught.value.mend
+    assert "put the file from https://storage.googleapis.com/" in caught.value.fix
+    assert f"{address} at {tmp_path / place}" in caught.value.fix
 
 
 def test_two_addresses_are_two_files(site: Site, tmp_path: Path) -> None:
@@ -191,10 +191,10 @@ def test_no_prebuilt_for_this_abi(tmp_path: Path) -> None:
     for abi in ("mips", "x86_64"):
         with pytest.raises(StableDeviceError, match=f"ABI {abi}") as caught:
             locate(RunnerSpec(), abi, cache=tmp_path, lock=tmp_path / "l")
-        assert "runner.path" in caught.value.mend
+        assert "runner.path" in caught.value.fix
     with pytest.raises(StableDeviceError, match="ABI armeabi-v7a") as caught:
         locate(RunnerSpec(), "armeabi-v7a", cache=tmp_path, lock=tmp_path / "l")
-    assert "set runner.dialect to A" in caught.value.mend
+    assert "set runner.dialect to A" in caught.value.fix
 
 
 def test_executables_come_over_https(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_every_good_capture_gives_its_numbers(case: Path) -> None:
 def test_status_0_is_not_enough(case: Path) -> None:
     with pytest.raises(WorkerError) as caught:
         interpret(case)
-    assert caught.value.mend
+    assert caught.value.fix
 
 
 @pytest.mark.parametrize("case", BAD, ids=name)
@@ -85,7 +85,7 @@ def test_every_failure_says_what_the_tool_said(case: Path) -> None:
     with pytest.raises((WorkerError, StableDeviceError)) as caught:
         interpret(case)
     assert "\n" not in str(caught.value)
-    assert caught.value.mend
+    assert caught.value.fix
     said = re.search(r"^(?:ERROR|FATAL): (.*\S)", texts(case)[1], re.MULTILINE)
     assert said
     if said[1] != "Benchmarking failed.":
@@ -374,7 +374,7 @@ def test_exit_statuses(code: int, said: str, words: str) -> None:
     with pytest.raises((WorkerError, StableDeviceError)) as caught:
         runner.interpret(code, "", said, delegate="cpu")
     assert words in str(caught.value)
-    assert caught.value.mend
+    assert caught.value.fix
 
 
 # --- profile ---------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ def test_nothing_read_is_the_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("refusal", "kind", "mend"),
+    ("refusal", "kind", "fix"),
     [
         (usb1.USBErrorBusy(), StableDeviceError, "adb kill-server"),
         (usb1.USBErrorAccess(), StableDeviceError, "udev rules"),
@@ -90,11 +90,11 @@ def test_nothing_read_is_the_end() -> None:
     ],
 )
 def test_what_keeps_us_from_the_phone_has_a_mend(
-    refusal: Exception, kind: type[HarnessError], mend: str
+    refusal: Exception, kind: type[HarnessError], fix: str
 ) -> None:
     with pytest.raises(kind) as caught:
         pipe(Cable(refuses=refusal)).connect()
-    assert mend in caught.value.mend
+    assert fix in caught.value.fix
 
 
 def test_closing_never_raises() -> None:

@@ -165,7 +165,7 @@ def test_an_entry_that_makes_no_sense_is_refused_when_it_is_read(tmp_path: Path,
     with pytest.raises(ConfigError) as error:
         config.load_project(tmp_path)
     assert f"devices.yaml: devices.p.{says}" in str(error.value)
-    assert error.value.mend
+    assert error.value.fix
     assert "\n" not in str(error.value)
 
 

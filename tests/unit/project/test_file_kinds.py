@@ -28,7 +28,7 @@ def test_the_folder_of_a_saved_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "what", "mend"),
+    ("name", "what", "fix"),
     [
         ("a.onnx", "an ONNX model", "onnx2tf"),
         ("a.pt", "a PyTorch model", "litert-torch"),
@@ -39,16 +39,14 @@ def test_the_folder_of_a_saved_model(tmp_path: Path) -> None:
         ("notes.txt", "not a model that can be measured", "a variant's name"),
     ],
 )
-def test_what_cannot_is_told_for_what_it_is(
-    name: str, what: str, mend: str, tmp_path: Path
-) -> None:
+def test_what_cannot_is_told_for_what_it_is(name: str, what: str, fix: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(b"something else")
     with pytest.raises(UsageError) as caught:
         kind_of(str(path))
     assert str(path) in caught.value.message
     assert what in caught.value.message
-    assert mend in caught.value.mend
+    assert fix in caught.value.fix
 
 
 def test_a_pointer_of_git_lfs(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_a_baseline_of_another_core_is_told_once_and_with_the_line_that_mends_it
         gate.exit_code(made, strict=False)
     assert str(error.value).count("cortex-a53") == 1
     assert "core cortex-a76 / cortex-a53" in str(error.value)
-    assert error.value.mend == "set `cpu: cortex-a76` in devices.yaml"
+    assert error.value.fix == "set `cpu: cortex-a76` in devices.yaml"
     assert "one machine" not in shown(made)
 
 
@@ -174,7 +174,7 @@ def test_max_under_another_qemu_is_told_by_the_version() -> None:
     )
     with pytest.raises(UsageError, match=r"by qemu 7\.2 / max, emulated by qemu 10\.0") as error:
         gate.exit_code(made, strict=False)
-    assert "baseline anew" in error.value.mend
+    assert "baseline anew" in error.value.fix
 
 
 # --- budgets ---------------------------------------------------------------------------------

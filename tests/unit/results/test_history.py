@@ -122,7 +122,7 @@ def test_a_run_that_ended_early_says_how_to_go_on(tmp_path: Path) -> None:
     (folder / store.REPORT).unlink()
     (skipped,) = history.scan(tmp_path).skipped
     assert skipped.reason == "ended early"
-    assert skipped.mend.endswith(f"--resume {folder}")
+    assert skipped.fix.endswith(f"--resume {folder}")
 
 
 def test_folders_that_are_no_runs_are_no_matter(tmp_path: Path) -> None:

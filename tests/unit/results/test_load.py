@@ -37,7 +37,7 @@ def test_what_was_saved_is_there_and_that_it_is_not_all(tmp_path: Path, launches
     assert report.finished_at is None
     unfinished = report.findings[0]
     assert f"of the {launches} launch" in unfinished.message
-    assert unfinished.mend.endswith(f"--resume {folder.path}")
+    assert unfinished.fix.endswith(f"--resume {folder.path}")
     for name in plugins.names("harness.renderers.formats"):
         assert plugins.load("harness.renderers.formats", name).render(View(report))
     assert not (folder.path / store.REPORT).exists(), "reading it changes nothing"
