@@ -34,6 +34,9 @@ FORMATS = plugins.names("harness.renderers.formats")
 # Formats whose bytes are ours alone; HTML and Parquet change with matplotlib and pyarrow.
 GOLDEN = ["terminal", "markdown", "junit", "csv_wide"]
 STABLE = ["fixed", "odd", "all_failed", "empty"]  # without a number that is drawn or estimated
+# The page takes half a minute for every report, so it is drawn a second time for these alone: they
+# hold every kind of chart and every odd name.
+DRAWN_TWICE = ("hostile", "evaluated", "sustained", "counted")
 TEXTS = [name for name in FORMATS if name != "parquet"]
 
 
@@ -78,6 +81,9 @@ def test_a_report_read_back_from_its_file_renders_the_same(
     for which, report in every_report():
         with subtests.test(report=which):
             again = msgspec.json.decode(msgspec.json.encode(report), type=Report)
+            assert again == report
+            if name == "html" and which not in DRAWN_TWICE:
+                continue
             fresh = plugins.load("harness.renderers.formats", name).render(View(again))
             assert fresh
             if name == "parquet":
