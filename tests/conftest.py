@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from harness.artifacts.child import forked
 
 # A shell that starts this in the background makes it ignore Ctrl-C, and every process it starts
 # would inherit that; the tests press Ctrl-C in earnest.
@@ -28,6 +31,14 @@ def _own_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     """No test touches the user's cache. Tests of one session share one, so that a variant that
     several of them need is built once; `fresh_cache` gives a test its own."""
     monkeypatch.setenv("MOBILE_BENCH_CACHE", str(request.getfixturevalue("shared_cache")))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_tensorflow() -> Iterator[None]:
+    """What the tests of one session build, they build in forks of one process, so that TensorFlow
+    is imported once and not for every build."""
+    with forked.server:
+        yield
 
 
 @pytest.fixture(scope="session")

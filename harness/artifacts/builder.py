@@ -15,7 +15,7 @@ import msgspec
 
 from harness.artifacts import recipes, side_by_side
 from harness.artifacts.cache import Cache, Corrupted, TrainedCache
-from harness.artifacts.child import start
+from harness.artifacts.child import forked, start
 from harness.artifacts.child.protocol import BuildRequest, Step, TrainRequest
 from harness.artifacts.jobs import BuildJob, Planner
 from harness.artifacts.material import Material
@@ -146,6 +146,10 @@ class _Builder:
 
     def run(self, jobs: list[BuildJob], ready: Ready | None = None) -> Built:
         """Get all of them; stops at the first error that the user has to fix."""
+        with forked.server:
+            return self._run_all(jobs, ready)
+
+    def _run_all(self, jobs: list[BuildJob], ready: Ready | None) -> Built:
         tellers = {j.variant: self.teller(j.variant, i, len(jobs)) for i, j in enumerate(jobs)}
         done: dict[str, Artifact] = {}
         failures: dict[str, Failure] = {}

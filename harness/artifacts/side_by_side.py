@@ -6,9 +6,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import TypeVar
-
-from harness.system.process import Child
+from typing import Protocol, TypeVar
 
 # TensorFlow leaves a third of two cores idle with networks as small as these; each process takes
 # one to three gigabytes, so that more than two are not for every machine.
@@ -18,16 +16,23 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+class Killable(Protocol):
+    """A process under way."""
+
+    def kill(self) -> None:
+        """End it, from any thread; harmless when it has ended."""
+
+
 class Children:
     """The child processes under way, which end together. `stopping` is set from then on."""
 
     def __init__(self) -> None:
         self.stopping = threading.Event()
-        self._alive: set[Child] = set()
+        self._alive: set[Killable] = set()
         self._lock = threading.Lock()
 
     @contextmanager
-    def watching(self, child: Child) -> Iterator[None]:
+    def watching(self, child: Killable) -> Iterator[None]:
         """While inside, `child` is one of them."""
         with self._lock:
             self._alive.add(child)

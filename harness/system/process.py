@@ -87,7 +87,7 @@ class Child:
             cwd=cwd,
             env=None if env is None else dict(env),
             start_new_session=True,
-            preexec_fn=_die_with_parent if dies_with_us else None,  # noqa: PLW1509
+            preexec_fn=die_with_parent if dies_with_us else None,  # noqa: PLW1509
         )
         assert self._process.stdout is not None
         self.stdout: IO[bytes] = self._process.stdout
@@ -250,7 +250,7 @@ def python_environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path), **more}
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """To be called in a child before it becomes another program: the kernel kills it as soon as
     its parent is gone, however that went."""
     import ctypes

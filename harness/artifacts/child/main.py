@@ -47,7 +47,6 @@ def main(folder: Path) -> int:
     text = (folder / WORK / REQUEST).read_bytes()
     request = msgspec.json.decode(text, type=BuildRequest | TrainRequest)
     try:
-        tell("starting TensorFlow")
         _start(request.seed)
         if isinstance(request, TrainRequest):
             from harness.artifacts.child.training import train

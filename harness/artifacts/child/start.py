@@ -7,10 +7,11 @@ import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 import msgspec
 
+from harness.artifacts.child import forked
 from harness.artifacts.child.protocol import (
     REFUSAL,
     REQUEST,
@@ -42,14 +43,9 @@ def run(
         work.mkdir()
         (work / REQUEST).write_bytes(msgspec.json.encode(request))
         stderr = log.open("wb")
-    with stderr:
-        child = Child(
-            module("harness.artifacts.child.main", str(folder)),
-            stdin=subprocess.DEVNULL,
-            stderr=stderr,
-            cwd=work,
-            env=_environment(work),
-        )
+    with stderr, forked.server as server:
+        tell(Step(stage="starting TensorFlow"))
+        child = _started(server, folder, work, stderr)
         overdue = threading.Timer(timeout_s, child.kill)
         overdue.start()
         try:
@@ -65,6 +61,23 @@ def run(
         with naming_log(log):
             _explain(work, log, status, timeout_s if timed_out else None)
     shutil.rmtree(work)
+
+
+def _started(
+    server: forked.ForkServer, folder: Path, work: Path, stderr: IO[bytes]
+) -> forked.Forked | Child:
+    """A fork, or where that is not possible a new process, which imports TensorFlow itself."""
+    environment = _environment(work)
+    child = server.start(folder, stderr=stderr, environment=environment)
+    if child is not None:
+        return child
+    return Child(
+        module("harness.artifacts.child.main", str(folder)),
+        stdin=subprocess.DEVNULL,
+        stderr=stderr,
+        cwd=work,
+        env=environment,
+    )
 
 
 def _explain(work: Path, log: Path, status: int, timed_out_s: float | None) -> NoReturn:
