@@ -46,7 +46,7 @@ types: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[build,pretrained,quantize,report,usb,adb-server,dev]'
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[build,pretrained,quantize,report,usb,adb-server,lab,dev]'
 	@touch $@
 
 clean:

@@ -64,4 +64,5 @@ def _about(p: Probe) -> list[str]:
     emulated = "emulated" if p.emulated and "emulated" not in (p.model or "") else None
     battery = None if p.battery_percent is None else f"battery {p.battery_percent} %"
     hot = f"hot (thermal status {p.thermal_status})" if p.thermal_status else None
-    return [part for part in (p.model, p.os, p.abi, emulated, battery, hot) if part]
+    held = None if p.held is None else f"in use by {p.held}"
+    return [part for part in (p.model, p.os, p.abi, emulated, battery, hot, held) if part]

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from harness.core.types import Value
+from harness.core.base import Value
 
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
@@ -189,11 +189,20 @@ class Defaults(Value, frozen=True):
     prefer: Literal["balanced", "size", "latency", "memory"] = "balanced"
 
 
+class LabSpec(Value, frozen=True):
+    """The lab that `--lab` without an address means, and the folder with this host's certificate;
+    a relative one is meant from the folder of devices.yaml."""
+
+    address: str
+    keys: str | None = None
+
+
 class DevicesFile(Value, frozen=True):
     """devices.yaml, whole."""
 
     devices: dict[str, DeviceSpec]
     defaults: Defaults = Defaults()
+    lab: LabSpec | None = None
 
 
 def kind_name(spec: DeviceSpec) -> str:

@@ -145,6 +145,7 @@ class Probe(Value, frozen=True):
     emulated: bool = False
     battery_percent: int | None = None
     thermal_status: int | None = None
+    held: str | None = None  # who measures on it
     error: str = ""
     fix: str = msgspec.field(default="", name="mend")  # the key of `devices --json`
 

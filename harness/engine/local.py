@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from harness.engine import Work
+from harness.core.lab import HostOffer
+from harness.engine import AwayWork, Work
 from harness.system import interrupts
 
 
@@ -16,8 +17,13 @@ class LocalEngine:
     def __init__(self) -> None:
         self._lanes: dict[str, list[Work]] = {}
 
-    def submit(self, work: Work, lane: str) -> None:
+    def where(self) -> tuple[HostOffer, ...]:
+        """See Engine. There are no others."""
+        return ()
+
+    def submit(self, work: Work | AwayWork, lane: str) -> None:
         """See Engine."""
+        assert not isinstance(work, AwayWork)
         self._lanes.setdefault(lane, []).append(work)
 
     def gather(self) -> None:

@@ -14,11 +14,18 @@ from msgspec.structs import replace
 
 from harness.analysis.losses import parse_protect
 from harness.core.errors import ConfigError, UsageError
-from harness.core.specs import Defaults, DevicesFile, DeviceSpec, VariantsFile, VariantSpec
+from harness.core.specs import (
+    Defaults,
+    DevicesFile,
+    DeviceSpec,
+    LabSpec,
+    VariantsFile,
+    VariantSpec,
+)
 from harness.core.text import command
 from harness.core.units import parsed_share
 from harness.devices import kind_of
-from harness.system.files import current_folder
+from harness.system.files import current_folder, in_folder
 from harness.system.plugins import unknown
 
 T = TypeVar("T")
@@ -44,6 +51,7 @@ class Project(NamedTuple):
     variants: VariantsFile
     shipped: bool
     defaults: Defaults = Defaults()
+    lab: LabSpec | None = None
 
     @property
     def models_dir(self) -> Path:
@@ -102,18 +110,19 @@ def load_project(root: Path | None = None, weights: str = "auto") -> Project:
         name: replace(spec, weights=weights) if spec.weights == "auto" else spec
         for name, spec in known.variants.items()
     }
-    entries, defaults = _load_devices(devices)
+    entries, whole = _load_devices(devices)
     return Project(
         root=variants.parent.parent,
         devices=entries,
-        defaults=defaults,
+        defaults=_defaults(devices, whole.defaults),
+        lab=_lab(devices, whole.lab),
         folder=root.resolve(),
         variants=replace(known, variants=chosen),
         shipped=root == SHIPPED and root != current_folder(),
     )
 
 
-def _load_devices(path: Path) -> tuple[dict[str, DeviceSpec], Defaults]:
+def _load_devices(path: Path) -> tuple[dict[str, DeviceSpec], DevicesFile]:
     folder = None if path.parent == SHIPPED != current_folder() else path.parent
     read = {}
     whole = load_yaml(path, DevicesFile)
@@ -122,7 +131,14 @@ def _load_devices(path: Path) -> tuple[dict[str, DeviceSpec], Defaults]:
             read[name] = kind_of(spec).read_entry(spec, folder)
         except ConfigError as error:
             raise ConfigError(f"{path}: devices.{name}.{error.message}", error.fix) from None
-    return read, _defaults(path, whole.defaults)
+    return read, whole
+
+
+def _lab(path: Path, given: LabSpec | None) -> LabSpec | None:
+    """With the folder of the keys as seen from the folder of the file."""
+    if given is None or given.keys is None:
+        return given
+    return replace(given, keys=str(in_folder(path.parent, given.keys)))
 
 
 def _defaults(path: Path, given: Defaults) -> Defaults:

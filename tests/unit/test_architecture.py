@@ -77,7 +77,10 @@ def test_what_prints_is_seen() -> None:
     assert printing("import sys\nprint(1)\nsys.stderr.write('x')\n_print(2)") == [2, 3]
 
 
-HEAVY = ("numpy", "tensorflow", "pandas", "ai_edge_litert", "rich", "matplotlib", "adb_shell")
+HEAVY = (
+    *("numpy", "tensorflow", "pandas", "ai_edge_litert", "rich", "matplotlib", "adb_shell"),
+    *("distributed", "dask", "tornado", "cryptography"),
+)
 
 
 @pytest.mark.parametrize("command", [["--help"], ["bench", "--help"], ["--version"]])

@@ -15,7 +15,7 @@ from harness.core.specs import AndroidSpec
 from harness.core.types import Conditions, Finding
 from harness.core.units import file_size
 from harness.devices import Probe, State
-from harness.devices.android import facts
+from harness.devices.android import facts, lease
 from harness.devices.android.link import PhoneLink
 from harness.devices.android.target import open_target
 from harness.devices.findings import fine, serious, warning
@@ -34,6 +34,7 @@ def probe(name: str, spec: AndroidSpec, attendant: Attendant) -> Probe:
     try:
         with quick_link(spec, attendant) as link:
             phone, now = link.identity, _conditions(link)
+            held = lease.held_by(link.shell, spec.work_dir)
     except HarnessError as error:
         causes.tell(error)
         return msgspec.structs.replace(
@@ -48,6 +49,7 @@ def probe(name: str, spec: AndroidSpec, attendant: Attendant) -> Probe:
         emulated=phone.emulated,
         battery_percent=now.battery_percent,
         thermal_status=now.thermal_status,
+        held=held,
     )
 
 

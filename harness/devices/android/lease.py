@@ -198,6 +198,18 @@ class Lease:
 _ANSWERS = ("taken", "held", "nofolder")
 
 
+def held_by(shell: Shell, work_dir: str) -> str | None:
+    """Who has the phone and for how long, in words; None if nobody has, or a lease has ended.
+    Changes nothing on the phone."""
+    owner = shlex.quote(f"{work_dir.rstrip('/')}/{NAME}/owner")
+    done = shell(f"date +%s; cat {owner} 2>/dev/null")
+    now, _, rest = done.stdout.decode("utf-8", "replace").partition("\n")
+    holder = _read(rest)
+    if holder is None or not now.strip().isdigit() or int(now) > holder.until_s:
+        return None
+    return _holder(holder, int(now))
+
+
 def no_folder(result: ShellResult) -> StableDeviceError:
     """`work_dir` is not there, or may not be written to."""
     said = clean(result.stderr) or clean(result.stdout.decode("utf-8", "replace").split("\n")[-1])
@@ -255,9 +267,13 @@ def _who(looked: Looked) -> str:
     holder = looked.holder
     if holder is None:
         return "the phone is in use"
-    left = duration(max(0, holder.until_s - looked.now_s) * 1e9)
+    return f"the phone is in use by {_holder(holder, looked.now_s)}"
+
+
+def _holder(holder: Holder, now_s: int) -> str:
+    left = duration(max(0, holder.until_s - now_s) * 1e9)
     return (
-        f"the phone is in use by run {clean(holder.run, 60)} on {clean(holder.host, 60)} "
+        f"run {clean(holder.run, 60)} on {clean(holder.host, 60)} "
         f"(process {holder.pid}, for at most {left} unless it continues)"
     )
 

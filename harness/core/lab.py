@@ -1,0 +1,87 @@
+"""What the hosts of a lab say of themselves. Plain values: they travel as JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from harness.core.base import Value
+from harness.core.specs import AndroidSpec
+
+PROCESSOR = "processor"  # a resource of each host: as many as it has
+ARM64 = "arm64"  # likewise, where the emulated core is set up
+
+
+class PhoneOffer(Value, frozen=True):
+    """A phone at one of the hosts. `resource` is what the lab hands it out by, `name` what its host
+    calls it, and `spec` how the host reaches it. `held` says who measures on it, if anybody does
+    and it is known."""
+
+    resource: str
+    name: str
+    state: str
+    spec: AndroidSpec
+    serial: str | None = None
+    model: str | None = None
+    os: str | None = None
+    abi: str | None = None
+    emulated: bool = False
+    battery_percent: int | None = None
+    error: str = ""
+    fix: str = ""
+    held: str | None = None
+
+
+class Doing(Value, frozen=True):
+    """A piece of work under way at a host. `who` asked for it, on `uses` of its resources."""
+
+    key: str
+    name: str
+    run: str
+    who: str
+    since: str
+    uses: dict[str, float]
+
+
+class HostOffer(Value, frozen=True):
+    """A host of a lab. `address` is the worker's, `seen_s` how long ago it was heard of."""
+
+    name: str
+    address: str
+    processors: int
+    harness: str
+    system: str
+    arm64: bool = False
+    phones: tuple[PhoneOffer, ...] = ()
+    doing: tuple[Doing, ...] = ()
+    seen_s: float = 0.0
+
+    @property
+    def busy(self) -> dict[str, Doing]:
+        """What is being used, by resource."""
+        return {resource: doing for doing in self.doing for resource in doing.uses}
+
+
+def phone_resource(serial: str) -> str:
+    """The name of a phone as a resource. Dask splits names at spaces, commas and `=`, and a serial
+    may hold anything, so it is a hash."""
+    return f"phone-{hashlib.sha256(serial.encode()).hexdigest()[:16]}"
+
+
+def model_key(model: str) -> str:
+    """A model as it is asked for: 'Pixel 7' -> 'pixel-7'."""
+    return re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
+
+
+class LabDevice(Value, frozen=True):
+    """A device of a run that is at a lab: `asked` is how it was named on the command line. A phone
+    has a `resource`; `host` is where it was when the run began, None for work that any host may do,
+    and then `spread` says that the cases may go to several hosts at once."""
+
+    name: str
+    asked: str
+    resource: str | None = None
+    host: str | None = None
+    serial: str | None = None
+    model: str | None = None
+    spread: bool = False

@@ -1,0 +1,460 @@
+"""Work on the hosts of a lab, through Dask's own client; what is for this process stays here.
+
+One thread, the one that gathers, decides everything. It gets messages from a queue: what tasks say,
+that they have ended, that they could not be handed out. Files go straight to the hosts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import platform
+import queue
+import threading
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from harness.core.base import Failure
+from harness.core.errors import HarnessError, UsageError
+from harness.core.lab import ARM64, PROCESSOR, HostOffer
+from harness.core.text import clean
+from harness.engine import AwayWork, Later, Place, Work
+from harness.engine.lab import worker
+from harness.engine.lab.address import Address
+from harness.engine.lab.dask_settings import CONNECT_S, applied
+from harness.engine.lab.depot import PIECE_BYTES
+from harness.engine.lab.protocol import Outcome, Task
+from harness.engine.local import LocalEngine, stop
+from harness.system import interrupts
+
+LOOK_EVERY_S = 1.0
+SENDERS = 8
+LEAVING_S = 90.0  # how long to wait for phones to be put back after Ctrl-C
+# How long a lab may be away before what it was doing is given up.
+AWAY_S = 60.0
+
+Say = Callable[[str], None]
+
+
+class _Message(NamedTuple):
+    """About the try `key`: an event or the outcome in JSON, or why it failed."""
+
+    key: str
+    event: bytes | None = None
+    outcome: bytes | None = None
+    failure: Failure | None = None
+
+
+@dataclass
+class _Try:
+    """A piece of work at a host."""
+
+    work: AwayWork
+    place: Place
+    future: Any = None
+    asked_to_stop: bool = False
+
+
+@dataclass
+class _Waiting:
+    """A piece of work without a place. `since` is by the monotonic clock."""
+
+    work: AwayWork
+    since: float = field(default_factory=time.monotonic)
+
+
+class DaskEngine:
+    """See the module and Engine. Made by `connect`."""
+
+    def __init__(self, address: Address, say: Say) -> None:
+        self.address = address
+        self._say = say
+        self._stack = contextlib.ExitStack()
+        self._stack.enter_context(applied())
+        self._messages: queue.Queue[_Message] = queue.Queue()
+        self._waiting: list[_Waiting] = []
+        self._tries: dict[str, _Try] = {}
+        self._local: list[tuple[Work, str]] = []
+        self._senders = ThreadPoolExecutor(SENDERS)
+        self._sending: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._client: Any = None
+        self._away_since: float | None = None
+
+    def open(self) -> None:
+        """Connect. Raises UsageError if no lab answers, or one of other versions."""
+        from distributed import Client
+
+        try:
+            self.address.reach(CONNECT_S)
+            client = Client(
+                str(self.address),
+                security=self.address.security(),
+                timeout=CONNECT_S,
+                set_as_default=False,
+            )
+        except (OSError, TimeoutError, ValueError) as error:
+            raise worker.no_lab(self.address, error) from None
+        try:
+            client.sync(worker.check_versions, self.address)
+            client.subscribe_topic(client.id, self._heard)
+        except BaseException:
+            client.close()
+            raise
+        self._client = client
+
+    def where(self) -> tuple[HostOffer, ...]:
+        """See Engine. By name; raises OSError if the lab does not answer."""
+        client = self._client
+        if client is None or client.status != "running":
+            raise OSError("the lab does not answer")
+        known = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=CONNECT_S)
+        return offers_of(known)
+
+    def submit(self, work: Work | AwayWork, lane: str) -> None:
+        """See Engine."""
+        if isinstance(work, AwayWork):
+            self._waiting.append(_Waiting(work))
+        else:
+            self._local.append((work, lane))
+
+    def gather(self) -> None:
+        """See Engine."""
+        here, self._local = self._local, []
+        local = LocalEngine()
+        for work, lane in here:
+            local.submit(work, lane)
+        beside = threading.Thread(target=local.gather)
+        if here:
+            beside.start()
+        try:
+            self._carry_on(lambda: False)
+            while beside.is_alive():
+                beside.join(0.5)
+        except KeyboardInterrupt:
+            with contextlib.suppress(KeyboardInterrupt), interrupts.held():
+                stop(work for work, _ in here)
+                self._stop()
+                end = time.monotonic() + LEAVING_S
+                self._carry_on(lambda: time.monotonic() > end)
+                for key in list(self._tries):
+                    self._over(key, stopped=True)
+                if here:
+                    beside.join()
+
+    def close(self) -> None:
+        """See Engine."""
+        self._senders.shutdown(wait=False, cancel_futures=True)
+        if self._client is not None:
+            with contextlib.suppress(Exception):
+                self._client.close(timeout=5)
+        self._stack.close()
+
+    def end_lab(self) -> None:
+        """End the scheduler and every worker; they put back what they changed."""
+        client = self._client
+        for host in self.where():
+            with contextlib.suppress(Exception):
+                client.sync(client.rpc(host.address).lab_dismiss, callback_timeout=CONNECT_S)
+        with contextlib.suppress(OSError, TimeoutError):
+            client.sync(client.scheduler.terminate, callback_timeout=CONNECT_S)
+
+    # --- the loop ---
+
+    def _carry_on(self, given_up: Callable[[], bool]) -> None:
+        looked = 0.0
+        while (self._waiting or self._tries) and not given_up():
+            now = time.monotonic()
+            if now - looked >= LOOK_EVERY_S:
+                looked = now
+                self._look()
+            with contextlib.suppress(queue.Empty):
+                self._take(self._messages.get(timeout=0.2))
+                while True:
+                    self._take(self._messages.get_nowait())
+
+    def _look(self) -> None:
+        """See what there is: find places, and notice hosts that are gone."""
+        try:
+            hosts = self.where()
+        except (OSError, TimeoutError, HarnessError) as error:
+            self._lab_away(error)
+            return
+        self._away_since = None
+        there = {host.address for host in hosts}
+        for key, attempt in list(self._tries.items()):
+            if attempt.place.host.address not in there:
+                self._fail(key, _gone(f"{attempt.place.host.name} has left the lab"))
+        if self._waiting:
+            self._place(hosts)
+
+    def _lab_away(self, error: BaseException) -> None:
+        """Nobody answers: what was there is lost, and the lab is looked for again for a while."""
+        if self._away_since is None:
+            self._away_since = time.monotonic()
+            self._say(f"the lab at {self.address} does not answer; waiting for it")
+        for key in list(self._tries):
+            self._fail(key, _gone("the lab went away"))
+        if self._client is not None:
+            with contextlib.suppress(Exception):
+                self._client.close(timeout=1)
+            self._client = None
+        left = AWAY_S - (time.monotonic() - self._away_since)
+        if left > 0:
+            with contextlib.suppress(HarnessError, OSError):
+                self.open()
+                self._say("the lab is back")
+            return
+        away = Later(f"the lab at {self.address} went away", "go on with --resume", 0)
+        for waiting in self._waiting:
+            waiting.work.give_up(away, stopped=False)
+        self._waiting = []
+
+    def _place(self, hosts: tuple[HostOffer, ...]) -> None:
+        free = {host.address: free_of(host, self._used_here(host)) for host in hosts}
+        still: list[_Waiting] = []
+        for waiting in self._waiting:
+            found = waiting.work.place(hosts, free)
+            if isinstance(found, Place):
+                for resource, amount in found.uses.items():
+                    free[found.host.address][resource] -= amount
+                self._hand_out(waiting.work, found)
+                continue
+            left = found.within_s - (time.monotonic() - waiting.since)
+            if left > 0:
+                waiting.work.waiting(found, left)
+                still.append(waiting)
+            else:
+                waiting.work.give_up(found, stopped=False)
+        self._waiting = still
+
+    def _used_here(self, host: HostOffer) -> dict[str, float]:
+        """What our own tries use there, which the host may not know of yet."""
+        known = {doing.key for doing in host.doing}
+        used: dict[str, float] = defaultdict(float)
+        for key, attempt in self._tries.items():
+            if attempt.place.host.address == host.address and key not in known:
+                for resource, amount in attempt.place.uses.items():
+                    used[resource] += amount
+        return used
+
+    def _hand_out(self, work: AwayWork, place: Place) -> None:
+        job = work.job(place)
+        key = f"{job.run}-{uuid.uuid4().hex[:12]}"
+        attempt = self._tries[key] = _Try(work, place)
+        client = self._client
+        task = Task(
+            key=key,
+            name=job.name,
+            run=job.run,
+            who=f"{_user()}@{platform.node()}",
+            function=job.function,
+            arguments=msgspec.Raw(job.arguments),
+            uses=dict(place.uses),
+            topic=client.id,
+            files=tuple(job.files),
+        )
+
+        def hand_out() -> None:
+            try:
+                self._send(client, place.host, job.files)
+                future = client.submit(
+                    worker.carry_out,
+                    msgspec.json.encode(task),
+                    key=key,
+                    workers=[place.host.address],
+                    allow_other_workers=False,
+                    resources=dict(place.uses),
+                    pure=False,
+                    retries=0,
+                )
+            except Exception as error:
+                said = clean(str(error) or type(error).__name__, 200)
+                told = _gone(f"{place.host.name} cannot be reached: {said}")
+                self._messages.put(_Message(key, failure=told))
+                return
+            attempt.future = future
+            future.add_done_callback(lambda done: self._future_done(key, done))
+
+        self._senders.submit(hand_out)
+
+    def _future_done(self, key: str, future: Any) -> None:
+        """Its outcome came as an event, unless it was lost on the way."""
+        if future.status == "finished":
+            with contextlib.suppress(Exception):
+                self._messages.put(_Message(key, outcome=future.result(timeout=CONNECT_S)))
+                return
+        said = ""
+        with contextlib.suppress(Exception):
+            said = clean(str(future.exception(timeout=1)), 200)
+        self._messages.put(_Message(key, failure=_gone(said or "the host was lost")))
+
+    def _heard(self, event: tuple[float, Mapping[str, Any]]) -> None:
+        """In Dask's thread."""
+        _, said = event
+        outcome = said.get("outcome")
+        self._messages.put(_Message(said["key"], said.get("event"), outcome))
+
+    def _take(self, message: _Message) -> None:
+        attempt = self._tries.get(message.key)
+        if attempt is None:
+            return  # of a try that was given up
+        if message.event is not None:
+            if not attempt.work.hear(message.event):
+                self._ask_to_stop([message.key])
+        elif message.failure is not None:
+            self._fail(message.key, message.failure)
+        elif message.outcome is not None:
+            outcome = msgspec.json.decode(message.outcome, type=Outcome)
+            if outcome.failure is not None:
+                self._fail(message.key, outcome.failure)
+            else:
+                assert outcome.answer is not None
+                self._over(message.key)
+                self._conclude(attempt.work, attempt.work.ended(bytes(outcome.answer)))
+
+    def _fail(self, key: str, failure: Failure) -> None:
+        attempt = self._tries[key]
+        self._over(key)
+        self._conclude(attempt.work, attempt.work.lost(failure))
+
+    def _conclude(self, work: AwayWork, ending: str | None) -> None:
+        if ending is None:
+            self._waiting.append(_Waiting(work))
+        elif ending == "refused":
+            self._stop()
+
+    def _over(self, key: str, *, stopped: bool = False) -> None:
+        """Forget a try; a host that still works on it notices that nobody waits for it."""
+        attempt = self._tries.pop(key)
+        if attempt.future is not None:
+            with contextlib.suppress(Exception):
+                attempt.future.cancel(force=True) if stopped else attempt.future.release()
+        if stopped:
+            attempt.work.give_up(Later("it was interrupted", "", 0), stopped=True)
+
+    def _stop(self) -> None:
+        """All of it."""
+        interrupted = Later("it was interrupted", "", 0)
+        for waiting in self._waiting:
+            waiting.work.stop()
+            waiting.work.give_up(interrupted, stopped=True)
+        self._waiting = []
+        for attempt in self._tries.values():
+            attempt.work.stop()
+        self._ask_to_stop(list(self._tries))
+
+    def _ask_to_stop(self, keys: list[str]) -> None:
+        by_host: dict[str, list[str]] = {}
+        for key in keys:
+            attempt = self._tries[key]
+            if not attempt.asked_to_stop:
+                attempt.asked_to_stop = True
+                by_host.setdefault(attempt.place.host.address, []).append(key)
+        client = self._client
+
+        def ask(address: str, of: list[str]) -> None:
+            with contextlib.suppress(Exception):
+                client.sync(client.rpc(address).lab_stop, keys=of, callback_timeout=CONNECT_S)
+
+        for address, of in by_host.items():
+            self._senders.submit(ask, address, of)
+
+    # --- files ---
+
+    def _send(self, client: Any, host: HostOffer, wanted: Mapping[str, Path]) -> None:
+        """Bring a host what it lacks, one file at a time."""
+        if not wanted:
+            return
+        with self._sending[host.address]:
+            client.sync(_send, client, host.address, wanted)
+
+    def fetch(self, address: str, sha256: str, write: Callable[[bytes], object]) -> None:
+        """A file from a host, in pieces. Raises UsageError if it has none."""
+        self._client.sync(_fetch, self._client, address, sha256, write)
+
+
+async def _send(client: Any, address: str, wanted: Mapping[str, Path]) -> None:
+    host, sender = client.rpc(address), uuid.uuid4().hex
+    for sha256 in await host.lab_missing(wanted=list(wanted)):
+        offset = 0
+        with wanted[sha256].open("rb") as file:
+            piece = file.read(PIECE_BYTES)
+            while True:
+                following = file.read(PIECE_BYTES)
+                said = await host.lab_put(
+                    sha256=sha256, sender=sender, offset=offset, data=piece, last=not following
+                )
+                if said:
+                    raise UsageError(said)
+                if not following:
+                    break
+                offset, piece = offset + len(piece), following
+
+
+async def _fetch(client: Any, address: str, sha256: str, write: Callable[[bytes], object]) -> None:
+    host, offset = client.rpc(address), 0
+    while True:
+        piece = await host.lab_get(sha256=sha256, offset=offset)
+        if isinstance(piece, str):
+            raise UsageError(piece, "run again")
+        if not piece:
+            return
+        write(bytes(piece))
+        offset += len(piece)
+
+
+def connect(address: Address, say: Say = lambda text: None) -> DaskEngine:
+    """An engine on the lab at `address`. Raises UsageError if none answers."""
+    engine = DaskEngine(address, say)
+    try:
+        engine.open()
+    except BaseException:
+        engine.close()
+        raise
+    return engine
+
+
+def offers_of(identity: Mapping[str, Any]) -> tuple[HostOffer, ...]:
+    """What the scheduler knows of the hosts, those of a foreign kind left out."""
+    hosts = []
+    for address, known in identity["workers"].items():
+        told = known.get("metrics", {}).get(worker.OFFERS)
+        if told is None:
+            continue
+        offer = msgspec.convert(told, HostOffer, strict=False)
+        seen_s = max(0.0, time.time() - known.get("last_seen", time.time()))
+        hosts.append(msgspec.structs.replace(offer, address=address, seen_s=seen_s))
+    return tuple(sorted(hosts, key=lambda host: host.name))
+
+
+def free_of(host: HostOffer, used_besides: Mapping[str, float]) -> dict[str, float]:
+    """How much of each resource of a host nobody uses."""
+    free: dict[str, float] = {PROCESSOR: host.processors}
+    if host.arm64:
+        free[ARM64] = host.processors
+    free |= {phone.resource: 1 for phone in host.phones if phone.state == "ready"}
+    for doing in host.doing:
+        for resource, amount in doing.uses.items():
+            free[resource] = free.get(resource, 0) - amount
+    for resource, amount in used_besides.items():
+        free[resource] = free.get(resource, 0) - amount
+    return free
+
+
+def _gone(message: str) -> Failure:
+    return Failure(stage="lab", transient=True, message=message, fix="go on with --resume")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "user"

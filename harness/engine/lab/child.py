@@ -1,0 +1,125 @@
+"""The process that does one task.
+
+On standard input comes one line, the order; when it closes, somebody wants the task to stop, or the
+worker is gone, however that happened: then the task puts back what it changed and ends. On standard
+output go lines, the first letter of which says what follows: E an event, A the answer, F a failure.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import msgspec
+
+from harness.core.base import Failure, Value
+from harness.core.errors import HarnessError, MeasurementError
+from harness.engine.lab.depot import Depot
+from harness.system import files
+
+EVENT, ANSWER, FAILURE = b"E", b"A", b"F"
+
+
+class Desk(Protocol):
+    """What a task finds where it is done. `folder` is its own: tasks of one run with one name find
+    what the former of them left. `stopping` is set when it is to end."""
+
+    folder: Path
+    stopping: threading.Event
+
+    def file(self, sha256: str) -> Path:
+        """One of the files that it asked for."""
+
+    def keep(self, path: Path, sha256: str) -> None:
+        """Offer a file of this host to whoever asks for its digest."""
+
+    def say(self, event: bytes) -> None:
+        """An event, JSON, for whoever waits for the task."""
+
+
+class Order(Value, frozen=True):
+    """What the child is told: the function, what it is called with, and its folder."""
+
+    function: str
+    arguments: msgspec.Raw
+    folder: str
+
+
+class DeskHere:
+    """A Desk whose events go to `tell`."""
+
+    def __init__(self, folder: Path, depot: Depot, tell: Callable[[bytes], None]) -> None:
+        self.folder = folder
+        self.stopping = threading.Event()
+        self._depot = depot
+        self._tell = tell
+
+    def file(self, sha256: str) -> Path:
+        """See Desk."""
+        return self._depot.path(sha256)
+
+    def keep(self, path: Path, sha256: str) -> None:
+        """See Desk."""
+        self._depot.add(path, sha256)
+
+    def say(self, event: bytes) -> None:
+        """See Desk."""
+        self._tell(event)
+
+
+def do(order: Order, desk: Desk) -> bytes | Failure:
+    """Call the function; what it answers, or why it does not. Only functions of ours are called."""
+    module, _, name = order.function.partition(":")
+    try:
+        function = getattr(importlib.import_module(module), name)
+        answer: bytes = function(bytes(order.arguments), desk)
+        return answer
+    except MeasurementError as error:
+        return error.failure
+    except HarnessError as error:
+        return Failure(stage="lab", transient=False, message=error.message, fix=error.fix)
+
+
+def main() -> None:
+    """Do the one task."""
+    out, lock = sys.stdout.buffer, threading.Lock()
+    sys.stdout = sys.stderr  # whatever else prints must not come between the lines
+
+    def tell(letter: bytes, data: bytes) -> None:
+        with lock:
+            out.write(letter + data + b"\n")
+            out.flush()
+
+    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
+    gone = threading.Event()
+
+    def event(data: bytes) -> None:
+        # Without a worker there is nobody to tell; what is measured is in the folder.
+        try:
+            tell(EVENT, data)
+        except OSError:
+            gone.set()
+
+    desk = DeskHere(Path(order.folder), Depot(files.cache_dir()), event)
+    threading.Thread(target=_watch, args=(sys.stdin.buffer, desk.stopping), daemon=True).start()
+    done = do(order, desk)
+    try:
+        if isinstance(done, Failure):
+            tell(FAILURE, msgspec.json.encode(done))
+        else:
+            tell(ANSWER, done)
+    except OSError:
+        pass
+
+
+def _watch(stdin: BinaryIO, stopping: threading.Event) -> None:
+    stdin.read()
+    stopping.set()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""What one host offers: its processors, the emulated core, and the phones that are ready."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Collection, Mapping
+
+from harness.core.attendant import Attendant
+from harness.core.errors import HarnessError
+from harness.core.lab import PhoneOffer, phone_resource
+from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec
+from harness.devices import Probe, kind_of
+from harness.devices.android import discovery
+from harness.devices.probe import Attendants, probe
+
+# A phone of this kind is made for a run, anywhere; a lab has none to offer.
+MADE_FOR_A_RUN = "emulated"
+
+
+def has_arm64(devices: Mapping[str, DeviceSpec]) -> bool:
+    """Whether the emulated core is set up here."""
+    spec = next((s for s in devices.values() if isinstance(s, ArmSpec)), ArmSpec())
+    try:
+        kind_of(spec).check(spec, Attendant())
+    except HarnessError:
+        return False
+    return True
+
+
+def phones(
+    devices: Mapping[str, DeviceSpec],
+    known: Collection[PhoneOffer],
+    busy: Collection[str],
+    attendants: Attendants = lambda name: Attendant(),
+) -> tuple[PhoneOffer, ...]:
+    """Every phone of devices.yaml and every one that is plugged in. Those whose resource is `busy`
+    are not disturbed, and are as they were `known`."""
+    kept = [offer for offer in known if offer.resource in busy]
+    wanted = {
+        name: spec
+        for name, spec in devices.items()
+        if isinstance(spec, AndroidSpec) and spec.transport != MADE_FOR_A_RUN
+    }
+    untouched = {offer.name for offer in kept}
+    offers = list(kept)
+    seen = {offer.serial for offer in kept if offer.serial}
+    for name, spec in wanted.items():
+        if name not in untouched:
+            _add(offers, seen, probe(name, spec, attendants(name)), spec)
+    for name, spec in discovery.without_entry(wanted, seen).items():
+        if name not in untouched:
+            _add(offers, seen, probe(name, spec, attendants(name)), spec)
+    order = {name: place for place, name in enumerate(wanted)}
+    return tuple(sorted(offers, key=lambda o: (order.get(o.name, len(order)), o.name)))
+
+
+def _add(offers: list[PhoneOffer], seen: set[str], found: Probe, spec: AndroidSpec) -> None:
+    """A phone under its first name that is ready; a second entry of it is left out."""
+    if found.serial in seen:
+        return
+    if found.serial:
+        seen.add(found.serial)
+    offers.append(
+        PhoneOffer(
+            resource=phone_resource(found.serial or f"{platform.node()} {found.name}"),
+            name=found.name,
+            state=found.state,
+            spec=spec,
+            serial=found.serial,
+            model=found.model,
+            os=found.os,
+            abi=found.abi,
+            emulated=found.emulated,
+            battery_percent=found.battery_percent,
+            error=found.error,
+            fix=found.fix,
+            held=found.held,
+        )
+    )
