@@ -1,4 +1,4 @@
-"""What the user can afford: `size<=10MB,latency_p95<=50ms,peak_rss<=100MiB,accuracy>=0.95`."""
+"""Budgets: `size<=10MB,latency_p95<=50ms,peak_rss<=100MiB,accuracy>=0.95`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _EXAMPLES: Mapping[Quantity, str] = {
 }
 _ALL_UNITS = {*_TIME, *_FILE_SIZE, *_MEMORY, *_SHARE, *_COUNT}
 
-# The overdraft, as a logarithm, of a share whose interval begins at 0.
+# The excess, as a logarithm, of a share whose interval begins at 0.
 _BEYOND_ALL = 100.0
 
 _ITEM = re.compile(r"([A-Za-z]\w*)\s*(<=|>=|==|<|>|=|≤|≥)\s*(\S.*)")
@@ -78,17 +78,19 @@ def _one(item: str, specs: Mapping[str, MetricSpec]) -> Budget:
         raise UsageError("--budget has an empty item", f"write it like {EXAMPLE}")
     found = _ITEM.fullmatch(item)
     if found is None:
-        raise UsageError(f"{item!r} is no budget", f"write it like {EXAMPLE}")
+        raise UsageError(f"{item!r} is not a budget", f"write it like {EXAMPLE}")
     name, sign, value = found.groups()
     spec = specs.get(ALIASES.get(name, name))
     if spec is None:
-        raise UsageError(f"--budget knows no {name!r}", did_you_mean(name, [*specs, *ALIASES]))
+        raise UsageError(
+            f"--budget: unknown metric {name!r}", did_you_mean(name, [*specs, *ALIASES])
+        )
     wanted = _SIGN[spec.direction]
     if sign not in (wanted, {"<=": "≤", ">=": "≥"}[wanted]):
         raise UsageError(
             f"{item!r} limits {spec.name} from the wrong side"
             if sign[0] in "<>≤≥" and sign[0] not in (wanted[0], {"<": "≤", ">": "≥"}[wanted[0]])
-            else f"{item!r} has {sign!r} for a sign",
+            else f"{item!r} has the sign {sign!r}",
             f"write {name}{wanted}{value}",
         )
     return Budget(text=item, spec=spec, limit=_limit(item, value, spec))
@@ -98,7 +100,7 @@ def _limit(item: str, value: str, spec: MetricSpec) -> float:
     kind, scales = _units_of(spec)
     found = _NUMBER.fullmatch(value)
     if found is None:
-        raise UsageError(f"{value!r} in {item!r} is no number with a unit", _example(spec))
+        raise UsageError(f"{value!r} in {item!r} is not a number with a unit", _example(spec))
     number, unit = float(found[1]), found[2].strip()
     if unit not in scales:
         known = ", ".join(u for u in scales if u and u != "µs")
@@ -109,7 +111,7 @@ def _limit(item: str, value: str, spec: MetricSpec) -> float:
         )
     limit = number / 100 if unit == "%" else number * scales[unit]
     if not 0 < limit < math.inf:
-        raise UsageError(f"{item!r} has a limit that is no finite number above 0", _example(spec))
+        raise UsageError(f"{item!r}: the limit must be a finite number above 0", _example(spec))
     if spec.unit == "1" and spec.direction == "higher" and limit > 1:
         raise UsageError(
             f"{item!r}: {spec.name} is a share and at most 1",
@@ -123,7 +125,8 @@ def _units_of(spec: MetricSpec) -> tuple[str, Mapping[str, float]]:
 
 
 def _meant(number: float, unit: str, scales: Mapping[str, float]) -> str:
-    """The unit that differs only by its spelling or by 1000 against 1024; '' if none does."""
+    """How to write the value with the unit that was probably meant: one that differs only in its
+    spelling or in 1000 against 1024. '' if there is none."""
     if not unit:
         return ""
     plain = unit.lower().replace("i", "")
@@ -141,9 +144,9 @@ def _example(spec: MetricSpec) -> str:
 
 
 def outcome(budget: Budget, measurement: Measurement | None) -> BudgetOutcome:
-    """Met or missed only if the whole interval is, and if there is no sampling error the point;
-    undecided otherwise. What was not measured is missed: nobody has shown that it is kept, and no
-    more launches or images would (`unknown` says why)."""
+    """Met or missed only if the whole interval is (the point, if there is no sampling error);
+    undecided otherwise. A metric that was not measured counts as missed: nothing shows that the
+    budget is kept, and more launches or images would not either (`unknown` says why)."""
     if measurement is None or measurement.point is None:
         return "missed"
     if budget.spec.exact:
@@ -159,7 +162,7 @@ def outcome(budget: Budget, measurement: Measurement | None) -> BudgetOutcome:
 
 
 def unknown(budget: Budget, measurement: Measurement | None) -> str:
-    """Why nothing is known of the budgeted metric; '' if something is."""
+    """Why the budgeted metric is not known; '' if it is."""
     if measurement is None:
         return "not measured"
     return (measurement.absent_because or "not measured") if measurement.point is None else ""
@@ -174,8 +177,8 @@ def worst_of(budget: Budget, measurement: Measurement) -> float:
 
 
 def excess(budget: Budget, measurement: Measurement | None) -> float:
-    """By which factor the budget is overdrawn, as a logarithm: 0 if it is kept, infinite if
-    nothing is known."""
+    """By which factor the budget is exceeded, as a logarithm: 0 if it is kept, infinite if the
+    metric is not known."""
     if measurement is None or measurement.point is None:
         return math.inf
     if outcome(budget, measurement) == "met":

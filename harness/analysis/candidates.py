@@ -1,4 +1,4 @@
-"""Who may be recommended, and how two of them differ: the parts that a verdict is made of."""
+"""The candidates of a verdict, and how two of them differ in cost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.stats import accuracy
 LONGEST_NAME = 60
 _FAILED = "it could not be evaluated"
 
-# Ratios within this factor are not worth words.
+# Ratios within this factor are not mentioned.
 ALIKE = 1.05
 
 
@@ -22,9 +22,9 @@ ALIKE = 1.05
 
 
 class Candidate(NamedTuple):
-    """A case beside what it answered. `name` is how the verdict calls it; `right` tells which test
-    images were decided as labelled and `loss` what that proves. They are None where that is not
-    known, and `why_not` says why."""
+    """A case and its answers. `name` is how the verdict calls it, `right` says which test images
+    were decided as labelled, and `loss` bounds its loss of accuracy. `right` and `loss` are None
+    if they are not known, and `why_not` says why."""
 
     name: str
     case: CaseReport
@@ -77,8 +77,8 @@ def _short(name: str) -> str:
 
 
 def candidates_of(report: Report, losses: Losses | None = None) -> list[Candidate]:
-    """The report's cases in its order. Whoever answered other examples than the first that answered
-    at all counts as unknown: accuracies are compared on the same ones."""
+    """The report's cases in its order. Accuracies are compared on the same examples: the first case
+    with answers sets them, and the accuracy of a case that answered others counts as unknown."""
     if losses is None:
         losses = losses_of(report.evaluations, report.artifacts, report.plan.protect)
     trained = {a.variant: a.trained for a in report.artifacts}
@@ -113,8 +113,8 @@ def _setting(case: CaseReport) -> tuple[str, str, int]:
 
 
 def dominates(a: Sequence[float], b: Sequence[float]) -> bool:
-    """Whether `a` is nowhere worse than `b` and somewhere better; lower is better throughout. By
-    points: it is a strict partial order, which comparing intervals would not be."""
+    """Whether `a` is nowhere worse than `b` and better somewhere; lower is better throughout. Goes
+    by points, because comparing intervals would not be a strict partial order."""
     pairs = list(zip(a, b, strict=True))
     return all(x <= y for x, y in pairs) and any(x < y for x, y in pairs)
 
@@ -132,8 +132,8 @@ def front(points: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
 
 
 def best_of(judged: Sequence[Candidate]) -> Candidate:
-    """Who lost least on these images; of several the most accurate, the largest file, then the
-    first by name."""
+    """The candidate that lost least on these images; of several the most accurate one, then the one
+    with the largest file, then the first by name."""
 
     def rank(c: Candidate) -> tuple[float, float, float, str]:
         return c.loss.point if c.loss else 1.0, -c.score, -(c.point("size") or 0), c.name
@@ -150,12 +150,12 @@ def accuracy_of(c: Candidate) -> str:
 
 
 def costs() -> dict[str, Cost]:
-    """What is weighed, by metric, in reading order."""
+    """The costs that the verdict weighs, by metric, in reading order."""
     return {name: spec.cost for name, spec in specs().items() if spec.cost is not None}
 
 
 def costs_of(usable: Sequence[Candidate]) -> tuple[str, ...]:
-    """The costs that any of them has, without those that only stand for a known one."""
+    """The costs that any candidate has, without those that only stand in for a known one."""
     known = [m for m in costs() if any(c.point(m) is not None for c in usable)]
     return tuple(m for m in known if costs()[m].instead_of not in known)
 
@@ -169,7 +169,7 @@ _PREFERRED: dict[Prefer, tuple[str, ...]] = {
 
 
 def preferred(known: Sequence[str], prefer: Prefer) -> tuple[str, ...]:
-    """The costs among `known` by which the cheapest is chosen; all of them where what the user
+    """The costs among `known` by which the cheapest is chosen; all of them if the one that the user
     prefers is not known."""
     return tuple(m for m in known if m in _PREFERRED[prefer]) or tuple(known)
 
@@ -184,13 +184,13 @@ def reference_of(usable: Sequence[Candidate], c: Candidate) -> Candidate | None:
 
 
 def largest(sizes: Mapping[str, float]) -> str:
-    """The variant that others are compared with, wherever ratios are told: the largest file, of
-    equal ones the first by name. `sizes` (not empty) are bytes by variant."""
+    """The variant that all shown ratios refer to: the one with the largest file, of equal ones the
+    first by name. `sizes` (not empty) are bytes by variant."""
     return min(sizes, key=lambda variant: (-sizes[variant], variant))
 
 
 def differences(c: Candidate, other: Candidate, metrics: Iterable[str]) -> list[str]:
-    """How `c` differs from `other`, as far as it clearly does: `74x smaller`, `8 % slower`."""
+    """The clear differences of `c` from `other`: `74x smaller`, `8 % slower`."""
     said = []
     for name in metrics:
         mine, theirs = c.metric(name), other.metric(name)

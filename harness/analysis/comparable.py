@@ -1,7 +1,8 @@
-"""What differs between two reports, so that only like is compared with like.
+"""What differs between two reports besides their numbers, so that only like is compared with like.
 
-`invalid` refuses: times of another device say nothing of a change. `warning` flags what the
-difference may come from, since comparing two runtime versions is a fair question.
+An `invalid` finding refuses the comparison: times of another device say nothing about a change. A
+`warning` names a possible cause of the difference, because comparing two runtime versions, say, is
+a fair question.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def between_reports(baseline: Report, candidate: Report) -> list[Finding]:
 
 
 def _test_images(report: Report) -> str | None:
-    """Which images accuracy was measured on, short; None if on none."""
+    """Which images accuracy was measured on, in short; None if it was not measured."""
     for e in report.evaluations:
         if e.failure is None:
             return f"{e.n} of {e.dataset} ({e.fingerprint[-8:]})"
@@ -90,7 +91,7 @@ def between_cases(
 
 
 def of_metrics(before: CaseReport, after: CaseReport, names: Iterable[str]) -> list[Finding]:
-    """Metrics that one side has and the other lacks, with its reason."""
+    """A finding for each metric that only one side has, with the reason."""
     found = []
     for name in names:
         old, new = before.metrics.get(name), after.metrics.get(name)
@@ -149,7 +150,7 @@ def _status(level: Level, side: str, status: str, reasons: list[str]) -> Finding
     return Finding(
         level=level,
         code=f"{side}-{status}",
-        message=f"the {side} is {status}: {'; '.join(reasons) or 'no reason kept'}",
+        message=f"the {side} is {status}: {'; '.join(reasons) or 'no reason saved'}",
         fix=f"correct that and measure the {side} again",
     )
 
@@ -179,13 +180,14 @@ def _other(old: DeviceFacts, new: DeviceFacts) -> Finding:
 
 
 def _other_core(old: DeviceFacts, new: DeviceFacts) -> Finding:
-    """An emulated core is what devices.yaml says; only `max` is also what its emulator makes it."""
+    """An emulated core is given by its name in devices.yaml; what `max` can do also depends on the
+    version of its emulator."""
     if old.cpu != new.cpu:
         changes = _changes([("core", old.cpu, new.cpu)])
         fix = f"set `cpu: {old.cpu}` in devices.yaml"
     else:
         changes = _changes([("core", old.identity, new.identity)])
-        fix = "make the baseline anew, with the qemu that it is to be compared under"
+        fix = "make a new baseline with the qemu that is installed now"
     return _several("invalid", "device", changes, fix)
 
 

@@ -1,7 +1,8 @@
 """Baseline against candidate: for every metric that both have a ratio, its interval, an outcome.
 
-The rule is that of `core/gate.py`; `core/sameness.py` sees to it that like is compared with like,
-and `core/control.py` that a machine which changed between two runs is not taken for a model.
+The rule is that of `stats/thresholds.py`. `comparable.py` makes sure that like is compared with
+like, and `machine_changed.py` that a change of the machine between two runs is not blamed on the
+model.
 
 **Many comparisons.** One interval in forty errs upwards; among forty, one false alarm is to be
 expected. So a regression also needs a one-sided p value against "at most 1 + t" that survives
@@ -257,7 +258,7 @@ def _with_loss(
 def _of_accuracy(
     m: _Metric, lost: LostAccuracy, gate: Gate, p_values: tuple[float, float], margin: float
 ) -> MetricComparison:
-    """A loss beyond the margin is excluded, shown, or neither."""
+    """The outcome for accuracy: a loss beyond the margin is excluded, shown, or neither."""
     error, note = 1 - gate.confidence, ""
     gained, worse = p_values
     if worse <= error:
@@ -268,7 +269,7 @@ def _of_accuracy(
         outcome = "inconclusive"
         note = (
             f"may have lost up to {units.points(lost.loss.bound, up=True)}, more than the "
-            f"{units.points(margin)} allowed; more test images would tell"
+            f"{units.points(margin)} allowed; more test images would decide"
         )
     return _row(
         m,
@@ -323,7 +324,8 @@ def _with_interval(
 
 
 def _without_interval(m: _Metric, gate: Gate) -> MetricComparison:
-    """Exact metrics as they are; without an interval nothing can be said of the others."""
+    """Exact metrics are compared as they are; any other metric without an interval is
+    inconclusive."""
     ratio = m.candidate / m.baseline if m.baseline > 0 and m.candidate > 0 else None
     if not m.spec.exact:
         return _row(m, gate, "inconclusive", ratio=ratio, more_launches=m.missing, note=m.why_not)
@@ -353,8 +355,8 @@ def _macs(report: Report, variant: str) -> int | None:
 
 
 def _beside_work(m: MetricComparison, before: int | None, after: int | None) -> MetricComparison:
-    """More instructions may be more work or slower kernels: the note of a changed count says what
-    became of the multiply-accumulates."""
+    """The comparison with a note on a changed count: more instructions may mean more work or slower
+    kernels, so the note says how the multiply-accumulates changed."""
     if m.metric != "instructions" or m.outcome == "no change" or not (m.ratio and before and after):
         return m
     work = (

@@ -16,8 +16,9 @@ def _runner_up(d: DeviceVerdict) -> list[str]:
 
 
 def together(devices: Sequence[DeviceVerdict], lines: tuple[BudgetLine, ...]) -> Verdict:
-    """One device's verdict is the run's. Of several, all must agree on a variant for it to be
-    recommended; else the first that has a recommendation speaks, and the others in notes."""
+    """The verdict on the run. With a single device it is that device's. With several, a variant is
+    recommended if all of them recommend it; else the first device's recommendation is given, and
+    those of the others as notes."""
     by_hope = sorted(devices, key=lambda d: _SUREST_FIRST.index(d.decision))
     lead, decision = by_hope[0], by_hope[-1].decision
     worst = next((o for o in WORST_FIRST if o in {d.outcome for d in devices}), None)

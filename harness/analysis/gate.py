@@ -1,4 +1,4 @@
-"""Yes or no to a report, from a baseline or from budgets, and the exit status it stands for."""
+"""The gate: pass or fail of a report, by a baseline or by budgets, and the exit status for it."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ def compared(
 
 
 def refuse_if_nothing_in_common(baseline: Report, cases: Iterable[Case]) -> None:
-    """Raise UsageError if none of the cases to be measured is in the baseline: better before
-    measuring than after."""
+    """Raise UsageError, before anything is measured, if the baseline has none of the cases to be
+    measured."""
     if not {case.case for case in baseline.cases} & set(cases):
         raise UsageError(
-            "nothing of the baseline could be compared, it has no case in common with this run",
+            "the baseline has no case in common with this run, so nothing can be compared",
             "make a baseline with the same variants and device",
         )
 
 
 def exit_code(report: Report, *, strict: bool, renew: str | None = None) -> int:
-    """1 for a regression, 4 for undecided if `strict`, else 0. `renew` is the command that makes
-    the baseline anew, of a gate that an exact metric may not leave for the better either.
+    """1 for a regression, 4 for undecided if `strict`, else 0. `renew` is the command that makes a
+    new baseline; with it, an exact metric that became better fails the gate as well (GateError).
 
-    A gate that did not look must not be green: a UsageError tells what could not be compared of a
-    case that is counted, or that there was nothing; `strict`, an UndecidedError the cases that
-    are counted on one side only. A GateError says to renew the baseline.
+    A gate that compared nothing must not pass. Raises UsageError if nothing could be compared, or
+    if a case whose instructions are counted could not; with `strict`, raises UndecidedError if a
+    counted case is on one side only.
     """
     comparison = report.comparison
     if comparison is None:
@@ -76,12 +76,12 @@ def exit_code(report: Report, *, strict: bool, renew: str | None = None) -> int:
             why[0].fix if why else "make a baseline with the same variants and device",
         )
     if why := comparison.uncounted:
-        raise UsageError(f"not all that is counted was compared: {why[0].message}", why[0].fix)
+        raise UsageError(f"a counted case could not be compared: {why[0].message}", why[0].fix)
     if strict and (alone := comparison.unpartnered):
         names = ", ".join(dict.fromkeys(units.name(case.variant) for case in alone))
         raise UndecidedError(
-            f"the baseline and this run do not hold the same cases: {names}",
-            "measure what the baseline holds, or make it anew",
+            f"the baseline and this run do not have the same cases: {names}",
+            "measure the cases of the baseline, or make a new one",
         )
     if strict and comparison.outcome == "inconclusive":
         return EXIT_UNDECIDED
@@ -102,22 +102,23 @@ def _changed_exactly(comparison: Comparison) -> str:
 
 
 def counted(report: Report, a: str, b: str, threshold: float | None) -> MetricComparison | None:
-    """Instructions of variant `b` beside those of `a` in one run; None where one has no count."""
+    """Instructions of variant `b` compared with those of `a` in one run; None if one of them was
+    not counted."""
     spec = {"instructions": specs()["instructions"]}
     comparison = compare(report, report, specs=spec, max_regression=threshold, variants={a: b})
     return next((metric for case in comparison.cases for metric in case.metrics), None)
 
 
 def accuracy_between(report: Report, a: str, b: str) -> MetricComparison | None:
-    """Accuracy of variant `b` beside that of `a` in one run; None where one has none."""
+    """Accuracy of variant `b` compared with that of `a` in one run; None if one is not known."""
     spec = {ACCURACY: specs()[ACCURACY]}
     comparison = compare(report, report, specs=spec, variants={a: b})
     return next((metric for case in comparison.cases for metric in case.metrics), None)
 
 
 def verdict_exit_code(report: Report, *, strict: bool) -> int:
-    """1 if no case of some device keeps every budget. If `strict`, also 1 if everything that does
-    loses more accuracy than it may, and 4 if it is undecided whether any does. Else 0."""
+    """1 if on some device no case keeps every budget. If `strict`, also 1 if every case that does
+    loses more accuracy than it may, and 4 if that is undecided. Else 0."""
     verdict = report.verdict
     if verdict is None:
         return EXIT_OK

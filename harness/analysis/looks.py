@@ -1,12 +1,12 @@
-"""Which variants need not answer any more test images, and what is known of those that stopped.
+"""Which variants need not answer more test images, and what is known of those that stopped early.
 
-A slow variant answers a quarter of the images, then half, then all. After each look it stops if its
-part in the decision is settled: if it is shown not to be the most accurate, so that no other
-variant's loss is measured against it; or if all others are shown to lose more than the margin, so
-that it is the only one left. The error is spent over the looks (`stats/looks.py`), half of each
-part on either side, so that wrong stars stay as rare as without looking; that they do is simulated
-in `benchmarks/looks.py`. The images of a split are in an order that follows from a hash of their
-pixels and the seed, so the first ones are a sample.
+A slow variant answers a quarter of the images, then half, then all. After each look it stops if
+more answers cannot change the decision: if it is shown not to be the most accurate, so that no
+other variant's loss is measured against it; or if all others are shown to lose more than the
+margin, so that it is the only one left. The error rate is divided among the looks
+(`stats/looks.py`), half of each part on either side, so that wrong stars stay as rare as without
+looks (simulated in `benchmarks/looks.py`). The order of a split's images follows from a hash of
+their pixels and the seed, so the first ones are a random sample.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.core.types import Loss
 
 ALPHA = 0.05
-# Fewer images than this at the first look settle nothing.
+# With fewer images than this at the first look, there are no looks.
 LEAST_AT_FIRST = 100
 _SHARES = (4, 2, 1)
 
@@ -28,15 +28,16 @@ Right = Mapping[str, Sequence[bool]]
 
 
 def at(images: int) -> tuple[int, ...]:
-    """After how many images one looks; the last is all of them."""
+    """The numbers of images after which there is a look; the last is all of them."""
     if images // _SHARES[0] < LEAST_AT_FIRST:
         return (images,)
     return tuple(images // share for share in _SHARES)
 
 
 def settled(right: Right, slow: Collection[str], looks: Sequence[int], margin: float) -> set[str]:
-    """Those of `slow` whose part is settled. All of `slow` have answered the same number of images,
-    one of `looks` and not the last, and the others at least as many or, stopped, fewer."""
+    """Those of `slow` that can stop. All of `slow` have answered the same number of images: one of
+    `looks`, but not the last. The other variants have answered at least as many, or fewer if they
+    stopped at an earlier look."""
     n = len(right[next(iter(slow))])
     known = _at_look(right, n, looks, ALPHA)
     if len(known) < 2:
@@ -49,8 +50,8 @@ def settled(right: Right, slow: Collection[str], looks: Sequence[int], margin: f
 
 
 def losses(right: Right, looks: Sequence[int], alpha: float = ALPHA) -> dict[str, Loss]:
-    """The losses of all variants, of which some may have stopped at one of `looks`; the others have
-    answered as many images as the last. Bounds hold together with the confidence 1 - `alpha`."""
+    """The losses of all variants. Some may have stopped at one of `looks`; the others have answered
+    all images. The bounds hold together with confidence 1 - `alpha`."""
     from harness.stats import with_the_best
 
     full = [name for name, answers in right.items() if len(answers) == looks[-1]]

@@ -1,4 +1,4 @@
-"""How much accuracy each variant of a report may lose against the best, and of what."""
+"""How much each variant of a report may lose against the best, in accuracy or what is protected."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ class Protected(Value, frozen=True):
 
 
 def parse_protect(text: str) -> Protected:
-    """What `--protect` says; a UsageError for anything else."""
+    """The value of `--protect`; raises UsageError if it is not one."""
     what, colon, name = text.partition(":")
     if what == RECALL and name:
         return Protected(what=RECALL, name=name)
     if what in (ACCURACY, BALANCED) and not colon:
         return Protected(what=what)
     if what == RECALL:
-        raise UsageError("--protect recall names no class", "write it like recall:cracked")
+        raise UsageError("--protect recall needs a class", "write it like recall:cracked")
     known = [ACCURACY, BALANCED, "recall:CLASS"]
-    raise UsageError(f"--protect knows no {text!r}", did_you_mean(text, known) or _EXAMPLE)
+    raise UsageError(f"--protect: unknown metric {text!r}", did_you_mean(text, known) or _EXAMPLE)
 
 
 def check_class(protected: Protected, classes: Sequence[str]) -> None:
-    """A UsageError if the class is none of `classes`."""
+    """Raise UsageError if the protected class is not one of `classes`."""
     if protected.name and protected.name not in classes:
         raise UsageError(
             f"--protect recall:{protected.name}: the images have no such class",
@@ -55,8 +55,8 @@ def check_class(protected: Protected, classes: Sequence[str]) -> None:
 
 
 class Losses(NamedTuple):
-    """The losses of the variants that answered the same labelled images, by name; `images` are
-    those that count for what is protected. `why_none` tells why there are none."""
+    """The losses, by name, of the variants that answered the same labelled images. `images` is the
+    number of images that count for what is protected. `why_none` says why there are no losses."""
 
     protected: Protected
     by_variant: Mapping[str, Loss]
@@ -106,7 +106,7 @@ def losses_of(
         kept = [i for i, label in enumerate(truth) if label == wanted]
         right = [[answers[i] for i in kept] for answers in right]
         if not kept:
-            return Losses(protected, {}, why_none=f"no test image is of {protected.name!r}")
+            return Losses(protected, {}, why_none=f"no test image is of class {protected.name!r}")
     by_class = tuple(truth) if protected.what == BALANCED else None
     found, each = _judged(tuple(bytes(answers) for answers in right), by_class)
     return Losses(protected, dict(zip(names, each, strict=True)), len(right[0]), found)
@@ -115,8 +115,8 @@ def losses_of(
 def _in_looks(
     protected: Protected, right: Mapping[str, Sequence[bool]], plan: Sequence[int]
 ) -> Losses:
-    """Of variants that were looked at before all had answered. Those that have answered all come
-    first, since the counts are theirs."""
+    """The losses where some variants may have stopped early. Variants that have answered all images
+    come first, because the counts are theirs."""
     from harness.stats import with_the_best
 
     ordered = dict(sorted(right.items(), key=lambda item: -len(item[1])))

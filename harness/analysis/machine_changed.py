@@ -1,15 +1,15 @@
-"""Between two runs the machine may have changed; two things give it away.
+"""Detects that the machine changed between two runs.
 
-An interval knows the launches of its own run. On a machine that keeps another speed for minutes
+An interval describes the launches of its own run only. On a machine whose speed changes for minutes
 or hours, two runs of the very same file differ by more than their intervals say, and a gate that
-believed them would raise a false alarm every fourth time (benchmarks/calibration.py). So, for
-launches of two runs on one device, one runtime version and one build of the runner:
+trusted them would raise a false alarm in every fourth comparison (benchmarks/calibration.py). So,
+for launches of two runs on one device, one runtime version and one build of the runner:
 
 - a case whose file is the same byte for byte is a control: if its latency moved, the machine did;
 - if three variants or more moved by much the same factor, it was not the models.
 
-Then the times of that device are withheld: inconclusive, with the reason. Rounds of one run
-are paired and need none of this.
+In both cases the times of that device become inconclusive, with the reason. Rounds of one run are
+paired, so this is not needed there.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _MEND = "measure both sides in one run, where rounds are paired"
 
 
 def withhold(comparison: Comparison) -> Comparison:
-    """The comparison with a finding for each device that seems to have changed, and the times
-    measured on it no longer called a regression or an improvement."""
+    """The comparison with a finding for each device that seems to have changed; times measured on
+    such a device become inconclusive."""
     found: list[Finding] = []
     cases = list(comparison.cases)
     for device in dict.fromkeys(case.baseline.device for case in cases):

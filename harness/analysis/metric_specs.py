@@ -1,6 +1,6 @@
 """Every metric by its name, read from the families in `analysis/metrics`.
 
-A new metric is known everywhere, from the gate to its column, the moment it stands in a family.
+A metric that is added to a family is thereby known everywhere, from the gate to its column.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def extract(evidence: Evidence) -> dict[str, Measurement]:
 
 
 def quantity(name: str, unit: str) -> Quantity:
-    """What kind of number a metric is. Of a metric that only a report knows, the unit decides."""
+    """What kind of number a metric is. For a metric that only the report knows, it follows from the
+    unit."""
     spec = specs().get(name)
     return QUANTITIES.get(unit, "count") if spec is None else spec.quantity
 

@@ -1,4 +1,4 @@
-"""How latency scattered, case by case and over a whole run: described, and nothing left out."""
+"""How latency scattered, case by case and over a whole run. Outliers are labelled, not removed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.stats.summaries import (
 
 def noise_of(launches: Sequence[Launch]) -> Noise | None:
     """The spread within and between launches, and which launches are outliers; None if nothing was
-    timed. Of launches that were told minute by minute the spread is that over all minutes."""
+    timed. For sustained launches, the spread is over all minutes."""
     timed = [(x, median) for x in launches if (median := launch_median(x)) is not None]
     if not timed:
         return None

@@ -1,13 +1,13 @@
-"""One question, as few rounds as it takes: is the candidate slower, faster, or the same?
+"""Is the candidate slower, faster, or the same? Sequential test that stops as soon as it can.
 
-Looking after every round and stopping at the first interval that is clear would be wrong far more
-often than 1 in 20. So there are looks at fixed numbers of rounds (7, 10, 15, 22, 33 ..., half as
-many again each time), and each look spends a part of the error rate that was set aside for it:
-look k may err with probability alpha / (k (k + 1)). Those parts add up to alpha over all looks
-there could ever be, so by the union bound an answer is wrong in at most alpha of all
-experiments, whenever it was given. (Alpha spending: Lan & DeMets, "Discrete sequential boundaries
-for clinical trials", Biometrika 70, 1983; here without their normal theory, with the exact
-signed-rank interval of `core/ratio.py` at every look.)
+Testing after every round and stopping at the first clear interval would be wrong far more often
+than 1 in 20. So there are looks at fixed numbers of rounds only (7, 10, 15, 22, 33 ..., half as
+many again each time), and each look has its own part of the error rate: look k may err with
+probability alpha / (k (k + 1)). Over any number of looks these parts add up to at most alpha, so
+by the union bound an answer is wrong in at most alpha of all experiments, whenever it was given.
+(Alpha spending: Lan & DeMets, "Discrete sequential boundaries for clinical trials", Biometrika 70,
+1983; here without their normal theory, with the exact signed-rank interval of `stats/ratio.py` at
+every look.)
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ FIRST_LOOK = 7
 
 
 class Decision(Value, frozen=True):
-    """What one look says. `outcome` is "inconclusive" as long as more rounds are needed, and
-    `next_rounds` how many there are at the next look. `ratio` is candidate over baseline with
+    """The result of one look. `outcome` is "inconclusive" as long as more rounds are needed, and
+    `next_rounds` is the number of rounds at the next look. `ratio` is candidate over baseline with
     the interval of this look, whose level grows from look to look; None if a value was not
     positive."""
 
@@ -68,7 +68,7 @@ def decide(
     gate = Gate(threshold=threshold, confidence=1 - alpha / (look * (look + 1)))
     pairs = paired(rounds)
     ratio = None if pairs is None else pairs.estimate(gate.confidence)
-    # Where the rounds cannot reach the level, the extremes say too little to stop on.
+    # If this many rounds cannot reach the level, even the widest interval is no reason to stop.
     clear = ratio is not None and ratio.confidence >= gate.confidence - 1e-9
     outcome = gate.named(gate.side(ratio), direction) if ratio and clear else "inconclusive"
     return Decision(

@@ -12,7 +12,7 @@ The rule, device by device (docs/explanation/verdict.md says why):
 4. If only the most accurate variant keeps the accuracy and a cheaper one is open, or if none does,
    the verdict is undecided, and names the cheapest candidate and the images that would decide.
 
-An artifact of which no accuracy is known is never recommended: then there is only the front.
+An artifact whose accuracy is not known is never recommended; then the verdict has only the front.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def judge(report: Report, specs: Mapping[str, MetricSpec]) -> Verdict | None:
 
 
 class _Choice(NamedTuple):
-    """What the rule comes to, with its sentences."""
+    """The outcome of the rule, with its sentences."""
 
     decision: Decision
     reason: str
@@ -179,8 +179,8 @@ class _Device:
         return _Choice("recommended", reason, chosen, second, self._price(second, chosen))
 
     def _undecided(self, open_: Sequence[Candidate]) -> _Choice:
-        """The cheapest of those that did not lose more than the margin on these images; if all
-        did, who lost least."""
+        """The choice if it is undecided. The candidate is the cheapest of the variants that did not
+        lose more than the margin on these images; if all did, the one that lost least."""
         likely = [c for c in open_ if c.loss and c.loss.point <= self.margin]
         found = self._cheapest(likely) if likely else best_of(open_)
         self._tell_suspect(found)
@@ -196,8 +196,8 @@ class _Device:
         return ImagesNeeded(images=found.images if enough else None, low=found.low, high=found.high)
 
     def _cheapest(self, among: Sequence[Candidate]) -> Candidate:
-        """The lowest geometric mean of what all of them have; then the more accurate one, then by
-        name."""
+        """The one with the lowest geometric mean of the costs that all of them have; of equal ones
+        the more accurate, then the first by name."""
         known = [m for m in self.weighed if all((c.point(m) or 0) > 0 for c in among)]
 
         def cost(c: Candidate) -> tuple[float, float, str]:
@@ -206,12 +206,12 @@ class _Device:
         return min(among, key=cost)
 
     def _counts(self) -> tuple[str, ...]:
-        """The metrics that the front is about: accuracy where it is known of any."""
+        """The metrics that the front is about; accuracy is one if it is known of any case."""
         return (*self.costs, "accuracy") if self.judged else self.costs
 
     def _front(self) -> list[Candidate]:
-        """Those that nothing beats on every count that this device and these artifacts have. Who
-        lacks one of the counts cannot be placed."""
+        """The candidates that no other beats on all metrics that are known here. A candidate that
+        lacks one of these metrics cannot be placed."""
         points: dict[str, tuple[float, ...]] = {}
         for c in self.usable:
             own = [c.point(m) for m in self.costs]
@@ -271,12 +271,12 @@ class _Device:
         if found.images is None:
             return (
                 f"if it loses nothing, {spread} {images} decide; {self.losses.images} show too "
-                f"little of how often variants differ to tell it closer"
+                f"little of how often variants differ for a closer number"
             )
         return f"if it loses nothing, about {_round(found.images)} {images} decide ({spread})"
 
     def _refused(self, judged: Sequence[Candidate]) -> str:
-        """All lose too much; the one that loses least, and at least how much that is."""
+        """Every variant loses too much: names the one that loses least, and at least how much."""
         least = best_of(judged)
         at_least = units.points(least.loss.at_least) if least.loss else ""
         keeps = "everything that keeps the budgets" if self.budgets else "every variant"
@@ -333,14 +333,14 @@ class _Device:
         return min(self.usable, key=lambda c: _distance(c, budgets))
 
     def _nearest(self) -> str:
-        """Nothing feasible: who comes nearest, and what to relax."""
+        """No variant keeps every budget: names the nearest one, and which budget to relax."""
         nearest = self._least(self.budgets)
         for b in self.budgets:
             own = self._least([b])
             m = own.metric(b.spec.name)
             if m is not None and own is not nearest and budget.outcome(b, m) != "met":
                 self.notes.append(
-                    f"{b.text} is kept by none; nearest is {own.label} with "
+                    f"no variant keeps {b.text}; nearest is {own.label} with "
                     f"{units.interval(m, b.spec.quantity)}"
                 )
         if math.isinf(_distance(nearest, self.budgets)[0]):
@@ -363,11 +363,11 @@ class _Device:
     def _tell_who_is_missing(self) -> None:
         out = [c for c in self.all if c not in self.usable]
         if out:
-            self.notes.append(f"took no part, being failed or invalid: {names(out)}")
+            self.notes.append(f"not considered, because failed or invalid: {names(out)}")
         unjudged = [c for c in self.usable if c.right is None]
         if self.judged and unjudged:
             why = listed({c.why_not for c in unjudged})
-            self.notes.append(f"no word on the accuracy of {names(unjudged)} ({why})")
+            self.notes.append(f"the accuracy of {names(unjudged)} is not known ({why})")
 
     def _tell_suspect(self, c: Candidate) -> None:
         if c.case.status == "suspect":
@@ -375,7 +375,8 @@ class _Device:
             self.notes.append(f"{c.label} is suspect ({codes}): see the findings")
 
     def _tell_doubts(self, chosen: Candidate, cheaper: Sequence[Candidate]) -> None:
-        """Of the recommended one, and of what costs less and was not shown to lose too much."""
+        """Notes on the recommended variant, and on cheaper ones that were not shown to lose too
+        much."""
         self._tell_suspect(chosen)
         likely = [c for c in cheaper if c.loss and c.loss.point <= self.margin]
         if likely:
@@ -388,7 +389,7 @@ class _Device:
 
 
 def _distance(c: Candidate, budgets: Sequence[Budget]) -> tuple[float, str]:
-    """By how much the candidate overdraws the budgets; equal ones by name."""
+    """By how much the candidate exceeds the budgets; equal ones are sorted by name."""
     return sum(budget.excess(b, c.metric(b.spec.name)) for b in budgets), c.name
 
 

@@ -184,7 +184,7 @@ WRONG: dict[str, tuple[Sequence[str | Path], str]] = {
     ),
     "baseline of other cases": (
         ["x.tflite", "--baseline", SAVED],
-        "nothing of the baseline could be compared, it has no case in common",
+        "the baseline has no case in common",
     ),
     "no such run": (["--resume", "2001"], "there is no run"),
     "resume with options": (["--resume", "2001", "--quick"], "plan of the saved run"),

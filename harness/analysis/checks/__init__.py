@@ -1,4 +1,5 @@
-"""One doubt per file: `findings` looks at one case, with its metrics, and returns conclusions."""
+"""Checks, one per file: `findings` looks at one case with its metrics and returns what is doubtful
+about it."""
 
 from __future__ import annotations
 
@@ -11,4 +12,4 @@ class Check(Protocol):
     """The shape of a check module."""
 
     def findings(self, evidence: Evidence) -> list[Finding]:
-        """What a careful reader would doubt; nothing if nothing."""
+        """The findings about this case; an empty list if there are none."""

@@ -1,4 +1,4 @@
-"""What a model computes in, which decides what is usual of it."""
+"""The arithmetic that a model computes in: only models of the same one are comparable."""
 
 from __future__ import annotations
 

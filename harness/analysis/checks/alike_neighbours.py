@@ -1,4 +1,4 @@
-"""Launches that are similar to the one before, which tell less than as many independent ones."""
+"""Launches that resemble the one before them: they say less than as many independent launches."""
 
 from __future__ import annotations
 

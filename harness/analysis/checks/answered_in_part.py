@@ -6,7 +6,7 @@ from harness.core.types import Evidence, Finding
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """Says on how many images its accuracy is."""
+    """Says on how many images its accuracy was measured."""
     evaluation = evidence.evaluation
     if evaluation is None or evaluation.failure is not None or evaluation.n >= evaluation.of:
         return []
@@ -15,6 +15,6 @@ def findings(evidence: Evidence) -> list[Finding]:
             level="info",
             code="answered-in-part",
             message=f"it answered the first {evaluation.n:,} of {evaluation.of:,} test images; "
-            "then its part in the decision was settled, and the error is spent over the looks",
+            "then it stopped, because more of them could not change the decision",
         )
     ]

@@ -1,4 +1,4 @@
-"""What had to be assumed of a file that the user brought, to tell how right it is."""
+"""A model file of the user's whose outputs had to be assigned to the classes by assumption."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ _KNOWN_BY = {"asked": "by --labels", "metadata": "by the labels in the file"}
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """Which class each output was taken for: most files do not say. If it decides worse than
-    chance, they were probably others."""
+    """Says which class each output was taken for, since most files do not name them. If the model
+    then decides worse than chance, the order was probably wrong."""
     evaluation = evidence.evaluation
     if evidence.artifact.model is not None or evaluation is None or evaluation.failure is not None:
         return []

@@ -1,4 +1,4 @@
-"""What a model file was given for a picture, where that had to be assumed."""
+"""A model file whose range of pixel values had to be assumed."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ P_OF_CHANCE = 0.01
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """A warning with what the alternatives did on the validation split, and whether one of them is
-    clearly better. Nothing is said where the file or the user says what it wants."""
+    """A warning with the accuracy of other ranges on the validation split, and whether one of them
+    is clearly better. Nothing if the file or the user names the range."""
     evaluation = evidence.evaluation
     if evidence.artifact.model is not None or evaluation is None or evaluation.failure is not None:
         return []
     if evaluation.pixels is None or evaluation.pixels.source != "assumed":
         return []
-    assumed = f"that it wants pixels {evaluation.pixels.name} was assumed"
+    assumed = f"pixels {evaluation.pixels.name} were assumed as its input"
     if not evaluation.tried:
         return [
             Finding(
                 level="warning",
                 code="assumed-pixels",
                 message=f"{assumed}, and no other range was tried",
-                fix="say what it wants with --pixels",
+                fix="name its range with --pixels",
             )
         ]
     first, *others = evaluation.tried
@@ -34,10 +34,10 @@ def findings(evidence: Evidence) -> list[Finding]:
             Finding(
                 level="warning",
                 code="assumed-pixels",
-                message=f"its accuracy is probably of pixels that it does not want: on {first.n} "
-                f"images of the validation split {_share(first)} as assumed "
-                f"({evaluation.pixels.name}), {_share(best)} with pixels {best.pixels.name}",
-                fix=f"say what it wants: --pixels {best.pixels.name}",
+                message="its accuracy was probably measured with the wrong pixels: on "
+                f"{first.n} images of the validation split it is {_share(first)} with the assumed "
+                f"{evaluation.pixels.name} and {_share(best)} with {best.pixels.name}",
+                fix=f"name its range: --pixels {best.pixels.name}",
             )
         ]
     said = ", ".join(f"{tried.pixels.name} {_share(tried)}" for tried in evaluation.tried)
@@ -47,7 +47,7 @@ def findings(evidence: Evidence) -> list[Finding]:
             code="assumed-pixels",
             message=f"{assumed}; on {first.n} images of the validation split no range is clearly "
             f"better: {said}",
-            fix="say what it wants with --pixels",
+            fix="name its range with --pixels",
         )
     ]
 

@@ -32,5 +32,5 @@ def findings(evidence: Evidence) -> list[Finding]:
 def _message(latency_ns: float, tick_ns: int) -> str:
     tick = units.duration(tick_ns)
     if latency_ns == 0:
-        return f"an iteration takes less than {tick}, the shortest time that can be told here"
+        return f"an iteration takes less than {tick}, the shortest time that can be measured here"
     return f"an iteration takes {units.duration(latency_ns)} but the clock ticks only every {tick}"

@@ -10,7 +10,7 @@ from harness.stats.summaries import launch_median, launch_medians
 
 def findings(evidence: Evidence) -> list[Finding]:
     """The rank test over launches in order of measurement, and what the device itself reports. A
-    change smaller than the precision that was asked for is not told."""
+    change smaller than the precision that was asked for is not reported."""
     launches = sorted(
         (x for x in evidence.launches if launch_median(x) is not None), key=lambda x: x.order
     )

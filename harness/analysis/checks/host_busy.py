@@ -87,7 +87,7 @@ def _machine(evidence: Evidence) -> list[Finding]:
     governors |= {extra["governor"]} if "governor" in extra else set()
     reasons = []
     if extra.get("virtual_machine") == "yes":
-        reasons.append("it is a virtual machine, and what else its computer does cannot be seen")
+        reasons.append("it is a virtual machine, and other load on its computer cannot be seen")
     if extra.get("smt") == "1":
         reasons.append("two threads share a core (SMT)")
     if governors - {"performance"}:

@@ -1,4 +1,4 @@
-"""Models that remember: what one inference leaves changes the answer of the next."""
+"""Models that keep state: one inference changes the answer of the next."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from harness.core.types import Evidence, Finding
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """Says what its numbers are of."""
+    """Says how its answers and its latency were taken."""
     if not evidence.artifact.keeps_state:
         return []
     return [
         Finding(
             level="info",
             code="keeps-state",
-            message="it keeps a state between inferences: answers are each from a fresh state, "
-            "latency is of inferences one after the other, as in a stream",
+            message="it keeps state between inferences: each answer begins with a fresh state, "
+            "while latency is measured over consecutive inferences, as in a stream",
         )
     ]

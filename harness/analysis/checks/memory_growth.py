@@ -13,7 +13,7 @@ _SERIOUS_SHARE = 0.2
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """RSS after the last timed iteration against RSS after warm-up, median over launches."""
+    """Compares RSS after the last timed iteration with RSS after warm-up, median over launches."""
     grown = [
         (x.rss_end_bytes - x.rss_warm_bytes, x.rss_warm_bytes, len(x.latency_ns))
         for x in evidence.launches

@@ -9,14 +9,14 @@ from harness.stats.series import steady_state
 _UNTOLD = Finding(
     level="info",
     code="steady-state-untested",
-    message="it cannot be tested whether warm-up was over: the runner reports no single "
+    message="whether warm-up was over cannot be tested: the runner does not report single "
     "iterations, and runs as many as fit into the time",
 )
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """The change-point test over the timed iterations of all launches; what was not tested is
-    said too."""
+    """The change-point test over the timed iterations of all launches, or a finding that it could
+    not be done."""
     groups = [x.latency_ns for x in evidence.launches if x.latency_ns]
     if not groups:
         return [_UNTOLD] if any(x.latency_summary for x in evidence.launches) else []
@@ -26,7 +26,7 @@ def findings(evidence: Evidence) -> list[Finding]:
             Finding(
                 level="info",
                 code="steady-state-untested",
-                message="it could not be tested whether warm-up was over, with "
+                message="whether warm-up was over could not be tested with "
                 f"{len(groups)} launches of at least {min(map(len, groups))} iterations",
                 fix="measure at least 7 launches of 5 iterations",
             )

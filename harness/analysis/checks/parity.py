@@ -1,4 +1,4 @@
-"""A device that gives other answers than the host."""
+"""A device whose answers differ from the host's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ SHARE = {"float32": 0.0005, "dynamic_range": 0.02, "int8": 0.02}
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """Beyond rounding, the kernels of one side are wrong, and so is what was measured of them."""
+    """A difference beyond rounding means that the kernels of one side are wrong, and then their
+    times say nothing."""
     reasons = [x.absent["reference"] for x in evidence.launches if "reference" in x.absent]
     if reasons:
         return [_not_compared(reasons[0], evidence.case.runtime)]
@@ -36,13 +37,13 @@ def findings(evidence: Evidence) -> list[Finding]:
     how = (
         "an output is finite on only one of them"
         if point is None
-        else f"an output differs by {point:.3g}, where rounding explains {tolerated:.3g}"
+        else f"an output differs by {point:.3g}, and rounding explains at most {tolerated:.3g}"
     )
     return [
         Finding(
             level="serious",
             code="answers-differ-from-host",
-            message=f"{evidence.device.name} gives other answers than the host to the same inputs: "
+            message=f"{evidence.device.name} and the host answer the same inputs differently: "
             f"{how}",
             fix="try another version of the runtime, or of the emulator",
         )
@@ -50,7 +51,7 @@ def findings(evidence: Evidence) -> list[Finding]:
 
 
 def _in_part(evidence: Evidence, launch: Launch) -> list[Finding]:
-    """Of a phone's long answers only the first values are kept."""
+    """Says that only the first values of a phone's long answers were compared."""
     wanted = sum(prod(output.shape) for output in evidence.artifact.outputs)
     kept = min((len(row) for row in launch.outputs.values), default=0) if launch.outputs else 0
     if launch.parity is not None or kept >= wanted:

@@ -10,8 +10,9 @@ _TOLD = ("partial-delegation", "fully-delegated")  # by the runner, in words
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """Fewest nodes taken in any launch. For an accelerator that was asked for, none is invalid:
-    the number is the CPU's. For the CPU's own delegate a part is only worth knowing."""
+    """The fewest nodes that the delegate took in any launch. If an accelerator that was asked for
+    took none, the case is invalid, because the number is the CPU's. For the CPU's own delegate,
+    taking only a part is an `info`."""
     taken = [
         (delegated, total)
         for x in evidence.launches
@@ -33,7 +34,9 @@ def findings(evidence: Evidence) -> list[Finding]:
             code="partial-delegation" if delegated else "nothing-delegated",
             message=f"the {asked} delegate took {delegated} of {total} nodes "
             f"({units.percent(share)})",
-            fix="" if asked == "cpu" else "find the operators it lacks, or measure --delegate cpu",
+            fix=""
+            if asked == "cpu"
+            else "find the operators that it does not support, or measure with --delegate cpu",
         )
     ]
 

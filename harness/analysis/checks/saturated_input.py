@@ -21,6 +21,6 @@ def findings(evidence: Evidence) -> list[Finding]:
             code="input-saturated",
             message=f"{units.percent(evaluation.saturated)} of the numbers it was given lie beyond "
             f"the limits of its {tensor.dtype} input",
-            fix="say what it wants with --pixels, or quantize it with images of the same range",
+            fix="name its range with --pixels, or quantize it with images of the same range",
         )
     ]

@@ -12,14 +12,14 @@ from harness.core.types import Evidence, Finding
 # that a runtime falls back to take ten to a hundred times those of the fast ones.
 FAR = 3.0
 LEAST_PEERS = 2
-# What is no multiply-accumulate (quantizing the input, activations, pooling, calling operators)
-# costs a small model a million instructions and more, which is what fast kernels take for this
-# many. Below it the ratio tells of those fixed costs and not of kernels.
+# Work other than multiply-accumulates (quantizing the input, activations, pooling, calling
+# operators) costs even a small model a million instructions or more, as much as fast kernels take
+# for this many multiply-accumulates. With fewer, the ratio shows fixed costs and not kernels.
 LEAST_MACS = 5_000_000
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """Compared with the median of the peers; two peers at least must tell what is usual."""
+    """Compared with the median of the peers; it takes at least two peers to know what is usual."""
     own = _per_mac(evidence)
     kind = arithmetic(evidence.artifact)
     peers = [
@@ -46,6 +46,7 @@ def findings(evidence: Evidence) -> list[Finding]:
 
 
 def _per_mac(evidence: Evidence) -> float | None:
-    """None where it is not known, or where too few multiply-accumulates carry the fixed costs."""
+    """Instructions per multiply-accumulate. None if it is not known, or if there are so few that
+    fixed costs dominate."""
     measured, macs = evidence.metrics.get("instructions_per_mac"), evidence.artifact.macs
     return None if measured is None or (macs or 0) < LEAST_MACS else measured.point

@@ -1,4 +1,4 @@
-"""How a device holds out: throughput and heat, minute by minute."""
+"""Throughput and heat under a sustained load, minute by minute."""
 
 from __future__ import annotations
 

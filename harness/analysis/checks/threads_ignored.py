@@ -6,8 +6,8 @@ from harness.core.types import Evidence, Finding
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """LiteRT's benchmark_model (dialect B) 2.0.3 takes --num_threads and ignores it; nothing in
-    its output tells whether another version heeds it."""
+    """LiteRT's benchmark_model (dialect B) 2.0.3 takes --num_threads and ignores it; the output of
+    other versions does not show whether they use it."""
     dialect_b = evidence.device.runtimes.get(evidence.case.runtime, "").endswith(", B")
     if not dialect_b or evidence.case.threads == 1 or not evidence.launches:
         return []

@@ -7,7 +7,7 @@ from harness.stats.summaries import MIN_LAUNCHES, launch_medians
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """Without an interval nobody can tell this number from the next one."""
+    """Without an interval, this number cannot be told from one that chance alone would give."""
     n = len(launch_medians(evidence.launches))
     if not 0 < n < MIN_LAUNCHES:
         return []

@@ -10,7 +10,7 @@ from harness.stats.summaries import launch_medians
 
 def findings(evidence: Evidence) -> list[Finding]:
     """The gap test over the medians of launches; modes closer than the precision that was asked
-    for are not told."""
+    for are not reported."""
     split = modes(launch_medians(evidence.launches))
     if split is None or not split.significant:
         return []

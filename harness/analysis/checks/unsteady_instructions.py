@@ -7,8 +7,8 @@ from harness.core.types import Evidence, Finding
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """The emulated core is deterministic, so the program is not: threads that wait for each
-    other, decisions that depend on addresses or on the time of day."""
+    """The emulated core is deterministic, so counts that differ come from the program: threads
+    that wait for each other, or decisions that depend on addresses or on the time of day."""
     counts = [n for launch in evidence.launches for n in launch.instructions]
     if not counts or min(counts) == max(counts):
         return []

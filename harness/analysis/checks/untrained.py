@@ -8,10 +8,10 @@ from harness.core.types import Evidence, Finding
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """Explains what such an artifact is good for, as far as that was measured."""
+    """Says which of its numbers are valid although it was not trained."""
     if evidence.artifact.trained is not False:
         return []
-    # What a model costs does not depend on what its weights are.
+    # What a model costs does not depend on the values of its weights.
     held = [
         title(metric)
         for metric in costs()
@@ -22,8 +22,8 @@ def findings(evidence: Evidence) -> list[Finding]:
             level="info",
             code="untrained",
             message="this artifact was not trained: "
-            + (f"its {listed(held)} hold{'s' * (len(held) == 1)}, " if held else "")
-            + "its answers mean nothing",
+            + (f"its {listed(held)} {'is' if len(held) == 1 else 'are'} valid, " if held else "")
+            + "its answers are meaningless",
             fix="--data DIR trains it",
         )
     ]

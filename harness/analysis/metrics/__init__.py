@@ -1,4 +1,4 @@
-"""What is told of a case, in families: each file holds the metrics that are read in the same way.
+"""The metrics of a case, in families: each file holds the metrics that are read in the same way.
 
 A family is found by its file name and offers `METRICS`, a tuple of `Metric`. A new metric is one
 more entry there: its spec says all that the gate, the verdict, the tables and the charts need.
@@ -14,16 +14,17 @@ from harness.stats.summaries import measure
 
 
 class Metric(NamedTuple):
-    """What a metric is, and how it is read from the evidence of one case. `extract` never raises:
-    a metric that cannot be had is a Measurement without a point, with the reason."""
+    """A metric: its description, and how it is read from the evidence of one case. `extract` never
+    raises; a metric that could not be measured is a Measurement without a point, with the reason.
+    """
 
     spec: MetricSpec
     extract: Callable[[Evidence], Measurement]
 
 
 def per_launch(spec: MetricSpec) -> Metric:
-    """A metric of which every launch has one value, in the field `spec.raw`: the median over
-    launches, with its interval if there are enough. Absent if no launch has a value, for the
+    """A metric that has one value per launch, in the field `spec.raw`: the median over launches,
+    with its interval if there are enough launches. If no launch has a value, it is absent for the
     reason that the launches give."""
 
     def extract(evidence: Evidence) -> Measurement:

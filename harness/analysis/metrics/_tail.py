@@ -31,9 +31,9 @@ def tail(spec: MetricSpec) -> Metric:
 
 
 def _measured(evidence: Evidence, spec: MetricSpec, which: str) -> Measurement:
-    """Every launch weighs the same, and the interval is the hierarchical bootstrap's, over launches
-    and their iterations. Without enough iterations the percentile is absent; without enough
-    launches its interval is."""
+    """The statistic over all iterations, each launch with the same weight; its interval comes from
+    the hierarchical bootstrap over launches and their iterations. With too few iterations the
+    percentile is absent; with too few launches, its interval."""
     groups = tuple(x.latency_ns for x in evidence.launches if x.latency_ns)
     if not groups:
         return _of_summaries(evidence, spec, which)
@@ -45,9 +45,9 @@ def _measured(evidence: Evidence, spec: MetricSpec, which: str) -> Measurement:
 
 
 def _of_summaries(evidence: Evidence, spec: MetricSpec, which: str) -> Measurement:
-    """The same where the runner reports summaries and no single iterations. The mean follows from
-    them. The p95 is that of a typical launch, the median of the launches' own: it is not the p95
-    of all iterations, which cannot be known."""
+    """The same if the runner reports summaries instead of single iterations. The mean follows from
+    them. The p95 is that of a typical launch: the median of the launches' own p95. The p95 of all
+    iterations cannot be known."""
     summaries = [x.latency_summary for x in evidence.launches if x.latency_summary is not None]
     if not summaries:
         return absent(spec, reason(evidence, "latency_ns") or "no launch observed it")

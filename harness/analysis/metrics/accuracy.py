@@ -1,4 +1,4 @@
-"""How right an artifact is on the labelled test images, and how far it answers as its float parent.
+"""Accuracy of an artifact on the labelled test images, and its agreement with its float parent.
 
 Intervals are over images.
 """
@@ -167,7 +167,7 @@ def _labelled(spec: MetricSpec, estimate: Callable[[Evaluation], Estimate | floa
 def why_not(evidence: Evidence) -> str:
     """Why the artifact has no evaluation that could be used."""
     if evidence.artifact.trained is False:
-        return "untrained: its answers mean nothing"
+        return "untrained: its answers are meaningless"
     if evidence.evaluation is not None and evidence.evaluation.failure is not None:
         return f"it could not be evaluated: {evidence.evaluation.failure.message}"
     if evidence.artifact.model is None:
@@ -204,7 +204,7 @@ def _log_loss(evaluation: Evaluation) -> Estimate | str:
 
 
 def _calibration_error(evaluation: Evaluation) -> float | str:
-    """Over ten bins of equal width, without an interval."""
+    """Expected calibration error over ten bins of equal width; it has no interval."""
     rows = evaluation.rows
     if not accuracy.are_probabilities(rows):
         return NO_PROBABILITIES

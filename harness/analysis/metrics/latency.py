@@ -97,8 +97,8 @@ FIRST_INFERENCE = MetricSpec(
 
 
 def _latency(evidence: Evidence) -> Measurement:
-    """Interval over launches; percentiles, mean and standard deviation over iterations, as far as
-    the runner reports them."""
+    """Latency with its interval over launches; percentiles, mean and standard deviation are over
+    iterations, as far as the runner reports them."""
     summaries = [x.latency_summary for x in evidence.launches if x.latency_summary is not None]
     if summaries and not any(x.latency_ns for x in evidence.launches):
         return measure_summaries(summaries, LATENCY.unit)

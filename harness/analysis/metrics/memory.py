@@ -1,4 +1,4 @@
-"""Memory of the launched process: different numbers that are often taken for each other.
+"""Memory of the launched process: different numbers that are often confused.
 
 docs/explanation/memory.md says what each one means.
 """

@@ -1,4 +1,4 @@
-"""A device's answers beside the host's to the same inputs."""
+"""A device's answers compared with the host's to the same inputs."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def why_not(evidence: Evidence) -> str:
 
 
 def compared(launch: Launch) -> Parity | None:
-    """Both sides compared whole; where that was not done, as far as they were kept. None if their
-    shapes differ."""
+    """The comparison of both sides: of the whole answers, or if those were not compared, of the
+    values that were kept. None if the shapes differ."""
     if launch.parity is not None or launch.outputs is None or launch.reference is None:
         return launch.parity
     return parity.compared(_kept(launch.outputs), _kept(launch.reference))
@@ -70,7 +70,7 @@ def _kept(outputs: Outputs) -> Iterator[NDArray[np.float64]]:
 
 
 def says_nothing(launch: Launch) -> str:
-    """Why it proves nothing if both sides decide alike; empty if it does prove something."""
+    """Why equal decisions of both sides would prove nothing; empty if they would prove a lot."""
     sides = [side for side in (launch.outputs, launch.reference) if side]
     if any(len(side.values) < 2 for side in sides):
         return "there is only one example, so agreement proves nothing"
@@ -80,8 +80,8 @@ def says_nothing(launch: Launch) -> str:
 
 
 def _decisions(evidence: Evidence) -> Measurement:
-    """A decision is the largest output, or which side of one half a single output is on. Where
-    both sides could only agree, agreement is not a number."""
+    """The share of equal decisions. A decision is the largest output, or for a single output, on
+    which side of one half it is. Absent if both sides could only agree."""
     launch = beside_host(evidence)
     if launch is None:
         return absent(DECISIONS, why_not(evidence))

@@ -577,8 +577,8 @@ def test_better_pixels_are_named_with_what_they_do() -> None:
     from harness.analysis.checks import assumed_pixels
 
     (found,) = assumed_pixels.findings(given_as("assumed", (20, 0, 0), (50, 30, 0), (21, 5, 4)))
-    assert "0.400 as assumed (0..255), 1.000 with pixels 0..1" in found.message
-    assert found.fix == "say what it wants: --pixels 0..1"
+    assert "0.400 with the assumed 0..255 and 1.000 with 0..1" in found.message
+    assert found.fix == "name its range: --pixels 0..1"
     (found,) = assumed_pixels.findings(given_as("assumed", (45, 0, 0), (46, 3, 2)))
     assert "no range is clearly better: 0..255 0.900, 0..1 0.920" in found.message
     for known in ("asked", "metadata", "layers", "quantization"):

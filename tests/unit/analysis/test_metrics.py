@@ -160,7 +160,7 @@ def test_logits_rank_but_are_no_probabilities() -> None:
 @pytest.mark.parametrize(
     ("known", "because"),
     [
-        ({"trained": False, "model": "scratch"}, "untrained: its answers mean nothing"),
+        ({"trained": False, "model": "scratch"}, "untrained: its answers are meaningless"),
         ({"trained": True, "model": "scratch"}, "no labelled images; --data DIR gives them"),
         (
             {"trained": None, "model": None},

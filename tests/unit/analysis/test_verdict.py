@@ -220,7 +220,7 @@ def test_nothing_feasible_names_the_nearest_and_what_to_relax() -> None:
     each = verdict(budget="size<=2.5MB,accuracy>=0.999")
     assert each.reason.startswith("no variant keeps every budget; nearest is gray-int8, which")
     assert each.notes == (
-        "accuracy>=0.999 is kept by none; nearest is vgg16 with 0.994 (0.990-0.997)",
+        "no variant keeps accuracy>=0.999; nearest is vgg16 with 0.994 (0.990-0.997)",
     )
     assert verdict(budget="size<=2.6MB,latency<=6ms,accuracy>=0.9").outcome == "met"
 
@@ -261,13 +261,13 @@ def test_untrained_artifacts_can_keep_budgets() -> None:
     unknown = verdict(evaluations=(), trained=False, budget="accuracy>=0.5")
     assert unknown.outcome == "missed"
     assert unknown.reason == "no variant keeps every budget: accuracy>=0.5 cannot be judged"
-    assert set(unknown.budgets[0].unknown.values()) == {"untrained: its answers mean nothing"}
+    assert set(unknown.budgets[0].unknown.values()) == {"untrained: its answers are meaningless"}
 
 
 def test_one_that_was_not_evaluated_is_not_recommended_and_named() -> None:
     found = verdict(evaluations=ANSWERS[:2])
     assert found.recommended == "small-int8"
-    assert "no word on the accuracy of gray-int8 and scratch (no labelled images)" in found.notes
+    assert "the accuracy of gray-int8 and scratch is not known (no labelled images)" in found.notes
     assert GRAY.case.id not in found.pareto
 
 
@@ -288,7 +288,7 @@ def test_cases_without_usable_numbers_take_no_part(status: str) -> None:
     out = msgspec.structs.replace(GRAY, status=status)
     found = verdict((VGG, SMALL, out), budget="size<=10MB")
     assert found.recommended == "small-int8"
-    assert "took no part, being failed or invalid: gray-int8" in found.notes
+    assert "not considered, because failed or invalid: gray-int8" in found.notes
     nobody = verdict(tuple(msgspec.structs.replace(c, status=status) for c in CASES))
     assert nobody.reason == "no recommendation: no case could be measured"
     gated = verdict((out,), budget="size<=10MB")
@@ -405,7 +405,7 @@ def test_a_few_images_prove_nothing_and_give_a_candidate() -> None:
     assert found.reason == (
         "gray-int8: may lose up to 6 points of accuracy, more than the 2 points allowed; if it "
         "loses nothing, 270 to 1,900 test images decide; 60 show too little of how often variants "
-        "differ to tell it closer; it is recommended now with --max-accuracy-loss 6%"
+        "differ for a closer number; it is recommended now with --max-accuracy-loss 6%"
     )
     assert found.images is not None and found.images.images is None
     assert found.recommended_at == pytest.approx(0.06, abs=0.001)

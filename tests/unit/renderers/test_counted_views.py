@@ -279,14 +279,14 @@ def test_of_an_untrained_artifact_that_holds_which_was_measured() -> None:
         (found,) = plugins.load("harness.analysis.checks", "untrained").findings(about)
         return str(found.message)
 
-    assert "its size and instructions hold, its answers mean nothing" in doubt(counts(10))
+    assert "its size and instructions are valid, its answers are meaningless" in doubt(counts(10))
     assert "latency" not in doubt(counts(10))
     size = Measurement(unit="bytes", point=10, n=1)
     assert "its size, latency and peak RSS hold" in doubt(
         {"size": size, "latency": QUICK, "peak_rss": size}
     )
     assert "its size holds" in doubt({"size": size})
-    assert doubt({}).endswith("was not trained: its answers mean nothing")
+    assert doubt({}).endswith("was not trained: its answers are meaningless")
 
 
 # --- charts and columns ----------------------------------------------------------------------
