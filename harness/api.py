@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["LoadedReport", "Report", "bench", "build", "compare", "load"]
 
 
-# What a notebook shows of the parts of a report. Nothing of core knows of rendering, so the parts
-# of a LoadedReport are of these types.
+# How a notebook shows the parts of a report. The types in core do not know about rendering, so the
+# parts of a LoadedReport get these types instead.
 
 
 class _Case(CaseReport, frozen=True):
@@ -63,7 +63,7 @@ class _Comparison(Comparison, frozen=True):
 
 
 class LoadedReport(Report, frozen=True):
-    """A Report with its pandas views and charts; units stand in the column names."""
+    """A Report with its pandas views and charts. Units are in the column names."""
 
     def frame(self) -> pd.DataFrame:
         """One row per case: `latency_ns`, `latency_ci_low_ns`, `size_bytes`, ..."""
@@ -90,8 +90,9 @@ class LoadedReport(Report, frozen=True):
         return frames.long(self)
 
     def plot(self, chart: str | None = None) -> Figure:
-        """A chart as a matplotlib figure, by the name of its file under `--plots`: "memory". The
-        first without a name. Raises UsageError for an unknown one, or with nothing to draw."""
+        """A chart as a matplotlib figure. `chart` is the name of its file under `--plots`, such as
+        "memory"; None means the first chart. Raises UsageError if there is no such chart, or
+        nothing to draw."""
         from harness.renderers import notebook
         from harness.renderers.view import View
 
@@ -145,18 +146,18 @@ class BenchOptions(TypedDict, total=False):
 
 
 def bench(*what: str, **options: Unpack[BenchOptions]) -> LoadedReport:
-    """Build what is missing, measure, save a run folder in `out`. Progress goes to stderr.
+    """Build what is missing, measure, and save a run folder in `out`. Progress goes to stderr.
 
-    What is left out is as on the command line: variants are trained on the demo images unless
-    `data` names a folder or they stay `untrained`. Whether a `budget` is kept is in the report's
-    `verdict`. Raises HarnessError; after Ctrl-C, KeyboardInterrupt, once the report of what was
-    measured is saved.
+    Defaults are those of the command line: variants are trained on the demo images, unless `data`
+    names a folder or `untrained` is true. The report's `verdict` says whether a `budget` is kept.
+    Raises HarnessError. After Ctrl-C it saves the report of what was measured, and then raises
+    KeyboardInterrupt.
     """
     request = _request(what, options)
     with Narrator() as narrator:
         run = session.bench(resolve(request, narrator.looking, narrator.attendant), narrator)
     if run.report.stopped is not None and run.report.stopped.reason == "interrupted":
-        # Else a loop over `bench` could not be stopped.
+        # Without this, Ctrl-C could not stop a loop over `bench`.
         raise KeyboardInterrupt(f"what was measured is saved in {run.folder}")
     return _framed(run.report)
 
@@ -170,7 +171,7 @@ def _request(what: tuple[str, ...], options: BenchOptions) -> Request:
 
 
 def _field(name: str, value: Any) -> Any:
-    """An option as Request has it."""
+    """The value of an option in the type that Request has."""
     if value is None:
         return None
     if name in ("devices", "runtimes", "delegates", "threads", "recipes"):
@@ -183,7 +184,7 @@ def _field(name: str, value: Any) -> Any:
 
 
 def _signature() -> inspect.Signature:
-    """What help() shows of `bench`: the options' types with the defaults of Request."""
+    """The signature that help() shows for `bench`: the options with the defaults of Request."""
     options = [
         inspect.Parameter(
             name,
@@ -208,9 +209,9 @@ def build(
     seed: int = 0,
     project: Path | None = None,
 ) -> dict[str, Artifact]:
-    """The artifacts of variants by name or glob, from the cache or built, trained on the demo
-    images unless `data` names a folder or they stay `untrained`. Raises BuildError for the first
-    that cannot be built."""
+    """The artifacts of variants, given by name or glob: from the cache, or built. They are trained
+    on the demo images, unless `data` names a folder or `untrained` is true. Raises BuildError for
+    the first that cannot be built."""
     from harness.artifacts import builder
 
     opened = config.load_project(project, weights)
@@ -233,8 +234,8 @@ def build(
 def compare(
     baseline: Report, candidate: Report, *, max_regression: float | None = None
 ) -> Comparison:
-    """Every gated metric that both have: ratio, interval, outcome. Without `max_regression` 5 % are
-    allowed, or what an exact metric has of its own."""
+    """Compare every gated metric that both reports have: ratio, interval, outcome. `max_regression`
+    is the allowed regression as a share; None allows 5 %, or an exact metric's own threshold."""
     found = _compare(baseline, candidate, specs=gate.specs(), max_regression=max_regression)
     return _Comparison(**_fields(found))
 

@@ -22,14 +22,14 @@ _NO_FOLDER = "the current folder has been removed; change into one that exists a
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse's, with errors of one line and the fix."""
+    """argparse's parser, with errors of one line that say where help is."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         self.exit(EXIT_USAGE, f"error: {message}; see {self.prog} --help\n")
 
 
 def parser() -> argparse.ArgumentParser:
-    """The whole command line; nothing heavy is imported for it."""
+    """The whole command line, made without heavy imports."""
     top = _Parser(
         prog="python -m harness",
         description=_DESCRIPTION,
@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument(
             "--verbose",
             action="store_true",
-            help="of an error also say what caused it, and where the log of a child process is",
+            help="also show what caused an error, and where the log of a child process is",
         )
         sub.set_defaults(run=module.run)
     return top
@@ -93,13 +93,14 @@ def _run(argv: Sequence[str] | None) -> int:
 
 
 def _refuse_empty(words: Sequence[str]) -> None:
-    """An empty word is a variable that was not set, and would mean the current folder."""
+    """Raise UsageError for an empty argument: most likely a shell variable that is not set, and as
+    a path it would mean the current folder."""
     if "" in words or any(word.startswith("--") and word.endswith("=") for word in words):
         raise UsageError("an argument is empty", "leave it out, or set the variable it comes from")
 
 
 def _show_causes() -> None:
-    """Print what is told of errors that do not end the command."""
+    """Print also the causes of errors that do not end the command (see `system/causes.py`)."""
     import logging
 
     class Printing(logging.Handler):

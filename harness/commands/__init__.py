@@ -1,5 +1,5 @@
 """One subcommand per file.
 
-Each offers HELP (a line), EXAMPLE (a command), `add_arguments`, and `run`, which returns the exit
-status. The module's docstring is its help page.
+Each module has HELP (one line), EXAMPLE (a command), `add_arguments`, and `run`, which returns the
+exit status. The module's docstring is its help page.
 """

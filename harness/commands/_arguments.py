@@ -19,8 +19,9 @@ def option(
     defaults: bool = True,
     **details: Any,
 ) -> None:
-    """An option that fills a field of Request. Its default, which is {default} in its help, is the
-    Request's; without `defaults` it stays out of the namespace unless it is given."""
+    """Add an option that fills a field of Request. The default is the Request's; `{default}` in the
+    help text stands for it. Without `defaults`, the namespace has the option only if it was given.
+    """
     default = Request._field_defaults[field]
     shown = ",".join(default) if isinstance(default, tuple) else str(default)
     details["help"] = details["help"].replace("{default}", shown)
@@ -32,7 +33,7 @@ def option(
 
 
 def given(args: argparse.Namespace) -> dict[str, Any]:
-    """The fields of Request that the command line gave, of options without `defaults`."""
+    """The fields of Request that were given on the command line."""
     return {field: getattr(args, field) for field in Request._fields if hasattr(args, field)}
 
 
@@ -75,9 +76,9 @@ def add_data(parser: argparse.ArgumentParser, *, defaults: bool = True) -> None:
         "--data",
         defaults=defaults,
         metavar="DATA",
-        help="labelled images to train on and to test with: a folder with a folder for each class "
-        "or a labels.csv, a CSV file of paths and labels, or an .npz of arrays (default: demo, "
-        "images that the harness makes)",
+        help="labelled images for training and test: a folder with one folder per class or with a "
+        "labels.csv, a CSV file of paths and labels, or an .npz of arrays (default: demo, images "
+        "that the harness generates)",
     )
     option(
         parser,
@@ -85,8 +86,8 @@ def add_data(parser: argparse.ArgumentParser, *, defaults: bool = True) -> None:
         "--split",
         defaults=defaults,
         metavar="A/B/C",
-        help="how many per cent of the images are for training, validation and the test "
-        "(default: 70/15/15, where the data has no split of its own)",
+        help="per cent of the images for training, validation and test (default: 70/15/15, unless "
+        "the data has a split of its own)",
     )
     option(
         parser,
@@ -94,7 +95,7 @@ def add_data(parser: argparse.ArgumentParser, *, defaults: bool = True) -> None:
         "--untrained",
         defaults=defaults,
         action="store_true",
-        help="do not train: sizes, times and counts only",
+        help="do not train: measure only size, time, memory and counts",
     )
     option(
         parser,
@@ -102,14 +103,14 @@ def add_data(parser: argparse.ArgumentParser, *, defaults: bool = True) -> None:
         "--weights",
         defaults=defaults,
         choices=["auto", "random"],
-        help="what networks start from: ImageNet's if they can be fetched (auto), or random ones, "
-        "which are the same everywhere",
+        help="initial weights of networks: ImageNet's if they can be fetched (auto), or random "
+        "ones, which are the same on every machine",
     )
 
 
 def add_brought(parser: argparse._ActionsContainer) -> None:
-    """--pixels and --labels, for model files of the user's."""
-    # So that `--pixels -1..1` is a value and no option.
+    """--pixels and --labels, for the user's own model files."""
+    # So that `--pixels -1..1` is a value and not an option.
     parser._negative_number_matcher = re.compile(r"-\d[\d.,-]*$")
     option(
         parser,
@@ -117,8 +118,9 @@ def add_brought(parser: argparse._ActionsContainer) -> None:
         "--pixels",
         defaults=False,
         metavar="RANGE",
-        help="what the model files given want for a picture: 0..255, 0..1, -1..1, imagenet, or "
-        "MEAN,STD in pixels (default: what the file says, else 0..255, and others are tried)",
+        help="the range of pixel values that your model files expect: 0..255, 0..1, -1..1, "
+        "imagenet, or MEAN,STD in pixels (default: what the file says; else 0..255 is assumed and "
+        "other ranges are tried)",
     )
     option(
         parser,
@@ -127,8 +129,8 @@ def add_brought(parser: argparse._ActionsContainer) -> None:
         defaults=False,
         type=Path,
         metavar="FILE",
-        help="names of the outputs of the model files given, one a line (default: what the file "
-        "says, else the folders' names in order)",
+        help="the names of your model files' outputs, one per line (default: what the file says, "
+        "else the names of the class folders in order)",
     )
 
 
@@ -141,8 +143,8 @@ def add_margin(parser: argparse._ActionsContainer, *, defaults: bool = True) -> 
         defaults=defaults,
         type=share,
         metavar="SHARE",
-        help="how much accuracy may be lost, against the best variant or against a baseline; that "
-        "no more is lost must be shown with 95%% confidence (default: that of devices.yaml or of "
+        help="the accuracy that may be lost against the best variant or against a baseline; it "
+        "must be shown with 95%% confidence that no more is lost (default: from devices.yaml or "
         "the saved run, else 2%%, two points)",
     )
 
@@ -156,8 +158,8 @@ def add_verdict(parser: argparse._ActionsContainer, *, defaults: bool = True) ->
         "--protect",
         defaults=defaults,
         metavar="WHAT",
-        help="what may not lose more: accuracy, balanced_accuracy or recall:CLASS "
-        "(default: that of devices.yaml, else accuracy)",
+        help="what must not lose more than that: accuracy, balanced_accuracy or recall:CLASS "
+        "(default: from devices.yaml, else accuracy)",
     )
     option(
         parser,
@@ -165,7 +167,7 @@ def add_verdict(parser: argparse._ActionsContainer, *, defaults: bool = True) ->
         "--prefer",
         defaults=defaults,
         choices=["balanced", "size", "latency", "memory"],
-        help="what makes a variant the cheapest (default: that of devices.yaml, else balanced: "
+        help="which cost makes a variant the cheapest (default: from devices.yaml, else balanced: "
         "the geometric mean of all three)",
     )
 
@@ -181,13 +183,13 @@ def add_gate(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--exact",
         action="store_true",
-        help="exit 1 also where an exact metric got better, so that the baseline is renewed",
+        help="exit 1 also if an exact metric got better, so that the baseline gets renewed",
     )
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="exit 4 where the verdict or a gate is undecided, or a case that is counted has no "
-        "partner",
+        help="exit 4 if the verdict or a gate is undecided, or if a case whose instructions are "
+        "counted is on one side only",
     )
 
 

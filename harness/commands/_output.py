@@ -1,5 +1,5 @@
-"""Where rendered reports go: the table to standard output, files where the user asked. Whatever can
-be wrong with where and how is found by `asked`, before anything is built or measured."""
+"""Where rendered reports go: the table to standard output, formats to files that the user named.
+`asked` finds every mistake in these options before anything is built or measured."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TERMINAL = "terminal"
 
 
 def formats() -> list[str]:
-    """File formats, which are the renderers but the terminal's."""
+    """File formats: all renderers except the terminal's."""
     return [name for name in plugins.names("harness.renderers.formats") if name != TERMINAL]
 
 
@@ -57,8 +57,9 @@ def add_plots(parser: argparse._ActionsContainer) -> None:
 
 
 def asked(args: argparse.Namespace, report: Report | None = None) -> dict[str, str]:
-    """Format -> file, as far as the user asked for any. A UsageError for a place that cannot be
-    written, a package that is missing, a column that no `report`, not even this one, can have."""
+    """Format -> file, for each format that was asked for. Raises UsageError if a file cannot be
+    written, a package is missing, or a column does not exist (`report`, if given, may have columns
+    of its own)."""
     wanted = {name: getattr(args, name) for name in formats() if getattr(args, name) is not None}
     twice = [target for target, n in Counter(wanted.values()).items() if n > 1]
     if "-" in twice:
@@ -74,14 +75,14 @@ def asked(args: argparse.Namespace, report: Report | None = None) -> dict[str, s
 
 
 def check_file(target: str) -> None:
-    """A UsageError unless `target` is - or can become a file in a folder that exists."""
+    """Raise UsageError unless `target` is - or can become a file in a folder that exists."""
     path = Path(target)
     if target != "-" and (not target or path.is_dir() or not path.parent.is_dir()):
         raise UsageError(f"cannot write {target!r}", "name a file in a folder that exists")
 
 
 def check_plots(args: argparse.Namespace) -> None:
-    """Raises UsageError unless the charts can be drawn and written to where they should go."""
+    """Raise UsageError unless the charts can be drawn and written where the user asked."""
     if args.plots is None:
         if args.plots_format is not None:
             raise UsageError("--plots-format needs --plots", "name a folder with --plots")
@@ -108,7 +109,7 @@ def plot_kinds(args: argparse.Namespace) -> tuple[Kind, ...]:
 
 
 def check_packages(name: str) -> None:
-    """A UsageError that names the extra if a package that the format needs is not installed."""
+    """Raise UsageError, which names the extra, if a package that the format needs is missing."""
     from harness.renderers.optional import check
 
     check(getattr(plugins.load("harness.renderers.formats", name), "NEEDS", ()))
@@ -126,10 +127,9 @@ def _check_columns(args: argparse.Namespace, report: Report | None) -> None:
 
 
 def emit(report: Report, args: argparse.Namespace, wanted: dict[str, str]) -> int:
-    """Write every format asked for, and the table unless standard output is taken. A file that
-    cannot be written is an error on standard error and keeps nothing else from being written; the
-    exit status to return for the output is then EXIT_USAGE, else EXIT_OK. A gate's own exit status
-    goes before it."""
+    """Write every format asked for, and the table unless a format goes to standard output. A file
+    that cannot be written is an error on standard error; the others are still written. Returns
+    EXIT_USAGE in that case, else EXIT_OK; a gate's exit status takes precedence over it."""
     from harness.renderers.view import View
 
     view = View(report)
@@ -169,13 +169,13 @@ def _emit_plots(view: View, args: argparse.Namespace) -> None:
 
 
 def write_all(folder: Path, named: dict[str, bytes]) -> None:
-    """Files of a folder that is made if it is missing."""
+    """Write files into a folder, which is made if it is missing."""
     for name, data in named.items():
         write(folder / name, data)
 
 
 def write(path: Path, data: bytes) -> None:
-    """A file, whole or not at all; into a pipe or a device it is just written."""
+    """Write a file, whole or not at all. A pipe or a device is simply written to."""
     from harness.system.files import write_atomic
 
     try:
@@ -189,8 +189,8 @@ def write(path: Path, data: bytes) -> None:
 
 
 def console() -> Console:
-    """Standard output: in colour and as wide as the terminal, if it is one (NO_COLOR is honoured);
-    else plain and always of one width, whatever COLUMNS or FORCE_COLOR say."""
+    """Standard output. On a terminal, in colour and as wide as the terminal (NO_COLOR is honoured);
+    otherwise plain and always of the same width, whatever COLUMNS or FORCE_COLOR say."""
     from rich.console import Console
 
     from harness.renderers.formats.terminal import plain_console

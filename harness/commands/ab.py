@@ -1,10 +1,10 @@
 """Is B slower than A, faster, or the same? Answers only that, in as few rounds as it takes.
 
 Both are launched once per round, in random order, so that drift of the machine affects both alike.
-The answer is looked for after 7, 10, 15, 22 ... rounds; each look spends its share of an error
-rate of 5 % (alpha spending), so looking often does not make a wrong answer more likely. Nothing is
-trained for it, because latency does not depend on the weights' values. On an emulated ARM64 core
-one launch of each counts the instructions exactly.
+After 7, 10, 15, 22 ... rounds the data are tested. Each test uses its own part of an error rate of
+5 % (alpha spending), so testing often does not make a wrong answer more likely. Nothing is trained,
+because latency does not depend on the values of the weights. On an emulated ARM64 core, one launch
+of each counts the instructions exactly.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ EXAMPLE = "python -m harness ab scratch pruned"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The two, and what counts as a difference."""
+    """Both sides, and what counts as a difference."""
     parser.add_argument("a", metavar="A", help="variant or file")
     parser.add_argument("b", metavar="B", help="variant or file")
     parser.add_argument(
         "--threshold",
         type=_arguments.share,
         metavar="SHARE",
-        help="a ratio within this of 1 is the same (default: 5%%, of instructions 0.1%%)",
+        help="a difference up to this counts as the same (default: 5%%, for instructions 0.1%%)",
     )
     parser.add_argument("--device", default="host", metavar="NAME")
     parser.add_argument("--threads", type=_arguments.positive, metavar="N")
@@ -44,15 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="give up undecided after this long (default: 10m)",
     )
-    _arguments.add_seed(parser, "of the order")
+    _arguments.add_seed(parser, "seed of the order of launches (default: {default})")
     _arguments.option(
         parser,
         "data",
         "--data",
         metavar="DIR",
-        help="train on these labelled images (demo: images that the harness makes) and compare "
-        "accuracy too "
-        "(default: latency only, untrained)",
+        help="train on these labelled images (demo: images that the harness generates) and also "
+        "compare accuracy (default: untrained, latency only)",
     )
     _arguments.add_margin(parser)
     parser.add_argument("--strict", action="store_true", help="exit 4 if undecided")
@@ -118,7 +117,7 @@ def sentence_of_counts(a: str, b: str, compared: MetricComparison | None) -> str
     from harness.core import units
 
     if compared is None or compared.threshold is None:
-        return f"undecided between {a} and {b}: not both were counted"
+        return f"undecided between {a} and {b}: the instructions of one were not counted"
     shown = f"{compared.candidate:,.0f} instructions against {compared.baseline:,.0f}"
     shown += "" if compared.ratio is None else f", {compared.ratio:.5f} times (counted exactly)"
     if compared.outcome == "regression":
@@ -129,7 +128,7 @@ def sentence_of_counts(a: str, b: str, compared: MetricComparison | None) -> str
 
 
 def sentence_of_accuracy(a: str, b: str, compared: MetricComparison | None) -> str:
-    """What is shown of b's loss of accuracy against a."""
+    """The answer about accuracy: what is shown of the loss of `b` against `a`."""
     from harness.core import units
 
     if compared is None or compared.loss is None or compared.threshold is None:
@@ -152,7 +151,7 @@ def sentence(a: str, b: str, decision: Decision | None, threshold: float) -> str
     from harness.core import units
 
     if decision is None or decision.ratio is None:
-        return f"undecided between {a} and {b}: too few rounds for a first look"
+        return f"undecided between {a} and {b}: too few rounds for a first test"
     e = decision.ratio
     low, high = units.significant(e.ci_low), units.significant(e.ci_high)
     shown = f"{units.significant(e.point)} ({low} to {high}) times {a}'s latency"

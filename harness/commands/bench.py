@@ -1,8 +1,8 @@
 """Build what is missing, measure every variant on every device, and print the table.
 
-Give names or globs of models/variants.yaml, .tflite files and .keras files, mixed; without any,
-the variants marked `default`. Each launch is a fresh process; launches of all variants are
-interleaved, and each is saved as it ends, so that Ctrl-C loses nothing: --resume goes on.
+Name variants of models/variants.yaml (globs are fine), .tflite files and .keras files in any mix;
+the default is all variants marked `default`. Each launch is a fresh process. Launches of all
+variants are interleaved, and each is saved as soon as it ends: after Ctrl-C, --resume continues.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ EXAMPLE = "python -m harness bench 'mobilenet*' my_model.tflite --threads 1,2 --
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What, where, how much. Only what is given is in the namespace; the rest is for Request."""
+    """What to measure, where, and how much. The namespace has only the options that were given;
+    Request has the defaults of the others."""
     option = functools.partial(_arguments.option, defaults=False)
     option(parser, "what", nargs="*", metavar="VARIANT|FILE", help="default: see above")
     option(
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threads",
         type=_arguments.positives,
         metavar="N[,N]",
-        help="each is a separate case (default: the device's in devices.yaml, else 1)",
+        help="numbers of threads, each a separate case (default: from devices.yaml, else 1)",
     )
     option(
         parser,
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--runtime",
         type=_arguments.comma_list,
         metavar="NAME[,NAME]",
-        help="litert, tflite-runtime (default: the device's)",
+        help="litert, tflite-runtime (default: from devices.yaml)",
     )
     option(
         parser,
@@ -65,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--delegate",
         type=_arguments.comma_list,
         metavar="NAME[,NAME]",
-        help="cpu, gpu, npu on a phone (default: the device's)",
+        help="cpu, gpu, npu on a phone (default: from devices.yaml)",
     )
     option(
         parser,
@@ -73,14 +74,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--recipe",
         type=_arguments.comma_list,
         metavar="NAME[,NAME]",
-        help="make files that you give smaller, too: float16, dynamic_range, int8, int8-mixed",
+        help="also measure your model files quantized: float16, dynamic_range, int8, int8-mixed",
     )
     option(
         parser,
         "signature",
         "--signature",
         metavar="NAME",
-        help="which signature to run, of a model that has several",
+        help="the signature to run, if a model has several",
     )
     _arguments.add_brought(parser)
     _add_how_much(parser.add_argument_group("how much is measured"), option)
@@ -97,7 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _arguments.add_verdict(gate, defaults=False)
     gate.add_argument("--baseline", metavar="RUN", help="compare with this saved report")
     _arguments.add_gate(gate)
-    parser.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted")
+    parser.add_argument("--resume", metavar="RUN", help="continue a run that was interrupted")
     _arguments.add_project(parser, defaults=False)
     _arguments.add_out(parser, defaults=False)
     _output.add_arguments(parser)
@@ -126,7 +127,8 @@ def _add_how_much(group: argparse._ArgumentGroup, option: Callable[..., None]) -
         "--target-ci",
         type=_arguments.share,
         metavar="SHARE",
-        help="go on until every latency is known to this relative half-width (default: {default})",
+        help="measure until the interval of every latency is within this relative half-width "
+        "(default: {default})",
     )
     option(
         group,
@@ -134,8 +136,8 @@ def _add_how_much(group: argparse._ArgumentGroup, option: Callable[..., None]) -
         "--time-budget",
         type=_arguments.seconds,
         metavar="TIME",
-        help="... or until this long has passed (default: 60s). Each case is launched at least "
-        "7 times, or 5 times where this option is given",
+        help="... or until this much time has passed (default: 60s). Each case is launched at "
+        "least 7 times, or 5 times if this option is given",
     )
     option(
         group,
@@ -150,7 +152,7 @@ def _add_how_much(group: argparse._ArgumentGroup, option: Callable[..., None]) -
         "--cadence",
         type=_arguments.seconds,
         metavar="TIME",
-        help="begin an iteration every TIME, as in an app, not back to back (phones)",
+        help="start one iteration every TIME, as an app would, instead of back to back (phones)",
     )
     option(
         group,
@@ -158,7 +160,7 @@ def _add_how_much(group: argparse._ArgumentGroup, option: Callable[..., None]) -
         "--wait",
         type=_arguments.seconds,
         metavar="TIME",
-        help="wait so long for a phone that another run is measuring (default: not at all)",
+        help="how long to wait for a phone that another run is using (default: not at all)",
     )
     option(
         group,
@@ -173,7 +175,7 @@ def _add_how_much(group: argparse._ArgumentGroup, option: Callable[..., None]) -
         "profile",
         "--profile",
         action="store_true",
-        help="the ten most expensive operators (phones)",
+        help="report the ten most expensive operators (phones)",
     )
     option(
         group,
@@ -184,13 +186,15 @@ def _add_how_much(group: argparse._ArgumentGroup, option: Callable[..., None]) -
     )
     _arguments.add_seed(
         group,
-        "of order, inputs, demo images, first weights, training and a folder's split",
+        "seed of the order of launches, inputs, demo images, initial weights, training and the "
+        "split of a folder (default: {default})",
         defaults=False,
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, save, print; the exit status says whether every case has a number."""
+    """Measure, save, print. The exit status says whether every case has a number and what the gates
+    say."""
     from harness.analysis import gate
     from harness.measure import session
     from harness.measure.schedule import cases
@@ -229,9 +233,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def exit_code(report: Report, folder: Path) -> int:
-    """130 interrupted, 3 where a case failed or must not be used, else 0."""
+    """130 if interrupted, 3 if a case failed or is invalid, else 0."""
     if report.stopped is not None and report.stopped.reason == "interrupted":
-        print(f"interrupted; go on with: {command('bench', '--resume', folder)}", file=sys.stderr)
+        print(
+            f"interrupted; continue with: {command('bench', '--resume', folder)}", file=sys.stderr
+        )
         return EXIT_INTERRUPTED
     unusable = any(case.status in ("failed", "invalid") for case in report.cases)
     if unusable or any(finding.level == "invalid" for finding in report.findings):
@@ -240,11 +246,11 @@ def exit_code(report: Report, folder: Path) -> int:
 
 
 def _refuse_with_resume(args: argparse.Namespace) -> None:
-    """A resumed run keeps its plan; an option that would be ignored is an error."""
+    """Raise UsageError for options that would be ignored, because a resumed run keeps its plan."""
     if _arguments.given(args).keys() - {"project", "out"}:
         raise UsageError(
-            "--resume goes on with the plan of the saved run",
-            "leave out variants and options of measuring",
+            "--resume continues the plan of the saved run",
+            "leave out variants and the options that change what is measured",
         )
 
 

@@ -1,6 +1,7 @@
 """Train and convert variants without measuring them, and say where the files are.
 
-Artifacts are kept in the cache by what they are made from: what is there is not built again.
+Artifacts are kept in the cache under a key of everything that they are made from. What is there
+already is not built again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,11 @@ EXAMPLE = "python -m harness build 'mobilenet*'"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which variants."""
     parser.add_argument("what", nargs="*", metavar="VARIANT", help="default: every variant")
-    _arguments.add_seed(parser, "of demo images, first weights, training and a folder's split")
+    _arguments.add_seed(
+        parser,
+        "seed of demo images, initial weights, training and the split of a folder "
+        "(default: {default})",
+    )
     _arguments.add_data(parser)
     _arguments.add_project(parser)
 

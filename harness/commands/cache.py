@@ -1,7 +1,7 @@
-"""What is in the cache, how large and how old it is and which variants use it; and how to empty it.
+"""Show what is in the cache, how large and how old it is, and which variants use it; or empty it.
 
-Everything in the cache can be made again: built, trained, downloaded, set up. What a running
-program uses stays.
+Everything in the cache can be made again: built, trained, downloaded or set up. What a running
+program uses is not removed.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "action",
         nargs="?",
         choices=["prune", "clear"],
-        help="prune removes what has not been used for long, clear everything (default: only look)",
+        help="prune removes what has not been used for long, clear removes everything (default: "
+        "only show what is there)",
     )
     parser.add_argument(
         "--keep",
         type=_arguments.size,
         metavar="SIZE",
-        help="prune: remove the longest unused until this much is left, such as 10GB",
+        help="prune: remove what has been unused the longest until this much is left, such as 10GB",
     )
     parser.add_argument(
         "--unused-for",
@@ -45,14 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="prune: remove what has not been used for this long, such as 30d",
     )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="say what would be removed, remove nothing"
-    )
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be removed")
     parser.add_argument("--json", metavar="FILE", help="write it as JSON; - for standard output")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look, or remove and say what was."""
+    """Show what is there, or remove and show what was removed."""
     from pathlib import Path
 
     from harness.commands import _output
@@ -138,7 +137,7 @@ def _removed_lines(cache: Path, removed: Removed, left: list[Entry], *, dry_run:
     if removed.kept:
         entries = count(len(removed.kept), "entry", "entries")
         size = units.file_size(_total(removed.kept))
-        lines.append(f"kept {entries}, {size}, that a running program uses or may need")
+        lines.append(f"kept {entries}, {size}, because a running program uses or may need them")
     remains = _total(left) - (_total(removed.gone) if dry_run else 0)
     lines.append(f"{units.file_size(remains)} left in {units.printable(str(cache))}")
     return lines

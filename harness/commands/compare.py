@@ -1,8 +1,9 @@
 """Compare two saved runs, metric by metric: regression, improvement, no change, or inconclusive.
 
 An outcome is claimed only if the whole interval of the ratio lies beyond (or within) the
-threshold, and false alarms over many metrics are kept under 5 % by Holm's correction. What was
-measured on another device, runtime or thread count is refused or flagged, with what differs.
+threshold. Holm's correction keeps false alarms over many metrics under 5 %. Metrics that were
+measured on another device, runtime or number of threads are refused or flagged, with the
+difference.
 """
 
 from __future__ import annotations

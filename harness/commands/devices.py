@@ -1,6 +1,6 @@
-"""What is in devices.yaml, what of it can be reached now, and what to do about the rest.
+"""List the devices in devices.yaml, which of them can be reached now, and how to fix the others.
 
-Phones that are plugged in and in no entry are listed too, with the entry to write. Nothing is
+Phones that are plugged in but have no entry are listed too, with the entry to write. Nothing is
 measured, and nothing stays on a phone.
 """
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look, print. Absent phones are not an error: this command is for finding them."""
+    """Look, print. A phone that cannot be reached is not an error of this command."""
     import msgspec
 
     from harness.devices.probe import probe_all

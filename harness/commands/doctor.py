@@ -1,9 +1,9 @@
 """Is this machine, or this phone, fit to measure on?
 
-Each thing is tried for real: what passes here passes in a run. A line says what was found; where
-something is wrong, the next says what to do. Where phones are among the devices (without --device:
-of devices.yaml), what the project could not yet prove on a real phone is listed at the end, and how
-you can prove it on yours.
+Each check is carried out for real: what passes here passes in a run. One line says what was found;
+if something is wrong, the next line says how to fix it. If there are phones among the devices (or,
+without --device, in devices.yaml), the list at the end names what this project has not yet shown on
+a real phone, with the commands that show it on yours.
 """
 
 from __future__ import annotations

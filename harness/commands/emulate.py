@@ -1,11 +1,11 @@
 """Serve an emulated phone on loopback, for tests and CI, until Ctrl-C.
 
-An ADB client connects to the address it prints. It runs models on this machine, so its times
-are this machine's; docs/explanation/emulated-device.md says what is real and what is not. For a
-benchmark none need be started: the device `emulated` of devices.yaml starts its own.
+It prints an address for ADB clients. Models run on this machine, so the times are this machine's;
+docs/explanation/emulated-device.md says what is real and what is not. A benchmark does not need
+this command: the device `emulated` of devices.yaml starts its own phone.
 
-Whoever is let in has a shell on this machine, as you. So only your own keys are let in, those that
-adb and the harness use, or those that --trust names; every other client waits in vain.
+Every accepted client gets a shell on this machine with your rights. So only your own keys are
+accepted, those of adb and the harness, or the keys that --trust names; other clients are refused.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--profile",
         default="pixel",
         metavar="NAME|FILE.yaml",
-        help="which phone it plays: pixel, old, or a file (default: pixel)",
+        help="the phone to emulate: pixel, old, or a YAML file (default: pixel)",
     )
     parser.add_argument(
         "--fault",
         action="append",
         default=[],
         metavar="NAME[=VALUE]",
-        help="what goes wrong; docs/explanation/emulated-device.md has the list",
+        help="a fault to emulate; docs/explanation/emulated-device.md has the list",
     )
     parser.add_argument(
         "--trust",

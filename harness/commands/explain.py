@@ -4,7 +4,7 @@ Shows bytes, parameters and multiply-accumulates by kind of layer and by layer, 
 as three channels costs, and what training left in the file.
 
 All numbers are computed from the file (.tflite, .keras, .h5 or .hdf5). A variant is built without
-training, since that changes no size.
+training, which does not change its size.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ EXAMPLE = "python -m harness explain vgg16"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to explain, and how much of it to show."""
     parser.add_argument("what", metavar="VARIANT|FILE")
-    parser.add_argument("--json", metavar="FILE", help="write it as json; - for standard output")
-    parser.add_argument("--all", action="store_true", help="every layer, not the largest ten")
+    parser.add_argument("--json", metavar="FILE", help="write it as JSON; - for standard output")
+    parser.add_argument(
+        "--all", action="store_true", help="show every layer, not only the largest ten"
+    )
     _arguments.add_project(parser)
 
 

@@ -1,8 +1,8 @@
-"""What was measured, over time: the runs of a folder, or one variant's trend with its changes.
+"""Show results over time: the runs of a folder, or the trend of a variant with its changes.
 
-Without VARIANT the runs are listed. With it (a name or a pattern such as 'mobilenet*') its metric
-is shown run by run, on each device, with the interval and with the places where it changed by
-more than chance explains; with --metric or --device alone, that of every variant.
+Without VARIANT, the runs are listed. With VARIANT (a name or a pattern such as 'mobilenet*'), its
+metric is shown run by run on each device, with the interval, and with marks where it changed by
+more than chance explains. With --metric or --device alone, this is shown for every variant.
 """
 
 from __future__ import annotations

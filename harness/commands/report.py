@@ -1,7 +1,7 @@
-"""Render a saved run again, in any format, from what was saved and nothing else.
+"""Render a saved run again, in any format, from its saved files alone.
 
-Of a run that was cut off (kill -9, a power cut) what it had saved is shown, and that it is not
-finished."""
+If the run was cut off (kill -9, a power cut), the report shows what it had saved, and says that it
+is not finished."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read, render; with other options of the verdict, judge again."""
+    """Read and render; options of the verdict judge the saved results again."""
     from harness.analysis import gate
     from harness.results import load
     from harness.results.report import judged_again

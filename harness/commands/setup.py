@@ -1,8 +1,8 @@
-"""Put together what a device needs besides the harness: the ARM64 core of `--device arm64`.
+"""Set up what a device needs besides the harness: the ARM64 core of `--device arm64`.
 
-It comes from the distribution's arm64 packages and the aarch64 wheels of the runtime that is
-installed here, and is kept in the cache. No root is needed; what is there already is kept, if it
-is whole, and made again if not.
+It is made from the distribution's arm64 packages and the aarch64 wheels of the runtime that is
+installed here, and is kept in the cache. Root is not needed. An existing environment is kept if it
+is complete, and made again if it is damaged.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ EXAMPLE = "python -m harness setup arm64"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to set up, or to remove."""
-    parser.add_argument("what", choices=["arm64"], help="an ARM64 core in software")
+    parser.add_argument("what", choices=["arm64"], help="arm64: an ARM64 core in software")
     parser.add_argument("--remove", action="store_true", help="remove it from the cache")
 
 

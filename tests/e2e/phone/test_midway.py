@@ -167,7 +167,7 @@ def interrupt(run: Run, *, report: bool = True) -> None:
     assert time.monotonic() - began < 20
     line = run.said("interrupted")
     if report:
-        assert line.startswith("interrupted; go on with: python -m harness bench --resume ")
+        assert line.startswith("interrupted; continue with: python -m harness bench --resume ")
         assert run.report.stopped is not None
         assert run.report.stopped.reason == "interrupted"
 

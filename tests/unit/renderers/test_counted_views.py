@@ -174,7 +174,7 @@ def test_max_under_another_qemu_is_told_by_the_version() -> None:
     )
     with pytest.raises(UsageError, match=r"by qemu 7\.2 / max, emulated by qemu 10\.0") as error:
         gate.exit_code(made, strict=False)
-    assert "baseline anew" in error.value.fix
+    assert "a new baseline" in error.value.fix
 
 
 # --- budgets ---------------------------------------------------------------------------------
@@ -282,10 +282,10 @@ def test_of_an_untrained_artifact_that_holds_which_was_measured() -> None:
     assert "its size and instructions are valid, its answers are meaningless" in doubt(counts(10))
     assert "latency" not in doubt(counts(10))
     size = Measurement(unit="bytes", point=10, n=1)
-    assert "its size, latency and peak RSS hold" in doubt(
+    assert "its size, latency and peak RSS are valid" in doubt(
         {"size": size, "latency": QUICK, "peak_rss": size}
     )
-    assert "its size holds" in doubt({"size": size})
+    assert "its size is valid" in doubt({"size": size})
     assert doubt({}).endswith("was not trained: its answers are meaningless")
 
 
