@@ -76,12 +76,18 @@ class Project(NamedTuple):
         return dict(self.devices)
 
     def select(self, patterns: Iterable[str]) -> dict[str, VariantSpec]:
-        """Variants by name or glob, in the order asked for, each once; all defaults if none is
-        asked for. A pattern that matches nothing raises with the nearest names."""
+        """Variants by name or glob, in the order asked for, each once. If none is asked for, those
+        with `default: true`, or all of them where no variant is marked so. A pattern that matches
+        nothing raises with the nearest names; so does a project without variants."""
         known = self.variants.variants
         patterns = tuple(patterns)
         if not patterns:
-            return {name: spec for name, spec in known.items() if spec.default}
+            if not known:
+                raise UsageError(
+                    f"{self.folder / VARIANTS} has no variants",
+                    "name a .tflite or .keras file, or add a variant",
+                )
+            return {name: spec for name, spec in known.items() if spec.default} or dict(known)
         chosen: dict[str, VariantSpec] = {}
         for pattern in patterns:
             matching = [name for name in known if fnmatchcase(name, pattern)]

@@ -16,6 +16,7 @@ import pytest
 
 from harness.results import store
 from tests import schema
+from tests.line_pictures import folder
 from tests.paths import ROOT
 
 MODELS = ROOT / "tests/data/models"
@@ -97,12 +98,13 @@ def test_json_on_standard_output_is_alone_there(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["cases"][0]["variant"] == "tiny_float32"
 
 
-def test_a_model_of_ones_own_takes_a_file_and_a_line(project: Path) -> None:
+def test_a_model_of_ones_own_takes_a_file_and_a_line(project: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
-    done = harness("bench", "--quick", cwd=project)
+    bench = ("bench", "--quick", "--data", folder(tmp_path / "lines", {"lying": 15, "up": 15}))
+    done = harness(*bench, cwd=project)
     assert done.returncode == 0, done.stderr
     assert "small" in done.stdout
-    warm = harness("bench", "--quick", cwd=project)
+    warm = harness(*bench, cwd=project)
     assert warm.returncode == 0
     assert "convert" not in warm.stderr
     reports = sorted((project / "reports").iterdir())
@@ -110,7 +112,7 @@ def test_a_model_of_ones_own_takes_a_file_and_a_line(project: Path) -> None:
     assert first == second
 
     (project / "models/small.py").write_text(SMALL_MODEL.replace("Conv2D(filters", "Conv2D(9"))
-    changed = harness("bench", "--quick", cwd=project)
+    changed = harness(*bench, cwd=project)
     assert changed.returncode == 0
     third = store.read_report(sorted((project / "reports").iterdir())[-1]).artifacts[0]
     assert third.sha256 != first.sha256
@@ -365,9 +367,9 @@ def test_a_run_does_not_go_on_with_another_device_or_runtime(tmp_path: Path) -> 
 
 def test_a_run_goes_on_with_the_project_that_it_began_with(tmp_path: Path) -> None:
     project, here = tmp_path / "project", tmp_path / "here"
-    for folder, name in ((project, "mine"), (here, "host")):
-        folder.mkdir()
-        (folder / "devices.yaml").write_text(f"devices: {{{name}: {{kind: host}}}}")
+    for place, name in ((project, "mine"), (here, "host")):
+        place.mkdir()
+        (place / "devices.yaml").write_text(f"devices: {{{name}: {{kind: host}}}}")
     options = ("--launches", "1", "--quick", "--device", "mine", "--project", "../project")
     assert harness("bench", TINY, *options, cwd=here).returncode == 0
     run = only_run(here)

@@ -20,7 +20,7 @@ import pytest
 from harness import api
 from harness.system import files
 from tests.e2e.test_bench_cli import harness, only_run
-from tests.e2e.test_folder import folder
+from tests.line_pictures import folder
 from tests.paths import ROOT
 from tests.unit.artifacts.test_training import TINY
 

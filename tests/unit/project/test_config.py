@@ -54,6 +54,20 @@ def test_names_and_globs_select_in_the_order_asked_for_each_once(tmp_path: Path)
     assert list(found.select(["t*", "one", "two"])) == ["two", "three", "one"]
 
 
+def test_all_variants_are_measured_where_none_is_a_default(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    variants = root / "models/variants.yaml"
+    variants.write_text(variants.read_text().replace("default: true", "default: false"))
+    assert list(config.load_project(root).select([])) == ["one", "two", "three"]
+
+
+def test_a_project_without_variants_says_what_to_name(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    (root / "models/variants.yaml").write_text("variants: {}")
+    with pytest.raises(UsageError, match=r"variants\.yaml has no variants; name a \.tflite"):
+        config.load_project(root).select([])
+
+
 @pytest.mark.parametrize(
     ("pattern", "says"),
     [("tow", "unknown variant 'tow'; did you mean 'two'"), ("zzz*", "there is one, three, two")],
