@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 
 from harness.commands import _arguments, _output
 from harness.core.errors import (
+    CONFIGURATION,
     EXIT_INTERRUPTED,
     EXIT_MEASUREMENT,
     EXIT_OK,
+    EXIT_USAGE,
     UsageError,
 )
 from harness.core.text import command
@@ -233,13 +235,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def exit_code(report: Report, folder: Path) -> int:
-    """130 if interrupted, 3 if a case failed or is invalid, else 0."""
+    """130 interrupted, 3 where a case failed or must not be used (2 where nothing but a mistake in
+    devices.yaml was in the way), else 0."""
     if report.stopped is not None and report.stopped.reason == "interrupted":
         print(
             f"interrupted; continue with: {command('bench', '--resume', folder)}", file=sys.stderr
         )
         return EXIT_INTERRUPTED
-    unusable = any(case.status in ("failed", "invalid") for case in report.cases)
+    unusable = [case for case in report.cases if case.status in ("failed", "invalid")]
+    if unusable and all(c.failure and c.failure.stage == CONFIGURATION for c in unusable):
+        return EXIT_USAGE
     if unusable or any(finding.level == "invalid" for finding in report.findings):
         return EXIT_MEASUREMENT
     return EXIT_OK

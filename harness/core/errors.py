@@ -36,6 +36,8 @@ EXIT_MEASUREMENT = 3
 EXIT_UNDECIDED = 4
 EXIT_INTERRUPTED = 130
 
+CONFIGURATION = "configuration"  # the stage of a failure that a file of the user's is the cause of
+
 
 class HarnessError(Exception):
     """What is wrong (`message`) and what to do about it (`fix`), one line each. `log` is the file

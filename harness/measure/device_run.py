@@ -17,6 +17,7 @@ import msgspec
 
 from harness.core.attendant import Attendant
 from harness.core.errors import (
+    CONFIGURATION,
     HarnessError,
     MeasurementError,
     OtherDeviceError,
@@ -346,4 +347,4 @@ def _failure(error: HarnessError) -> Failure:
     if isinstance(error, StorageError):
         return Failure(stage="saving", transient=True, message=error.message, fix=error.fix)
     # Nothing of the phone's: it will be the same until devices.yaml or the command is changed.
-    return Failure(stage="configuration", transient=False, message=error.message, fix=error.fix)
+    return Failure(stage=CONFIGURATION, transient=False, message=error.message, fix=error.fix)

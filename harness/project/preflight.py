@@ -73,7 +73,7 @@ def resolve(
         if not path.exists():
             raise UsageError(f"there is no file {path}", "give a file that Keras saved")
     store.check_writable(request.out)
-    _refuse_if_no_device_answers(devices, attendant)
+    _refuse_if_no_device_answers(devices, attendant, everything=request.devices == ("all",))
     dataset = None
     if variants or keras or request.data is not None:
         dataset = labelled(
@@ -193,10 +193,12 @@ def _refuse_if_not_set_up(request: Request, spec: DeviceSpec, attendant: Attenda
 
 
 def _refuse_if_no_device_answers(
-    devices: Mapping[str, DeviceSpec], attendant: Callable[[str], Attendant]
+    devices: Mapping[str, DeviceSpec], attendant: Callable[[str], Attendant], everything: bool
 ) -> None:
-    """Before anything is built for nobody; if one answers, the report tells of the others."""
-    if not all(kind_of(spec).traits(spec).may_be_away for spec in devices.values()):
+    """Before anything is built for nobody; if one answers, the report tells of the others. A
+    mistake in devices.yaml that a device shows is refused at once, unless `all` were asked for."""
+    may_be_away = {n: s for n, s in devices.items() if kind_of(s).traits(s).may_be_away}
+    if not may_be_away or (everything and len(may_be_away) < len(devices)):
         return
 
     def why_not(name: str) -> HarnessError | None:
@@ -206,12 +208,14 @@ def _refuse_if_no_device_answers(
             return error
         return None
 
-    with ThreadPoolExecutor(max_workers=max(1, len(devices))) as pool:
-        errors = dict(zip(devices, pool.map(why_not, devices), strict=True))
-    name, error = next(iter(errors.items()))
-    if error is not None and all(errors.values()):
-        error.message = f"{name}: {error.message}"
-        raise error
+    with ThreadPoolExecutor(max_workers=len(may_be_away)) as pool:
+        errors = dict(zip(may_be_away, pool.map(why_not, may_be_away), strict=True))
+    mistakes = {n: e for n, e in errors.items() if isinstance(e, UsageError) and not everything}
+    nobody = all(errors.values()) and len(errors) == len(devices)
+    for name, error in (mistakes or errors if nobody else mistakes).items():
+        if error is not None:
+            error.message = f"{name}: {error.message}"
+            raise error
 
 
 def _sort(what: tuple[str, ...]) -> tuple[dict[str, Path], dict[str, Path], list[str]]:

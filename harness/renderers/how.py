@@ -28,6 +28,8 @@ def how_measured(report: Report) -> list[str]:
             f"{times} launch{'' if times == '1' else 'es'} per case, interleaved in seeded order"
             f" (seed {report.plan.seed})"
         )
+    if cadence := report.plan.timing.cadence_ns:
+        sentences.append(f"an inference begins every {units.duration(cadence)} (--cadence)")
     if stopped := stopped_text(report):
         worst = report.stopped.worst_half_width if report.stopped else None
         reached = f"; widest interval ±{units.percent(worst)}" if worst is not None else ""

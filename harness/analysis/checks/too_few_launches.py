@@ -11,12 +11,15 @@ def findings(evidence: Evidence) -> list[Finding]:
     n = len(launch_medians(evidence.launches))
     if not 0 < n < MIN_LAUNCHES:
         return []
+    sustained = evidence.plan.timing.sustained_ns is not None
     return [
         Finding(
             level="serious",
             code="too-few-launches",
             message=f"{n} launch{'es' if n > 1 else ''} of the {MIN_LAUNCHES} "
             "that an interval needs",
-            fix=f"--launches {MIN_LAUNCHES} or more",
+            fix="run it several times and compare, or measure latency without --sustained"
+            if sustained
+            else f"--launches {MIN_LAUNCHES} or more",
         )
     ]

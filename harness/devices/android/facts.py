@@ -161,6 +161,10 @@ def core_mask(affinity: str, cores: tuple[Core, ...]) -> str | None:
     mask = int(affinity, 16)
     if mask <= 0:
         raise ValueError("a mask of no cores")
+    known = sum(1 << c.number for c in cores)
+    if cores and mask & ~known:
+        missing = next(n for n in range(mask.bit_length()) if mask & ~known & 1 << n)
+        raise ValueError(f"the phone has no core {missing}; all of its cores are {known:x}")
     return f"{mask:x}"
 
 

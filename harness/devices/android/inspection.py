@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from harness.core.attendant import Attendant
-from harness.core.errors import HarnessError, StableDeviceError
+from harness.core.errors import CONFIGURATION, HarnessError, StableDeviceError
 from harness.core.specs import AndroidSpec
 from harness.core.types import Conditions, Finding
 from harness.core.units import file_size
@@ -18,6 +18,7 @@ from harness.devices import Probe, State
 from harness.devices.android import facts, lease
 from harness.devices.android.link import PhoneLink
 from harness.devices.android.target import open_target
+from harness.devices.android.tool import PhoneTool
 from harness.devices.findings import fine, serious, warning
 from harness.devices.transports._base import clean_df, free_bytes
 from harness.system import causes, plugins
@@ -110,13 +111,28 @@ def examine(name: str, spec: AndroidSpec, log_dir: Path, attendant: Attendant) -
             findings += _check_conditions(spec, now)
             target.link.make_ready()
             findings.append(_check_clocks(spec, target.link))
+            findings += _leftovers(target.link)
             findings += _check_storage(target.link)
             target.install()
-            findings.append(fine("runner", f"the runner works ({target.tool.version()})"))
+            findings.append(_runner(target.tool))
     except HarnessError as error:
         causes.tell(error)
-        findings.append(serious(getattr(error, "stage", "configuration"), error))
+        findings.append(serious(getattr(error, "stage", CONFIGURATION), error))
     return findings
+
+
+def _leftovers(link: PhoneLink) -> list[Finding]:
+    """Folders of runs that were killed, which are gone now."""
+    if not link.leftovers:
+        return []
+    folders = ", ".join(link.leftovers)
+    return [fine("leftovers", f"removed what earlier runs had left on the phone: {folders}")]
+
+
+def _runner(tool: PhoneTool) -> Finding:
+    """Which executable it is, by what cannot be mistaken."""
+    sha256 = f", SHA-256 {tool.sha256[:12]}…" if tool.sha256 else ""
+    return fine("runner", f"the runner works ({tool.version()}{sha256})")
 
 
 def _check_conditions(spec: AndroidSpec, now: Conditions) -> list[Finding]:

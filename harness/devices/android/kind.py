@@ -52,13 +52,15 @@ def settings(name: str, spec: AndroidSpec, asked: Asked) -> Settings:
 
 def check(spec: AndroidSpec, attendant: Attendant) -> None:
     """See Kind. A phone that asks its user is not away, and says so; an emulated phone is made for
-    the run."""
+    the run. Mistakes in devices.yaml that the phone shows are ConfigErrors."""
+    from harness.devices.android import mistakes
     from harness.devices.android.inspection import quick_link, state_of
 
     if spec.transport == "emulated":
         return
     try:
-        with quick_link(spec, attendant):
+        with quick_link(spec, attendant) as link:
+            mistakes.refuse(spec, link)
             return
     except HarnessError as error:
         if state_of(error) != "unauthorized":

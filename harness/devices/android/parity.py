@@ -78,9 +78,13 @@ def _row(data: bytes, tensors: Sequence[TensorInfo]) -> list[float]:
         scale = tensor.scale
         row += ((raw - (tensor.zero_point or 0)) * scale if scale else raw).tolist()
     if at != len(data) or not row:
+        wanted = sum(prod(t.shape) * np.dtype(t.dtype).itemsize for t in tensors)
         raise StableDeviceError(
             "parity",
-            f"the phone's output has {len(data)} bytes, and the model's outputs have others",
-            "use a runner of dialect A",
+            f"the runner wrote {len(data):,} bytes of answers, and the model's outputs have "
+            f"{wanted:,}",
+            "free some space on the phone, then run again"
+            if len(data) < wanted
+            else "use another build of benchmark_model (devices.yaml: runner)",
         )
     return row

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median_low
 from typing import NamedTuple, TypeVar
@@ -28,14 +27,12 @@ from harness.core.types import (
     LatencySummary,
     Launch,
     Minute,
-    OpTime,
-    Outputs,
     Timing,
 )
 from harness.devices.android import facts, guards
+from harness.devices.android.besides import MEMORY_FIELDS, Extras, Observer
 from harness.devices.android.link import PhoneLink
 from harness.devices.android.tool import PhoneTool
-from harness.devices.host import target as host
 from harness.devices.runners import benchmark_model as runner
 from harness.devices.transports import Transport
 from harness.system import plugins
@@ -46,7 +43,6 @@ MINUTE_NS = 60_000_000_000
 _SUMMARY_ONLY = "benchmark_model reports a summary, not single iterations"
 T = TypeVar("T")
 
-_MEMORY_FIELDS = ("peak_rss_bytes", "pss_bytes")
 _NOT_SEEN = "not observable from outside the process on a phone"
 _NOT_SEEN_FIELDS = (
     "rss_before_load_bytes",
@@ -83,18 +79,6 @@ class _Observed(NamedTuple):
     notes: list[Finding]
     minutes: tuple[Minute, ...] = ()
     set_aside: _Observed | None = None
-
-
-@dataclass
-class _Extras:
-    """What the first round observes besides."""
-
-    peak_rss_bytes: int | None = None
-    pss_bytes: int | None = None
-    op_times: tuple[OpTime, ...] = ()
-    outputs: Outputs | None = None
-    reference: Outputs | None = None
-    absent: dict[str, str] = field(default_factory=dict)
 
 
 class AndroidTarget:
@@ -178,7 +162,7 @@ class AndroidTarget:
         phone that is gone is waited for, once, and the launch begun again; once it is finished it
         is kept, whatever comes after."""
         observed = self._observe(case, artifact, timing)
-        extra = self._extras(case, artifact, timing) if index == 0 else _Extras()
+        extra = self._besides(case, artifact, timing) if index == 0 else Extras()
         return self._launched(case, index, observed, extra)
 
     def close(self) -> None:
@@ -202,7 +186,7 @@ class AndroidTarget:
     def open(self) -> None:
         """Connect, learn what phone it is."""
         self.link.open()
-        self._tool = PhoneTool(self.name, self._spec, self.link, self._log)
+        self._tool = PhoneTool(self._spec, self.link, self._log)
 
     @property
     def tool(self) -> PhoneTool:
@@ -212,18 +196,18 @@ class AndroidTarget:
 
     # --- launching ---
 
-    def _launched(self, case: Case, index: int, observed: _Observed, extra: _Extras) -> Launch:
+    def _launched(self, case: Case, index: int, observed: _Observed, extra: Extras) -> Launch:
         aside = observed.set_aside
-        unobserved = dict.fromkeys(_MEMORY_FIELDS, "a launch that was set aside")
+        unobserved = dict.fromkeys(MEMORY_FIELDS, "a launch that was set aside")
         absent = dict.fromkeys(("latency_ns", "warmup_ns"), _SUMMARY_ONLY)
         absent |= dict.fromkeys(_NOT_SEEN_FIELDS, _NOT_SEEN) | extra.absent
-        notes = [*observed.notes, *observed.outcome.notes]
+        notes = [*observed.notes, *observed.outcome.notes, *extra.notes]
         if observed.after.thermal_status is None:
             notes.append(guards.no_thermal_status())
         if self.link.clocks_refused:
             notes.append(guards.no_fixed_performance(self.link.clocks_refused))
         if index:
-            absent |= dict.fromkeys(_MEMORY_FIELDS, "measured in the first round only")
+            absent |= dict.fromkeys(MEMORY_FIELDS, "measured in the first round only")
         return Launch(
             case=case.id,
             index=index,
@@ -246,7 +230,7 @@ class AndroidTarget:
             after=observed.after,
             absent=absent,
             notes=tuple(notes),
-            set_aside=aside and self._launched(case, index, aside, _Extras(absent=unobserved)),
+            set_aside=aside and self._launched(case, index, aside, Extras(absent=unobserved)),
         )
 
     def _observe(self, case: Case, artifact: Artifact, timing: Timing) -> _Observed:
@@ -311,51 +295,15 @@ class AndroidTarget:
         wall_ns = time.monotonic_ns() - began
         return _Observed(started_at, wall_ns, outcome, before, after, [], tuple(minutes))
 
-    def _extras(self, case: Case, artifact: Artifact, timing: Timing) -> _Extras:
-        """What is observed once for a case, each in separate launches. If one value cannot be
-        observed, the others and the finished launch are kept; so Ctrl-C takes effect only at the
-        next launch."""
-        extras = _Extras()
-
-        def attempt(work: Callable[[], T], *fields: str) -> T | None:
-            try:
-                self._attendant.check()
-                return self._resumed(lambda: self._installed(artifact, work))
-            except MeasurementError as error:
-                why = error.message
-            except KeyboardInterrupt:
-                self._attendant.stopping.set()
-                why = "interrupted"
-            extras.absent |= dict.fromkeys(fields, why)
-            return None
-
-        memory = attempt(lambda: self.tool.memory(case, artifact), *_MEMORY_FIELDS)
-        if memory is not None:
-            extras.peak_rss_bytes, extras.pss_bytes, why = memory
-            missing = (name for name in _MEMORY_FIELDS if getattr(extras, name) is None)
-            extras.absent |= dict.fromkeys(missing, why)
-        if timing.profile:
-            ops = attempt(lambda: self.tool.profile(case, artifact), "op_times")
-            extras.op_times = ops or ()
-        if timing.parity:
-            pair = attempt(lambda: self._answers(case, artifact), "reference")
-            extras.outputs, extras.reference = pair or (None, None)
-        return extras
-
-    def _answers(self, case: Case, artifact: Artifact) -> tuple[Outputs, Outputs]:
-        """The phone's and the host's, to the same inputs."""
-        outputs = self.tool.answers(case, artifact, self._inputs[artifact.sha256])
-        return outputs, self._answers_of_host(artifact, outputs.input_source)
-
-    def _answers_of_host(self, artifact: Artifact, source: str) -> Outputs:
-        answers = host.answers(
-            artifact,
-            self._inputs[artifact.sha256],
+    def _besides(self, case: Case, artifact: Artifact, timing: Timing) -> Extras:
+        observer = Observer(
+            self.tool,
+            self._attendant,
+            lambda work: self._resumed(lambda: self._installed(artifact, work)),
             log=self._log,
             timeout_s=self._spec.launch_timeout_s,
-            attendant=self._attendant,
         )
-        return msgspec.structs.replace(answers, input_source=source)
+        return observer.observe(case, artifact, timing, self._inputs[artifact.sha256])
 
     def _conditions(self) -> Conditions:
         return facts.read_conditions(self.link.ask(facts.CONDITION_QUESTIONS))

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import msgspec
 
 from harness.core.errors import (
-    ConfigError,
     StableDeviceError,
     TransientDeviceError,
     UsageError,
@@ -25,12 +24,11 @@ from harness.core.specs import AndroidSpec
 from harness.core.text import clean, clean_lines, integer
 from harness.core.types import Artifact, Case, OpTime, Outputs, Timing
 from harness.core.units import NS_PER_S
-from harness.devices.android import facts, parity
+from harness.devices.android import mistakes, parity
 from harness.devices.android.link import PhoneLink
 from harness.devices.runners import PHASES
 from harness.devices.runners import benchmark_model as runner
 from harness.devices.runners._download import locate, version_of
-from harness.devices.runners._elf import abi_of, can_run
 from harness.devices.transports import MAX_PULL_BYTES, ShellResult
 from harness.system import plugins
 from harness.system.clock import now_iso
@@ -64,7 +62,7 @@ class PhoneTool:
     """The executable behind a link that is open. Raises DeviceErrors, WorkerErrors and
     UsageErrors. Both streams of every process are kept in `log`."""
 
-    def __init__(self, name: str, spec: AndroidSpec, link: PhoneLink, log: Path) -> None:
+    def __init__(self, spec: AndroidSpec, link: PhoneLink, log: Path) -> None:
         self._spec = spec
         self._link = link
         self._log = log
@@ -72,13 +70,7 @@ class PhoneTool:
         self._local: Path | None = None  # where it is brought from
         self._dialect: runner.Dialect = "A"
         self.sha256: str | None = None  # of the executable; None where it is unknown
-        try:
-            self.mask = facts.core_mask(spec.affinity, link.identity.cores)
-        except ValueError as error:
-            raise ConfigError(
-                f"{name}: affinity {spec.affinity!r}: {error}",
-                "write all, big or a hexadecimal mask such as f0",
-            ) from None
+        self.mask = mistakes.mask_of(spec, link)
 
     def install(self) -> None:
         """Bring it to the phone, unless it is there, and see that it runs."""
@@ -99,7 +91,7 @@ class PhoneTool:
                 self._link.progress("runner"),
                 check=self._link.attendant.check,
             )
-            self._refuse_other_abi(self._local)
+            mistakes.refuse_other_abi(self._local, self._link)
             path = f"{self._link.work}/benchmark_model"
             self._link.bring(self._local, path)
         result = self._link.shell(f"{shlex.quote(path)} --help")
@@ -109,10 +101,7 @@ class PhoneTool:
             raise cannot_run or runner.failure(result.exit_code, stdout, stderr)
         found = runner.dialect_of(stdout + stderr)
         if spec.dialect not in ("auto", found):
-            raise ConfigError(
-                f"the runner is of dialect {found}, and devices.yaml says dialect {spec.dialect}",
-                f"write dialect: {found} or dialect: auto, or give another runner",
-            )
+            raise mistakes.other_dialect(self._spec, found)
         self._dialect = found
         self.sha256 = sha256(self._local) if self._local else self._sha256_on_phone(path)
         self._path = path
@@ -121,17 +110,6 @@ class PhoneTool:
         """None where the phone cannot compute it."""
         got = clean(self._link.shell(f"sha256sum < {shlex.quote(path)}").stdout).split(" ")[0]
         return got if re.fullmatch(r"[0-9a-f]{64}", got) else None
-
-    def _refuse_other_abi(self, local: Path) -> None:
-        """Before it is pushed. A file that is not ELF, such as a script, is for the phone to
-        judge."""
-        mine, wanted = abi_of(local), self._link.identity.abi
-        if mine and wanted and not can_run(wanted, mine):
-            raise StableDeviceError(
-                "prepare",
-                f"the runner {clean(str(local))} is built for {mine}, and the phone is {wanted}",
-                f"use a build for {wanted}",
-            )
 
     def _check_device_runner(self, path: str) -> None:
         wanted = self._spec.runner.sha256
@@ -153,7 +131,9 @@ class PhoneTool:
         is taken from this launch."""
         if self._dialect == "B":
             raise StableDeviceError(
-                "profile", "the runner is of dialect B, whose profile the harness does not read"
+                "profile",
+                "the runner is of dialect B, whose profile the harness does not read",
+                "use a runner of dialect A (devices.yaml: runner)",
             )
         return self.measure(case, artifact, _PROFILE_TIMING, profile=True).op_times
 

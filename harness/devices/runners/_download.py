@@ -102,7 +102,12 @@ def locate(
         path = expanded(spec.path)
         if not path.is_file():
             raise ConfigError(f"runner.path: there is no file {path}", "correct devices.yaml")
-        _check(path, spec.sha256, "devices.yaml")
+        _check(
+            path,
+            spec.sha256,
+            "devices.yaml",
+            "name the right file in runner.path, or correct runner.sha256 if you trust this one",
+        )
         return path
     source = _source(spec)
     platform = source.platforms.get(abi)
@@ -132,12 +137,15 @@ def locate(
     return path
 
 
-def _check(path: Path, expected: str | None, source: str) -> None:
+_GET_AGAIN = "remove the file to get it again, or correct the sum if you trust the file"
+
+
+def _check(path: Path, expected: str | None, source: str, mend: str = _GET_AGAIN) -> None:
     if expected and sha256(path) != expected.lower():
         raise UsageError(
             f"{path} is not the expected file: its SHA-256 is {sha256(path)}, "
             f"{source} says {expected}",
-            "remove the file to get it again, or correct the sum if you trust the file",
+            mend,
         )
 
 

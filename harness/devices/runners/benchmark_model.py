@@ -5,6 +5,7 @@ B (LiteRT's CompiledModel). They share the loop and most flags; outputs differ a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from harness.core.errors import StableDeviceError, WorkerError
@@ -56,12 +57,25 @@ class Input(NamedTuple):
     path: str
 
 
-def dialect_of(help_text: str) -> Dialect:
-    """From what `--help` prints. Raises StableDeviceError if it is neither."""
+def dialect_in(help_text: str) -> Dialect | None:
+    """From what `--help` prints; None if it is neither."""
     if "--use_npu" in help_text or "--use_cpu" in help_text:
         return "B"
-    if "--input_layer_value_files" in help_text:
-        return "A"
+    return "A" if "--input_layer_value_files" in help_text else None
+
+
+def dialect_of_file(path: Path) -> Dialect | None:
+    """From the names of flags in an executable; None if it does not hold them in plain text."""
+    data = path.read_bytes()
+    if b"compiler_plugin_library_path" in data:
+        return "B"
+    return "A" if b"input_layer_value_files" in data else None
+
+
+def dialect_of(help_text: str) -> Dialect:
+    """From what `--help` prints. Raises StableDeviceError if it is neither."""
+    if found := dialect_in(help_text):
+        return found
     raise StableDeviceError(
         "prepare",
         f"the runner is not benchmark_model; its help says: {clean(help_text, 120) or 'nothing'}",

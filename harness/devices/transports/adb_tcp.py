@@ -110,7 +110,10 @@ def split_address(address: str, default_port: int) -> tuple[str, int]:
 def _no_connection(address: str, error: OSError) -> tuple[str, str]:
     """What to do when nobody answers depends on whose address it is."""
     if address.startswith(("127.", "localhost", "::1")):
-        fix = "start the emulated device: python -m harness emulate"
+        fix = (
+            "start what listens there: a tunnel (adb forward, ssh -L), or the emulated phone "
+            "(python -m harness emulate)"
+        )
     else:
         fix = "connect the phone by cable once and run: adb tcpip 5555"
     reason = "refused" if error.errno == errno.ECONNREFUSED else str(error)

@@ -21,9 +21,8 @@ def loop(model: Model, runs: int, min_secs: float, max_secs: float, flags: Flags
         f"Running benchmark for at least {runs} iterations and at least {min_secs:g} seconds "
         f"but terminate if exceeding {max_secs:g} seconds."
     )
-    delay = flags["run_delay"]
-    if flags["run_frequency"] > 0:
-        delay = 1.0 / flags["run_frequency"]
+    gap = 1.0 / flags["run_frequency"] if flags["run_frequency"] > 0 else None
+    due = time.monotonic() + (gap or 0.0)
     times: list[int] = []
     began = time.monotonic()
     while True:
@@ -37,9 +36,10 @@ def loop(model: Model, runs: int, min_secs: float, max_secs: float, flags: Flags
             time.sleep((time.perf_counter_ns() - start) / 1e9 * (slowdown - 1))
         spent = time.perf_counter_ns() - start
         times.append(spent // 1000)
-        if delay > 0:
-            pause = delay - spent / 1e9 if flags["run_frequency"] > 0 else delay
-            time.sleep(max(0.0, pause))
+        # As in the real tool: the next is due at a fixed time, and a late one is made up for.
+        pause = flags["run_delay"] if gap is None else due - time.monotonic()
+        due += gap or 0.0
+        time.sleep(max(0.0, pause))
     say(describe(times) + "\n")
     return times
 

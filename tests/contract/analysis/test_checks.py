@@ -19,6 +19,7 @@ from harness.core.types import (
     Evidence,
     Failure,
     Finding,
+    LatencySummary,
     Launch,
     Measurement,
     Minute,
@@ -198,7 +199,24 @@ def clocks(**changed: Any) -> Evidence:
     return evidence(tuple(launches), device=device(extra={"fixed_performance": "on"}))
 
 
+def in_step(cadence_ms: float, mean_ms: float, p95_ms: float) -> Evidence:
+    """A phone's launches, with an inference asked for every so often."""
+    summary = LatencySummary(
+        count=50,
+        median_ns=round(mean_ms * MS),
+        mean_ns=round(mean_ms * MS),
+        p95_ns=round(p95_ms * MS),
+    )
+    about = evidence(with_fields(steady_launches(7), latency_ns=(), latency_summary=summary))
+    timing = msgspec.structs.replace(about.plan.timing, cadence_ns=round(cadence_ms * MS))
+    return msgspec.structs.replace(about, plan=msgspec.structs.replace(about.plan, timing=timing))
+
+
 FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
+    "cadence": [
+        ("cadence-not-kept", "serious", lambda: in_step(100, 1130, 1140)),
+        ("cadence-not-kept", "warning", lambda: in_step(100, 90, 110)),
+    ],
     "sustained": [
         ("sustained", "info", lambda: sustained(5, 5)),
         ("sustained-slowdown", "warning", lambda: sustained(5, 6, 8)),
@@ -413,6 +431,7 @@ QUIET_EVIDENCE: dict[str, Callable[[], Evidence]] = {
     ),
     "int8 on a runtime with kernels": lambda: int8_on("litert"),
     "all nodes delegated": lambda: delegated(66, 66, "gpu"),
+    "a cadence that is kept": lambda: in_step(100, 90, 95),
     "good answers": lambda: evidence(outputs()),
     "answers of a network of ours": lambda: evidence(
         steady_launches(7),

@@ -38,6 +38,11 @@ def phone(address: str, **changes: Any) -> dict[str, Any]:
         changes
     )
 
+TUNNEL = (
+    "start what listens there: a tunnel (adb forward, ssh -L), or the emulated phone "
+    "(python -m harness emulate)"
+)
+
 
 def test_devices_as_json_and_as_text(tmp_path: Path) -> None:
     """Absent and unauthorised phones are no error of this command: it is for finding them."""
@@ -60,7 +65,7 @@ def test_devices_as_json_and_as_text(tmp_path: Path) -> None:
     }
     assert probes["good"]["serial"] == "EMULATED0001"
     assert probes["good"]["emulated"] is True
-    assert probes["gone"]["mend"] == "start the emulated device: python -m harness emulate"
+    assert probes["gone"]["mend"] == TUNNEL
     asked = "shut: the phone asks whether to allow this computer; unlock it and tap Allow"
     assert asked in done.stderr, "not in the JSON, which is for programs"
     lines = [line.rstrip() for line in text.stdout.splitlines()]
@@ -68,7 +73,7 @@ def test_devices_as_json_and_as_text(tmp_path: Path) -> None:
     assert re.fullmatch(r"host  ready {9}this machine +ready", host)
     gone = next(i for i, line in enumerate(lines) if line.startswith("gone"))
     assert lines[gone].endswith("no phone answers at 127.0.0.1:1 (refused)")
-    assert lines[gone + 1] == "      -> start the emulated device: python -m harness emulate"
+    assert lines[gone + 1] == f"      -> {TUNNEL}"
 
 
 def test_doctor_tells_what_is_unproved_and_its_status_whether_one_can_measure(
@@ -99,7 +104,7 @@ def test_doctor_tells_what_is_unproved_and_its_status_whether_one_can_measure(
     assert unfit.stdout.splitlines()[:3] == [
         "mine",
         "  !!  connect: no phone answers at 127.0.0.1:1 (refused)",
-        "      -> start the emulated device: python -m harness emulate",
+        f"      -> {TUNNEL}",
     ]
 
 

@@ -65,10 +65,11 @@ def test_a_runner_for_another_abi(tmp_path: Path) -> None:
     foreign.write_bytes(b"\x7fELF\x02\x01\x01\0" + bytes(8) + b"\x02\0\xf3\0" + bytes(200))
     with emulated() as phone:
         run = bench(tmp_path, {"phone": entry(phone, runner={"path": str(foreign)})})
-        assert run.process.returncode == 3
-        assert "is built for riscv64, and the phone is " in run.said("failed (")
-        assert documented("wrong ABI").fullmatch(run.said("failed ("))
+        assert run.process.returncode == 2
+        assert "is built for riscv64, and the phone is " in run.said("error: ")
+        assert documented("wrong ABI").fullmatch(run.said("error: "))
         assert_clean(phone)
+    assert not (tmp_path / "reports").exists()
 
 
 def test_no_device_is_told_before_anything_is_built(tmp_path: Path) -> None:

@@ -238,7 +238,7 @@ def test_a_runner_for_another_abi(tmp_path: Path) -> None:
     foreign.write_bytes(RISC_V)
     with (
         bench(tmp_path, runner=RunnerSpec(path=str(foreign))) as it,
-        pytest.raises(StableDeviceError) as caught,
+        pytest.raises(ConfigError) as caught,
     ):
         it.launch()
     assert "is built for riscv64, and the phone is x86_64" in one_line(caught.value)
