@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from typing_extensions import Unpack
 
+    from harness.core.specs import AccuracyOn
+
 __all__ = ["LoadedReport", "Report", "bench", "build", "compare", "load"]
 
 
@@ -128,6 +130,8 @@ class BenchOptions(TypedDict, total=False):
     wait_s: float | None
     profile: bool
     parity: bool
+    accuracy: AccuracyOn | None
+    accuracy_images: int | None
     seed: int
     data: str | Path | None
     split: str | None

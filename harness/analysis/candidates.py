@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from harness.analysis.losses import Losses, losses_of
 from harness.analysis.metric_specs import specs
+from harness.analysis.on_device import losses_on_devices
 from harness.core import units
 from harness.core.types import CaseReport, Cost, Loss, Measurement, Prefer, Report
 from harness.stats import accuracy
@@ -24,13 +25,15 @@ ALIKE = 1.05
 class Candidate(NamedTuple):
     """A case and its answers. `name` is how the verdict calls it, `right` says which test images
     were decided as labelled, and `loss` bounds its loss of accuracy. `right` and `loss` are None
-    if they are not known, and `why_not` says why."""
+    if they are not known, and `why_not` says why. `judged_as` is its name in the losses: the
+    variant or, where the device itself answered the images, the case's id."""
 
     name: str
     case: CaseReport
     right: tuple[bool, ...] | None
     loss: Loss | None = None
     why_not: str = ""
+    judged_as: str = ""
 
     def keeps(self, margin: float) -> bool:
         """Whether it is shown to lose no more than the margin."""
@@ -89,6 +92,8 @@ def candidates_of(report: Report, losses: Losses | None = None) -> list[Candidat
         else (None, _FAILED)
         for e in report.evaluations
     }
+    on_device = losses_on_devices(report)
+    answered = {e.case: tuple(e.right) for e in report.device_evaluations if e.failure is None}
     settings: dict[str, set[tuple[str, str, int]]] = {}
     for case in report.cases:
         settings.setdefault(case.device, set()).add(_setting(case))
@@ -98,10 +103,14 @@ def candidates_of(report: Report, losses: Losses | None = None) -> list[Candidat
         if trained.get(case.variant) is False:
             right, why = None, "untrained"
         name = case.variant if len(settings[case.device]) == 1 else case.case.id
-        loss = losses.by_variant.get(case.variant)
+        judged, judged_as = losses, case.variant
+        if case.device in on_device:
+            judged, judged_as = on_device[case.device], case.case.id
+            right, why = answered.get(judged_as), "it did not answer on the device"
+        loss = judged.by_variant.get(judged_as)
         if right is not None and loss is None:
-            right, why = None, losses.why_none
-        found.append(Candidate(name, case, right, loss, why))
+            right, why = None, judged.why_none
+        found.append(Candidate(name, case, right, loss, why, judged_as))
     return found
 
 

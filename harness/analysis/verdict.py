@@ -41,6 +41,7 @@ from harness.analysis.candidates import (
 )
 from harness.analysis.devices_together import WORST_FIRST, together
 from harness.analysis.losses import Losses, losses_of
+from harness.analysis.on_device import losses_on_devices
 from harness.core import units
 from harness.core.types import (
     BudgetLine,
@@ -64,9 +65,14 @@ def judge(report: Report, specs: Mapping[str, MetricSpec]) -> Verdict | None:
         return None
     losses = losses_of(report.evaluations, report.artifacts, report.plan.protect)
     candidates = candidates_of(report, losses)
+    on_device = losses_on_devices(report)
     devices = [
         _Device(
-            name, [c for c in candidates if c.case.device == name], budgets, losses, report.plan
+            name,
+            [c for c in candidates if c.case.device == name],
+            budgets,
+            on_device.get(name, losses),
+            report.plan,
         ).verdict()
         for name in dict.fromkeys(case.device for case in report.cases)
     ]
@@ -189,7 +195,7 @@ class _Device:
     def _images(self, c: Candidate) -> ImagesNeeded | None:
         from harness.stats.enough_images import ENOUGH_TO_TELL
 
-        found = self.losses.needed(c.case.variant, self.margin)
+        found = self.losses.needed(c.judged_as, self.margin)
         if found is None:
             return None
         enough = self.losses.images >= ENOUGH_TO_TELL

@@ -186,6 +186,22 @@ def _add_how_much(group: argparse._ArgumentGroup, option: Callable[..., None]) -
         action="store_true",
         help="compare a phone's answers with this machine's",
     )
+    option(
+        group,
+        "accuracy",
+        "--accuracy",
+        choices=["host", "device"],
+        help="where test images are answered besides on this machine: also on the phone, by every "
+        "delegate and number of threads (device); or only here (default: that of devices.yaml)",
+    )
+    option(
+        group,
+        "accuracy_images",
+        "--accuracy-images",
+        type=_arguments.positive,
+        metavar="N",
+        help="how many of the test images a phone answers, drawn by --seed (default: all)",
+    )
     _arguments.add_seed(
         group,
         "seed of the order of launches, inputs, demo images, initial weights, training and the "

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import struct
+from math import isfinite
 from typing import Literal
 
 from harness.core.base import Failure, Value
@@ -34,9 +35,40 @@ class Tried(Value, frozen=True):
     only_as_assumed: int = 0
 
 
+class DeviceImages(Value, frozen=True):
+    """The part of the test split that devices answer: `rows` are places in the split, rising,
+    `labels` a little-endian uint16 for each. `files` maps a variant to the file of inputs that its
+    images have become, one after the other, `sizes` to the bytes of one."""
+
+    dataset: str
+    fingerprint: str
+    classes: tuple[str, ...]
+    rows: tuple[int, ...]
+    labels: bytes
+    of: int
+    files: dict[str, str] = {}
+    sizes: dict[str, int] = {}
+
+    @property
+    def truth(self) -> list[int]:
+        """The label of each, as an index into `classes`."""
+        return list(struct.unpack(f"<{len(self.rows)}H", self.labels))
+
+
+class DeviceAnswers(Value, frozen=True):
+    """The raw outputs of one case to some of the DeviceImages, as the device gave them: those from
+    number `first` on, one after the other. With a `failure` no more will come."""
+
+    case: str
+    first: int = 0
+    raw: bytes = b""
+    failure: Failure | None = None
+
+
 class Evaluation(Value, frozen=True):
     """The answers of one artifact to the first `n` examples of one split, in the split's order,
-    which has `of` examples in all (0: as many).
+    which has `of` examples in all (0: as many). Answers that a device gave name their `case`, in
+    `rows_of_split` which examples they are of, and in `broke_off` why they are not more.
 
     `scores` are n x `width` little-endian float32, `labels` n little-endian uint16 (in JSON both
     are base64). A `width` of 1 is the score of the second of two classes, else there is one score
@@ -73,6 +105,9 @@ class Evaluation(Value, frozen=True):
     tried: tuple[Tried, ...] = ()
     scores_of: Literal["order", "asked", "metadata"] = "order"
     unused: int = 0
+    case: str | None = None
+    rows_of_split: tuple[int, ...] = ()
+    broke_off: Failure | None = None
 
     @property
     def rows(self) -> Rows:
@@ -90,8 +125,13 @@ class Evaluation(Value, frozen=True):
     @property
     def decisions(self) -> list[int]:
         """The class of the highest score, the first of equal ones; so a single score decides for
-        the second class when it is above one half."""
-        return [row.index(max(row)) for row in self.rows]
+        the second class when it is above one half. -1 where a score is not a finite number."""
+        return [row.index(max(row)) if all(map(isfinite, row)) else -1 for row in self.rows]
+
+    @property
+    def not_finite(self) -> int:
+        """The examples whose answer is not a finite number."""
+        return sum(not all(map(isfinite, row)) for row in self.rows)
 
     @property
     def right(self) -> list[bool]:

@@ -14,7 +14,8 @@ from harness.core.base import Value
 
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
-Delegate = Literal["cpu", "gpu", "npu"]
+Delegate = Literal["cpu", "gpu", "gpu-fp32", "npu"]
+AccuracyOn = Literal["host", "device"]
 
 
 # --- models/variants.yaml --------------------------------------------------------------------
@@ -151,6 +152,8 @@ class RunnerSpec(Value, frozen=True):
 class AndroidSpec(Value, frozen=True, tag_field="kind", tag="android"):
     """A phone, through one of the files of harness/transports.
 
+    With `accuracy: device` the test images are answered on the phone too. `gpu` may compute in
+    float16, `gpu-fp32` may not.
     `affinity` is `all`, `big` (the cores with the highest frequency) or a hexadecimal mask.
     `adb_server` is where the transport of that name finds a running server (default: what adb
     itself uses). `wait_s` is how long to wait for a phone that another run is measuring. `profile`
@@ -163,6 +166,7 @@ class AndroidSpec(Value, frozen=True, tag_field="kind", tag="android"):
     threads: tuple[Positive, ...] = (1,)
     affinity: str = "all"
     delegate: tuple[Delegate, ...] = ("cpu",)
+    accuracy: AccuracyOn = "host"
     runner: RunnerSpec = RunnerSpec()
     work_dir: str = "/data/local/tmp"
     guards: Guards = Guards()

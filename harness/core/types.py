@@ -43,7 +43,7 @@ from harness.core.estimates import (
     Outlier,
     RunDrift,
 )
-from harness.core.evaluation import Agreement, Evaluation, Tried
+from harness.core.evaluation import Agreement, DeviceAnswers, DeviceImages, Evaluation, Tried
 from harness.core.explanation import Change, GreyCost
 from harness.core.pixels import Pixels
 
@@ -58,6 +58,8 @@ __all__ = [
     "Cost",
     "DataSummary",
     "Decision",
+    "DeviceAnswers",
+    "DeviceImages",
     "DeviceVerdict",
     "Direction",
     "Estimate",
@@ -258,7 +260,8 @@ class Plan(Value, frozen=True):
     """All that decides what is measured, in which order, and by what the verdict goes; nothing of
     how it went. On `exact_devices` one launch of a case tells all, unless `exact_launches` (where
     that is None, `launches`) asks for more. `max_accuracy_loss` is a share (0.02: two points),
-    and `protect` what may not lose more: accuracy, balanced_accuracy or recall:CLASS."""
+    and `protect` what may not lose more: accuracy, balanced_accuracy or recall:CLASS. On
+    `accuracy_devices` the device itself answers test images."""
 
     cases: tuple[Case, ...]
     exact_devices: tuple[str, ...] = ()
@@ -277,6 +280,7 @@ class Plan(Value, frozen=True):
     max_accuracy_loss: float = 0.02
     protect: str = "accuracy"
     prefer: Prefer = "balanced"
+    accuracy_devices: tuple[str, ...] = ()
 
 
 # --- observations ----------------------------------------------------------------------------
@@ -392,7 +396,8 @@ class Launch(Value, frozen=True):
 
 class Evidence(Value, frozen=True):
     """All that a metric or a check may look at: one case, whole. `metrics` is empty while the
-    metrics are being extracted; `peers` are the other cases on the same device, for checks."""
+    metrics are being extracted; `on_device` is what the device itself answered to test images;
+    `peers` are the other cases on the same device, for checks."""
 
     case: Case
     plan: Plan
@@ -404,6 +409,7 @@ class Evidence(Value, frozen=True):
     peers: tuple[Evidence, ...] = ()
     evaluation: Evaluation | None = None
     parent_evaluation: Evaluation | None = None
+    on_device: Evaluation | None = None
     loss: Loss | None = None
 
 
@@ -471,6 +477,8 @@ class Report(Value, frozen=True):
     findings: tuple[Finding, ...] = ()
     data: DataSummary | None = None
     evaluations: tuple[Evaluation, ...] = ()
+    device_images: DeviceImages | None = None
+    device_evaluations: tuple[Evaluation, ...] = ()
     verdict: Verdict | None = None
     comparison: Comparison | None = None
     drifts: tuple[RunDrift, ...] = ()

@@ -21,6 +21,17 @@ from harness.core.specs import DeviceSpec, kind_name
 from harness.core.types import Artifact, Case, DeviceFacts, Finding, Launch, Timing, Value
 
 
+class Examples(NamedTuple):
+    """Test images as one input of a model: `images` of them in the file `path`, each of
+    `size_bytes`, one after the other. Those before number `start` were answered in an earlier
+    session."""
+
+    path: Path
+    size_bytes: int
+    images: int
+    start: int = 0
+
+
 class Target(Protocol):
     """One device. Calls come from one thread; `close` is always called, whatever happened."""
 
@@ -37,6 +48,14 @@ class Target(Protocol):
 
     def close(self) -> None:
         """Leave the device as it was found."""
+
+
+class AnsweringTarget(Target, Protocol):
+    """A device whose Settings say that it answers test images itself."""
+
+    def answer(self, case: Case, artifact: Artifact, examples: Examples, first: int) -> bytes:
+        """The raw outputs for some of the examples, from number `first` on and at least one: all
+        outputs of an example, then those of the next. Raises MeasurementError."""
 
 
 class Asked(Protocol):
@@ -80,11 +99,13 @@ class Asked(Protocol):
 
 
 class Settings(NamedTuple):
-    """How each variant is run on one device: every combination of these is a case."""
+    """How each variant is run on one device: every combination of these is a case. With
+    `accuracy`, the device itself answers test images."""
 
     runtimes: tuple[str, ...]
     delegates: tuple[str, ...]
     threads: tuple[int, ...]
+    accuracy: bool = False
 
 
 class Traits(NamedTuple):

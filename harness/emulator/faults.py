@@ -27,7 +27,9 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     of the first n launches of the runner and lasts `hot_for_s`; `throttle_at_minute` one that
     begins then and stays. Each comes with lower frequencies and slower inference. `path_tricks`
     names the phone, and the files it sends, after paths of the client's machine. `accelerator`
-    makes the runner claim a GPU and an NPU that take all, a part or none of a model's nodes.
+    makes the runner claim a GPU and an NPU that take all, a part or none of a model's nodes;
+    `accelerator_answers` makes their answers wrong, not finite (nan), or wrong unless they compute
+    in float32 (fp16).
     """
 
     unplug_after_bytes: int | None = None
@@ -49,6 +51,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         | None
     ) = None
     accelerator: Literal["all", "part", "none"] | None = None
+    accelerator_answers: Literal["wrong", "nan", "fp16"] | None = None
     escape_codes: bool = False
     path_tricks: bool = False
 

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import msgspec
 
@@ -36,10 +36,11 @@ from harness.core.types import (
     Plan,
     StopReason,
 )
-from harness.devices import Target
+from harness.devices import AnsweringTarget, Target
 from harness.engine import Ending
 from harness.measure import identity
 from harness.measure import schedule as planning
+from harness.measure.answering import Answers
 from harness.results.store import Entry, RunFolder
 from harness.stats.summaries import launch_medians, median_interval
 from harness.system import causes, processors
@@ -141,9 +142,20 @@ class DeviceRun:
             self.listener.opened(facts)
             self._prepare(target)
             self.reason = self._rounds(target)
+            if self.reason != "interrupted":
+                self._answer(target)
         finally:
             if target is not None:
                 target.close()
+
+    def _answer(self, target: Target) -> None:
+        """Let the device answer test images, once everything has been timed: it warms up."""
+        images = self.folder.header.device_images
+        if images is None or self.name not in self.plan.accuracy_devices:
+            return
+        asked = Answers(self.folder, images, self.artifacts, self.launches, self.attendant)
+        for case, failure in asked.ask(cast(AnsweringTarget, target), self._active()):
+            self.listener.failed(f"accuracy of {case.id}", failure)
 
     def _refuse_another_device(self, facts: DeviceFacts) -> None:
         """Launches of two devices must not become one case with one interval."""

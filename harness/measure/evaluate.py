@@ -20,14 +20,13 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
-from harness.analysis import looks
+from harness.analysis import looks, scores
 from harness.core.errors import MeasurementError, UsageError, WorkerError
 from harness.core.pixels import KNOWN, Pixels, named
 from harness.core.specs import HostSpec
 from harness.core.types import Artifact, Evaluation, Tried
 from harness.devices.host import worker_process
 from harness.devices.host.target import runtime_version
-from harness.measure import scores
 from harness.stats import accuracy
 from harness.system import causes, files, processors
 

@@ -63,6 +63,7 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
         quick=request.quick,
         data=None if job.dataset is None else units.printable(request.data or DEMO),
         untrained=request.untrained,
+        accuracy_devices=tuple(n for n, of_device in job.settings.items() if of_device.accuracy),
     )
 
 

@@ -15,7 +15,7 @@ from harness.core.errors import BuildError, UsageError
 from harness.core.specs import DeviceSpec
 from harness.core.types import SCHEMA_VERSION, Report, Stopped, Tool
 from harness.devices import kind_of
-from harness.measure import lanes, prepare, schedule
+from harness.measure import device_images, lanes, prepare, schedule
 from harness.measure.device_run import Enough
 from harness.measure.planning import expected_launches, make_plan, what_the_test_decides
 from harness.project import config
@@ -66,6 +66,7 @@ def resume(path: Path, project: Path | None, narrator: Narrator) -> SavedRun:
         devices = _devices_of(folder.header, project)
         with _held(devices):
             _refuse_if_not_set_up(folder, devices, narrator)
+            device_images.refuse_if_gone(folder.header)
             return _carry_out(_Run(folder, devices, _inputs_of(folder.header)), narrator)
 
 
@@ -115,6 +116,7 @@ def _begun(job: Job, narrator: Narrator, all_must_build: bool) -> _Run:
         artifacts=tuple(artifacts.values()),
         data=None if job.dataset is None else job.dataset.summary,
         evaluations=evaluations,
+        device_images=device_images.of_job(job, artifacts, evaluations),
         findings=unbuilt,
     )
     return _Run(store.create(job.request.out, header), job.devices, inputs)

@@ -18,7 +18,7 @@ from harness.artifacts import brought
 from harness.core import units
 from harness.core.attendant import Attendant
 from harness.core.errors import HarnessError, UsageError
-from harness.core.specs import Delegate, DeviceSpec
+from harness.core.specs import AccuracyOn, Delegate, DeviceSpec
 from harness.data.dataset import DEMO
 from harness.data.split import parse as parse_split
 from harness.devices import kind_of
@@ -52,6 +52,7 @@ def resolve(
             raise unknown("delegate", delegate, get_args(Delegate))
     project = config.load_project(request.project, request.weights)
     devices = _waiting(project.select_devices(request.devices), request.wait_s)
+    devices = _answering(devices, request.accuracy)
     tflite, keras, patterns = _sort(request.what)
     variants = project.select(patterns) if patterns or not request.what else {}
     _refuse_clashes(variants, tflite, keras)
@@ -87,6 +88,7 @@ def resolve(
     _check_recipes(job)
     _check_budget(job)
     _check_protected(job)
+    _check_answering(job)
     return job
 
 
@@ -101,6 +103,38 @@ def _waiting(devices: dict[str, DeviceSpec], wait_s: float | None) -> dict[str, 
         name: msgspec.structs.replace(spec, wait_s=wait_s) if name in can_wait else spec
         for name, spec in devices.items()
     }
+
+
+def _answering(
+    devices: dict[str, DeviceSpec], accuracy: AccuracyOn | None
+) -> dict[str, DeviceSpec]:
+    """With --accuracy, where the test images of each phone are answered; of others, nothing."""
+    if accuracy is None:
+        return devices
+    able = [name for name, spec in devices.items() if "accuracy" in spec.__struct_fields__]
+    if not able and accuracy == "device":
+        raise UsageError(
+            "--accuracy device is for phones", "leave it out, or name a phone with --device"
+        )
+    return {
+        name: msgspec.structs.replace(spec, accuracy=accuracy) if name in able else spec
+        for name, spec in devices.items()
+    }
+
+
+def _check_answering(job: Job) -> None:
+    """Raise UsageError if devices are to answer images and there are none, or the other way."""
+    asked = [name for name, of_device in job.settings.items() if of_device.accuracy]
+    if asked and job.dataset is None:
+        raise UsageError(
+            f"{asked[0]} is to answer test images, and there are none",
+            "give labelled images with --data, or leave --accuracy device out",
+        )
+    if not asked and job.request.accuracy_images is not None:
+        raise UsageError(
+            "--accuracy-images is about images that a device answers",
+            "add --accuracy device, or leave it out",
+        )
 
 
 def labelled(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 # Nothing heavy: the command line takes its defaults from here, and --help must be instant.
 if TYPE_CHECKING:
-    from harness.core.specs import DeviceSpec, VariantSpec
+    from harness.core.specs import AccuracyOn, DeviceSpec, VariantSpec
     from harness.core.types import Artifact, Prefer
     from harness.data.dataset import Dataset
     from harness.devices import Settings
@@ -36,6 +36,8 @@ class Request(NamedTuple):
     wait_s: float | None = None
     profile: bool = False
     parity: bool = False
+    accuracy: AccuracyOn | None = None
+    accuracy_images: int | None = None
     seed: int = 0
     data: str | None = None
     split: str | None = None

@@ -10,10 +10,11 @@ from collections.abc import Iterable
 
 import msgspec
 
-from harness.analysis.losses import check_class, losses_of, parse_protect
+from harness.analysis.losses import check_class, parse_protect
 from harness.analysis.metric_specs import extract, specs
 from harness.analysis.metrics.accuracy import LOSS, loss_measurement
 from harness.analysis.noise import drifts_of, noise_of
+from harness.analysis.on_device import evaluation_of, losses_of_cases
 from harness.analysis.verdict import judge
 from harness.core.types import (
     CaseReport,
@@ -37,12 +38,14 @@ def assemble(
 ) -> Report:
     """The report of a run from its header and its journal."""
     found = evidence_of(header, journal)
+    on_device = tuple(e.on_device for e in found if e.on_device is not None)
     report = msgspec.structs.replace(
         header,
         finished_at=finished_at,
         stopped=stopped,
         devices=tuple(journal.devices.values()),
         cases=tuple(_case(msgspec.structs.replace(e, peers=_peers(e, found))) for e in found),
+        device_evaluations=on_device,
     )
     report = msgspec.structs.replace(report, drifts=drifts_of(report.cases))
     return msgspec.structs.replace(report, verdict=judge(report, specs()))
@@ -65,14 +68,14 @@ def judged_again(
         protect=protect or plan.protect,
         prefer=prefer or plan.prefer,
     )
-    losses = losses_of(report.evaluations, report.artifacts, wanted.protect).by_variant
+    losses = losses_of_cases(msgspec.structs.replace(report, plan=wanted))
     by_this_rule = report.verdict is None or report.verdict.margin is not None
     if wanted == plan and (by_this_rule or not losses):
         return report
     classes = next((e.classes for e in report.evaluations if e.failure is None), ())
     check_class(parse_protect(wanted.protect), classes)
     cases = tuple(
-        msgspec.structs.replace(case, metrics=_with_loss(case, losses.get(case.variant)))
+        msgspec.structs.replace(case, metrics=_with_loss(case, losses.get(case.case.id)))
         for case in report.cases
     )
     report = msgspec.structs.replace(report, plan=wanted, cases=cases)
@@ -88,7 +91,16 @@ def evidence_of(header: Report, journal: Journal) -> list[Evidence]:
     """All that was observed, case by case, with the metrics extracted."""
     artifacts = {artifact.variant: artifact for artifact in header.artifacts}
     evaluations = {evaluation.variant: evaluation for evaluation in header.evaluations}
-    losses = losses_of(header.evaluations, header.artifacts, header.plan.protect).by_variant
+    on_device = {
+        case.id: evaluation_of(
+            case, artifacts[case.variant], header.device_images, journal.answers.get(case.id, ())
+        )
+        for case in header.plan.cases
+        if header.device_images and case.device in header.plan.accuracy_devices
+        if case.variant in header.device_images.files
+    }
+    answered = msgspec.structs.replace(header, device_evaluations=tuple(on_device.values()))
+    losses = losses_of_cases(answered)
     found = []
     for case in header.plan.cases:
         facts = journal.devices.get(case.device) or DeviceFacts(
@@ -105,7 +117,8 @@ def evidence_of(header: Report, journal: Journal) -> list[Evidence]:
             failure=journal.failures.get(case.id) or (None if launches else _NOT_LAUNCHED),
             evaluation=evaluations.get(case.variant),
             parent_evaluation=evaluations.get(artifact.float_parent or ""),
-            loss=losses.get(case.variant),
+            on_device=on_device.get(case.id),
+            loss=losses.get(case.id),
         )
         found.append(msgspec.structs.replace(evidence, metrics=extract(evidence)))
     return found

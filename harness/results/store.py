@@ -2,7 +2,8 @@
 
     reports/<run id>/
       run.json         the plan, the artifacts, the command: all that is known before measuring
-      journal.jsonl    one line per device opened, launch finished or case failed, as it happens
+      journal.jsonl    one line per device opened, launch finished, case failed or some test images
+                     answered, as it happens
       report.json      the report, once measuring has ended
       logs/            what the workers said on standard error
 
@@ -28,7 +29,15 @@ import msgspec
 from harness.core.errors import StorageError, UsageError
 from harness.core.serial import encode
 from harness.core.text import command
-from harness.core.types import SCHEMA_VERSION, DeviceFacts, Failure, Launch, Report, Value
+from harness.core.types import (
+    SCHEMA_VERSION,
+    DeviceAnswers,
+    DeviceFacts,
+    Failure,
+    Launch,
+    Report,
+    Value,
+)
 from harness.system import locks
 from harness.system.files import write_atomic
 
@@ -55,15 +64,18 @@ class Entry(Value, frozen=True, omit_defaults=True):
     device: DeviceFacts | None = None
     launch: Launch | None = None
     failed: CaseFailure | None = None
+    answers: DeviceAnswers | None = None
 
 
 class Journal(Value, frozen=True):
     """What a journal says, by kind; the last word on a device, a launch or a failure counts. A
-    case that was launched again after it had failed has not failed."""
+    case that was launched again after it had failed has not failed. `answers` are by case, in the
+    order in which they came."""
 
     devices: dict[str, DeviceFacts] = {}
     launches: tuple[Launch, ...] = ()
     failures: dict[str, Failure] = {}
+    answers: dict[str, tuple[DeviceAnswers, ...]] = {}
 
 
 class RunFolder:
@@ -208,6 +220,7 @@ def read_journal(path: Path) -> Journal:
     devices: dict[str, DeviceFacts] = {}
     launches: dict[tuple[str, int], Launch] = {}
     failures: dict[str, Failure] = {}
+    answers: dict[str, tuple[DeviceAnswers, ...]] = {}
     for entry in _entries(path):
         if entry.device is not None:
             devices[entry.device.name] = entry.device
@@ -216,7 +229,11 @@ def read_journal(path: Path) -> Journal:
             failures.pop(entry.launch.case, None)
         if entry.failed is not None:
             failures[entry.failed.case] = entry.failed.failure
-    return Journal(devices=devices, launches=tuple(launches.values()), failures=failures)
+        if entry.answers is not None:
+            answers[entry.answers.case] = (*answers.get(entry.answers.case, ()), entry.answers)
+    return Journal(
+        devices=devices, launches=tuple(launches.values()), failures=failures, answers=answers
+    )
 
 
 def _entries(path: Path) -> Iterator[Entry]:

@@ -62,10 +62,11 @@ def accuracy(right: Sequence[bool], confidence: float = CONFIDENCE) -> Estimate:
 def confusion(
     decisions: Sequence[int], truth: Sequence[int], classes: int
 ) -> tuple[tuple[int, ...], ...]:
-    """Counts: a row per label, a column per decision."""
+    """Counts: a row per label, a column per decision; who decided nothing (-1) is not counted."""
     counts = [[0] * classes for _ in range(classes)]
     for label, decision in zip(truth, decisions, strict=True):
-        counts[label][decision] += 1
+        if decision >= 0:
+            counts[label][decision] += 1
     return tuple(map(tuple, counts))
 
 

@@ -32,7 +32,7 @@ def _not_kept(typical: float, wanted: int) -> Finding:
         code="cadence-not-kept",
         message=f"an inference takes {units.duration(typical)}, so none can begin every "
         f"{units.duration(wanted)}: they ran back to back",
-        mend="ask for a longer --cadence, or leave it out",
+        fix="ask for a longer --cadence, or leave it out",
     )
 
 
@@ -42,5 +42,5 @@ def _late_now_and_then(late: int, launches: int, wanted: int) -> Finding:
         code="cadence-not-kept",
         message=f"in {late} of {launches} launches, one inference in twenty or more took longer "
         f"than the {units.duration(wanted)} of the cadence, so the next one began late",
-        mend="ask for a longer --cadence, or expect late answers in the app",
+        fix="ask for a longer --cadence, or expect late answers in the app",
     )

@@ -8,7 +8,7 @@ from harness.core import units
 from harness.core.types import Evidence, Finding
 
 NO_PROFILE = "no-op-profile"
-LONGEST_NAME = 36
+LONGEST_NAME = 32
 
 # The tool writes [output]:place, and a fused operator's output bears the names of all of its parts.
 _NAME = re.compile(r"\[(.*)\](?::\d+)?", re.DOTALL)
@@ -19,7 +19,10 @@ def short_name(name: str) -> str:
     name stays in the report."""
     inner = _NAME.fullmatch(name)
     first, *fused = (inner[1] if inner else name).split(";")
-    shown = "/".join(first.split("/")[-2:])
+    parts = first.split("/")
+    shown = "/".join(parts[-2:])
+    if len(shown) > LONGEST_NAME:
+        shown = parts[-1]
     if len(shown) > LONGEST_NAME:
         shown = f"…{shown[1 - LONGEST_NAME :]}"
     return f"{shown} and {len(fused)} fused" if fused else shown

@@ -89,19 +89,19 @@ class Observer:
     ) -> T | None:
         """What `work` gives; None with the reason in `extras`, and `doubt` completed by it."""
         found: list[T] = []
-        mend = ""
+        fix = ""
         try:
             self._attendant.check()
             self._carry_out(lambda: found.append(work()))
             return found[0]
         except MeasurementError as error:
-            why, mend = error.message, error.mend
+            why, fix = error.message, error.fix
         except KeyboardInterrupt:
             self._attendant.stopping.set()
             why = "interrupted"
         extras.absent |= dict.fromkeys(fields, why)
         if doubt is not None:
-            told = msgspec.structs.replace(doubt, message=f"{doubt.message}: {why}", mend=mend)
+            told = msgspec.structs.replace(doubt, message=f"{doubt.message}: {why}", fix=fix)
             extras.notes = (*extras.notes, told)
         return None
 

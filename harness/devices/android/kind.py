@@ -46,7 +46,10 @@ def settings(name: str, spec: AndroidSpec, asked: Asked) -> Settings:
     _refuse_what_takes_too_long(asked, name, spec)
     _refuse_what_the_runner_does_not(asked, name, spec)
     return Settings(
-        (spec.runner.tool,), asked.delegates or spec.delegate, asked.threads or spec.threads
+        (spec.runner.tool,),
+        asked.delegates or spec.delegate,
+        asked.threads or spec.threads,
+        accuracy=spec.accuracy == "device",
     )
 
 
@@ -82,10 +85,12 @@ def open_target(name: str, spec: AndroidSpec, log_dir: Path, attendant: Attendan
 
 def _refuse_what_the_runner_does_not(asked: Asked, name: str, spec: AndroidSpec) -> None:
     options = [o for o, on in (("--profile", asked.profile), ("--parity", asked.parity)) if on]
+    if spec.accuracy == "device":
+        options.append("--accuracy device")
     if options and dialect_for(spec.runner) == "B":
         raise UsageError(
-            f"{' and '.join(options)} need the other benchmark_model, dialect A, and the runner of "
-            f"{name} is of dialect B",
+            f"{' and '.join(options)} need{'s' * (len(options) == 1)} the other benchmark_model, "
+            f"dialect A, and the runner of {name} is of dialect B",
             f"write `dialect: A` below {name}: runner: in devices.yaml, or set runner.path to a "
             "build of it",
         )

@@ -77,6 +77,11 @@ def _refuse_other_dialect(spec: AndroidSpec, found: runner.Dialect | None) -> No
     """`found` is None where it is not known yet."""
     if found is not None and spec.runner.dialect not in ("auto", found):
         raise other_dialect(spec, found)
+    if found == "B" and spec.accuracy == "device":
+        raise ConfigError(
+            "accuracy: the runner is of dialect B, which takes no images and gives no answers",
+            "give a runner of dialect A, or leave --accuracy device out",
+        )
 
 
 def other_dialect(spec: AndroidSpec, found: runner.Dialect) -> ConfigError:

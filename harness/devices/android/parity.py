@@ -66,25 +66,35 @@ def _row(data: bytes, tensors: Sequence[TensorInfo]) -> list[float]:
     """All outputs, one after the other, dequantized and flat."""
     import numpy as np
 
+    wanted = sum(map(size_of, tensors))
+    if len(data) != wanted or not wanted:
+        raise other_size(len(data), wanted, "parity")
     row: list[float] = []
     at = 0
     for tensor in tensors:
         kind = np.dtype(tensor.dtype)
         count = prod(tensor.shape)
-        if at + count * kind.itemsize > len(data):
-            break
         raw = np.frombuffer(data, kind, count, at).astype(np.float64)
         at += count * kind.itemsize
         scale = tensor.scale
         row += ((raw - (tensor.zero_point or 0)) * scale if scale else raw).tolist()
-    if at != len(data) or not row:
-        wanted = sum(prod(t.shape) * np.dtype(t.dtype).itemsize for t in tensors)
-        raise StableDeviceError(
-            "parity",
-            f"the runner wrote {len(data):,} bytes of answers, and the model's outputs have "
-            f"{wanted:,}",
-            "free some space on the phone, then run again"
-            if len(data) < wanted
-            else "use another build of benchmark_model (devices.yaml: runner)",
-        )
     return row
+
+
+def size_of(tensor: TensorInfo) -> int:
+    """In bytes."""
+    import numpy as np
+
+    return prod(tensor.shape) * np.dtype(tensor.dtype).itemsize
+
+
+def other_size(got: int, wanted: int, stage: str) -> StableDeviceError:
+    """A file of answers is not as long as the model's outputs. The tool says nothing where it
+    could not write all of it."""
+    return StableDeviceError(
+        stage,
+        f"the runner wrote {got:,} bytes of answers, and the model's outputs have {wanted:,}",
+        "free some space on the phone, then run again"
+        if got < wanted
+        else "use another build of benchmark_model (devices.yaml: runner)",
+    )

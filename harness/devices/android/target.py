@@ -29,7 +29,9 @@ from harness.core.types import (
     Minute,
     Timing,
 )
+from harness.devices import Examples
 from harness.devices.android import facts, guards
+from harness.devices.android.answering import Answering
 from harness.devices.android.besides import MEMORY_FIELDS, Extras, Observer
 from harness.devices.android.link import PhoneLink
 from harness.devices.android.tool import PhoneTool
@@ -164,6 +166,13 @@ class AndroidTarget:
         observed = self._observe(case, artifact, timing)
         extra = self._besides(case, artifact, timing) if index == 0 else Extras()
         return self._launched(case, index, observed, extra)
+
+    def answer(self, case: Case, artifact: Artifact, examples: Examples, first: int) -> bytes:
+        """See Target. What the phone had answered when it went away is not asked again."""
+        asked = Answering(self.tool, self.link, self._spec.launch_timeout_s)
+        return self._resumed(
+            lambda: self._installed(artifact, lambda: asked.answer(case, artifact, examples, first))
+        )
 
     def close(self) -> None:
         """See Target."""

@@ -43,8 +43,7 @@ _MEMORY_TIMING = msgspec.structs.replace(
     _SHORT, min_time_ns=500_000_000, min_iterations=3, min_warmup=1
 )
 _PROFILE_TIMING = msgspec.structs.replace(_SHORT, min_iterations=10, min_warmup=1)
-_ANSWER_TIMING = _SHORT
-
+ANSWER_TIMING = _SHORT  # one inference, and none before it
 
 _NO_PROC = "the phone hides /proc/PID"
 _NO_PSS = "the phone does not have /proc/PID/smaps_rollup, which is new in Linux 4.14"
@@ -122,6 +121,16 @@ class PhoneTool:
                 "correct runner.sha256 in devices.yaml if you trust the file",
             )
 
+    @property
+    def dialect(self) -> runner.Dialect:
+        """Of its flags and output; after `install`."""
+        return self._dialect
+
+    def check_delegation(self, case: Case, stdout: str, stderr: str) -> None:
+        """Raises WorkerError if what it printed does not say that the case's delegate ran."""
+        with naming_log(self._log):
+            runner.interpret(0, stdout, stderr, delegate=case.delegate, dialect=self._dialect)
+
     def version(self) -> str:
         """Which build of the runner, and its dialect."""
         return f"{version_of(self._spec.runner)}, {self._dialect}"
@@ -154,7 +163,7 @@ class PhoneTool:
                 self._dialect,
                 self.model_path(artifact),
                 case,
-                _ANSWER_TIMING,
+                ANSWER_TIMING,
                 max_secs=self._spec.launch_timeout_s / PHASES,
                 inputs=given,
                 output_path=output,
@@ -203,14 +212,18 @@ class PhoneTool:
     def _run(self, first: str, arguments: list[str], timeout: float) -> ShellResult:
         """The runner as the only process of its shell, its PID in a file so that it can be ended
         when it hangs."""
-        command = f"{first}; echo $$ > pid; {self._prelude()}exec {self._command(arguments)}"
-        return self._in_work_folder(command, timeout)
+        command = f"{first}; echo $$ > pid; {self._prelude()}exec {self.command(arguments)}"
+        return self.in_work_folder(command, timeout)
 
-    def _command(self, arguments: list[str]) -> str:
+    def command(self, arguments: list[str]) -> str:
+        """The runner with these arguments, quoted, on the cores that it is to run on."""
         return f"{self._prefix()}{shlex.join([self._path or '', *arguments])}"
 
-    def _in_work_folder(self, command: str, timeout: float) -> ShellResult:
-        """Raises WorkerError if the process whose PID is there hangs and the phone does not."""
+    def in_work_folder(
+        self, command: str, timeout: float, of_one: float | None = None
+    ) -> ShellResult:
+        """Raises WorkerError if the process whose PID is there hangs and the phone does not. Where
+        several are run one after the other, `of_one` is how long one may take."""
         command = f"cd {shlex.quote(self._link.work)} && {command}"
         began = time.monotonic()
         try:
@@ -221,7 +234,7 @@ class PhoneTool:
             self._link.kill_runner()  # raises if it is the phone that does not answer
             raise WorkerError(
                 "launch",
-                f"benchmark_model did not end within {timeout:g} s",
+                f"benchmark_model did not end within {of_one or timeout:g} s",
                 "raise launch_timeout_s in devices.yaml, or " + runner.OTHER_RUNNER,
             ) from None
 
@@ -244,8 +257,8 @@ class PhoneTool:
             max_secs=60,
             signature=artifact.signature,
         )
-        command = _POLL_MEMORY.replace("@RUN@", self._command(arguments))
-        result = self._in_work_folder(command, self._spec.launch_timeout_s)
+        command = _POLL_MEMORY.replace("@RUN@", self.command(arguments))
+        result = self.in_work_folder(command, self._spec.launch_timeout_s)
         if result.exit_code:
             raise runner.failure(result.exit_code, _text(result.stdout), _text(result.stderr))
         counts = [integer(field) for field in _text(result.stdout).split()[-3:]]

@@ -140,12 +140,12 @@ def locate(
 _GET_AGAIN = "remove the file to get it again, or correct the sum if you trust the file"
 
 
-def _check(path: Path, expected: str | None, source: str, mend: str = _GET_AGAIN) -> None:
+def _check(path: Path, expected: str | None, source: str, fix: str = _GET_AGAIN) -> None:
     if expected and sha256(path) != expected.lower():
         raise UsageError(
             f"{path} is not the expected file: its SHA-256 is {sha256(path)}, "
             f"{source} says {expected}",
-            mend,
+            fix,
         )
 
 

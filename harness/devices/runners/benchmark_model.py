@@ -27,10 +27,17 @@ RESOLUTION_NS = 1000  # both dialects print whole microseconds
 OTHER_RUNNER = "choose another build or version of it (devices.yaml: runner)"
 
 _ACCELERATOR_FLAGS = {
-    "A": {"cpu": (), "gpu": ("--use_gpu=true",), "npu": ("--use_nnapi=true",)},
+    "A": {
+        "cpu": (),
+        "gpu": ("--use_gpu=true",),
+        "gpu-fp32": ("--use_gpu=true", "--gpu_precision_loss_allowed=false"),
+        "npu": ("--use_nnapi=true",),
+    },
     "B": {
         "cpu": ("--use_cpu=true",),
         "gpu": ("--use_cpu=false", "--use_gpu=true"),
+        # Written with a hyphen in litert/tools/benchmark_litert_model.h (LiteRT, August 2026).
+        "gpu-fp32": ("--use_cpu=false", "--use_gpu=true", "--gpu-precision=fp32"),
         "npu": ("--use_cpu=false", "--use_npu=true"),
     },
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from .console import Failed, abort, say, state
-from .delegation import delegate
+from .delegation import ACCELERATORS, delegate
 from .flags import ACCELERATED, BASE, DIALECTS, Flags, parse, usage
 from .model import Model
 from .output import print_profile, report_a, report_b
@@ -63,6 +63,16 @@ def fail_on_purpose(kind: str) -> None:
         raise Failed("Failed to initialize the interpreter")
 
 
+def fault_of_accelerator(flags: Flags) -> str:
+    """What becomes of the answers: `wrong`, `nan`, or nothing."""
+    fault = state("accelerator_answers", "")
+    if not any(flags.get(flag) for flag in ACCELERATORS):
+        return ""
+    if fault == "fp16":
+        return "wrong" if flags["gpu_precision_loss_allowed"] else ""
+    return fault
+
+
 def run(flags: Flags, dialect: str) -> None:
     """Load, warm up, measure, report."""
     fail_on_purpose(state("runner_fault", ""))
@@ -85,7 +95,7 @@ def run(flags: Flags, dialect: str) -> None:
     if flags.get("enable_op_profiling"):
         print_profile(model, init, times)
     if flags.get("output_filepath"):
-        model.write_outputs(flags["output_filepath"])
+        model.write_outputs(flags["output_filepath"], fault_of_accelerator(flags))
     if flags["result_file_path"]:
         say(f"Saving benchmark result to: {flags['result_file_path']}")
         try:

@@ -212,7 +212,51 @@ def in_step(cadence_ms: float, mean_ms: float, p95_ms: float) -> Evidence:
     return msgspec.structs.replace(about, plan=msgspec.structs.replace(about.plan, timing=timing))
 
 
+def answered_there(
+    device_scores: list[float], host_scores: list[float], delegate: str = "gpu", **known: Any
+) -> Evidence:
+    """One score for each of the same images, on a phone and here."""
+    labels = [1, 0] * (len(host_scores) // 2)
+    there = answers.evaluation(
+        device_scores, labels[: len(device_scores)], case="m@phone", of=len(host_scores),
+        rows_of_split=tuple(range(len(device_scores))), **known,
+    )  # fmt: skip
+    on = Case(variant="m", device="phone", runtime="benchmark_model", delegate=delegate)
+    return evidence(
+        (),
+        case=on,
+        artifact=artifact(model="scratch"),
+        evaluation=answers.evaluation(host_scores, labels),
+        on_device=there,
+    )
+
+
+SURE = [0.9, 0.1] * 50
+
+
 FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
+    "delegate_changed_answers": [
+        (
+            "delegate-changed-answers",
+            "serious",
+            lambda: answered_there([0.1] * 10 + SURE[10:], SURE),
+        ),
+        (
+            "delegate-changed-answers",
+            "serious",
+            lambda: answered_there([float("nan"), *SURE[1:]], SURE),
+        ),
+        (
+            "not-answered-on-device",
+            "warning",
+            lambda: answered_there([], SURE, failure=answers.FAILED),
+        ),
+        (
+            "answered-on-device-in-part",
+            "warning",
+            lambda: answered_there(SURE[:40], SURE, broke_off=answers.FAILED),
+        ),
+    ],
     "cadence": [
         ("cadence-not-kept", "serious", lambda: in_step(100, 1130, 1140)),
         ("cadence-not-kept", "warning", lambda: in_step(100, 90, 110)),
@@ -431,6 +475,11 @@ QUIET_EVIDENCE: dict[str, Callable[[], Evidence]] = {
     ),
     "int8 on a runtime with kernels": lambda: int8_on("litert"),
     "all nodes delegated": lambda: delegated(66, 66, "gpu"),
+    "a phone that answers as the host": lambda: answered_there(SURE, SURE),
+    "one image of a hundred decided otherwise": lambda: answered_there([0.1, *SURE[1:]], SURE),
+    "images that the host is not sure of": lambda: answered_there(
+        [0.49, 0.51] * 50, [0.51, 0.49] * 50
+    ),
     "a cadence that is kept": lambda: in_step(100, 90, 95),
     "good answers": lambda: evidence(outputs()),
     "answers of a network of ours": lambda: evidence(

@@ -38,6 +38,7 @@ def phone(address: str, **changes: Any) -> dict[str, Any]:
         changes
     )
 
+
 TUNNEL = (
     "start what listens there: a tunnel (adb forward, ssh -L), or the emulated phone "
     "(python -m harness emulate)"

@@ -51,10 +51,9 @@ def test_a_file_that_is_not_the_one_named_is_not_said_to_be_fetched_again(tmp_pa
 
 
 def test_a_mistake_that_is_found_late_is_still_the_users(tmp_path: Path) -> None:
-    """The dialect of a packed runner is known once the phone has run it."""
-    with emulated() as phone:
-        runner = {"path": str(RUNNER), "dialect": "B"}
-        run = bench(tmp_path, {"phone": entry(phone, runner=runner)}, TINY, "--launches", "1")
-        assert run.process.returncode == EXIT_USAGE, run.stderr
-        assert "phone failed (configuration): the runner is of dialect A" in run.stderr
-        assert_clean(phone)
+    """An emulated phone is made for the run, so it is not asked beforehand."""
+    toy = {"kind": "android", "transport": "emulated", "affinity": "100", "runner": {
+        "device_path": THERE.device_path}}  # fmt: skip
+    run = bench(tmp_path, {"toy": toy}, TINY, "--launches", "1")
+    assert run.process.returncode == EXIT_USAGE, run.stderr
+    assert "toy failed (configuration): affinity: '100'" in run.stderr

@@ -65,7 +65,7 @@ def filled(
             f"it answers with {answers.width} scores, and {empty.dataset} has {classes} classes",
             "evaluate it on images of its own classes, or name its outputs with --labels FILE",
         )
-    if answers.width == 1 and not all(0 <= s <= 1 for s in answers.scores):
+    if answers.width == 1 and any(s < 0 or s > 1 for s in answers.scores):
         raise MeasurementError(
             "answers",
             "its one score leaves the range 0 to 1, so that half of it is no threshold",
