@@ -100,7 +100,7 @@ def test_counts_are_the_same_on_a_loaded_machine(
         made = [launches(model, "cortex-a76", inputs, logs, 1)[1][0] for _ in range(4)]
         return made + launches(model, "cortex-a76", inputs, logs, 2)[1][1:]  # without answers
 
-    with busy((os.cpu_count() or 1) - 1), ThreadPoolExecutor(len(models)) as pool:
+    with busy((os.cpu_count() or 1) - 2), ThreadPoolExecutor(len(models)) as pool:
         found = dict(zip(models, pool.map(five, models), strict=True))
     for model, made in found.items():
         with subtests.test(model=model):
