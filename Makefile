@@ -11,6 +11,9 @@ STAMP  := $(VENV)/.installed
 # waiting for phones, so there are more of them at a time than a small machine has processors.
 PARALLEL := -n 4 --dist loadfile
 
+# Where this is set, each of the hundreds of processes that the tests start compiles the harness anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: bench test unit lint types arm64 arm64-baseline clean
 
 # What is counted on the emulated ARM64 core and held against the committed baseline: every variant
@@ -45,10 +48,11 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(PY) -m mypy
 
-# Without --no-compile half of the time goes into compiling what is never imported.
+# pip compiles on one processor only, which takes half of the time.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[build,pretrained,quantize,report,usb,adb-server,lab,dev]'
+	$(PY) -m compileall -q -j 0 $(VENV)/lib > /dev/null || true  # some packages hold Python 2
 	@touch $@
 
 clean:
