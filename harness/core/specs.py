@@ -135,6 +135,9 @@ class RunnerSpec(Value, frozen=True):
     file here (`path`), one that is already on the device (`device_path`), or a download of
     `version` (from `url`, in which {version} and {platform} are filled in). `dialect` is of its
     flags and output: A the classic Interpreter's tool, B LiteRT's; `auto` asks the executable.
+    `dispatch`, `compiler_plugin` and `libraries` are files on this machine that an NPU needs beside
+    the runner: LiteRT's dispatch library for the chip, its compiler plugin where the phone itself
+    is to compile the model, and the vendor's own libraries.
     `lock` is the file that the SHA-256 of downloads are written to. Relative paths are meant from
     the folder of devices.yaml.
     """
@@ -147,6 +150,9 @@ class RunnerSpec(Value, frozen=True):
     url: str | None = None
     dialect: Literal["auto", "A", "B"] = "auto"
     lock: str | None = None
+    dispatch: str | None = None
+    compiler_plugin: str | None = None
+    libraries: tuple[str, ...] = ()
 
 
 class AndroidSpec(Value, frozen=True, tag_field="kind", tag="android"):

@@ -53,6 +53,8 @@ def resolve(
     project = config.load_project(request.project, request.weights)
     devices = _waiting(project.select_devices(request.devices), request.wait_s)
     devices = _answering(devices, request.accuracy)
+    if request.delegates is not None:
+        devices = _with(devices, delegate=request.delegates)
     tflite, keras, patterns = _sort(request.what)
     variants = project.select(patterns) if patterns or not request.what else {}
     _refuse_clashes(variants, tflite, keras)
@@ -116,8 +118,15 @@ def _answering(
         raise UsageError(
             "--accuracy device is for phones", "leave it out, or name a phone with --device"
         )
+    return _with(devices, accuracy=accuracy)
+
+
+def _with(devices: dict[str, DeviceSpec], **asked: object) -> dict[str, DeviceSpec]:
+    """The devices with what the command line asks for, as far as their entries have such a key."""
     return {
-        name: msgspec.structs.replace(spec, accuracy=accuracy) if name in able else spec
+        name: msgspec.structs.replace(
+            spec, **{key: v for key, v in asked.items() if key in spec.__struct_fields__}
+        )
         for name, spec in devices.items()
     }
 

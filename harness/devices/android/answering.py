@@ -119,7 +119,7 @@ class Answering:
             most=max(1, MOST_BYTES // (wanted * 4 // 3 + 4)),
             seconds=STRETCH_S,
             examples=shlex.quote(remote),
-            one=shlex.quote(f"echo $$ > pid; exec {self._tool.command(arguments)}"),
+            one=shlex.quote(f"echo $$ > pid; exec {self._tool.command(case, arguments)}"),
             line=first - examples.start + 1,
             lost=_LOST,
             no_image=_NO_IMAGE,

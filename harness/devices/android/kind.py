@@ -13,7 +13,7 @@ from harness.core.errors import HarnessError, UsageError
 from harness.core.specs import AndroidSpec
 from harness.core.types import Timing
 from harness.devices import Asked, Settings, Target, Traits
-from harness.devices.android import entry_rules
+from harness.devices.android import entry_rules, npu
 from harness.devices.runners import PHASES
 from harness.devices.runners._download import LOCK, dialect_for
 from harness.system.files import in_folder
@@ -31,8 +31,11 @@ def read_entry(spec: AndroidSpec, folder: Path | None) -> AndroidSpec:
     if folder is None:
         return spec
     runner = spec.runner
-    if runner.path:
-        runner = replace(runner, path=str(in_folder(folder, runner.path)))
+    for key in ("path", "dispatch", "compiler_plugin"):
+        if named := getattr(runner, key):
+            runner = replace(runner, **{key: str(in_folder(folder, named))})
+    libraries = tuple(str(in_folder(folder, named)) for named in runner.libraries)
+    runner = replace(runner, libraries=libraries)
     return replace(spec, runner=replace(runner, lock=str(in_folder(folder, runner.lock or LOCK))))
 
 
@@ -45,6 +48,7 @@ def settings(name: str, spec: AndroidSpec, asked: Asked) -> Settings:
         )
     _refuse_what_takes_too_long(asked, name, spec)
     _refuse_what_the_runner_does_not(asked, name, spec)
+    npu.refuse_without_libraries(spec, dialect_for(spec.runner))
     return Settings(
         (spec.runner.tool,),
         asked.delegates or spec.delegate,

@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.core.errors import ConfigError
 from harness.core.specs import AndroidSpec
 from harness.core.text import clean, clean_lines
-from harness.devices.android import facts
+from harness.devices.android import facts, npu
 from harness.devices.android.link import PhoneLink
 from harness.devices.runners import benchmark_model as runner
 from harness.devices.runners._download import locate
@@ -22,6 +22,7 @@ from harness.devices.runners._elf import abi_of, can_run
 def refuse(spec: AndroidSpec, link: PhoneLink) -> None:
     """Raises ConfigError, whose message begins with the key, and what `locate` raises."""
     mask_of(spec, link)
+    npu.refuse_other_abi(npu.files_of(spec.runner), link.identity.abi)
     _refuse_missing_folder(spec, link)
     if spec.runner.path:
         local = locate(spec.runner, link.identity.abi or "unknown")
@@ -77,6 +78,7 @@ def _refuse_other_dialect(spec: AndroidSpec, found: runner.Dialect | None) -> No
     """`found` is None where it is not known yet."""
     if found is not None and spec.runner.dialect not in ("auto", found):
         raise other_dialect(spec, found)
+    npu.refuse_without_libraries(spec, found)
     if found == "B" and spec.accuracy == "device":
         raise ConfigError(
             "accuracy: the runner is of dialect B, which takes no images and gives no answers",

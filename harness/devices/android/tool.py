@@ -24,7 +24,7 @@ from harness.core.specs import AndroidSpec
 from harness.core.text import clean, clean_lines, integer
 from harness.core.types import Artifact, Case, OpTime, Outputs, Timing
 from harness.core.units import NS_PER_S
-from harness.devices.android import mistakes, parity
+from harness.devices.android import mistakes, npu, parity
 from harness.devices.android.link import PhoneLink
 from harness.devices.runners import PHASES
 from harness.devices.runners import benchmark_model as runner
@@ -70,12 +70,14 @@ class PhoneTool:
         self._dialect: runner.Dialect = "A"
         self.sha256: str | None = None  # of the executable; None where it is unknown
         self.mask = mistakes.mask_of(spec, link)
+        self._npu = npu.Libraries(spec.runner, link)
 
     def install(self) -> None:
         """Bring it to the phone, unless it is there, and see that it runs."""
         if self._path is not None:
             if self._local is not None:
                 self._link.bring(self._local, self._path)
+            self._npu.bring()
             return
         spec = self._spec.runner
         if spec.tool != "benchmark_model":
@@ -101,6 +103,7 @@ class PhoneTool:
         found = runner.dialect_of(stdout + stderr)
         if spec.dialect not in ("auto", found):
             raise mistakes.other_dialect(self._spec, found)
+        self._npu.bring()
         self._dialect = found
         self.sha256 = sha256(self._local) if self._local else self._sha256_on_phone(path)
         self._path = path
@@ -169,7 +172,7 @@ class PhoneTool:
                 output_path=output,
             )
             result = self._run(
-                f"rm -f {shlex.quote(output)}", arguments, self._spec.launch_timeout_s
+                f"rm -f {shlex.quote(output)}", case, arguments, self._spec.launch_timeout_s
             )
             if result.exit_code:
                 raise runner.failure(result.exit_code, _text(result.stdout), _text(result.stderr))
@@ -194,7 +197,7 @@ class PhoneTool:
             profile=profile,
             signature=artifact.signature,
         )
-        result = self._run(f"rm -f {shlex.quote(result_path)}", arguments, timeout)
+        result = self._run(f"rm -f {shlex.quote(result_path)}", case, arguments, timeout)
         stdout, stderr = _text(result.stdout), _text(result.stderr)
         self._write_log(case.id, arguments, result.exit_code, stdout, stderr)
         file = None if result.exit_code else self._link.read_file(result_path, RESULT_BYTES)
@@ -209,15 +212,20 @@ class PhoneTool:
                 dialect=self._dialect,
             )
 
-    def _run(self, first: str, arguments: list[str], timeout: float) -> ShellResult:
+    def _run(self, first: str, case: Case, arguments: list[str], timeout: float) -> ShellResult:
         """The runner as the only process of its shell, its PID in a file so that it can be ended
         when it hangs."""
-        command = f"{first}; echo $$ > pid; {self._prelude()}exec {self.command(arguments)}"
+        command = f"{first}; echo $$ > pid; {self._prelude()}exec {self.command(case, arguments)}"
         return self.in_work_folder(command, timeout)
 
-    def command(self, arguments: list[str]) -> str:
-        """The runner with these arguments, quoted, on the cores that it is to run on."""
-        return f"{self._prefix()}{shlex.join([self._path or '', *arguments])}"
+    def command(self, case: Case, arguments: list[str]) -> str:
+        """The runner with these arguments, quoted, on the cores that it is to run on, and with the
+        libraries that an NPU needs."""
+        environment = ""
+        if case.delegate == "npu":
+            environment = self._npu.environment()
+            arguments = [*arguments, *self._npu.flags(self._dialect)]
+        return f"{environment}{self._prefix()}{shlex.join([self._path or '', *arguments])}"
 
     def in_work_folder(
         self, command: str, timeout: float, of_one: float | None = None
@@ -257,7 +265,7 @@ class PhoneTool:
             max_secs=60,
             signature=artifact.signature,
         )
-        command = _POLL_MEMORY.replace("@RUN@", self.command(arguments))
+        command = _POLL_MEMORY.replace("@RUN@", self.command(case, arguments))
         result = self.in_work_folder(command, self._spec.launch_timeout_s)
         if result.exit_code:
             raise runner.failure(result.exit_code, _text(result.stdout), _text(result.stderr))

@@ -60,6 +60,16 @@ UNPROVED = (
         "{name} --parity --profile",
     ),
     (
+        "an NPU with the libraries of its maker",
+        "runner: {{dispatch: ..., libraries: [...]}} in devices.yaml, then python -m harness bench "
+        "--quick --device {name} --delegate cpu,npu",
+    ),
+    (
+        "test images answered by a GPU, in float16 and in float32",
+        "python -m harness bench --quick --device {name} --delegate cpu,gpu,gpu-fp32 --accuracy "
+        "device --accuracy-images 50",
+    ),
+    (
         "GPU and NPU delegates",
         "python -m harness bench --quick --device {name} --delegate cpu,gpu,npu; the report tells "
         "how many nodes each took",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from .console import Failed, log, say, state
 from .flags import Flags
 from .model import Model
@@ -25,6 +28,9 @@ def delegate(model: Model, flags: Flags) -> None:
         return
     name, kernel = ACCELERATORS[asked[0]]
     claim = state("accelerator", "none")
+    if asked[0] == "use_npu" and not dispatch_found(flags["dispatch_library_path"]):
+        log("No dispatch library found.", "WARNING")
+        claim = "none"
     nodes = {"all": total, "part": (total + 1) // 2, "none": 0}[claim]
     if nodes:
         log(f"Created TensorFlow Lite delegate for {name}.")
@@ -49,6 +55,13 @@ def delegate(model: Model, flags: Flags) -> None:
             f"Though {name} delegate is explicitly applied, the model graph will not be executed "
             "by the delegate."
         )
+
+
+def dispatch_found(folder: str) -> bool:
+    """Whether an NPU can be reached: its library is in the folder, and those that it needs are
+    looked for there."""
+    paths = os.environ.get("LD_LIBRARY_PATH", "").split(":")
+    return folder in paths and any(Path(folder).glob("libLiteRtDispatch_*.so"))
 
 
 def replaced(nodes: int, total: int, kernel: str, partitions: int) -> None:
