@@ -124,12 +124,15 @@ def _picture(stream: _Stream, cracked: bool, difficulty: float, size: int) -> ND
 
 
 def _surface(stream: _Stream, size: int) -> Floats:
-    """Uneven light on a mottled, stained surface; grey values, about 40 to 220."""
+    """Uneven light on a mottled, stained surface; grey values, about 40 to 220.
+
+    Computed with rows and columns exchanged, because `_noise` gives its pictures so.
+    """
     import numpy as np
 
     ramp = np.arange(size) / size - 0.5
-    light = stream.uniform(85.0, 185.0) + stream.uniform(-45.0, 45.0) * ramp[:, None]
-    surface: Floats = light + stream.uniform(-45.0, 45.0) * ramp
+    light = stream.uniform(85.0, 185.0) + stream.uniform(-45.0, 45.0) * ramp
+    surface: Floats = light + stream.uniform(-45.0, 45.0) * ramp[:, None]
     coarseness = stream.uniform(0.5, 1.5)
     for cells, amplitude in ((3, 26.0), (9, 14.0), (23, 10.0), (61, 14.0), (127, 20.0)):
         strength = amplitude if cells < 10 else amplitude * coarseness
@@ -138,19 +141,24 @@ def _surface(stream: _Stream, size: int) -> Floats:
         stain = _noise(stream, 4, size) + 0.3 * _noise(stream, 19, size)
         stain += 0.3 * _noise(stream, 83, size) - 1.0
         surface *= 1.0 - stream.uniform(0.1, 0.35) * np.clip(2.5 * stain, 0.0, 1.0)
-    return surface
+    return np.ascontiguousarray(surface.T)
 
 
 def _noise(stream: _Stream, cells: int, size: int) -> Floats:
-    """Value noise in [0, 1), (size, size): random values on a lattice, smoothly interpolated."""
+    """Value noise in [0, 1), (size, size), first the column, then the row: random values on a
+    lattice, smoothly interpolated. Whole rows of memory are copied, which is faster than
+    picking single numbers."""
+    import numpy as np
+
     lattice = stream.array(cells + 2, cells + 2)
     cell, weight = _interpolation(cells, size)
     rows = lattice[cell]
     rows += weight[:, None] * (lattice[cell + 1] - rows)
-    columns = rows[:, cell]
-    step = rows[:, cell + 1]
+    turned = np.ascontiguousarray(rows.T)
+    columns = turned[cell]
+    step = turned[cell + 1]
     step -= columns
-    step *= weight
+    step *= weight[:, None]
     columns += step
     return columns
 

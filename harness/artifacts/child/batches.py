@@ -51,6 +51,11 @@ class Examples:
         inputs = self.inputs[chosen]
         return inputs if inputs.dtype.kind == "f" else fitted(inputs, shape)
 
+    def first(self, count: int) -> Examples:
+        """At most so many of them: a sample, since the order of a split says nothing of its images."""
+        answers = None if self.answers is None else self.answers[:count]
+        return Examples(self.inputs[:count], self.labels[:count], answers)
+
     def targets(self, chosen: Any) -> Any:
         """float32 (m, 1) or (m, 1 + outputs): the label, then the teacher's answers."""
         import numpy as np

@@ -25,6 +25,12 @@ _JUDGED_AT_ONCE = 16
 # A checkpoint that takes longer than this is written only where training it anew would take
 # `_WORTH` times as long: the head of a large network takes half a gigabyte and learns in seconds.
 _CHEAP_S, _WORTH = 0.1, 10
+# A validation loss that falls by less than this share is as good as flat: it does not prolong a
+# training, though its weights are kept.
+_FLAT = 0.01
+# After each epoch so many validation images are looked at, or half as many as it learned from:
+# judging should not take longer than learning.
+_LEAST_JUDGED = 200
 
 
 class Change(Protocol):
@@ -80,6 +86,7 @@ def train(
     change = changing() if changing else None
     weights = class_weights(examples.labels, classes)
     steps = math.ceil(len(examples) / phase.batch_size)
+    judged = validation.first(max(_LEAST_JUDGED, len(examples) // 2))
     pace, resumed_at = Pace(), len(state.curve)
     while len(state.curve) < phase.epochs and state.since_best < phase.patience:
         done = len(state.curve)
@@ -108,7 +115,7 @@ def train(
                 f"training diverged in epoch {done + 1}: the loss is {train_loss}",
                 "lower its learning_rate in variants.yaml",
             )
-        validation_loss, accuracy = judge(answers(model, validation), validation.labels)
+        validation_loss, accuracy = judge(answers(model, judged), judged.labels)
         kept = change is None or change.settled((done + 1) * steps, phase.epochs * steps)
         state.add(Epoch(phase.name, done + 1, train_loss, validation_loss, accuracy), keep=kept)
         state.save_if_worth()
@@ -153,6 +160,8 @@ class _State:
         self._variables = [v for key, v in unique.items() if key not in metrics]
         self._best: list[Any] = model.get_weights()
         self._best_loss = math.inf
+        # The last loss that was clearly better than those before it, and the epochs since then.
+        self._waiting_from = math.inf
         self.since_best = 0
         self.curve: tuple[Epoch, ...] = ()
         self._saved_at, self._saving_took_s = time.monotonic(), 0.0
@@ -175,6 +184,7 @@ class _State:
             variable.assign(arrays[f"variable_{place}"])
         state._best = [arrays[f"best_{place}"] for place in range(len(state._best))]
         state._best_loss = float(arrays["best_loss"])
+        state._waiting_from = float(arrays["waiting_from"])
         state.since_best = int(arrays["since_best"])
         state.curve = msgspec.json.decode(arrays["curve"].tobytes(), type=tuple[Epoch, ...])
         return state
@@ -185,11 +195,12 @@ class _State:
         self._unsaved = True
         if not keep:
             return
+        flat = epoch.validation_loss > self._waiting_from * (1 - _FLAT)
+        self.since_best = self.since_best + 1 if flat else 0
+        if not flat:
+            self._waiting_from = epoch.validation_loss
         if epoch.validation_loss < self._best_loss:
             self._best, self._best_loss = self._model.get_weights(), epoch.validation_loss
-            self.since_best = 0
-        else:
-            self.since_best += 1
 
     def save_if_worth(self) -> None:
         """Save, unless writing takes long and little would be lost."""
@@ -209,6 +220,7 @@ class _State:
         }
         arrays |= {f"best_{i}": value for i, value in enumerate(self._best)}
         arrays["best_loss"] = np.float64(self._best_loss)
+        arrays["waiting_from"] = np.float64(self._waiting_from)
         arrays["since_best"] = np.int64(self.since_best)
         arrays["curve"] = np.frombuffer(msgspec.json.encode(self.curve), np.uint8)
         with writing(self._path.parent):

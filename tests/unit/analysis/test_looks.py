@@ -20,8 +20,9 @@ def answers(wrong: int, n: int = N, shift: int = 0) -> list[bool]:
     return [not (i + shift) % 100 < wrong for i in range(n)]
 
 
-def test_one_looks_after_a_quarter_and_a_half() -> None:
-    assert PLAN == (500, 1000, 2000)
+def test_one_looks_after_an_eighth_a_quarter_and_a_half() -> None:
+    assert PLAN == (250, 500, 1000, 2000)
+    assert looks.at(799) == (199, 399, 799)  # an eighth of them would settle nothing
     assert looks.at(400) == (100, 200, 400)
     assert looks.at(399) == (399,)  # too few to settle anything
 
@@ -54,7 +55,7 @@ def test_the_error_is_spent_over_the_looks() -> None:
     a, b = with_the_best.losses([right["a"], right["b"]], alpha=spent[-1])
     assert (found["a"], found["b"]) == (a, b)
     every = [answers[:500] for answers in right.values()]
-    assert found["slow"] == with_the_best.losses(every, alpha=spent[0] / 2)[2]
+    assert found["slow"] == with_the_best.losses(every, alpha=spent[1] / 2)[2]
     # Less is spent at the end than if nobody had looked, so bounds are a little wider.
     plain, _ = with_the_best.losses([right["a"], right["b"]])
     assert plain.bound < a.bound < plain.bound + 0.005
