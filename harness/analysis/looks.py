@@ -1,9 +1,9 @@
 """Which variants need not answer more test images, and what is known of those that stopped early.
 
 A slow variant answers an eighth of the images, then a quarter, half and all. After each look it
-stops if more answers cannot change the decision: if it is shown not to be the most accurate, so that no
-other variant's loss is measured against it; or if all others are shown to lose more than the
-margin, so that it is the only one left. The error rate is divided among the looks
+stops if more answers cannot change the decision: if it is shown not to be the most accurate, so
+that no other variant's loss is measured against it; or if all others are shown to lose more than
+the margin, so that it is the only one left. The error rate is divided among the looks
 (`stats/looks.py`), half of each part on either side, so that wrong stars stay as rare as without
 looks (simulated in `benchmarks/looks.py`). The order of a split's images follows from a hash of
 their pixels and the seed, so the first ones are a random sample.

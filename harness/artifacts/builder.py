@@ -20,6 +20,7 @@ from harness.artifacts.child.protocol import BuildRequest, Step, TrainRequest
 from harness.artifacts.jobs import BuildJob, Planner
 from harness.artifacts.material import Material
 from harness.artifacts.network_plans import MARGIN, NetworkPlans, Training
+from harness.artifacts.quantize.parent import quantized
 from harness.artifacts.representative import Representative, demo, of_dataset
 from harness.artifacts.side_by_side import Children
 from harness.core.build_progress import BuildProgress
@@ -179,7 +180,25 @@ class _Builder:
         )
 
     def _have(self, job: BuildJob, tell: _Tell) -> Artifact:
-        """From the cache, or else built; said so if what the cache held was broken."""
+        """The artifact of a job, whatever it takes."""
+        artifact = self._converted(job, tell)
+        if job.afterwards is None:
+            return artifact
+        tell(Step(stage=f"making {job.afterwards}"))
+        smaller = quantized(
+            artifact,
+            job.afterwards,
+            cache_dir=self.cache.root,
+            representative=self.representative,
+        )
+        tell(Step(stage="built"))
+        found = (*artifact.findings, *smaller.findings)
+        claims = {**job.claims, "options": artifact.options, "findings": found}
+        return msgspec.structs.replace(smaller, **claims)
+
+    def _converted(self, job: BuildJob, tell: _Tell) -> Artifact:
+        """What TensorFlow makes, from the cache or else built; said so if what the cache held was
+        broken."""
         self.cache.note_use(job.key, job.variant)
         try:
             artifact = self.cache.get(job.key)

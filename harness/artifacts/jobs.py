@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.artifacts import recipes
+from harness.artifacts import quantize, recipes
 from harness.artifacts.child.protocol import BuildRequest
 from harness.artifacts.network_plans import NetworkPlans, Training, versions
 from harness.artifacts.representative import Representative
@@ -27,7 +27,8 @@ _CHILD = ("main.py", "networks.py", "widen.py", "batches.py")
 class BuildJob:
     """One artifact to have: the request that makes it, the key it is cached by, what must be
     trained before, `claims`, the fields of Artifact that cannot be read off the file, and
-    `findings` about where its weights are from. `label` names its log."""
+    `findings` about where its weights are from. `label` names its log. `afterwards` is the recipe
+    that the artifact is then made smaller by, without TensorFlow."""
 
     variant: str
     label: str
@@ -37,6 +38,7 @@ class BuildJob:
     claims: dict[str, object]
     trainings: tuple[Training, ...] = ()
     findings: tuple[Finding, ...] = ()
+    afterwards: str | None = None
 
     @property
     def options(self) -> dict[str, object]:
@@ -64,6 +66,8 @@ class Planner:
     def _variant(self, name: str, project: VariantsFile, plans: NetworkPlans) -> BuildJob:
         spec = project.variants[name]
         chain = recipes.parse(spec.recipe, spec.recipe_options)
+        if chain.afterwards:
+            quantize.check_installed(chain.afterwards)
         plan = plans.of(name)
         if spec.float_parent is not None and spec.float_parent not in project.variants:
             raise plugins.unknown("float_parent", spec.float_parent, project.variants)
@@ -92,6 +96,7 @@ class Planner:
             },
             findings=plan.findings,
             trainings=tuple(dict.fromkeys(trainings)),
+            afterwards=chain.afterwards,
         )
 
     def keras_file(

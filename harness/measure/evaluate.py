@@ -86,6 +86,8 @@ def evaluate(
     brought: bool = True,
     margin: float | None = None,
     decide: bool = True,
+    split: Split = TEST,
+    most: int | None = None,
     progress: Callable[[str, int, int], None] = lambda variant, done, total: None,
     worker: Path = WORKER,
 ) -> tuple[Evaluation, ...]:
@@ -96,7 +98,8 @@ def evaluate(
 
     With a `margin`, the accuracy that may be lost, a slow artifact answers a part of the images
     first and then, if the answers are to `decide`, goes on until its part in the decision is
-    settled (`harness/analysis/looks.py`). Without one every artifact answers all images.
+    settled (`harness/analysis/looks.py`). Without one every artifact answers all images of the
+    `split`, or the first of them where `most` says how many.
 
     Raises UsageError if the cache cannot be written to.
     """
@@ -118,17 +121,17 @@ def evaluate(
                     variant=name,
                     sha256=artifact.sha256,
                     dataset=dataset.name,
-                    split=TEST,
-                    fingerprint=dataset.fingerprint(TEST),
+                    split=split,
+                    fingerprint=dataset.fingerprint(split),
                     runtime=runtime,
                     classes=dataset.classes,
                     pixels=artifact.shown,
                 )
-                path = paths[name] = folder / f"{_key(empty, artifact)}.json"
+                path = paths[name] = folder / f"{_key(empty, artifact, most)}.json"
                 known = _cached(path)
                 if known is None:
                     progress(name, done, len(chosen))
-                    known = _evaluated(empty, artifact, asker, in_looks=margin is not None)
+                    known = _evaluated(empty, artifact, asker, most, in_looks=margin is not None)
                     _keep(path, known)
                 found[name] = msgspec.structs.replace(known, variant=name)
             if decide:
@@ -154,11 +157,12 @@ def _beside_parent(
     return msgspec.structs.replace(evaluation, agreement=agreement)
 
 
-def _key(empty: Evaluation, artifact: Artifact) -> str:
+def _key(empty: Evaluation, artifact: Artifact, most: int | None) -> str:
     parts = (VERSION, empty.sha256, empty.split, empty.fingerprint, empty.runtime)
     named = (empty.dataset, empty.classes, artifact.signature, artifact.answers)
     told = (artifact.model is None, artifact.shown, artifact.labels)
-    return hashlib.sha256(msgspec.json.encode([*parts, *named, *told])).hexdigest()
+    first = () if most is None else (most,)
+    return hashlib.sha256(msgspec.json.encode([*parts, *named, *told, *first])).hexdigest()
 
 
 def _keep(path: Path, evaluation: Evaluation) -> None:
@@ -272,26 +276,27 @@ class _Asker:
 
 
 def _evaluated(
-    empty: Evaluation, artifact: Artifact, asker: _Asker, *, in_looks: bool
+    empty: Evaluation, artifact: Artifact, asker: _Asker, most: int | None, *, in_looks: bool
 ) -> Evaluation:
     """All answers or, of a slow artifact, those up to the first look."""
+    split: Split = TEST if empty.split == TEST else VALIDATION
     try:
         _refuse_what_takes_no_picture(artifact)
-        labels = asker.labels(TEST)
+        labels = asker.labels(split)[:most]
         if not labels:
-            raise MeasurementError("images", "the test split is empty", "add images")
+            raise MeasurementError("images", f"the {split} split is empty", "add images")
         empty = msgspec.structs.replace(empty, of=len(labels))
         plan = looks.at(len(labels)) if in_looks else (len(labels),)
-        answers = asker.ask(artifact, TEST, (0, plan[0]), artifact.shown)
+        answers = asker.ask(artifact, split, (0, plan[0]), artifact.shown)
         each_ns = answers.inference_ns / plan[0]
         found = scores.filled(empty, artifact, answers, labels[: plan[0]])
         if len(plan) > 1 and each_ns * len(labels) > EXPENSIVE_S * 1e9:
             found = msgspec.structs.replace(found, looks=plan)
         elif len(plan) > 1:
-            rest = asker.ask(artifact, TEST, (plan[0], len(labels)), artifact.shown)
+            rest = asker.ask(artifact, split, (plan[0], len(labels)), artifact.shown)
             more = scores.filled(empty, artifact, rest, labels[plan[0] :])
             found = scores.joined(found, more)
-        if artifact.shown.source != "assumed":
+        if artifact.shown.source != "assumed" or split == VALIDATION:
             return found
         return msgspec.structs.replace(found, tried=_tried(empty, artifact, asker, each_ns))
     except MeasurementError as error:

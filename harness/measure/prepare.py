@@ -109,13 +109,16 @@ def _smaller(
 
 
 def evaluated(
-    job: Job, artifacts: Mapping[str, Artifact], narrator: Narrator
+    job: Job,
+    artifacts: Mapping[str, Artifact],
+    parents: Mapping[str, Artifact],
+    narrator: Narrator,
 ) -> tuple[Evaluation, ...]:
     """What each artifact and each float parent answered to the test split; nothing without
     labelled images. The demo images say nothing of a file that the user brought."""
     if job.dataset is None:
         return ()
-    return _evaluate(job, {**artifacts, **_float_parents(job, artifacts, narrator)}, narrator)
+    return _evaluate(job, {**artifacts, **parents}, narrator)
 
 
 def _evaluate(
@@ -158,11 +161,13 @@ def first_words(job: Job, narrator: Narrator) -> Callable[[Artifact], None]:
     return tell
 
 
-def _float_parents(
+def float_parents(
     job: Job, artifacts: Mapping[str, Artifact], narrator: Narrator
 ) -> dict[str, Artifact]:
-    """Artifacts that are not measured but whose answers others should reproduce. One that cannot
-    be built only leaves the agreement absent, which says so."""
+    """Artifacts that are not measured but whose answers others should reproduce; none without
+    labelled images. One that cannot be built only leaves the agreement absent, which says so."""
+    if job.dataset is None:
+        return {}
     names = {a.float_parent for a in artifacts.values() if a.trained is not False} - set(artifacts)
     wanted = {n: job.project.variants.variants[n] for n in sorted(filter(None, names))}
     if not wanted:

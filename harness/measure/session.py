@@ -15,7 +15,7 @@ from harness.core.errors import BuildError, UsageError
 from harness.core.specs import DeviceSpec
 from harness.core.types import SCHEMA_VERSION, Report, Stopped, Tool
 from harness.devices import kind_of
-from harness.measure import device_images, lanes, prepare, schedule
+from harness.measure import device_images, lanes, mixed, prepare, schedule
 from harness.measure.device_run import Enough
 from harness.measure.planning import expected_launches, make_plan, what_the_test_decides
 from harness.project import config
@@ -97,7 +97,10 @@ def _begun(job: Job, narrator: Narrator, all_must_build: bool) -> _Run:
     )
     if unbuilt and all_must_build:
         raise BuildError(unbuilt[0].message, unbuilt[0].fix)
-    evaluations = prepare.evaluated(job, artifacts, narrator)
+    parents = prepare.float_parents(job, artifacts, narrator)
+    added, not_added = mixed.added(job, artifacts, parents, narrator)
+    artifacts |= added
+    evaluations = prepare.evaluated(job, artifacts, parents, narrator)
     planned = make_plan(job, artifacts)
     inputs = prepare.input_sets(artifacts, planned.seed, prepare.shown_now(planned, job.dataset))
     header = Report(
@@ -117,7 +120,7 @@ def _begun(job: Job, narrator: Narrator, all_must_build: bool) -> _Run:
         data=None if job.dataset is None else job.dataset.summary,
         evaluations=evaluations,
         device_images=device_images.of_job(job, artifacts, evaluations),
-        findings=unbuilt,
+        findings=(*unbuilt, *not_added),
     )
     return _Run(store.create(job.request.out, header), job.devices, inputs)
 

@@ -107,9 +107,15 @@ class Narrator:
 
     def evaluating(self, variant: str, done: int, total: int) -> None:
         """A variant is about to answer the test images."""
-        self._show(
-            "evaluate", f"evaluate {done + 1} of {total}: {variant}, test images", done, total
-        )
+        self._evaluating(variant, "test", done, total)
+
+    def trying(self, variant: str, done: int, total: int) -> None:
+        """A variant is about to answer the validation images."""
+        self._evaluating(variant, "validation", done, total)
+
+    def _evaluating(self, variant: str, split: str, done: int, total: int) -> None:
+        text = f"evaluate {done + 1} of {total}: {variant}, {split} images"
+        self._show("evaluate", text, done, total)
 
     # --- a Listener of harness.measure.lanes ---
 

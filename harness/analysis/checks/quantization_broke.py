@@ -47,7 +47,8 @@ def findings(evidence: Evidence) -> list[Finding]:
     fix = (
         "lower the sparsity, or train longer"
         if _trained_on(evidence)
-        else "calibrate with more and more varied images, or use float16 or dynamic_range"
+        else "calibrate with more and more varied images, or use int8-mixed (which keeps the worst "
+        "layers in float), float16 or dynamic_range"
     )
     return [
         Finding(

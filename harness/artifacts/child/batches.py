@@ -52,7 +52,7 @@ class Examples:
         return inputs if inputs.dtype.kind == "f" else fitted(inputs, shape)
 
     def first(self, count: int) -> Examples:
-        """At most so many of them: a sample, since the order of a split says nothing of its images."""
+        """At most so many, which are a sample: the order of a split says nothing of its images."""
         answers = None if self.answers is None else self.answers[:count]
         return Examples(self.inputs[:count], self.labels[:count], answers)
 

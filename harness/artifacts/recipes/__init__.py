@@ -9,7 +9,8 @@ A recipe module offers `Options`, a struct of what it can be told, and one or bo
   whether it looks at representative data.
 
 Recipes are joined by `+` and applied from left to right: `pruned+int8` prepares with `pruned` and
-converts with `int8`. A recipe that only prepares is converted as float32.
+converts with `int8`. A recipe that only prepares is converted as float32. `int8-mixed` stands for
+none of these modules: it is made from the finished float32 file (`artifacts/quantize`).
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from typing import Any, Protocol
 
 import msgspec
 
+from harness.artifacts import quantize
 from harness.core.errors import UsageError
 from harness.system import plugins
 
 BASE = "float32"
+_RECIPES = "harness.artifacts.recipes"
 
 
 class Recipe(Protocol):
@@ -59,9 +62,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Chain:
-    """Recipes in the order they are applied; only the last one converts."""
+    """Recipes in the order they are applied; only the last one converts. `afterwards` is what is
+    made of the file without TensorFlow, if anything."""
 
     steps: tuple[Step, ...]
+    afterwards: str | None = None
 
     @property
     def calibrates(self) -> bool:
@@ -100,27 +105,33 @@ def parse(recipe: str, options: Mapping[str, object]) -> Chain:
     that no recipe of the chain takes or that has the wrong type.
     """
     names = recipe.split("+")
-    modules = [plugins.load("harness.artifacts.recipes", name) for name in names]
-    if not hasattr(modules[-1], "convert"):
+    known = (*plugins.names(_RECIPES), *quantize.OF_VARIANTS)
+    for name in names:
+        if name not in known:
+            raise plugins.unknown("recipe", name, known)
+    afterwards = names.pop() if names[-1] in quantize.OF_VARIANTS else None
+    modules = [plugins.load(_RECIPES, name) for name in names]
+    if not modules or not hasattr(modules[-1], "convert"):
         names.append(BASE)
-        modules.append(plugins.load("harness.artifacts.recipes", BASE))
-    for name, module in zip(names[:-1], modules[:-1], strict=True):
-        if hasattr(module, "convert"):
+        modules.append(plugins.load(_RECIPES, BASE))
+    for name, module in zip(names, modules, strict=True):
+        last = module is modules[-1] and (afterwards is None or name == BASE)
+        if hasattr(module, "convert") and not last:
             raise UsageError(
                 f"recipe {recipe!r}: nothing can come after {name}, which makes the .tflite file",
                 "put the recipe that converts last, as in pruned+int8",
             )
 
     fields = [set(module.Options.__struct_fields__) for module in modules]
-    known = set().union(*fields)
+    all_options = set().union(*fields)
     for option in options:
-        if option not in known:
-            raise plugins.unknown(f"option of recipe {recipe}:", option, known)
+        if option not in all_options:
+            raise plugins.unknown(f"option of recipe {recipe}:", option, all_options)
     steps = [
         Step(name, module, _convert(name, module, {k: options[k] for k in own & set(options)}))
         for name, module, own in zip(names, modules, fields, strict=True)
     ]
-    return Chain(tuple(steps))
+    return Chain(tuple(steps), afterwards)
 
 
 def _convert(name: str, module: ModuleType, options: dict[str, object]) -> Any:

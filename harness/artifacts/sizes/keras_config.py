@@ -24,7 +24,8 @@ _SAME = frozenset(
 @dataclass(frozen=True)
 class LayerConfig:
     """One layer: its own configuration, the layers it reads, and the shape it was built for. In a
-    model that is used as a layer, `ends_in` is the layer that gives its output."""
+    model that is used as a layer, `ends_in` is the layer that gives its output. `widens_to` are the
+    channels of a constant that it adds, subtracts or multiplies by, which one channel becomes."""
 
     name: str
     kind: str
@@ -32,6 +33,7 @@ class LayerConfig:
     reads: tuple[str, ...] = ()
     built_for: Shape | None = None
     ends_in: str | None = None
+    widens_to: int | None = None
 
     @property
     def trainable(self) -> bool:
@@ -74,7 +76,9 @@ class Network:
     def _given(self, layer: LayerConfig, given: Shape, depth: int) -> Shape | None:
         kind, options = layer.kind, layer.options
         shape: Shape | None = None
-        if kind in _SAME:
+        if kind in _SAME and layer.widens_to and given[-1] == 1:
+            shape = (*given[:-1], layer.widens_to)
+        elif kind in _SAME:
             shape = given
         elif kind == "Flatten":
             sides = [side for side in given[1:] if side is not None]
@@ -121,6 +125,7 @@ class Network:
                 reads=reads,
                 built_for=_shape(built.get("input_shape")),
                 ends_in=ends_in,
+                widens_to=_constant_channels(layer.get("inbound_nodes") or ()),
             )
             before = name
         outputs = inner.get("output_layers") if isinstance(inner, dict) else None
@@ -147,6 +152,21 @@ def _names_in(node: Any) -> tuple[str, ...]:
             return (node[0],)
         return tuple(name for value in node for name in _names_in(value))
     return ()
+
+
+def _constant_channels(node: Any) -> int | None:
+    """The last extent of the first constant array among a call's arguments; None without one."""
+    if isinstance(node, dict):
+        if node.get("class_name") in ("__numpy__", "__tensor__"):
+            value = node["config"]["value"]
+            while isinstance(value, list) and value and isinstance(value[0], list):
+                value = value[0]
+            return len(value) if isinstance(value, list) else None
+        node = list(node.values())
+    if isinstance(node, list | tuple):
+        found = (_constant_channels(value) for value in node)
+        return next((channels for channels in found if channels is not None), None)
+    return None
 
 
 def _slid(

@@ -362,3 +362,26 @@ def test_weights_file_that_does_not_fit(tmp_path: Path) -> None:
     (site.models / "tiny.py").write_text(taking_none)
     with pytest.raises(ConfigError, match="takes no weights"):
         site.build(project(bad=VariantSpec(model="tiny", weights="x.h5")))
+
+
+def test_int8_mixed_is_made_of_the_float_file(tmp_path: Path) -> None:
+    pytest.importorskip("litert_quantizer")
+    site = Site(tmp_path, tiny=TINY)
+    variants = project(
+        tiny=VariantSpec(model="tiny"), mixed=VariantSpec(model="tiny", recipe="int8-mixed")
+    )
+    built = site.build(variants).artifacts
+    assert (built["mixed"].recipe, built["mixed"].float_parent) == ("int8-mixed", "tiny")
+    assert built["mixed"].model == "tiny"
+    assert built["mixed"].inputs[0].dtype == "int8"
+    assert any(finding.code == "kept-in-float" for finding in built["mixed"].findings)
+    again = site.build(project(mixed=variants.variants["mixed"])).artifacts["mixed"]
+    assert again.sha256 == built["mixed"].sha256
+    # The float file was not made a second time.
+    assert ("mixed", "converting") not in site.stages
+
+
+def test_nothing_else_can_be_made_mixed(tmp_path: Path) -> None:
+    site = Site(tmp_path, tiny=TINY)
+    with pytest.raises(UsageError, match="nothing can come after int8"):
+        site.build(project(mixed=VariantSpec(model="tiny", recipe="int8+int8-mixed")))

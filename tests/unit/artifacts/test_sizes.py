@@ -163,6 +163,23 @@ def test_what_three_channels_cost(tmp_path: Path) -> None:
     assert explain(converted(separable(), "float32", tmp_path / "b.tflite")).grey is None
 
 
+def centred() -> Any:
+    """One channel becomes three where the mean of each is subtracted, as VGG16 has it."""
+    import keras
+    from keras import layers
+
+    image = keras.Input((32, 32, 1), name="image")
+    x = image - np.array([104.0, 117.0, 124.0], "float32")
+    return keras.Model(image, layers.Conv2D(16, 3, padding="same", name="first")(x))
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_three_channels_that_a_constant_makes_are_told(ending: str, tmp_path: Path) -> None:
+    grey = explain(saved(centred, tmp_path / f"model{ending}")[1]).grey
+    assert grey is not None
+    assert (grey.layer, grey.parameters) == ("first", 3 * 3 * 2 * 16)
+
+
 @pytest.mark.parametrize("ending", [".keras", ".h5"])
 def test_optimizer_state_is_of_what_is_trained_only(ending: str, tmp_path: Path) -> None:
     """Freezing layers changed the size of the asker's file, and of no .tflite."""
