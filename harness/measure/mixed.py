@@ -52,13 +52,13 @@ def added(
             findings.append(
                 Finding(
                     level="warning",
-                    code="int8-mixed-missing",
+                    code="mixed-missing",
                     message=f"{name} {lost}, and {RECIPE} cannot be made: {error.message}",
                     fix=error.fix,
                 )
             )
             continue
-        why = Finding(level="info", code="int8-mixed-added", message=f"{name} {lost}")
+        why = Finding(level="info", code="mixed-added", message=f"{name} {lost}")
         rows[row] = msgspec.structs.replace(found, findings=(*found.findings, why))
         narrator.say(f"{name} {lost}: {row} is measured, too")
         prepare.first_words(job, narrator)(rows[row])
