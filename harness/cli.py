@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from harness import __version__
 from harness.core.errors import EXIT_INTERRUPTED, EXIT_USAGE, HarnessError, UsageError
+from harness.core.text import did_you_mean
 from harness.system import causes, files, interrupts, plugins, streams
 
 _DESCRIPTION = """\
@@ -22,10 +24,31 @@ _NO_FOLDER = "the current folder has been removed; change into one that exists a
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse's parser, with errors of one line that say where help is."""
+    """argparse's parser, with errors of one line that name the nearest word and where help is."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         self.exit(EXIT_USAGE, f"error: {message}; see {self.prog} --help\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is None or value in action.choices:
+            return
+        fix = did_you_mean(str(value), map(str, action.choices))
+        if isinstance(action, argparse._SubParsersAction):
+            self.error(f"unknown command {value!r}; {fix}")
+        raise argparse.ArgumentError(action, f"unknown value {value!r}; {fix}")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        # argparse lets the whole command line refuse what a subcommand does not know, and then
+        # neither the nearest option nor the right help page can be named.
+        found, rest = super().parse_known_args(args, namespace)
+        if rest and rest[0].startswith("-"):
+            name = rest[0].partition("=")[0]
+            fix = did_you_mean(name, self._option_string_actions)
+            near = f"; {fix}" if fix.startswith("did you mean") else ""
+            self.error(f"unknown option {name!r}{near}")
+        if rest:
+            self.error(f"unexpected argument {rest[0]!r}")
+        return found, rest
 
 
 def parser() -> argparse.ArgumentParser:
@@ -70,16 +93,18 @@ def _tell(error: object) -> None:
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    args = parser().parse_args(argv)
-    interrupts.end_alike()
-    if args.verbose:
-        _show_causes()
+    words = sys.argv[1:] if argv is None else argv
+    verbose = "--verbose" in words
     try:
-        _refuse_empty(sys.argv[1:] if argv is None else argv)
+        _refuse_empty(words)
+        args = parser().parse_args(words)
+        interrupts.end_alike()
+        if verbose:
+            _show_causes()
         return int(args.run(args))
     except HarnessError as error:
         _tell(error)
-        if args.verbose:
+        if verbose:
             print("\n".join(causes.lines(error)), file=sys.stderr)
         return error.exit_code
     except FileNotFoundError:

@@ -47,6 +47,11 @@ def parse_protect(text: str) -> Protected:
 
 def check_class(protected: Protected, classes: Sequence[str]) -> None:
     """Raise UsageError if the protected class is not one of `classes`."""
+    if protected.name and not classes:
+        raise UsageError(
+            f"--protect recall:{protected.name} needs labelled images, and there are none",
+            "leave it out",
+        )
     if protected.name and protected.name not in classes:
         raise UsageError(
             f"--protect recall:{protected.name}: the images have no such class",

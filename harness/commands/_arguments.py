@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from harness.core.text import command
+from harness.core.text import command, integer
 from harness.core.units import parsed_share
-from harness.project.request import Request
+from harness.project.request import MOST_SEED, Request
 
 
 def option(
@@ -65,7 +65,7 @@ def add_out(parser: argparse.ArgumentParser, *, defaults: bool = True) -> None:
 
 def add_seed(parser: argparse._ActionsContainer, of: str, *, defaults: bool = True) -> None:
     """--seed, the same for every command that draws random numbers."""
-    option(parser, "seed", "--seed", defaults=defaults, type=int, metavar="N", help=of)
+    option(parser, "seed", "--seed", defaults=defaults, type=seed, metavar="N", help=of)
 
 
 def add_data(parser: argparse.ArgumentParser, *, defaults: bool = True) -> None:
@@ -207,6 +207,14 @@ def comma_list(text: str) -> tuple[str, ...]:
     if not all(items):
         raise argparse.ArgumentTypeError(f"{text!r} has an empty item")
     return items
+
+
+def seed(text: str) -> int:
+    """A whole number from 0 to 2**32 - 1, which every random generator takes."""
+    value = integer(text, MOST_SEED)
+    if value is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {MOST_SEED}")
+    return value
 
 
 def positive(text: str) -> int:

@@ -225,8 +225,9 @@ def run(args: argparse.Namespace) -> int:
     baseline = None
     if args.baseline is not None:
         baseline = store.read_report(store.find(args.baseline, request.out))
-    if args.exact and baseline is None:
-        raise UsageError("--exact needs a baseline", "give one with --baseline")
+    for option, given in (("--exact", args.exact), ("--max-regression", args.max_regression)):
+        if given and baseline is None:
+            raise UsageError(f"{option} needs a baseline", "give one with --baseline")
     with Narrator() as narrator:
         if args.resume is not None:
             _refuse_with_resume(args)

@@ -14,6 +14,7 @@ import argparse
 from pathlib import Path
 
 from harness.core.errors import EXIT_OK
+from harness.core.text import integer
 
 HELP = "serve an emulated phone on loopback"
 EXAMPLE = "python -m harness emulate --fault battery_percent=5"
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which phone, and what is wrong with it."""
     parser.add_argument(
         "--port",
-        type=int,
+        type=_port,
         default=DEFAULT_PORT,
         metavar="N",
         help=f"TCP port on loopback, 0 for a free one (default: {DEFAULT_PORT})",
@@ -89,9 +90,17 @@ def _public_key(path: Path) -> bytes:
     try:
         key = path.read_bytes()
         auth.parse_key(key)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+    except OSError as error:
         raise UsageError(
-            f"{path} is not a public key of adb: {reason}", "give the file adbkey.pub"
+            f"{path} cannot be read: {error.strerror}", "give the file adbkey.pub"
         ) from None
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}", "give the file adbkey.pub") from None
     return key
+
+
+def _port(text: str) -> int:
+    value = integer(text, 65535)
+    if value is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
+    return value

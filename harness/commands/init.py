@@ -40,7 +40,9 @@ def run(args: argparse.Namespace) -> int:
             ignore=shutil.ignore_patterns("__pycache__", "__init__.py"),
         )
     except OSError as error:
-        raise UsageError(f"cannot write {root}: {error}", "choose another folder") from None
+        why = error.strerror or str(error)
+        raise UsageError(f"cannot write {root}: {why}", "choose another folder") from None
     print(f"wrote {root / DEVICES} and {root / 'models'}")
-    print(f"next: cd {quoted(root)} && {command('bench')}")
+    enter = "" if root == Path() else f"cd {quoted(root)} && "
+    print(f"next: {enter}{command('bench')}")
     return EXIT_OK

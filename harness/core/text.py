@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -62,6 +63,29 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def count(number: int, one: str, many: str = "") -> str:
     """'1 launch', '3 launches'; `many` is `one` with an s unless it is given."""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+# msgspec's names of types -> ours.
+_TYPES = {
+    "array": "a list",
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "null": "nothing",
+    "object": "a mapping",
+    "str": "text",
+}
+
+
+def expected_in_words(error: str) -> str:
+    """msgspec's message in plain words: `expected a list, such as [1], but found text`."""
+    match = re.fullmatch(r"Expected `([\w |]+)`, got `(\w+)`", error)
+    if match is None:
+        return error[:1].lower() + error[1:]
+    wanted = [_TYPES.get(name, name) for name in match.group(1).split(" | ")]
+    example = ", such as [1]" if match.groups() == ("array", "int") else ""
+    found = _TYPES.get(match.group(2), match.group(2))
+    return f"expected {' or '.join(wanted)}{example}, but found {found}"
 
 
 def integer(text: str, most: int = 10**15) -> int | None:

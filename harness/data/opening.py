@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.core.errors import UsageError
+from harness.core import units
+from harness.core.errors import DataError, UsageError
 from harness.data.dataset import DEMO, Dataset, Progress
 from harness.data.split import SHARES, Shares
 
@@ -41,4 +42,9 @@ def open_dataset(
         return folder.open_list(path, cache, seed=seed, shares=shares, progress=progress)
     if suffix == ".npz" and not path.is_dir():
         return folder.open_arrays(path, cache, seed=seed, shares=shares, progress=progress)
+    if path.is_file():
+        raise DataError(
+            f"{units.name(str(path))} is not a folder, a .csv file or an .npz file",
+            "give a folder with one folder of images per class, or demo",
+        )
     return folder.open_folder(path, cache, seed=seed, shares=shares, progress=progress)

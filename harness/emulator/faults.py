@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from harness.core.errors import UsageError
+from harness.core.text import expected_in_words
 from harness.system.plugins import unknown
 
 
@@ -70,7 +71,7 @@ def parse(settings: Iterable[str]) -> Faults:
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$.")
         raise UsageError(
-            f"fault {where.rstrip('`')}: {what[:1].lower()}{what[1:]}",
+            f"fault {where.rstrip('`')}: {expected_in_words(what.replace('int | null', 'int'))}",
             "docs/explanation/emulated-device.md has the list",
         ) from None
 

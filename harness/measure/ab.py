@@ -56,9 +56,10 @@ def paired(a: Sequence[Launch], b: Sequence[Launch]) -> list[tuple[float, float]
 def _two_cases(job: Job) -> tuple[Case, Case]:
     cases = schedule.cases(job.names, job.settings)
     if len(cases) != 2:
-        names = ", ".join(case.id for case in cases)
+        names = ", ".join(case.id for case in cases[:3]) + ", ..." * (len(cases) > 3)
         raise UsageError(
-            f"ab compares two cases, and this is {len(cases)}: {names}",
+            f"ab compares exactly two cases, but there {'is' if len(cases) == 1 else 'are'} "
+            f"{len(cases)}: {names}",
             "name two different variants or files, one device, one runtime, one number of threads",
         )
     return cases[0], cases[1]

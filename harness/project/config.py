@@ -22,7 +22,7 @@ from harness.core.specs import (
     VariantsFile,
     VariantSpec,
 )
-from harness.core.text import command
+from harness.core.text import command, expected_in_words
 from harness.core.units import parsed_share
 from harness.devices import kind_of
 from harness.system.files import current_folder, in_folder
@@ -91,6 +91,13 @@ class Project(NamedTuple):
         chosen: dict[str, VariantSpec] = {}
         for pattern in patterns:
             matching = [name for name in known if fnmatchcase(name, pattern)]
+            if not matching and Path(pattern).exists():
+                what = "folder" if Path(pattern).is_dir() else "file"
+                raise UsageError(
+                    f"{pattern!r} is a {what}, not a variant",
+                    "give a variant's name; `bench` also takes .tflite, .keras and .h5 files and "
+                    "SavedModel folders",
+                )
             if not matching:
                 raise unknown("variant", pattern, known)
             chosen.update((name, known[name]) for name in matching)
@@ -231,35 +238,16 @@ def _explain(path: Path, data: object, kind: Any, key: str, error: str) -> Confi
     at = ".".join(part for part in (key, inner) if part)
     prefix = f"{path}: {at}: " if at else f"{path}: "
     match = re.search(r"contains unknown field `(.*)`", what)
+    if (kind_given := re.fullmatch(r"Invalid value '(.*)'", what)) and inner == "kind":
+        tags = [str(member.__struct_config__.tag) for member in get_args(kind)]
+        found = unknown("kind", kind_given.group(1), tags)
+        return ConfigError(prefix + found.message, found.fix)
     if match is None:
         return ConfigError(
-            prefix + _in_words(what), f"the comments in {path.name} say what goes there"
+            prefix + expected_in_words(what), f"the comments in {path.name} say what goes there"
         )
     found = unknown("key", match.group(1), _allowed(kind, data, inner))
     return ConfigError(prefix + found.message, found.fix)
-
-
-# msgspec's names of types -> ours.
-_TYPES = {
-    "array": "a list",
-    "bool": "true or false",
-    "float": "a number",
-    "int": "a whole number",
-    "null": "nothing",
-    "object": "a mapping",
-    "str": "text",
-}
-
-
-def _in_words(error: str) -> str:
-    """msgspec's message in plain words: `expected a list, such as [1], but found text`."""
-    match = re.fullmatch(r"Expected `([\w |]+)`, got `(\w+)`", error)
-    if match is None:
-        return error[:1].lower() + error[1:]
-    wanted = [_TYPES.get(name, name) for name in match.group(1).split(" | ")]
-    example = ", such as [1]" if match.groups() == ("array", "int") else ""
-    found = _TYPES.get(match.group(2), match.group(2))
-    return f"expected {' or '.join(wanted)}{example}, but found {found}"
 
 
 def _allowed(kind: Any, data: object, inner: str) -> list[str]:

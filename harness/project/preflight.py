@@ -23,13 +23,16 @@ from harness.data.dataset import DEMO
 from harness.data.split import parse as parse_split
 from harness.devices import kind_of
 from harness.project import config, file_kinds
-from harness.project.request import Job, Request
+from harness.project.request import MOST_SEED, Job, Request
 from harness.results import store
 from harness.system.cache_use import cache_in_use
 from harness.system.plugins import unknown
 
 if TYPE_CHECKING:
     from harness.data.dataset import Dataset, Progress
+
+
+_GIVE_ONE = "give one of the two"
 
 
 def resolve(
@@ -47,6 +50,8 @@ def resolve(
             "--sustained decides by itself how much is measured",
             "leave out --launches, --iterations and --quick",
         )
+    if not 0 <= request.seed <= MOST_SEED:
+        raise UsageError(f"seed {request.seed} is not from 0 to {MOST_SEED}", "choose another")
     for delegate in request.delegates or ():
         if delegate not in get_args(Delegate):
             raise unknown("delegate", delegate, get_args(Delegate))
@@ -159,7 +164,9 @@ def labelled(
     Raises UsageError if both were asked for, and what `open_dataset` raises.
     """
     if untrained and data is not None:
-        raise UsageError("--data trains and --untrained does not", "give one of the two")
+        raise UsageError("--data trains and --untrained does not", _GIVE_ONE)
+    if untrained and split is not None:
+        raise UsageError("--split is about labelled images, and --untrained uses none", _GIVE_ONE)
     shares = None if split is None else parse_split(split)
     if untrained:
         return None
@@ -186,9 +193,7 @@ def _check_protected(job: Job) -> None:
     if job.dataset is not None:
         check_class(protected, job.dataset.classes)
     elif job.request.protect is not None:
-        raise UsageError(
-            f"--protect {protect} needs labelled images", "give them with --data, or leave it out"
-        )
+        raise UsageError(f"--protect {protect} needs labelled images", _give_images(job.request))
 
 
 def _check_recipes(job: Job) -> None:
@@ -219,9 +224,12 @@ def _check_budget(job: Job) -> None:
         return
     for budget in parse_budget(job.request.budget, metric_specs.specs()):
         if budget.spec.labelled and job.dataset is None:
-            raise UsageError(
-                f"{budget.text} needs labelled images", "give them with --data, or leave it out"
-            )
+            raise UsageError(f"{budget.text} needs labelled images", _give_images(job.request))
+
+
+def _give_images(request: Request) -> str:
+    without = "leave out --untrained" if request.untrained else "give them with --data"
+    return f"{without}, or leave it out"
 
 
 def _refuse_if_not_set_up(request: Request, spec: DeviceSpec, attendant: Attendant) -> None:

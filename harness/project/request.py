@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from harness.project.config import Project
 
 
+MOST_SEED = 2**32 - 1  # the largest that all random generators take
+
+
 class Request(NamedTuple):
     """What the user asked for; None means that it is left to the defaults or to devices.yaml.
 

@@ -280,7 +280,9 @@ def find(run: str, out: Path) -> Path:
     if len(matching) == 1:
         return out / matching[0]
     if matching:
-        raise UsageError(f"{run!r} is the start of {len(matching)} runs", "give more of it")
+        raise UsageError(
+            f"{run!r} is the start of {len(matching)} run ids", "give more characters of the id"
+        )
     raise UsageError(
         f"there is no run or file {run!r}",
         f"{command('history', '--out', out)} lists what is there"
@@ -296,6 +298,10 @@ def read_report(path: Path) -> Report:
     try:
         return decode(path.read_bytes(), path)
     except FileNotFoundError:
+        if not (path.parent / HEADER).exists():
+            raise UsageError(
+                f"{path.parent} is not a run folder", f"{command('history')} lists runs"
+            ) from None
         raise UsageError(
             f"{path} does not exist",
             f"finish the run first: {command('bench', '--resume', path.parent)}",

@@ -91,7 +91,7 @@ def test_an_unknown_device_gets_the_nearest_names(tmp_path: Path) -> None:
         ("devices: {host: {kind: host, threads: 1}}", "devices.host.threads: "
          "expected a list, such as [1], but found a whole number"),
         ("devices: {host: {kind: host, threads: [0]}}", "devices.host.threads"),
-        ("devices: {host: {kind: hots}}", "devices.host.kind: invalid value 'hots'"),
+        ("devices: {host: {kind: hots}}", "devices.host.kind: unknown kind 'hots'"),
         ("devices: {p: {kind: android, guards: {min_batery_percent: 1}}}",
          "devices.p.guards: unknown key 'min_batery_percent'; did you mean 'min_battery_percent'"),
         ("device: {}", "unknown key 'device'; did you mean 'devices'"),

@@ -161,7 +161,7 @@ def test_runs_are_found_by_id_start_and_latest(tmp_path: Path) -> None:
         store.create(tmp_path, header(PLAN, run_id)).close()
     assert store.find("20260101", tmp_path).name == "20260101-000000-aaaa"
     assert store.find("latest", tmp_path).name == "20260102-000000-bbbb"
-    with pytest.raises(UsageError, match="start of 2 runs"):
+    with pytest.raises(UsageError, match="start of 2 run ids"):
         store.find("2026", tmp_path)
     with pytest.raises(UsageError, match="no run or file"):
         store.find("1999", tmp_path)
