@@ -40,7 +40,7 @@ def build(
 
     `weights` is an .npz file of the published tensors by their names; None starts from random
     ones. `size` is 0, 1 or 2. With `gray` the network reads one channel instead of three copies of
-    it and computes the same (see `fold`). `cut` names the block after which the trunk ends, such
+    it and computes the same (see `_folded`). `cut` names the block after which the trunk ends, such
     as `block_9`; None keeps all of it.
     """
     import keras
@@ -108,7 +108,7 @@ def _trunk(x: Any, size: int, cut: str | None) -> Any:
 
 
 def _rounded(channels: float) -> int:
-    """To a multiple of 8, and not down by more than a tenth."""
+    """Round to a multiple of 8, but never down by more than a tenth."""
     nearest = max(8, int(channels + 4) // 8 * 8)
     return nearest + 8 if nearest < 0.9 * channels else nearest
 
@@ -194,7 +194,7 @@ def _folded(kernel: Any, channels: int) -> Any:
 
 
 def inherit(model: keras.Model, parent: keras.Model) -> None:
-    """The weights of a trained `parent`, folded where `model` reads one channel and it three."""
+    """Copy a trained `parent`'s weights; fold them if `model` reads one channel and it three."""
     for layer in model.layers:
         if layer.weights:
             values = parent.get_layer(layer.name).get_weights()

@@ -82,5 +82,5 @@ def fold(three_channels: keras.Model, *, into: keras.Model) -> keras.Model:
 
 
 def inherit(model: keras.Model, parent: keras.Model) -> None:
-    """The weights of a trained `parent`, folded where `model` reads one channel and it three."""
+    """Copy a trained `parent`'s weights; fold them if `model` reads one channel and it three."""
     fold(parent, into=model)

@@ -32,8 +32,8 @@ def build(
 
     keras.utils.set_random_seed(seed)
     image = keras.Input((input_size, input_size, 1), name="image")
-    # Centred, and with weights of a size that keeps signals alive (He et al. 2015); with pixels of
-    # 0 to 1 and Glorot's weights it learns nothing for many epochs.
+    # Centred pixels, and initial weights that keep the variance of signals (He et al. 2015); with
+    # pixels of 0 to 1 and Glorot's weights it learns nothing for many epochs.
     x = layers.Rescaling(1 / 64, offset=-2.0)(image)
     alive = {"activation": "relu", "kernel_initializer": "he_normal"}
     for n in filters:

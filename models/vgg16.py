@@ -97,9 +97,9 @@ def inherit(model: keras.Model, parent: keras.Model) -> None:
     """The channels of `parent` whose kernels have the largest L1 norm (Li et al. 2017,
     https://arxiv.org/abs/1608.08710), as many as each layer of the narrower `model` has.
 
-    Of channels that are copies of each other one is kept while there are others to keep, and what
-    reads the copies is added to what reads it, which changes nothing. Only for the head `gap`,
-    where each channel has one reader.
+    Of channels that are copies of each other, one is kept as long as there are others to keep. The
+    next layer's weights for the copies are added to its weights for that one, so its output stays
+    the same. Only for the head `gap`, where each channel has one reader.
     """
     if model.get_layer("features").output.shape[1] != model.layers[-1].input.shape[1]:
         raise ValueError("channels can be pruned with head: gap only")

@@ -1,8 +1,8 @@
-"""What is known of a model file that the user brought, apart from its tensors: which pixels
-it wants and what its outputs are called.
+"""What is known about a model file of the user's besides its tensors: the range of pixel values it
+expects and the names of its outputs.
 
-What the user says goes first, then the file's own metadata, then the layers of a Keras file, then
-the quantization of the input. Only what is left is assumed.
+The user's options come first, then the file's own metadata, then the layers of a Keras file, then
+the quantization of the input. What none of these says is assumed.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def told(pixels: str | None, labels: Path | None) -> Told:
 
 
 def described(artifact: Artifact, by_user: Told, keras: Path | None = None) -> Artifact:
-    """The artifact with what is known of its pictures and labels. `keras` is the Keras file that
-    it was made from."""
+    """The artifact with its pixel range and labels filled in. `keras` is the Keras file that it was
+    made from, if any."""
     if by_user.labels:
         artifact = msgspec.structs.replace(artifact, labels=by_user.labels, labels_asked=True)
     layers = of_layers(keras) if keras is not None else None
@@ -67,8 +67,8 @@ def _labels(path: Path) -> tuple[str, ...]:
 
 
 def of_layers(path: Path) -> Pixels | None:
-    """What a layer that scales pixels, right behind the input of a Keras 3 file, is made for. None
-    if there is no such layer, or what it does is in the weights."""
+    """The pixel range that a scaling layer directly behind the input of a Keras 3 file expects.
+    None if there is no such layer, or if its scale is in the weights."""
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.getinfo("config.json").file_size > _MOST_CONFIG_BYTES:

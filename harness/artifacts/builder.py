@@ -1,5 +1,5 @@
-"""Variants -> artifacts: look into the cache, build what is not there. TensorFlow is never imported
-on this side, so that a run which finds everything in the cache costs next to nothing."""
+"""Variants -> artifacts: from the cache, or built. TensorFlow is never imported in this process, so
+a run that finds everything in the cache starts fast."""
 
 from __future__ import annotations
 
@@ -62,14 +62,13 @@ def build(
     ready: Ready | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> Built:
-    """The artifacts of the variants `names` of `project`, from the cache or built; trained on
-    `data`, which also calibrates int8 if no `representative` is given, or untrained without it.
-    `margin` is the share of accuracy that `cut: auto` may give up. `ready` hears of each artifact
-    as soon as it is there, the others still to come.
+    """The artifacts of the variants `names` of `project`, from the cache or built. They are trained
+    on `data`, which also calibrates int8 if there is no `representative`; without `data` they are
+    not trained. `margin` is the share of accuracy that `cut: auto` may give up. `ready` is called
+    with each artifact as soon as it is built.
 
-    Everything that can be known to be wrong is found before the first child starts and raised:
-    UsageError and ConfigError. A variant whose build fails later is in `failures`, and the others
-    go on.
+    Mistakes that can be found before the first child starts are raised as UsageError or
+    ConfigError. A variant whose build fails later is in `failures`; the others are still built.
     """
     names = list(dict.fromkeys(names))
     for name in names:
@@ -280,7 +279,7 @@ class _Builder:
 
 
 def _described(artifact: Artifact, job: BuildJob, *findings: Finding) -> Artifact:
-    """With what is not read off the file. What was found while it was built stays with it."""
+    """The artifact with the fields that its file does not say and the findings of building."""
     # An option that training chose, such as where the trunk is cut, comes with the artifact.
     claims = dict(job.claims)
     if artifact.options:

@@ -1,12 +1,12 @@
-"""Artifacts and trained networks by the digest of all that they are made from.
+"""Artifacts and trained networks in the cache, each under a digest of everything it is made from.
 
 CACHE/artifacts/KEY/model.tflite, artifact.json    whole or not there
 CACHE/trained/KEY/network.npz, training.*          likewise
 CACHE/*/KEY/used-by                                see harness.system.cache_use
 CACHE/*/.partial-KEY-*/                            being built, or left by a killed build
-CACHE/checkpoints/KEY/                             how far training has come
+CACHE/checkpoints/KEY/                             the state of an unfinished training
 CACHE/locks/KEY                                    held while KEY is built
-CACHE/logs/                                        what TensorFlow had to say
+CACHE/logs/                                        the output of TensorFlow
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PARTIAL = ".partial-"
 
 
 class Corrupted(Exception):
-    """A cached artifact is not what was put there."""
+    """A cached artifact is incomplete or has changed since it was built."""
 
 
 class Folders:
@@ -52,7 +52,7 @@ class Folders:
         return self._finished / key
 
     def note_use(self, key: str, variant: str) -> None:
-        """KEY, if it is there, is about to serve a variant; call it before it is looked for."""
+        """Note that a variant is about to use KEY, if it is there; call this before looking."""
         cache_use.note_use(self.root, self.folder(key), variant)
 
     def log(self, key: str, label: str) -> Path:
@@ -70,8 +70,8 @@ class Folders:
         waiting: Callable[[], None] | None = None,
         stopping: threading.Event | None = None,
     ) -> Iterator[None]:
-        """Hold KEY alone; look again inside, another process may just have built it. With
-        `stopping` set, waiting ends in an error."""
+        """Lock KEY. Look for it again once inside, because another process may just have built it.
+        If `stopping` is set meanwhile, waiting ends in an error."""
         with ExitStack() as stack:
             with writing(self.root):
                 stack.enter_context(lock(self.root / "locks" / key, waiting, stopping))
@@ -145,11 +145,11 @@ class TrainedCache(Folders):
         return self.folder(key) / NETWORK
 
     def checkpoint(self, key: str) -> Path:
-        """Where training KEY notes how far it has come."""
+        """Where training KEY saves its state after each epoch."""
         return self.root / "checkpoints" / key
 
     def has(self, key: str) -> bool:
-        """Whether KEY is there and its weights are what was put there; if not, it is forgotten."""
+        """Whether KEY is there with its weights unchanged; otherwise it is removed."""
         folder = self.folder(key)
         try:
             noted = msgspec.json.decode((folder / TRAINING).read_bytes(), type=Trained)
@@ -162,7 +162,7 @@ class TrainedCache(Folders):
 
 
 def _flush(path: Path) -> None:
-    """To the disk, so that a power cut leaves no empty file behind a finished rename."""
+    """Flush to the disk, so that a power cut after the rename cannot leave an empty file."""
     if path.is_dir() and sys.platform == "win32":
         return  # folders cannot be opened there
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)

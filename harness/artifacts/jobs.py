@@ -48,7 +48,7 @@ class BuildJob:
 
 @dataclass(frozen=True)
 class Planner:
-    """What all jobs of one call have in common."""
+    """Makes the jobs of one call; holds what they have in common."""
 
     representative: Representative
     seed: int
@@ -129,7 +129,7 @@ class Planner:
     def _key(
         self, request: BuildRequest, chain: recipes.Chain, made_of: Mapping[str, object]
     ) -> str:
-        """Digest of all that the bytes of the artifact, and what we say of them, depend on."""
+        """Digest of everything that the artifact's bytes and its description depend on."""
         ours = [Path(step.module.__file__ or "") for step in chain.steps]
         ours += [_HERE / "tflite/inspect.py", _HERE / "sizes/changes.py"]
         ours += [_HERE / "sizes/tflite_file.py"]

@@ -21,7 +21,7 @@ LEARNED_FROM: tuple[Split, ...] = ("train", "validation")
 
 @dataclass(frozen=True)
 class Material:
-    """What networks are trained on; the test split is never looked at."""
+    """The training and validation splits for networks; the test split is never read."""
 
     dataset: Dataset
     cache: Path
@@ -39,7 +39,7 @@ class Material:
         return Images(images=str(folder / "images.npy"), labels=str(folder / "labels.npy"))
 
     def save(self, splits: Iterable[Split] = LEARNED_FROM) -> None:
-        """Write what is not there whole; DataError if there is nothing to learn from."""
+        """Write the arrays that are missing or damaged. Raises DataError if a split is empty."""
         for split in splits:
             kept = self.files(split)
             if files.intact(Path(kept.images)) and files.intact(Path(kept.labels)):

@@ -1,4 +1,4 @@
-"""Which network a variant wants and what must be trained for it, known before anything is."""
+"""Plans which network each variant needs and what must be trained for it, before anything runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Fetching = Callable[[int, int | None], None]
 # How much accuracy `cut: auto` may give up by default: 2 points.
 MARGIN = 0.02
 
-# What decides the bytes of a network beside our own sources. TensorFlow goes by several names.
+# Libraries that decide the bytes of a network. TensorFlow is published under several names.
 _LIBRARIES = ("tensorflow", "tensorflow-cpu", "tensorflow-macos", "tf-nightly", "keras", "numpy")
 _HERE = Path(__file__).parent
 
@@ -49,7 +49,7 @@ class Training:
 
     @property
     def claims(self) -> tuple[str, ...]:
-        """What no other training should make at the same time: the network, and the features."""
+        """The keys that no other training may make at the same time: network and features."""
         return (self.key, self.request.features) if self.request.features else (self.key,)
 
     def __hash__(self) -> int:
@@ -58,8 +58,8 @@ class Training:
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """A network, what its weights follow from, and the trainings without which it cannot be made.
-    `weights` is where its first weights came from."""
+    """A network, everything that its weights depend on (`made_of`), and the trainings it needs.
+    `weights` is where its initial weights came from."""
 
     network: Network
     made_of: dict[str, object]
@@ -159,12 +159,12 @@ class NetworkPlans:
         return self._trained(plan, spec.model, settings, trunk)
 
     def _can_choose(self, settings: TrainingSpec, weights: Weights) -> bool:
-        """Whether there are images, and a trunk that knows something, to choose a cut by."""
+        """Whether a cut can be chosen: that takes images and a pretrained trunk."""
         return bool(self._material and weights.path and not settings.inherit)
 
     def _trunk(self, plan: NetworkPlan, model: Model) -> NetworkPlan:
-        """The whole trunk, whose features do not depend on where it is cut or what follows it. It
-        reads one channel if it can, which computes the same in less time."""
+        """The whole trunk; its features do not depend on the cut or on the head. It reads one
+        channel if it can, which gives the same features in less time."""
         options = {k: v for k, v in plan.network.options.items() if k != "classes"}
         options["cut"] = None
         if model.takes("gray"):
@@ -232,8 +232,8 @@ class NetworkPlans:
         settings: TrainingSpec,
         trunk: NetworkPlan | None = None,
     ) -> NetworkPlan:
-        """`plan`, trained as `settings` say; as it is if that is for no epochs. With a `trunk` a
-        head is solved on what it computes."""
+        """`plan`, trained as `settings` say; unchanged if they ask for no epochs. With a `trunk`,
+        a head is solved on its features."""
         if not settings.epochs:
             return plan
         teachers = {name: self._other("teacher", name) for name in settings.teachers}
@@ -256,7 +256,7 @@ class NetworkPlans:
     def _changed(
         self, plan: NetworkPlan, model: str, settings: TrainingSpec, chain: recipes.Chain
     ) -> NetworkPlan:
-        """`plan`, trained on while a recipe of `chain` changes it, if one wants that."""
+        """`plan`, trained further while a recipe changes it, if a recipe of `chain` does that."""
         step = chain.trainer
         if step is None:
             return plan
@@ -326,12 +326,12 @@ _CUT_NOT_CHOSEN = Finding(
 
 
 def _cheapest(network: Network) -> Network:
-    """The narrow network that a grown one computes the same as."""
+    """The narrow network from which a grown one was made, which computes the same."""
     return network.parent if network.grown and network.parent else network
 
 
 def _from_scratch(weights: Weights, how: str) -> tuple[Finding, ...]:
-    """How a network that should have begun with ImageNet's weights was trained without them."""
+    """A finding that a network was trained without ImageNet's weights, and how."""
     return tuple(
         Finding(
             level="info",

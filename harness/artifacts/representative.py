@@ -53,8 +53,8 @@ def demo(*, count: int = COUNT, seed: int = 0) -> Representative:
 
 
 def of_dataset(dataset: Dataset, *, count: int = COUNT) -> Representative:
-    """`count` images spread over the training split, and over no other: what calibrates must not
-    be what judges."""
+    """`count` images spread over the training split. No other split is used, because images that
+    calibrate must not be those that judge."""
 
     def images() -> NDArray[np.uint8]:
         import numpy as np

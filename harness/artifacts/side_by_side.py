@@ -1,4 +1,4 @@
-"""Several builds at a time, of which Ctrl-C ends every one."""
+"""Runs several builds at a time; Ctrl-C ends all of them."""
 
 from __future__ import annotations
 

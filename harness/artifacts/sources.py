@@ -1,4 +1,4 @@
-"""What a Python file says without running it: which siblings it imports, what `build` takes."""
+"""Reads Python files without running them: what siblings they import, what options `build` has."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def sha256(data: bytes) -> str:
 def closure(path: Path) -> dict[str, str]:
     """Digests of a Python file and of the siblings it imports, directly or not, by file name.
 
-    A sibling is taken as imported when its name occurs in an import statement at all, so the
-    answer may hold too much and never too little. Raises ConfigError for a syntax error.
+    A sibling counts as imported if its name occurs in any import statement, so the result may hold
+    too many files but never too few. Raises ConfigError for a syntax error.
     """
     digests: dict[str, str] = {}
     waiting = [path]
@@ -75,8 +75,8 @@ def _bound(tree: ast.Module) -> set[str]:
 
 @dataclass(frozen=True)
 class Model:
-    """A file of models/ and what its function `build` takes. `defaults` holds the options whose
-    default is a literal; None instead of a set of `parameters` means that any will do."""
+    """A file of models/ and the parameters of its function `build` (None: it takes any). `defaults`
+    holds the options whose default is a literal."""
 
     path: Path
     parameters: frozenset[str] | None

@@ -1,4 +1,4 @@
-"""Where a model's first weights come from: ImageNet's, a file of the user's, or random ones."""
+"""Where a model's initial weights come from: ImageNet, a file of the user's, or random numbers."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ _HDF5 = Magic(b"\x89HDF\r\n\x1a\n", "an HDF5 file")
 
 @dataclass(frozen=True)
 class Weights:
-    """What `auto`, `imagenet`, `random` or a path came to. `kind` is `imagenet`, `random` or the
-    path as the user wrote it; `path` and `sha256` are None for random weights. Of a PyTorch file
-    `path` is an .npz file of its tensors and `sha256` the original's. `missing` completes the
-    sentence "ImageNet's weights ...": why they could not be had."""
+    """The weights that `auto`, `imagenet`, `random` or a path stands for. `kind` is `imagenet`,
+    `random` or the path as the user wrote it; `path` and `sha256` are None for random weights. For
+    a PyTorch file, `path` is an .npz file of its tensors and `sha256` is that of the original.
+    `missing` completes the sentence "ImageNet's weights ..." with why they are not available."""
 
     kind: str
     path: Path | None = None
@@ -204,7 +204,7 @@ def _without(wanted: str, missing: str, remedy: str) -> Weights:
 
 
 class _Ledger:
-    """What is remembered of fetched files: their digests for good, failures for an hour."""
+    """A record of fetched files: their digests for good, failures for an hour."""
 
     class _Entries(msgspec.Struct):
         sha256: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Whoever attends to a device while it works."""
+"""Receives what a device reports while it works, and can stop it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import threading
 
 
 class Attendant:
-    """Is told what a device does, and may want it to stop. This one listens to nothing; the
-    command line's (`harness.system.progress`) shows it to a person.
+    """Receives what a device reports. This one ignores it; the command line's
+    (`harness.system.progress`) shows it to the user.
 
-    `stopping` may be set from any thread; the device's own thread then ends the call under way,
-    however long that would have lasted, with KeyboardInterrupt; but not once it is being left.
+    `stopping` may be set from any thread. The device's own thread then ends its current call at
+    once with KeyboardInterrupt, unless the device is already being restored.
     """
 
     def __init__(self) -> None:
@@ -18,23 +18,23 @@ class Attendant:
         self._leaving = False
 
     def see_to_the_end(self) -> None:
-        """The device is put back as it was: from here on nothing stops that."""
+        """From now on the device is being restored, and nothing stops that."""
         self._leaving = True
 
     def say(self, text: str) -> None:
-        """Something the person must know or do: a line that stays."""
+        """Show a line that stays: something that the user must know or do."""
 
     def show(self, text: str) -> None:
-        """What the device is busy with: replaced by what comes next."""
+        """Show what the device is doing; the next call replaces it."""
 
     def wait(self, seconds: float) -> None:
-        """Sleep; raises KeyboardInterrupt as soon as it is to stop."""
+        """Sleep; raises KeyboardInterrupt as soon as `stopping` is set."""
         if self._leaving:
             threading.Event().wait(seconds)
         elif self.stopping.wait(seconds):
             raise KeyboardInterrupt
 
     def check(self) -> None:
-        """Raises KeyboardInterrupt if it is to stop."""
+        """Raise KeyboardInterrupt if `stopping` is set."""
         if self.stopping.is_set() and not self._leaving:
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""What every other domain type is made with; `core/types.py` offers all of it too."""
+"""The basic domain types; `core/types.py` exports them too."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ HEAT = "heat"  # the stage of a failure: the phone did not cool off
 
 
 class Finding(Value, frozen=True):
-    """A doubt about a number. `info` explains, `warning` qualifies; one `serious` finding makes
-    a case `suspect`, one `invalid` finding means that its numbers must not be used. `fix` says
-    what the user can do about it; empty if nothing."""
+    """Something that a reader should know about a number. `info` explains, `warning` qualifies; one
+    `serious` finding makes a case `suspect`, one `invalid` finding means that its numbers must not
+    be used. `fix` says what the user can do about it; empty if nothing."""
 
     level: Level
     code: str
@@ -52,7 +52,7 @@ class Failure(Value, frozen=True):
 
     @property
     def status(self) -> Status:
-        """Of the case: nothing broke where a phone was only too hot for an honest number."""
+        """The status of the case. A phone that was too hot did not fail, so its case is invalid."""
         return "invalid" if self.stage == HEAT else "failed"
 
 

@@ -1,5 +1,5 @@
-"""What is concluded from measurements: comparisons of two reports, and the verdict on one. They
-are part of a Report; how they come about is in `core/compare.py` and `core/verdict.py`."""
+"""Conclusions from measurements: comparisons of two reports, and the verdict on one. They are part
+of a Report; `analysis/compare.py` and `analysis/verdict.py` compute them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class CaseComparison(Value, frozen=True):
 
 class Comparison(Value, frozen=True):
     """A whole comparison. `tests` is the number of metrics the correction was made for; on
-    `exact_devices` one launch counts all, and what is not compared is no matter of launches."""
+    `exact_devices` a single launch counts everything, so more launches would not help there."""
 
     baseline_run: str
     candidate_run: str

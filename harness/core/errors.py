@@ -40,8 +40,8 @@ CONFIGURATION = "configuration"  # the stage of a failure that a file of the use
 
 
 class HarnessError(Exception):
-    """What is wrong (`message`) and what to do about it (`fix`), one line each. `log` is the file
-    with what a child process had to say, if one failed."""
+    """What is wrong (`message`) and how to fix it (`fix`), one line each. `log` is the file with
+    the output of the child process that failed, if one did."""
 
     exit_code = EXIT_USAGE
     log: str | None = None
@@ -57,7 +57,7 @@ class HarnessError(Exception):
 
 @contextlib.contextmanager
 def naming_log(log: Path) -> Iterator[None]:
-    """A HarnessError that is raised inside has this `log`."""
+    """Set `log` of every HarnessError that is raised inside."""
     try:
         yield
     except HarnessError as error:
@@ -82,13 +82,13 @@ class OtherDeviceError(UsageError):
 
 
 class GateError(HarnessError):
-    """A gate says no, and what to do about it."""
+    """A gate says no, and there is something to do about it."""
 
     exit_code = EXIT_GATE
 
 
 class UndecidedError(GateError):
-    """A gate that must decide does not know."""
+    """A gate cannot decide, although --strict asks for a decision."""
 
     exit_code = EXIT_UNDECIDED
 

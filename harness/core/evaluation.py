@@ -1,5 +1,5 @@
-"""What an artifact answered to labelled images. Observations only; what they amount to is in
-`core/accuracy.py`."""
+"""The answers of an artifact to labelled images. Observations only; the metrics made of them are in
+`analysis/metrics/accuracy.py`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Rows = list[tuple[float, ...]]
 
 
 class Agreement(Value, frozen=True):
-    """How far an artifact's answers are those of its float parent, on the same examples: `equal`
-    decisions of `n`, the largest and the mean difference between the scores of one class."""
+    """How much an artifact agrees with its float parent on the same examples: `equal` decisions of
+    `n`, the largest and the mean difference between the scores of a class."""
 
     parent: str
     n: int

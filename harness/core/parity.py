@@ -1,4 +1,4 @@
-"""Two sides' answers to the same inputs: how far they are apart, and whether they decide alike."""
+"""Compares two sides' answers to the same inputs: their difference, and whether decisions agree."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ THRESHOLD = 0.5  # of a single output that is a probability
 
 
 def compared(ours: Answers, theirs: Answers) -> Parity | None:
-    """Two sets of answers, flat and dequantized; None if one side has more to say."""
+    """The comparison of two sets of answers, flat and dequantized; None if the sizes differ."""
     import numpy as np
 
     mine, others = list(ours), list(theirs)

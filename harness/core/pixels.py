@@ -1,4 +1,4 @@
-"""What a model wants to be given for a picture: how pixels become the numbers of its input."""
+"""The range of pixel values that a model expects: how pixels become the numbers of its input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the user claims: the entries of models/variants.yaml and devices.yaml, typed.
+"""The entries of models/variants.yaml and devices.yaml as types.
 
 Every field is a key of the YAML file; `harness.project.config` reads the files and refuses any
 other key.
@@ -66,7 +66,7 @@ class VariantSpec(Value, frozen=True):
     """One row of the table before it is built.
 
     `model` is a file of models/, `options` are keyword arguments of its `build`; `recipe` is a
-    file of harness/recipes, or several joined by `+` and applied from left to right
+    file of harness/artifacts/recipes, or several joined by `+` and applied from left to right
     (`pruned+int8`), and `recipe_options` are theirs. `weights` is `auto`, `imagenet`, `random` or
     a path; a model that has no pretrained weights is always `random`. `default` variants are the
     ones that `bench` without names measures. `float_parent` names the variant whose outputs this
@@ -131,7 +131,7 @@ class Guards(Value, frozen=True):
 
 
 class RunnerSpec(Value, frozen=True):
-    """Which executable times on the device: a file of harness/runners, and where it is from: a
+    """Which executable times on the device: a file of devices/runners, and where it is from: a
     file here (`path`), one that is already on the device (`device_path`), or a download of
     `version` (from `url`, in which {version} and {platform} are filled in). `dialect` is of its
     flags and output: A the classic Interpreter's tool, B LiteRT's; `auto` asks the executable.
@@ -156,7 +156,7 @@ class RunnerSpec(Value, frozen=True):
 
 
 class AndroidSpec(Value, frozen=True, tag_field="kind", tag="android"):
-    """A phone, through one of the files of harness/transports.
+    """A phone, through one of the files of devices/transports.
 
     With `accuracy: device` the test images are answered on the phone too. `gpu` may compute in
     float16, `gpu-fp32` may not.

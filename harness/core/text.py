@@ -1,4 +1,4 @@
-"""Text for a person: what others wrote made fit for a terminal, nearest names, plurals."""
+"""Text for people: foreign text made safe for a terminal, nearest names, plurals."""
 
 from __future__ import annotations
 

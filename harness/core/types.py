@@ -1,5 +1,5 @@
-"""The domain, from the plan to the report. Frozen values; durations are integer `_ns`, sizes
-integer `_bytes`; what is unknown is `None`, and somewhere near it stands the reason.
+"""The domain types, from the plan to the report. Values are frozen; durations are integer `_ns`,
+sizes integer `_bytes`. Unknown values are `None`, with the reason in a field beside them.
 
 The structs are also the JSON: `Report` encodes to the report file field by field, so a field
 added here is a field added to the contract. Only extend, and give new fields a default.
@@ -180,19 +180,19 @@ class Artifact(Value, frozen=True):
 
     @property
     def shown(self) -> Pixels:
-        """What a picture becomes; networks that were trained here take pixels as they are."""
+        """The pixel range of its input; networks that were trained here take pixels unchanged."""
         if self.model is not None:
             return Pixels(source="trained")
         return self.pixels or Pixels()
 
     @property
     def keeps_state(self) -> bool:
-        """Whether what one inference left may change the answer of the next."""
+        """Whether one inference may change the answer of the next."""
         return not _STATEFUL.isdisjoint(self.ops)
 
     @property
     def keeps_resources(self) -> bool:
-        """Whether its state lives in resources, which only loading it again takes back."""
+        """Whether its state is in resources, which only loading the model again can reset."""
         return "VAR_HANDLE" in self.ops
 
 
@@ -200,7 +200,8 @@ class Artifact(Value, frozen=True):
 
 
 class DeviceFacts(Value, frozen=True):
-    """What the device said of itself. `identity` is what a baseline must share with a candidate."""
+    """What the device reports about itself. `identity` must be the same on both sides of a
+    comparison."""
 
     name: str
     kind: str

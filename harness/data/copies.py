@@ -6,9 +6,9 @@ What all pictures of a data set have in common, such as a frame or a scale, is t
 Pictures whose likenesses nearly agree are then compared at 32 by 32, in colour where they have it,
 with their light and contrast. The bounds were set by trial. Of 60 demo images, whose texture is
 hard on JPEG, they find all saved again at quality 50 or at a quarter of the size, and 58 at quality
-20. Of pairs that are no copies they take none among 150 demo images and 200 faces, and 2 each among
-5,000 digits of MNIST and 1,797 of 8 by 8 pixels, which nearly agree. Such a pair costs nothing but
-that it stays on one side.
+20. Pairs that are not copies: they report none among 150 demo images and 200 faces, and 2 each
+among 5,000 digits of MNIST and 1,797 of 8 by 8 pixels, which nearly agree. The only effect of such
+a pair is that both pictures stay on one side.
 """
 
 from __future__ import annotations

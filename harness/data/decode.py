@@ -99,7 +99,7 @@ class Refused(Exception):
 
 
 def decoder() -> str:
-    """What decodes, in one word that changes when its pixels may.
+    """The decoder's name and version, a word that changes whenever its pixels may change.
 
     Raises UsageError if there is no Pillow.
     """

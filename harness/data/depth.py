@@ -1,7 +1,8 @@
 """Which part of their range pictures of more than eight bits use, found per data set.
 
-A camera of 12 bits writes files of 16 whose upper four are 0. Scaled by the file's range they are
-nearly black, scaled each by its own they lose their light: so one range holds for all of them.
+A camera with 12 bits writes files of 16 bits whose upper four are 0. Scaled by the range of 16
+bits, its pictures are nearly black; scaled each by its own range, differences in brightness are
+lost. So one range is used for all of them.
 """
 
 from __future__ import annotations

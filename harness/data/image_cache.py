@@ -53,7 +53,7 @@ class Known(msgspec.Struct, frozen=True, array_like=True):
     look: bytes
 
     def fits(self, facts: os.stat_result) -> bool:
-        """Whether the file is what it was."""
+        """Whether the file is unchanged."""
         return _state(facts) == (self.inode, self.size_bytes, self.written_ns, self.changed_ns)
 
 

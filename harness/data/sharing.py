@@ -1,7 +1,7 @@
-"""Which pictures count, and on which side of the split each of them is.
+"""Which pictures are used, and on which side of the split each of them is.
 
-Copies go first: files with the same pixels are one picture, pictures that were saved again stay
-together. Then a hash of the pixels decides, unless the user's own split does.
+First copies are found: files with the same pixels are one picture, and pictures that were saved
+again stay together. Then the user's own split decides, or else a hash of the pixels.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def grouped(
 
 
 def _side(tree: Tree, image: Image) -> int:
-    """How late the split is that the user has put an image into; 0 where it is free."""
+    """The position of the split that the user has put an image into; 0 if the user has not."""
     return SPLITS.index(image.file.split or "train") if tree.splits else 0
 
 

@@ -1,4 +1,4 @@
-"""What lies in a folder of images: which file is of which class, and what is not to be touched.
+"""The content of a folder of images: which file is of which class, and which files are not used.
 
     FOLDER/CLASS/**/*.png                   as Keras's image_dataset_from_directory has it
     FOLDER/{train,validation,test}/CLASS/** where the split is the user's

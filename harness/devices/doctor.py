@@ -1,5 +1,5 @@
-"""Is this machine, or this phone, fit to measure on? One finding per thing looked at; `info` means
-that it is well."""
+"""Is this machine, or this phone, fit to measure on? There is one finding per check; `info` means
+that nothing is wrong."""
 
 from __future__ import annotations
 

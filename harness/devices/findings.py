@@ -12,10 +12,10 @@ def fine(code: str, message: str) -> Finding:
 
 
 def warning(code: str, message: str, fix: str) -> Finding:
-    """One can measure, but should know this."""
+    """Measuring is possible, but the user should know this."""
     return Finding(level="warning", code=code, message=message, fix=fix)
 
 
 def serious(code: str, error: HarnessError) -> Finding:
-    """One cannot measure."""
+    """Measuring is not possible."""
     return Finding(level="serious", code=code, message=error.message, fix=error.fix)

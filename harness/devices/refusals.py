@@ -1,4 +1,4 @@
-"""What several kinds of device refuse in the same words."""
+"""Refusals that several kinds of device share."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def parse(settings: Iterable[str]) -> Faults:
 
 
 class Link:
-    """The cable: counts what comes in, and is as slow or as dead as the faults want it."""
+    """The cable: counts incoming bytes, and is as slow, hung or unplugged as the faults say."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults

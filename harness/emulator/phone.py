@@ -1,4 +1,4 @@
-"""The emulated phone itself: a profile, a scratch folder that plays its file system, its state.
+"""The emulated phone itself: a profile, a scratch folder that serves as its file system, its state.
 
 The folder has the Android paths a benchmark touches: /data/local/tmp, /sys/devices/system/cpu,
 /proc/meminfo, and /system/bin with the commands in `commands/`. Shell commands run on this

@@ -1,6 +1,6 @@
 """All launches on one device, round by round, each saved before the next begins.
 
-Whatever ends it, what was saved is in the run folder, and --resume goes on from there.
+Whatever ends the run, the saved launches are in the run folder, and --resume continues from there.
 """
 
 from __future__ import annotations
@@ -108,9 +108,9 @@ class DeviceRun:
         self.elapsed_before_ns = sum(x.wall_ns for done in self.launches.values() for x in done)
 
     def run(self) -> Ending:
-        """Open the device, measure, leave it as it was; `reason` says why it ended, `refusal` why
-        it did not begin. Raises nothing, so that what ends one device does not end the others,
-        nor the report."""
+        """Open the device, measure, and restore it. `reason` says why it ended, `refusal` why it
+        did not begin. Raises nothing, so that an error on one device does not end the others or
+        the report."""
         if self.attendant.stopping.is_set():
             self.reason = "interrupted"
             return "interrupted"
@@ -173,14 +173,15 @@ class DeviceRun:
         return [case for case in self.cases if case not in self.failures]
 
     def _lose(self, failure: Failure) -> None:
-        """The device is gone, or cannot be used as devices.yaml has it; other devices go on."""
+        """End all cases of this device, which is gone or cannot be used as devices.yaml says; other
+        devices continue."""
         self.reason = "failed"
         for case in self._active():
             self._record(case, failure)
         self.listener.failed(self.name, failure)
 
     def _our_bug(self, error: Exception) -> Failure:
-        """What nobody foresaw: one line here, the traceback in the run folder."""
+        """The Failure for an unexpected exception; its traceback goes to a log of the run."""
         log = self.folder.logs / f"error-{plain_name(self.name)}.log"
         with contextlib.suppress(OSError):  # the disk may be full
             log.parent.mkdir(parents=True, exist_ok=True)
@@ -201,7 +202,7 @@ class DeviceRun:
         self.folder.append_failure(case.id, failure)
 
     def _prepare(self, target: Target) -> None:
-        """Bring each artifact over once; one that cannot be brought fails its own cases only."""
+        """Copy each artifact to the device once. If that fails, only its own cases fail."""
         for variant in dict.fromkeys(case.variant for case in self._active()):
             try:
                 target.prepare(self.artifacts[variant], self.inputs[variant])
@@ -256,7 +257,7 @@ class DeviceRun:
         return reason
 
     def _made_again(self, active: list[Case]) -> bool:
-        """Whether launches are still to be made in the place of unusable ones."""
+        """Whether unusable launches must still be repeated."""
         return any(case in active for case, _ in self.unusable)
 
     def _due(self, case: Case, index: int, last_saved: int) -> bool:
@@ -312,7 +313,7 @@ class DeviceRun:
         return None if estimate is None else estimate.half_width
 
     def _out_of_time(self, elapsed_ns: int) -> bool:
-        """The time budget bounds the going-on; the least number of launches is always made."""
+        """Whether the time budget is spent. The least number of launches is made in any case."""
         if self.plan.time_budget_s is None or self.plan.launches is not None:
             return False
         if self._made_again(self._active()):
@@ -323,7 +324,7 @@ class DeviceRun:
         return elapsed_ns > self.plan.time_budget_s * 1e9
 
     def _left_s(self, elapsed_ns: int) -> float | None:
-        """Time the launches that are surely still to come will take; None before the first."""
+        """Seconds that the launches still due will take; None before the first launch."""
         times = [x.wall_ns for done in self.launches.values() for x in done]
         if not times:
             return None

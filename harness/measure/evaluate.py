@@ -1,4 +1,4 @@
-"""How right an artifact is: the very .tflite file answers every image of the test split.
+"""Accuracy of an artifact: the .tflite file itself answers every image of the test split.
 
 In a child process per artifact, on all cores and before anything is timed, so that it touches no
 latency. Every artifact reads the images from the same arrays, which the data set keeps in the
@@ -6,8 +6,8 @@ cache. scores.Answers are kept in the cache by the content of the artifact, of t
 version of the runtime; an artifact that crashes or cannot take the images costs itself its accuracy
 and nobody else anything.
 
-What a file of the user's wants to be given may only be assumed. Then images of the validation split
-are given in other ways as well, so that a better one can be told of.
+If the pixel range of a user's file had to be assumed, images of the validation split are also given
+in other ranges, so that a better one can be reported.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether a device is still the one that a run began on."""
+"""Whether a device is still the one on which the run began."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _differing(
 
 
 def _differ(label: str, before: str | None, now: str | None) -> tuple[str, str] | None:
-    """Both, if they differ; what is not known on one side is no evidence of another device."""
+    """Both values, if they differ. A value that one side does not know is not a difference."""
     if before is None or now is None or before == now:
         return None
     return f"{label}{clean(before, 200)}", f"{label}{clean(now, 200)}"

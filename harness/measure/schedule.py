@@ -1,4 +1,4 @@
-"""What to measure, and in which order. Pure: the same plan always gives the same order."""
+"""What to measure and in which order. Pure: the same plan always gives the same order."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def round_order(plan: Plan, device: str, index: int) -> list[Case]:
 
 
 def fixed(plan: Plan, device: str) -> int | None:
-    """The number of launches of each case, where it does not depend on what they show."""
+    """The number of launches of each case, if it does not depend on the results; else None."""
     if device in plan.exact_devices:
         return plan.exact_launches or plan.launches or 1
     return plan.launches
 
 
 def least(plan: Plan, device: str) -> int:
-    """The number of launches of each case that are surely made."""
+    """The number of launches that each case gets in any event."""
     return fixed(plan, device) or plan.min_launches
 
 

@@ -35,7 +35,7 @@ class SavedRun(NamedTuple):
 
 
 class _Run(NamedTuple):
-    """An open run folder, and what it takes to measure what its plan still wants."""
+    """An open run folder, with everything that measuring the rest of its plan needs."""
 
     folder: store.RunFolder
     devices: Mapping[str, DeviceSpec]
@@ -56,7 +56,7 @@ def bench(
 
 
 def resume(path: Path, project: Path | None, narrator: Narrator) -> SavedRun:
-    """Go on with a run that ended early; what it saved is kept and not measured again.
+    """Continue a run that ended early; what it saved is kept and not measured again.
 
     devices.yaml is read in `project`, or where the run read it. Raises UsageError if artifacts,
     images, devices or runtimes are no longer those that the run measured.
@@ -79,7 +79,7 @@ def _carry_out(run: _Run, narrator: Narrator, enough: Enough | None = None) -> S
 
 @contextlib.contextmanager
 def _held(devices: Mapping[str, DeviceSpec]) -> Iterator[None]:
-    """Nobody removes what these devices need, from before building until the run has ended."""
+    """Keep what these devices need from being removed, from before building until the run ends."""
     with contextlib.ExitStack() as stack:
         for spec in devices.values():
             stack.enter_context(kind_of(spec).held(spec))
@@ -153,8 +153,8 @@ def _inputs_of(header: Report) -> dict[str, Path]:
 def _refuse_if_not_set_up(
     folder: store.RunFolder, devices: Mapping[str, DeviceSpec], narrator: Narrator
 ) -> None:
-    """Raise UsageError if a device that must be set up was removed since the run began. One that
-    was never there has made its cases fail, and the others go on."""
+    """Raise UsageError if the environment of a device was removed since the run began. If it was
+    never there, its cases have failed already, and the others continue."""
     planned, saved = folder.header.plan, folder.saved
     launched = Counter(launch.case for launch in saved.launches)
     for name, spec in devices.items():
@@ -167,8 +167,7 @@ def _refuse_if_not_set_up(
 
 
 def _concluded(folder: store.RunFolder, stopped: Stopped) -> Report:
-    """Assemble and save the report of what has been measured. An impatient second Ctrl-C does not
-    prevent that."""
+    """Assemble and save the report of what has been measured, even after a second Ctrl-C."""
     with interrupts.held():
         report = assemble.assemble(
             folder.header, folder.read(), stopped=stopped, finished_at=now_iso("seconds")

@@ -1,5 +1,5 @@
-"""A report in, bytes out; one format per file. Renderers read the report and nothing else, through
-a `View` that is computed once for all of them."""
+"""Renderers: from a report to bytes, one format per file. They read only the report, through a
+`View` that is computed once for all of them."""
 
 from __future__ import annotations
 

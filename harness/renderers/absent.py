@@ -1,5 +1,4 @@
-"""What was not measured, and why: told once for every reason, and only of the devices that it is
-about."""
+"""What was not measured, and why: one sentence per reason, only for the devices concerned."""
 
 from __future__ import annotations
 
@@ -12,14 +11,14 @@ from harness.renderers import metrics
 
 
 def never_measured(report: Report) -> dict[str, str]:
-    """Metric -> reason, of the metrics that no case has. The tails of a latency that is itself
-    absent go without saying."""
+    """Metric -> reason, for the metrics that no case has. If latency itself is absent, its tails
+    are not listed."""
     return _lacking(report, report.cases)
 
 
 def sentences(report: Report) -> list[str]:
-    """`latency, init: absent on arm64, emulated core: ...`: what a device has of no case, with
-    those together that lack it for the same reason. Not yet made printable."""
+    """`latency, init: absent on arm64, emulated core: ...`: the metrics that a device has for no
+    case, grouped by reason. Not yet made printable."""
     devices: dict[str, list[CaseReport]] = {}
     for case in report.cases:
         devices.setdefault(case.device, []).append(case)

@@ -1,4 +1,4 @@
-"""The rows that every renderer shows: their order, their names, and what they are compared with."""
+"""The rows that every renderer shows: their order, names, and the variant that ratios refer to."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
     @property
     def untrained(self) -> bool:
-        """Its accuracy would say nothing."""
+        """Whether it was not trained, so that its accuracy would be meaningless."""
         return self.artifact is not None and self.artifact.trained is False
 
     @property
@@ -62,9 +62,9 @@ def reference_of(report: Report) -> str | None:
 
 
 def rows_of(report: Report, sort: str | None = None) -> list[Row]:
-    """One row per case, what matters first: what the verdict recommends, what keeps every budget,
-    what is on the front, then by status and latency. Or by the metric or field `sort`, the best
-    first and what was not measured last. Raises UsageError for an unknown name."""
+    """One row per case, the most important first: the recommended one, those that keep every
+    budget, those on the front, then by status and latency. With `sort`, by that metric or field:
+    the best first, not measured last. Raises UsageError for an unknown name."""
     artifacts = {a.variant: a for a in report.artifacts}
     devices = {d.name: d for d in report.devices}
     varying = _varying(report.cases)
@@ -187,7 +187,7 @@ def labels_of(report: Report) -> dict[str, str]:
 
 
 def names_on(report: Report, device: str, labels: Mapping[str, str]) -> dict[str, str]:
-    """Labels of the device's cases where only this device is spoken of: they need not name it."""
+    """Labels of the device's cases without the name of the device, for text about this device."""
     own = [c for c in report.cases if c.device == device]
     if len({(c.runtime, c.delegate, c.threads) for c in own}) == 1:
         return {c.case.id: units.name(c.variant) for c in own}
@@ -195,8 +195,8 @@ def names_on(report: Report, device: str, labels: Mapping[str, str]) -> dict[str
 
 
 def emulated_among(report: Report, devices: Iterable[str]) -> str:
-    """What to add to a title: ` (emulated)`, ` (toy: emulated)` where only some of the devices are,
-    nothing where none is."""
+    """What to add to a title: ` (emulated)`, or ` (toy: emulated)` if only some of the devices are;
+    empty if none is."""
     devices = list(dict.fromkeys(devices))
     emulated = {d.name for d in report.devices if d.emulated}
     found = [units.name(d) for d in devices if d in emulated]

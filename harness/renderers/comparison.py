@@ -1,4 +1,4 @@
-"""A comparison with a baseline as all renderers show it: what needs a look comes first."""
+"""A comparison with a baseline as all renderers show it, regressions first."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def allowed(comparison: Comparison) -> list[str]:
 
 
 def doubts_of(report: Report, labels: Mapping[str, str]) -> list[Doubts]:
-    """What speaks against the comparison, or needs to be known of it."""
+    """The findings about the comparison: objections to it, and what a reader should know."""
     comparison = report.comparison
     if comparison is None:
         return []

@@ -1,4 +1,4 @@
-"""Findings and failures, with those together that say the same of several cases."""
+"""Findings and failures, grouped where several cases have the same one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def findings_of(report: Report, labels: Mapping[str, str]) -> list[Doubts]:
 
 
 def grouped(found: Iterable[tuple[str, Finding]]) -> list[Doubts]:
-    """Findings with whom they are about (empty: everything), worst first, alike ones together."""
+    """Findings with the cases that they are about (empty: all), worst first, equal ones grouped."""
     # The innermost is an ordered set: hundreds of cases may share a doubt.
     groups: dict[tuple[Level, str], dict[tuple[str, str], dict[str, None]]] = {}
     for about, finding in found:

@@ -1,5 +1,5 @@
-"""What a notebook shows of a report and its parts, as escaped HTML without scripts; and the
-report's charts as figures. The HTML needs no package; a figure needs matplotlib."""
+"""How a notebook shows a report and its parts: escaped HTML without scripts, and charts as figures.
+The HTML needs no package; a figure needs matplotlib."""
 
 from __future__ import annotations
 

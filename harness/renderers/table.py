@@ -76,7 +76,7 @@ def compact(column: Column) -> Column:
     return column._replace(cells=cells)
 
 
-# Of the columns that are no metric; between them stand the metrics' own. Smaller matters more.
+# Importance of the columns that are not metrics; metrics lie between. Smaller matters more.
 _IMPORTANCE = {
     "variant": 0,
     "device": 1,

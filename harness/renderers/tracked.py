@@ -1,4 +1,4 @@
-"""What services that keep the history of a benchmark are given: one name per case, and numbers.
+"""The names and numbers for services that keep the history of a benchmark.
 
 They compare a number with those of earlier runs under the same name. So the name must not depend
 on what else was measured, and a number that must not be used is left out: it would stay in the

@@ -1,4 +1,4 @@
-"""The verdict as renderers show it. Nothing else in the renderers knows its shape."""
+"""The verdict as renderers show it. Only this module of the renderers reads the Verdict itself."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _judged_of_none(budget: BudgetLine) -> bool:
 
 
 def standing(budget: BudgetLine, case: str) -> str:
-    """How the case stands to the budget: an outcome, or NOT_JUDGED; '' of a case it has not."""
+    """The outcome of the budget for the case, or NOT_JUDGED; '' if the budget does not know it."""
     return NOT_JUDGED if case in budget.unknown else budget.outcomes.get(case, "")
 
 
@@ -174,7 +174,7 @@ def mark(report: Report, case: CaseReport) -> str:
 
 
 def misses(report: Report, case: CaseReport) -> bool:
-    """Whether it surely does not keep some budget."""
+    """Whether it certainly misses some budget."""
     budgets = report.verdict.budgets if report.verdict else ()
     return any(standing(budget, case.case.id) == "missed" for budget in budgets)
 

@@ -110,12 +110,12 @@ class View:
 
     @cached_property
     def changes(self) -> list[comparison.Line]:
-        """Every metric that was compared with the baseline, what needs a look first."""
+        """Every metric that was compared with the baseline, regressions first."""
         return comparison.lines_of(self.report, self.labels)
 
     @cached_property
     def comparison_doubts(self) -> list[doubts.Doubts]:
-        """What speaks against the comparison, or needs to be known of it."""
+        """The findings about the comparison: objections to it, and what a reader should know."""
         return comparison.doubts_of(self.report, self.labels)
 
     # --- how it was measured ---

@@ -88,7 +88,7 @@ def _with_loss(case: CaseReport, loss: Loss | None) -> dict[str, Measurement]:
 
 
 def evidence_of(header: Report, journal: Journal) -> list[Evidence]:
-    """All that was observed, case by case, with the metrics extracted."""
+    """All observations, case by case, with the metrics extracted."""
     artifacts = {artifact.variant: artifact for artifact in header.artifacts}
     evaluations = {evaluation.variant: evaluation for evaluation in header.evaluations}
     on_device = {

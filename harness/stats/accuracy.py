@@ -40,7 +40,7 @@ def _z(confidence: float) -> float:
 def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> Estimate:
     """A share of `n` independent examples (n > 0) with Wilson's score interval."""
     if not 0 <= successes <= n or n == 0:
-        raise ValueError(f"{successes} of {n} is no share")
+        raise ValueError(f"{successes} of {n} is not a share")
     z2 = _z(confidence) ** 2
     p = successes / n
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)

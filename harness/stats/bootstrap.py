@@ -1,7 +1,7 @@
 """Hierarchical bootstrap over launches and their iterations, for means and tail percentiles.
 
-An iteration is no observation of its own: its launch shares code layout, clock speed and
-neighbours with it. So launches are drawn with replacement, and iterations within each drawn
+Iterations are not independent observations: all iterations of a launch share code layout, clock
+speed and neighbours. So launches are drawn with replacement, and iterations within each drawn
 launch (Kalibera & Jones, "Rigorous Benchmarking in Reasonable Time", ISMM 2013; Davison & Hinkley,
 "Bootstrap Methods and their Application", 1997, section 3.8).
 

@@ -1,4 +1,4 @@
-"""Looking at the answers before all are in, without being wrong more often.
+"""Interim looks at the answers to some of the images, without more wrong conclusions.
 
 Each look spends a part of the error rate, and the parts add up to it at the last look; then, by the
 union bound, what is concluded at any of the looks is wrong in at most `alpha` of all evaluations,

@@ -1,8 +1,8 @@
 """Questions that depend on order or shape: does it drift, has it two modes, is it steady yet?
 
 Each test states its null hypothesis and is judged by simulation in benchmarks/calibration.py. The
-launch is the unit of every one: iterations of one launch share the machine's mood, so however
-many there are, they do not count as evidence of their own.
+launch is the unit of each test: iterations of one launch share the state of the machine, so however
+many there are, they are not independent evidence.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What a handful of launches can tell: medians with honest intervals, summaries, spread, outliers.
+"""Statistics of a few launches: medians with intervals, summaries, spread, outliers.
 
 Plain Python on purpose: these are called after every round of a bench, on a few dozen numbers,
-where importing numpy would cost more than the work. What needs numpy is in `core/bootstrap.py`
-and `core/series.py`. docs/explanation/statistics.md explains all of it without formulas.
+where importing numpy would cost more than the work. What needs numpy is in `stats/bootstrap.py`
+and `stats/series.py`. docs/explanation/statistics.md explains all of it without formulas.
 
 Sources: Hettmansperger & Sheather, "Confidence intervals based on interpolated order statistics",
 Statistics & Probability Letters 4 (1986) 75-79. Wilks, "Determination of sample sizes for setting

@@ -1,4 +1,4 @@
-"""When an interval is an answer: the rule of the gate, and what keeps its false alarms rare.
+"""The rule of the gate: when an interval is a clear outcome, and how false alarms are kept rare.
 
 A *regression* is an interval wholly beyond 1 + threshold on the worse side, an *improvement* one
 wholly beyond 1 / (1 + threshold) on the better one, *no change* one wholly between; all else is

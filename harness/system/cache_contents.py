@@ -1,8 +1,8 @@
 """What is in the cache, how large and how old it is, and how it is emptied.
 
-A kind is a folder of the cache, an entry something in it that is whole by itself. Digests of what
-was downloaded (`weights.json`, `runners.lock`) are no entries: they stay, or a file that changed
-at its source would not be noticed.
+A kind is a folder of the cache; an entry is one thing in it that can be removed by itself. The
+digests of downloads (`weights.json`, `runners.lock`) are not entries: they are kept, because
+without them a file that changed at its source would not be noticed.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Entry(NamedTuple):
 
 
 class Removed(NamedTuple):
-    """What was removed, and what would have been but for the programs that use the cache."""
+    """What was removed, and what was kept only because programs use the cache."""
 
     gone: list[Entry]
     kept: list[Entry]
@@ -87,8 +87,8 @@ def entries(cache: Path) -> list[Entry]:
 def to_prune(
     found: Iterable[Entry], *, keep_bytes: int | None, unused_for_s: float | None, now: float
 ) -> list[Entry]:
-    """Those unused for that long, and of the rest the longest unused until no more than
-    `keep_bytes` remain."""
+    """The entries that have been unused for that long, and then those unused the longest, until no
+    more than `keep_bytes` remain."""
     oldest_first = sorted(found, key=lambda e: (e.used_at, e.name))
     chosen = [
         e for e in oldest_first if unused_for_s is not None and now - e.used_at >= unused_for_s

@@ -1,7 +1,7 @@
-"""Who uses the cache, so that nothing is removed that a running program needs.
+"""Which programs use the cache, so that nothing is removed that a running one needs.
 
 CACHE/users/PID-*        locked by a running program, from its first use of the cache to its end
-CACHE/locks/removing     shared while a use is noted, held alone while is decided what to remove
+CACHE/locks/removing     shared while a use is noted, exclusive while deciding what to remove
 ENTRY/used-by            the variants that an entry served; written to when it serves one
 """
 
@@ -60,7 +60,7 @@ def _lease(cache: Path) -> IO[bytes]:
 
 
 def users(cache: Path) -> list[User]:
-    """The programs that use the cache, but this one; what others left that were killed goes."""
+    """The other programs that use the cache. Files of programs that were killed are removed."""
     found = []
     for path in sorted((cache / _USERS).glob("[0-9]*-*")):
         pid = int(path.name.partition("-")[0])
@@ -76,8 +76,8 @@ def users(cache: Path) -> list[User]:
 
 
 def note_use(cache: Path, entry: Path, by: str) -> None:
-    """The folder `entry` is about to serve the variant `by`; if it is there, it stays until this
-    process ends. Without `cache_in_use` before, only the moment is kept."""
+    """Note that the variant `by` is about to use the folder `entry`. If it is there, it is kept
+    until this process ends; without a call of `cache_in_use` before, only the time is noted."""
     with contextlib.suppress(OSError, UsageError), _noting(cache):
         if not entry.is_dir():
             return
@@ -97,7 +97,7 @@ def used_by(entry: Path) -> list[str]:
 
 @contextlib.contextmanager
 def removing(cache: Path) -> Iterator[None]:
-    """Inside, no use is noted and nobody begins to use the cache."""
+    """While inside, no other process can note a use or begin to use the cache."""
     with locks.lock(cache / "locks" / "removing"):
         yield
 

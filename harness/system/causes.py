@@ -1,5 +1,5 @@
-"""Where an error came from, for `--verbose`. Whoever keeps an error to go on without it tells it
-here first; the logger `harness` has it, which only the command line makes visible."""
+"""Where an error came from, for `--verbose`. Code that catches an error and continues calls `tell`
+first. That goes to the logger `harness`, which only the command line makes visible."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def lines(error: BaseException) -> list[str]:
 
 
 def tell(error: HarnessError) -> None:
-    """Tell an error that does not end the command."""
+    """Log an error that does not end the command."""
     import logging
 
     logging.getLogger("harness").info("%s", "\n".join([f"error: {error}", *lines(error)]))

@@ -1,8 +1,8 @@
 """A file from the network: whole and with its SHA-256, or not at all.
 
-A transfer that broke off is continued the next time, where the server tells by an ETag or a date
-that the file is still the same. What came so far is in `.NAME.part` beside the target, and what it
-came from in `.NAME.part.note`. Ctrl-C ends a download at once, whatever the network does.
+A transfer that broke off is continued the next time, if the server's ETag or date shows that the
+file is still the same. The bytes so far are in `.NAME.part` beside the target; `.NAME.part.note`
+says which version they are from. Ctrl-C ends a download at once, whatever the network does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Ctrl-C, and what else asks a process to end: once it is heard, what must be done is done."""
+"""Ctrl-C and other signals that end the process, and sections that must finish before they do."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasatt
 
 
 def end_alike() -> None:
-    """Let SIGTERM and SIGHUP end this process as Ctrl-C does, with everything put back; one that
-    is ignored, as under nohup, stays ignored."""
+    """Let SIGTERM and SIGHUP end this process in the same way as Ctrl-C, with all clean-up. A
+    signal that is ignored, as under nohup, stays ignored."""
     if threading.current_thread() is not threading.main_thread():
         return
     for number in ENDING:
@@ -24,8 +24,8 @@ def end_alike() -> None:
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """What is done inside is not interrupted; a signal that came meanwhile is heard afterwards.
-    Python delivers signals to the main thread only, so elsewhere there is nothing to hold."""
+    """Delay signals until the end of this block, so that it is not interrupted. Python delivers
+    signals to the main thread only, so in other threads there is nothing to delay."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""Child processes that may crash, hang or talk without end: started, fed, timed and ended here.
+"""Child processes that may crash, hang or print without end: started, fed, timed and ended here.
 
 `run` for a program that answers and ends, `ask` for a short question to a tool, `Child` for one
 that is talked to while it works. Each runs in a session of its own, so that ending it ends what it

@@ -1,7 +1,8 @@
-"""What is being done, how far, and how long still: on standard error, one line per device.
+"""Progress on standard error: what is being done, how far it is and how long it will take, with one
+line per device.
 
-On a terminal a bar that repaints; elsewhere a plain line now and then, so that a log stays
-readable and a waiting person still sees that something moves.
+On a terminal it is a bar that is redrawn. Elsewhere it is a plain line now and then, so that a log
+stays readable and still shows that the program works.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _PLAIN_EVERY_S, _PLAIN_AFTER_S = 10.0, 2.0
 
 
 class Narrator:
-    """Tells a person on standard error what is going on; a Listener of `bench` and of `build`."""
+    """Shows progress to the user on standard error; the Listener of `bench` and of `build`."""
 
     def __init__(self) -> None:
         self._bar: Progress | None = None

@@ -1,7 +1,7 @@
-"""What a Keras network answers with: probabilities, or logits that only become some.
+"""Whether a Keras network answers with probabilities or with logits.
 
-Training, teaching and judging are about probabilities. A network that ends in logits gets the
-missing activation for that time; what is converted stays as its author wrote it.
+Training, teaching and judging need probabilities. A network that ends in logits gets the missing
+activation for that time only; the network that is converted stays as its author wrote it.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _PASSING = frozenset(
 
 
 def with_probabilities(model: Any, inputs: Any = None) -> Any:
-    """`model` itself, or one with the same layers and a sigmoid (one output) or softmax behind it.
+    """`model` itself, or the same layers followed by a sigmoid (one output) or a softmax.
 
-    `inputs`, a batch, tells where the last layer does not: answers between 0 and 1 that sum to 1
-    are probabilities. Raises ConfigError where neither can tell.
+    If the last layer does not show which it is, the answers to the batch `inputs` decide: answers
+    between 0 and 1 that sum to 1 are probabilities. Raises ConfigError if neither shows it.
     """
     import keras
 

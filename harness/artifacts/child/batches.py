@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def fitted(images: Any, shape: tuple[int | None, ...]) -> Floats:
     """uint8 (n, height, width) -> float32 (n, *shape[1:]), grey values 0 to 255, for a network
-    whose input has this shape; UsageError if that is no image."""
+    whose input has this shape. Raises UsageError if it is not the shape of an image."""
     import numpy as np
     import tensorflow as tf
 
@@ -110,8 +110,8 @@ def _flipped(images: Floats, rng: Any) -> Floats:
 
 
 def class_weights(labels: Any, classes: int) -> Any:
-    """float32 (classes,): what each example counts, so that all classes count alike; a class
-    without examples counts nothing."""
+    """float32 (classes,): the weight of an example of each class, such that all classes weigh the
+    same; 0 for a class without examples."""
     import numpy as np
 
     counts = np.bincount(labels, minlength=classes)

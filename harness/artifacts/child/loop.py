@@ -23,7 +23,8 @@ from harness.system.files import writing
 
 _JUDGED_AT_ONCE = 16
 # A checkpoint that takes longer than this is written only where training it anew would take
-# `_WORTH` times as long: the head of a large network takes half a gigabyte and learns in seconds.
+# `_WORTH` times as long: a checkpoint of a large network's head takes half a gigabyte, but the head
+# is trained in seconds.
 _CHEAP_S, _WORTH = 0.1, 10
 # A validation loss that falls by less than this share is as good as flat: it does not prolong a
 # training, though its weights are kept.
@@ -34,13 +35,13 @@ _LEAST_JUDGED = 200
 
 
 class Change(Protocol):
-    """A recipe at work while the network is trained, such as pruning."""
+    """A recipe that changes the network while it is trained, such as pruning."""
 
     def after_batch(self, step: int, steps: int) -> None:
         """Batch number `step` (from 1) of `steps` has been learned from."""
 
     def settled(self, step: int, steps: int) -> bool:
-        """Whether the network is what it will be, so that its weights may be kept."""
+        """Whether the change is complete, so that the weights may be kept as the best."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,9 @@ def train(
     tell: Tell,
     changing: Callable[[], Change] | None = None,
 ) -> tuple[Epoch, ...]:
-    """Train the Keras model in place, which ends with the weights that did best on `validation`;
-    the curve. A phase that `checkpoint` knows as finished is not trained again. `changing` makes
-    the change once the model is as it was when training was interrupted."""
+    """Train the Keras model in place and return the curve. The model ends with the weights that did
+    best on `validation`. A phase that is finished according to `checkpoint` is not trained again.
+    `changing` makes the change, after the model was restored to where training was interrupted."""
     import keras
 
     loss = objective(classes, phase.imitation, phase.temperature)
@@ -125,7 +126,7 @@ def train(
 
 
 def answers(model: Any, examples: Examples) -> Any:
-    """float32 (n, outputs): what the network says to each example."""
+    """float32 (n, outputs): the network's output for each example."""
     import numpy as np
 
     return np.concatenate(
@@ -190,7 +191,7 @@ class _State:
         return state
 
     def add(self, epoch: Epoch, *, keep: bool) -> None:
-        """One more epoch; its weights are kept if they are the best and may be `keep`ed."""
+        """Add an epoch; keep its weights if they are the best so far and `keep` allows it."""
         self.curve += (epoch,)
         self._unsaved = True
         if not keep:

@@ -1,4 +1,4 @@
-"""Networks in the TensorFlow child: made by the user's model file, loaded, or made from another."""
+"""Keras networks: built by the user's model file, loaded from a file, or made from another one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness.core.errors import BuildError, ConfigError, HarnessError, UsageErro
 
 
 def make(network: Network) -> Any:
-    """The Keras model with its weights. BuildError with the model file if that is at fault."""
+    """The Keras model with its weights. Raises BuildError with the model file if its code fails."""
     import keras
 
     path = Path(network.model_file)
@@ -41,7 +41,7 @@ def make(network: Network) -> Any:
 
 
 def _chosen(network: Network) -> Network:
-    """With the options that its training chose."""
+    """The network with the options that its training chose, such as `cut`."""
     if network.trained is None:
         return network
     noted = Path(network.trained).with_name(TRAINING)
@@ -50,7 +50,7 @@ def _chosen(network: Network) -> Network:
 
 
 def cuts(network: Network, model: Any) -> list[str]:
-    """The layers after which the trunk of `model`, which is of `network`, can end."""
+    """The names of the layers after which the trunk of `model`, made from `network`, can end."""
     path = Path(network.model_file)
     module = _module(path)
     if not hasattr(module, "cuts"):
@@ -76,7 +76,7 @@ def _restore(model: Any, path: Path) -> None:
 
 
 def copy(model: Any, parent: Any) -> None:
-    """The weights as they are: what inheriting is where the model file does not say."""
+    """Copy all weights of `parent`, which is how a network inherits without an `inherit`."""
     shapes = [[tuple(weight.shape) for weight in one.weights] for one in (model, parent)]
     if shapes[0] != shapes[1]:
         raise ConfigError(
@@ -87,8 +87,7 @@ def copy(model: Any, parent: Any) -> None:
 
 
 def load(path: Path) -> Any:
-    """A .keras or .h5 file, which may come from anyone: nothing in it is run but Keras's own
-    layers."""
+    """Load a .keras or .h5 file. It may come from anyone, so only Keras's own layers are run."""
     import keras
 
     _refuse_lambdas(path)
@@ -102,7 +101,7 @@ def load(path: Path) -> Any:
 
 
 def _refuse_lambdas(path: Path) -> None:
-    """An .h5 file may hold Python code, which Keras's safe mode was not made for."""
+    """Raise if an .h5 file holds Python code: Keras's safe mode does not cover .h5 files."""
     if path.suffix.lower() == ".keras":
         return
     from harness.artifacts.sizes import keras_file

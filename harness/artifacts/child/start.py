@@ -36,8 +36,9 @@ def run(
     timeout_s: float,
     children: Children,
 ) -> None:
-    """Carry out `request` in `folder`, in a process that is one of `children`. Raises what it
-    refused with, or BuildError if it died; what it left beside the artifact is removed."""
+    """Carry out `request` in `folder`, in a process that is one of `children`. Raises the error
+    that the process reported, or BuildError if it died. Temporary files beside the artifact are
+    removed."""
     work = folder / WORK
     with writing(folder):
         work.mkdir()

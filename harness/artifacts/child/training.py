@@ -109,7 +109,7 @@ class _Training:
         return self._phase("network", 1, settings.epochs, settings.learning_rate)
 
     def _changing(self) -> tuple[Epoch, ...]:
-        """On, from a trained network, while the recipe changes it."""
+        """Train a trained network further while the recipe changes it."""
         chain = recipes.parse(self._request.recipe or "", self._request.recipe_options)
         step = chain.trainer
         assert step is not None
@@ -125,7 +125,7 @@ class _Training:
         return curve
 
     def _head(self) -> tuple[Epoch, ...]:
-        """What follows the layer `features`, on what the frozen trunk makes of each image."""
+        """Train the layers after `features` on the features that the frozen trunk computes."""
         import keras
 
         between = self._model.get_layer(FEATURES).output
@@ -162,8 +162,9 @@ class _Training:
             return saved["train"], saved["validation"]
 
     def fine_tuning(self) -> tuple[Epoch, ...]:
-        """The layers from `fine_tune_from` to the end, slowly; batch normalization stays frozen,
-        because a few images would spoil what millions have taught it."""
+        """Train the layers from `fine_tune_from` to the end with a small learning rate. Batch
+        normalization stays frozen, because its statistics come from millions of images and a few
+        would spoil them."""
         settings = self._settings
         for layer in self._model.layers:
             layer.trainable = True
@@ -232,7 +233,7 @@ class _Training:
         return replace(examples, answers=self._answers)
 
     def _best_teacher(self) -> Any:
-        """The Keras model with the lowest loss on the validation split, which is noted."""
+        """The teacher with the lowest loss on the validation split; the losses are noted."""
         losses, best = {}, None
         for teacher in self._request.teachers:
             self._tell(f"judging the teacher {teacher.variant}")

@@ -1,7 +1,7 @@
-"""A frozen trunk cut after one of its layers, and a head on what the trunk makes of each image.
+"""A frozen trunk that is cut after one of its layers, and a head trained on the trunk's features.
 
-The trunk is run over the images once. What it makes of them at every layer where it can end is
-kept in the cache, so that another cut, or another head, costs seconds.
+The trunk is run over the images once. The features at every layer where it can end are kept in the
+cache, so that another cut or another head takes seconds.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def find(
     cache: Path,
     tell: Tell,
 ) -> Found:
-    """The head for the cut `wanted`, which is a layer, None for the whole trunk, or AUTO_CUT."""
+    """The head for the cut `wanted`: the name of a layer, None for the whole trunk, or AUTO_CUT."""
     features = features_of(trunk, {"train": train, "validation": validation}, cache, tell)
     every = list(features["train"])
     if wanted not in (AUTO_CUT, None) and wanted not in every:
@@ -120,8 +120,9 @@ def _bound(best: Any, row: Any) -> float:
 def features_of(
     trunk: Network, splits: Mapping[str, Examples], path: Path, tell: Tell
 ) -> dict[str, dict[str, Any]]:
-    """By split and layer, float32 (n, channels): the mean over all positions of what each layer
-    where the trunk can end makes of each image; from the file `path`, or computed and put there."""
+    """The features by split and layer, float32 (n, channels): the mean over all positions of the
+    output of each layer where the trunk can end. Read from the file `path`, or computed and written
+    to it."""
     import numpy as np
 
     if not files.intact(path):

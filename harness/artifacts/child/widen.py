@@ -1,9 +1,9 @@
 """A narrow network made wide without changing what it computes (Net2WiderNet, Chen, Goodfellow and
 Shlens 2016, https://arxiv.org/abs/1511.05641).
 
-Channel i of the wide network is a copy of channel i mod n of the narrow one, and whoever reads
-copies divides the weights by their number. Since the rule knows nothing but the two numbers of
-channels, layers that are added or multiplied together agree by themselves.
+Channel i of the wide network is a copy of channel i mod n of the narrow one, and a layer that reads
+copies divides its weights by their number. The rule depends on the two numbers of channels only, so
+layers whose outputs are added or multiplied get their copies in the same order.
 """
 
 from __future__ import annotations

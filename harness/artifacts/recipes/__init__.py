@@ -1,16 +1,18 @@
-"""How a Keras model is made into a .tflite file; one file each, run in the TensorFlow child.
+"""Recipes: how a Keras model becomes a .tflite file. One file per recipe, run in the TensorFlow
+child.
 
-A recipe module offers `Options`, a struct of what it can be told, and one or both of
+A recipe module has `Options`, a struct of its options, and one or both of
 
-- `prepare(model, options)`, which changes the Keras model (pruning does); it may offer `Change`,
-  a class that does so little by little while the model is trained (`after_batch`, `settled`), for
-  as many epochs and at such a share of the learning rate as `options.epochs` and `.rate` say;
-- `convert(model, representative, options)`, which makes the bytes; with it comes `CALIBRATES`,
-  whether it looks at representative data.
+- `prepare(model, options)`, which changes the Keras model, as pruning does. The module may also
+  have a class `Change`, which changes the model step by step while it is trained (`after_batch`,
+  `settled`), for `options.epochs` epochs at the share `options.rate` of the learning rate;
+- `convert(model, representative, options)`, which makes the bytes, and `CALIBRATES`, which says
+  whether `convert` reads representative data.
 
 Recipes are joined by `+` and applied from left to right: `pruned+int8` prepares with `pruned` and
-converts with `int8`. A recipe that only prepares is converted as float32. `int8-mixed` stands for
-none of these modules: it is made from the finished float32 file (`artifacts/quantize`).
+converts with `int8`. If no recipe of the chain converts, the model is converted as float32. The
+recipe `int8-mixed` is not a module here: it is made from the finished float32 file
+(`artifacts/quantize`).
 """
 
 from __future__ import annotations
@@ -70,7 +72,7 @@ class Chain:
 
     @property
     def calibrates(self) -> bool:
-        """Whether representative data are looked at, and so belong to what is built."""
+        """Whether the chain reads representative data, so that the artifact depends on them."""
         return any(getattr(step.module, "CALIBRATES", False) for step in self.steps)
 
     @property
@@ -80,14 +82,14 @@ class Chain:
 
     @property
     def trainer(self) -> Step | None:
-        """The recipe that wants to change the model while it is trained, if any."""
+        """The recipe that changes the model while it is trained; None if there is none."""
         for step in self.steps:
             if hasattr(step.module, "Change") and step.options.epochs:
                 return step
         return None
 
     def prepare(self, model: Any) -> None:
-        """Change the Keras model in place as the recipes want it before conversion."""
+        """Apply every `prepare` of the chain to the Keras model, in place."""
         for step in self.steps:
             if step.prepares:
                 step.module.prepare(model, step.options)

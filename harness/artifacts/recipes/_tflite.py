@@ -1,4 +1,4 @@
-"""What all converting recipes share: a Keras model of a fixed batch of one, ready to convert."""
+"""Shared by all recipes that convert: a TFLite converter for a Keras model with a batch of one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
-"""One byte per weight; activations stay float32 and are quantized on the fly where a kernel can.
-
-Needs no representative data, which makes it the first thing to try.
-"""
+"""One byte per weight. Activations stay float32; kernels that compute in int8 quantize them at run
+time. It needs no representative data, so it is the easiest recipe to try first."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ CALIBRATES = False
 
 
 class Options(Value, frozen=True):
-    """None."""
+    """This recipe has no options."""
 
 
 def convert(model: Any, representative: Iterable[Any], options: Options) -> bytes:

@@ -1,5 +1,5 @@
-"""Two bytes per weight. On a CPU the weights are widened when loaded and the arithmetic stays
-float32, so the file shrinks and the latency does not; a GPU computes in float16."""
+"""Two bytes per weight. A CPU converts the weights to float32 when it loads them, so the file gets
+smaller and the latency stays the same; a GPU computes in float16."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CALIBRATES = False
 
 
 class Options(Value, frozen=True):
-    """None."""
+    """This recipe has no options."""
 
 
 def convert(model: Any, representative: Iterable[Any], options: Options) -> bytes:

@@ -1,4 +1,4 @@
-"""Four bytes per weight, nothing lost: what the others are compared with."""
+"""Four bytes per weight: the unchanged model, which the other recipes are compared with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CALIBRATES = False
 
 
 class Options(Value, frozen=True):
-    """None."""
+    """This recipe has no options."""
 
 
 def convert(model: Any, representative: Iterable[Any], options: Options) -> bytes:

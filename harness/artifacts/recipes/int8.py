@@ -1,8 +1,8 @@
 """One byte per weight and per activation, integer arithmetic throughout, int8 in and out.
 
 The ranges of the activations come from representative data (Jacob et al. 2018). Those of the input
-are arranged to be exactly 0 to 255, so that its scale is 1 and its zero point -128: an app turns a
-pixel into an input by subtracting 128, and nothing is lost on the way.
+are set to exactly 0 to 255, so that its scale is 1 and its zero point -128: an app turns a pixel
+into an input by subtracting 128, without loss.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CALIBRATES = True
 
 
 class Options(Value, frozen=True):
-    """None."""
+    """This recipe has no options."""
 
 
 def convert(model: Any, representative: Iterable[Any], options: Options) -> bytes:
@@ -44,8 +44,8 @@ def convert(model: Any, representative: Iterable[Any], options: Options) -> byte
 def spanning(images: Iterable[Any]) -> Iterator[Any]:
     """`images`, and then the first one again with a black and a white pixel in two corners.
 
-    Two pixels leave the ranges inside the network as they are, and make the input's range whole
-    even where no image has pure black and white.
+    Two pixels do not change the ranges inside the network, but they extend the input's range to 0
+    to 255 even if no image has pure black and white.
     """
     first = None
     for image in images:

@@ -1,10 +1,10 @@
-"""The smallest weights are made zero. The file keeps its size, its gzip does not.
+"""Sets the smallest weights to zero. The file keeps its size; its gzip gets smaller.
 
-Magnitude pruning along a polynomial schedule (Zhu & Gupta 2017, https://arxiv.org/abs/1710.01878),
-over all kernels of the network together, so that large dense layers give more than small
-convolutions, which have little to spare; biases are left alone. Pruning while training (`Change`)
-lets the remaining weights make up for the lost ones; `prepare` is what makes the result exact, and
-all there is where nothing is trained.
+Magnitude pruning along a polynomial schedule (Zhu & Gupta 2017, https://arxiv.org/abs/1710.01878).
+The threshold is the same for all kernels of the network, so large dense layers lose a larger share
+than small convolutions. Biases are not pruned. Pruning during training (`Change`) lets the other
+weights make up for the lost ones. `prepare` makes the sparsity exact; without training, it is the
+only step.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from harness.core.types import Value
 
 
 class Options(Value, frozen=True):
-    """`sparsity` is the share of the weights of all kernels that ends as zero. A trained network is
-    trained on for `epochs` at a share `rate` of its learning rate while it is pruned."""
+    """`sparsity` is the share of all kernels' weights that is zero in the end. A trained network is
+    trained for `epochs` more at the share `rate` of its learning rate while it is pruned."""
 
     sparsity: Annotated[float, Meta(ge=0, lt=1)] = 0.8
     epochs: Annotated[int, Meta(ge=0)] = 4
@@ -27,7 +27,7 @@ class Options(Value, frozen=True):
 
 
 def prepare(model: Any, options: Options) -> None:
-    """Prune `model` in place to exactly `options.sparsity`; one that is already, stays as it is."""
+    """Prune `model` in place to exactly `options.sparsity`; no change if it is that already."""
     Pruner(model).to(options.sparsity)
 
 

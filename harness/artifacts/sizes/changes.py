@@ -12,14 +12,14 @@ from harness.core.explanation import Change, GreyCost
 # An int8 file has a scale (4 bytes) and a zero point (8) for each channel of a kernel, and both
 # again for its bias.
 _PER_CHANNEL_BYTES = 24
-# A change that gains less than this share of the file is not worth a sentence.
+# A change that saves less than this share of the file is not listed.
 _LEAST_GAIN = 0.02
 _MOSTLY = 0.5
 
 
 def changes(layers: Sequence[Layer], rest_bytes: int) -> tuple[Change, ...]:
-    """From the file as it is, whose layers take their `size_bytes` and all else `rest_bytes`: other
-    heads, fewer bits, and the best head with fewer bits. The most useful, smallest size last."""
+    """The changes to a file whose layers take their `size_bytes` and everything else `rest_bytes`:
+    other heads, fewer bits, and the best head with fewer bits. The smallest size is last."""
     before = _size(layers, rest_bytes)
     heads = _heads(layers, rest_bytes)
     found = [change for change, _ in heads]
@@ -112,7 +112,7 @@ def _with_inputs(layer: Layer, inputs: int) -> Layer:
 def _fewer_bits(
     layers: Sequence[Layer], rest_bytes: int, after: Change | None = None
 ) -> list[Change]:
-    """Float weights in two bytes, and in one; `after` another change, if one is given."""
+    """The change to two bytes per float weight, and to one; on top of `after` if that is given."""
     wide = sum(layer.kernel for layer in layers if layer.bits == 32)
     share = wide / max(1, _parameters(layers))
     if share < _MOSTLY:  # it is quantized already, or not a network of the usual kind

@@ -35,7 +35,7 @@ class Layer:
 
     @property
     def parameters(self) -> int:
-        """All that it has learned."""
+        """The number of values that the layer has learned."""
         return self.kernel + self.others
 
     @property

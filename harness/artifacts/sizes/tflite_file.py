@@ -22,8 +22,8 @@ _CONVOLUTIONS = frozenset(_KERNELS) - {"FULLY_CONNECTED"}
 
 
 def layers(model: tflite.Model) -> list[Layer]:
-    """The operators of all graphs that store something, in their order. What several use belongs
-    to the first."""
+    """The operators of all graphs that store constants, in their order. A constant that several
+    operators use belongs to the first of them."""
     seen: set[int] = set()
     return [
         layer
@@ -137,7 +137,7 @@ class _Graph:
 
 
 def _name(graph: tflite.Subgraph, operator: tflite.Operator) -> str:
-    """What a person calls it: `model_1/block1/conv_1/Relu;model_1/...` is block1/conv."""
+    """A readable name: `model_1/block1/conv_1/Relu;model_1/...` is block1/conv."""
     outputs = [i for i in operator.outputs if i != tflite.ABSENT]
     full = graph.tensors[outputs[0]].name if outputs else operator.kind
     parts = full.partition(";")[0].split("/")

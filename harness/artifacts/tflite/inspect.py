@@ -1,4 +1,4 @@
-"""What can be known of a .tflite file without running it: sizes, weights, operators, inputs.
+"""What a .tflite file says without being run: sizes, weights, operators, inputs.
 
 Weights are the constants that a network learns or could learn: kernels, biases, slopes, constant
 summands and factors. Shapes, axes, paddings and other constants of whole numbers are not.
@@ -77,7 +77,7 @@ def inspect(path: Path, *, variant: str, signature: str | None = None) -> Artifa
     `gzip_bytes` is the length at level 6 with no name and no time in the header, so that it follows
     from the bytes alone. That takes some seconds per 100 MB, all else a fraction of one.
 
-    Raises UsageError, whose message begins with the path, if the file is none that can be measured:
+    Raises UsageError, whose message begins with the path, if the file cannot be measured: it is
     missing, cut short, without fixed input shapes, and so on.
     """
     data = _read(path)
@@ -148,9 +148,9 @@ def _cannot_read(path: Path, why: str) -> UsageError:
 
 
 def _choose(path: Path, model: tflite.Model, key: str | None) -> tflite.Signature | None:
-    """The signature by which the model is called; one that stands alone only gives names."""
+    """The signature through which the model is called. An only signature just gives names."""
     if key is None and len(model.signatures) <= 1:
-        # A lone signature of a subgraph that does not run by itself has no say.
+        # The only signature may be of a subgraph that does not run by itself; it is then ignored.
         return next((s for s in model.signatures if s.subgraph == 0), None)
     names = ", ".join(s.key for s in model.signatures)
     if key is None:
@@ -216,8 +216,8 @@ def _check_input(path: Path, name: str, tensor: tflite.Tensor) -> None:
 
 
 def _open_batch(inputs: list[tflite.Tensor]) -> tuple[Finding, ...]:
-    """Keras leaves the batch open by default; such a file stores a batch of 1, which
-    is also what a runtime allocates, so it is measured like that, and said."""
+    """A finding for a file with an open batch size, which is Keras's default. Such a file stores a
+    batch of 1, which is also what a runtime allocates, so it is measured with that."""
     if all(-1 not in tensor.signature for tensor in inputs):
         return ()
     return (

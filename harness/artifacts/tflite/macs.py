@@ -1,4 +1,4 @@
-"""How many multiplications with addition one inference takes, counted from shapes."""
+"""The number of multiply-accumulates of one inference, computed from shapes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from math import prod
 
 from harness.artifacts.tflite.model import ABSENT, Operator, Subgraph
 
-# What these cost cannot be read off shapes, so neither can the whole.
+# The cost of these operators cannot be computed from shapes, so neither can the total.
 _UNKNOWN = frozenset(
     {
         "BIDIRECTIONAL_SEQUENCE_LSTM",

@@ -1,8 +1,8 @@
-"""TFLite Metadata: what the maker of a file says of its input and its labels.
+"""TFLite Metadata: what the author of a file says about its input and its labels.
 
 A buffer called TFLITE_METADATA holds a FlatBuffer (`metadata_schema.fbs` of tflite-support), and
 files that it names, such as the labels, are in a ZIP archive behind the model. Nothing in it is
-needed to run the model: what cannot be read is as good as not there.
+needed to run the model, so metadata that cannot be read counts as missing.
 """
 
 from __future__ import annotations
@@ -71,5 +71,5 @@ def _labels(file: bytes, name: str) -> tuple[str, ...]:
 
 
 def lines(text: str) -> tuple[str, ...]:
-    """The labels in the text of a label file: a line each, without what follows the last one."""
+    """The labels in the text of a label file: one per line, without blank lines at the end."""
     return tuple(line.strip() for line in text.rstrip().splitlines())

@@ -1,7 +1,7 @@
 """A .tflite file as plain values, read without a runtime.
 
-Field numbers are those of LiteRT's schema.fbs; every index is checked against what it indexes, so
-that nobody after this needs to.
+Field numbers are those of LiteRT's schema.fbs. Every index is checked here, so that users of these
+values need not check it.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ class Signature:
 
 @dataclass(frozen=True)
 class Model:
-    """All that a file holds; subgraph 0 is the one that runs if no signature is chosen. `notes`
-    are the buffers that are no constants, by their names."""
+    """The content of a file. Subgraph 0 is the one that runs if no signature is chosen. `notes` are
+    the buffers that are not constants, by name."""
 
     subgraphs: tuple[Subgraph, ...]
     signatures: tuple[Signature, ...]

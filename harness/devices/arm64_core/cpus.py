@@ -1,5 +1,5 @@
-"""The cores that are offered. What a core can do decides which kernels the runtime picks, which is
-what the counts tell apart: plain NEON, int8 dot product, int8 matrix multiply."""
+"""The cores to choose from. The features of a core decide which kernels the runtime picks, and so
+the counts: plain NEON, int8 dot product, int8 matrix multiply."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.core.errors import UsageError
 
 
 class Cpu(NamedTuple):
-    """One core: what qemu calls it, what it says of itself, and where it is found.
+    """One core: its name in qemu, how it identifies itself, and the phones that have it.
 
     `implementer`, `part`, `variant` and `revision` are the fields of the main ID register that
     the runtime reads from /proc/cpuinfo to know the core; `since` is the first qemu that has it.

@@ -45,8 +45,8 @@ class Lock(Value, frozen=True):
     wheels: tuple[Download, ...]
 
 
-# All a program in the environment sees. Fixed hashes, no threads of numpy's, and nothing of the
-# user's shell: what a program does must depend on nothing but the artifact.
+# All variables that a program in the environment sees: fixed hashes, no numpy threads, and nothing
+# from the user's shell, because what a program does must depend on the artifact alone.
 _VARIABLES = {
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC0",
@@ -55,7 +55,7 @@ _VARIABLES = {
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 
-# What the runtime reads of the machine's cores; every file says "one".
+# The files in which the runtime looks for the number of cores; every file says "one".
 _SYSFS = {
     "kernel_max": "0",
     "online": "0",

@@ -1,9 +1,9 @@
-"""Puts an environment together in the cache, finds it again, removes it.
+"""Makes an environment in the cache, finds it again, removes it.
 
-An environment is built in a folder of its own and renamed when it is whole, so that what is found
-is finished. One folder per set of versions: another distribution, qemu or runtime makes another
-environment. Two locks: whoever makes or removes has `arm64.lock` alone; whoever measures shares
-`arm64.users`, without which nothing is taken away.
+An environment is built in a temporary folder and renamed when it is complete, so one that is found
+is always complete. There is one folder per set of versions: another distribution, qemu or runtime
+makes another environment. There are two locks: making or removing needs `arm64.lock` alone;
+measuring shares `arm64.users`, and nothing is removed while that is held.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ Progress = Callable[[str], None]
 
 
 def setup(cache: Path, *, progress: Progress) -> Arm64Env:
-    """Put together what is missing or damaged below `cache` and return the environment; about two
+    """Make what is missing or damaged below `cache` and return the environment. Takes about two
     minutes the first time, a second afterwards. `progress` gets a line per step.
 
-    Needs no root. A second call at the same time waits for the first. Raises UsageError with what
-    is missing and how to get it; whatever ends it, no half-made environment is left to be found.
+    Root is not needed. A second call at the same time waits for the first. Raises UsageError with
+    what is missing and how to get it. An incomplete environment is never left behind.
     """
     qemu = find_qemu()
     versions = _host_versions()
@@ -144,8 +144,8 @@ def _refuse_if_full(home: Path) -> None:
 
 
 def _try_out(env: Arm64Env, log: Path) -> None:
-    """Import all that a launch imports, which also leaves its .pyc behind, and count; on every
-    core that this qemu has."""
+    """Try the environment on every core that this qemu has: import everything that a launch imports
+    (which also writes the .pyc files) and count."""
     for cpu in [name for name in CPUS if name in env.qemu.cpus] or [_ANY_CPU]:
         _try_out_on(cpu, env, log)
 
@@ -224,8 +224,8 @@ def remove(cache: Path, *, progress: Progress) -> int:
 
 @contextlib.contextmanager
 def held(cache: Path) -> Iterator[None]:
-    """Keeps the environments below `cache` from being removed. Where the lock cannot be had, they
-    are not held: a run need not fail for that."""
+    """Keep the environments below `cache` from being removed. If the lock is not available, they
+    are not protected; a run does not fail because of that."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError, UsageError):
             stack.enter_context(locks.lock(cache / _USERS, shared=True))
@@ -286,7 +286,7 @@ def _name(qemu: Qemu, versions: dict[str, str]) -> str:
 
 
 def _host_versions() -> dict[str, str]:
-    """What the host's launches run on, so that the same is emulated."""
+    """The versions of the runtime and of numpy on the host, which are emulated as well."""
     try:
         return {name: importlib.metadata.version(name) for name in ("ai-edge-litert", "numpy")}
     except importlib.metadata.PackageNotFoundError as error:
@@ -298,7 +298,7 @@ def _host_versions() -> dict[str, str]:
 
 @contextlib.contextmanager
 def _told(cache: Path, done: str) -> Iterator[None]:
-    """Whatever the system refuses, told as an error of ours: it cannot be `done`."""
+    """Raise errors of the operating system as UsageError: the environment cannot be `done`."""
     try:
         yield
     except OSError as error:
@@ -323,7 +323,7 @@ def _fix(error: Exception, cache: Path, done: str) -> str:
 
 @contextlib.contextmanager
 def _alone(cache: Path, progress: Progress) -> Iterator[None]:
-    """Hold the lock of the environments below `cache`; the system lets go of it for a process
-    that is killed. The lock file stays, because others may be waiting on it."""
+    """Hold the lock of the environments below `cache`. The system releases the lock of a process
+    that is killed. The lock file is not removed, because others may be waiting for it."""
     with locks.lock(cache / _ALONE, lambda: progress("another setup is at work; waiting for it")):
         yield

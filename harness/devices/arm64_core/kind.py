@@ -14,7 +14,8 @@ from harness.system.files import cache_dir
 
 
 def traits(spec: ArmSpec) -> Traits:
-    """See Kind. It loads this machine like the host does, though its own counts do not mind."""
+    """See Kind. It uses this machine's processors like the host, although its own counts do not
+    depend on other load."""
     return Traits(counts_exactly=True, processors="measures")
 
 

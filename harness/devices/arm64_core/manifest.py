@@ -1,5 +1,5 @@
-"""manifest.json: what an environment consists of, so that damage is noticed before anything is
-measured with it. A file more than there should be is none: nothing looks for it."""
+"""manifest.json: the files of an environment, so that damage is noticed before anything is measured
+with it. Additional files are not damage, because nothing looks for them."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def write(folder: Path) -> None:
 
 
 def damage(folder: Path, *, thorough: bool) -> str | None:
-    """What is wrong with the first thing in `folder` that is not as it was, or None. Sizes tell
-    what was emptied or removed, at no cost; only `thorough` reads the files."""
+    """What is wrong with the first file in `folder` that has changed, or None. Missing and emptied
+    files show in their sizes, which is fast; only `thorough` reads the files."""
     try:
         entries = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=dict[str, Entry])
     except FileNotFoundError:

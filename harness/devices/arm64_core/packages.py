@@ -1,7 +1,7 @@
-"""The distribution's arm64 packages and the aarch64 wheels, downloaded as any user can.
+"""Downloads the distribution's arm64 packages and the aarch64 wheels, without root.
 
-apt-get is given an apt of its own (state, cache, sources), with the system's mirrors, keys and
-proxies: no root is needed and nothing of the system changes.
+apt-get runs with a private configuration (state, cache, sources) that has the system's mirrors,
+keys and proxies, so nothing of the system changes.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _private_apt(work: Path, sources: Iterable[str]) -> Path:
         "#clear APT::Architectures;\n"
         'APT::Architecture "arm64";\n'
         'APT::Architectures { "arm64"; };\n'
-        # What the system does after its own updates has no business with this one.
+        # The system's own hooks after an update must not run for this one.
         "#clear APT::Update::Post-Invoke;\n"
         "#clear APT::Update::Post-Invoke-Success;\n"
         'APT::Update::Error-Mode "any";\n'

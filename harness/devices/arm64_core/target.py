@@ -35,7 +35,7 @@ NOT_MEMORY = "emulated core: what could be seen is the emulator's memory, not a 
 AGREEING = 2  # iterations that must agree, after the first inference
 MORE = 7  # iterations when they do not
 MOST_EXAMPLES = 8
-# So many multiply-accumulates are emulated in some ten seconds: the larger the model, the fewer
+# About this many multiply-accumulates are emulated in ten seconds: the larger the model, the fewer
 # examples it answers.
 _MACS_FOR_OUTPUTS = 800_000_000
 WRITTEN = "out"
@@ -102,9 +102,9 @@ class Arm64Target:
         self._folders: dict[str, Path] = {}
 
     def facts(self) -> DeviceFacts:
-        """What the core is, and what emulates it. The emulator's version is part of the identity
-        of `max` alone, which gains instructions with every version; other cores stay the same,
-        and so do the counts, whatever carries them out."""
+        """The core and its emulator. The emulator's version is part of the identity of `max` only,
+        which gains instructions with every version. The other cores, and so their counts, are the
+        same in every version."""
         qemu = self.env.qemu
         cpu = cpu_named(self.spec.cpu, qemu.cpus, qemu.version)
         of_version = f" by qemu {qemu.numbers[0]}.{qemu.numbers[1]}" if cpu.name == "max" else ""

@@ -47,11 +47,11 @@ def settings(name: str, spec: HostSpec, asked: Asked) -> Settings:
 
 
 def check(spec: HostSpec, attendant: Attendant) -> None:
-    """See Kind. This machine is here."""
+    """See Kind. This machine can always be reached."""
 
 
 def held(spec: HostSpec) -> AbstractContextManager[None]:
-    """See Kind. There is nothing to hold."""
+    """See Kind. Nothing needs protection from being removed."""
     return contextlib.nullcontext()
 
 

@@ -1,4 +1,4 @@
-"""What Linux reports about the machine and its state; on other systems every answer is None."""
+"""What Linux reports about the machine and its state; on other systems every result is None."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def on_battery() -> bool | None:
 
 
 class Watch:
-    """The machine's state now, and how busy others kept it since the watch was made."""
+    """The machine's state now, and the load from other processes since this object was made."""
 
     def __init__(self) -> None:
         self._start = _cpu_ticks()

@@ -176,7 +176,7 @@ def _timed_publicly(what: object) -> Finding:
 def answers(
     artifact: Artifact, inputs: Path, *, log: Path, timeout_s: float, attendant: Attendant
 ) -> Outputs:
-    """What this machine answers to an input set, for a device to be compared with. Raises
+    """This machine's answers to an input set, which a device's are compared with. Raises
     WorkerError."""
     request = {
         "model": artifact.path,

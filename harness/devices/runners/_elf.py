@@ -14,7 +14,7 @@ _ABIS = {
     (2, 183): "arm64-v8a",
     (2, 243): "riscv64",
 }
-# A 64-bit phone runs 32-bit programs of its family too.
+# A 64-bit phone also runs 32-bit programs of the same family.
 _ALSO_RUNS = {"arm64-v8a": ("armeabi-v7a",), "x86_64": ("x86",)}
 
 

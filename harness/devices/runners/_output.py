@@ -1,4 +1,4 @@
-"""What benchmark_model printed and wrote, as values. Nothing is taken from half a line.
+"""Parses what benchmark_model printed and wrote. Incomplete lines are never used.
 
 Sources: tflite/tools/benchmark of LiteRT (dialect A), litert/tools/benchmark_litert_model
 (dialect B), tensorflow/core/util/stats_calculator.h (the `count=` line), benchmark_result.proto.

@@ -52,7 +52,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class AdbTransport:
-    """Everything but the pipe itself."""
+    """A transport without its pipe: shell, push and pull on top of `open_stream`."""
 
     def __init__(self) -> None:
         self._framed = True  # until the phone refuses shell v2
@@ -91,7 +91,7 @@ class AdbTransport:
         try:
             size = local.stat().st_size
             wanted = sha256 or sha256_of(local)
-            # The name is only given to a whole file: a broken push leaves `.part` behind at worst.
+            # Only a complete file gets its name: a broken push leaves at most a `.part` file.
             part = f"{remote}.part"
             there, free = self._look(remote, part, size)
             if there == wanted:
@@ -154,8 +154,8 @@ class AdbTransport:
 
     @contextlib.contextmanager
     def _hashing(self, part: str, size: int) -> Iterator[Callable[[], str | None]]:
-        """Let the phone hash a large file while it arrives, from the file as it grows. Yields what
-        waits for the answer: None if the phone cannot do that, and must hash afterwards."""
+        """Let the phone hash a large file while it arrives. Yields a function that waits for the
+        digest; it gives None if the phone cannot do that and must hash the file afterwards."""
         if size < LARGE:
             yield lambda: None
             return

@@ -42,8 +42,8 @@ def own_public() -> list[bytes]:
 
 
 def exposed() -> str:
-    """What to say of a key that others can read, and so can enter every phone that trusts it; else
-    nothing."""
+    """A warning if other users can read the key, which gives them access to every phone that trusts
+    it; else empty."""
     path = key_path()
     try:
         mode = path.stat().st_mode & 0o777

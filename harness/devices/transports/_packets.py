@@ -1,7 +1,7 @@
-"""A connection to a phone's adbd of our own: packets, the handshake, and streams by their number.
+"""Our own connection to a phone's adbd: packets, the handshake, and numbered streams.
 
-We announce the version of the protocol from which on neither side adds up every byte; phones that
-are older still get their sums. Source: packages/modules/adb, protocol.txt and transport.cpp
+We announce the first version of the protocol that needs no checksum of every packet; older phones
+still get checksums. Source: packages/modules/adb, protocol.txt and transport.cpp
 (`A_VERSION_SKIP_CHECKSUM`) of the Android Open Source Project.
 """
 

@@ -27,8 +27,8 @@ OTHER_FOLDER = "set work_dir in devices.yaml to a folder that adb may write to"
 
 
 class Patience:
-    """A stream may stall for `stall_s` seconds at a time, but a phone that lets a byte through now
-    and then does not hold us for ever."""
+    """Limits a transfer: the stream may stall for `stall_s` seconds at a time, and the whole
+    transfer must reach the speed of the slowest phone."""
 
     def __init__(self, stream: Stream, stall_s: float, size_bytes: int) -> None:
         self._stream, self._stall_s = stream, stall_s

@@ -1,4 +1,4 @@
-"""A phone on the cable, without an adb server (which would hold the interface for itself)."""
+"""A phone on USB, without an adb server (which would claim the interface for itself)."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ class UsbPipe:
         return data
 
     def _patience(self, size: int) -> float:
-        """Between packets one may look up now and then; inside of one nothing may be cut."""
+        """How long one read may wait: briefly between packets, so that Ctrl-C is noticed; until the
+        deadline inside a packet, which must not be cut."""
         return self.deadline.slice() if size == HEADER.size else self.deadline.left()
 
     def write(self, data: bytes | memoryview) -> None:

@@ -1,4 +1,4 @@
-"""The emulated phone, started for the run and ended with it; reached through adb_tcp like any."""
+"""The emulated phone, which is started for a run, ends with it, and is reached through adb_tcp."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the phone tells the tool, and how the tool prints and exits."""
+"""The state that the phone passes to the tool, and how the tool prints and exits."""
 
 from __future__ import annotations
 

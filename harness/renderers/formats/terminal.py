@@ -1,8 +1,8 @@
 """The report on a terminal: one row per case, doubts under it, the verdict last.
 
-Columns are taken by importance until the width is full, so that 80 columns hold what decides and
-120 hold all that is usually asked; what was left out is named. A colour never says anything that
-a word or a sign does not say too.
+The most important columns that fit are shown: 80 characters hold what decides, 120 what is usually
+asked for. Columns that were left out are named. A colour never says anything that a word or a sign
+does not say too.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def render(view: View) -> bytes:
 
 
 def plain_console(file: IO[str]) -> Console:
-    """What is no terminal: text of 120 columns, the same whatever the environment says."""
+    """A console that is not a terminal: text of 120 columns, whatever the environment says."""
     return Console(
         file=file,
         width=PLAIN_WIDTH,
@@ -113,7 +113,7 @@ def render_to(
 def _nowhere(
     view: View, every: list[grid.Column], sort: str | None, columns: Sequence[str] | None
 ) -> list[str]:
-    """What the user asked for and nothing has, unless there is a reason to be told anyway."""
+    """The columns that the user asked for but no case has, except those whose reason is shown."""
     there = {c.key for c in every} | absent.never_measured(view.report).keys()
     named = dict.fromkeys([*(columns or ()), *([sort] if sort else ())])
     return [name for name in named if name not in there]

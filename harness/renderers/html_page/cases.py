@@ -142,7 +142,7 @@ def _sparsity(row: Row) -> tuple[float | None, str]:
     return zero, units.percent(zero)
 
 
-# Columns of numbers that are no metric: their exact value, and how it is shown.
+# Columns of numbers that are not metrics: their exact value, and how it is shown.
 _DERIVED: dict[str, Callable[[Row], tuple[float | None, str]]] = {
     "macs": lambda r: (r.artifact.macs if r.artifact else None, macs_in_millions(r)),
     "sparsity": _sparsity,
