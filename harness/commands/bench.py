@@ -252,15 +252,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def exit_code(report: Report, folder: Path) -> int:
-    """130 interrupted, 3 where a case failed or must not be used (2 where nothing but a mistake in
-    devices.yaml was in the way), else 0."""
+    """130 interrupted, 3 where a case failed or must not be used (2 where nothing was measured and
+    only mistakes in devices.yaml were in the way), else 0."""
     if report.stopped is not None and report.stopped.reason == "interrupted":
         print(
             f"interrupted; continue with: {command('bench', '--resume', folder)}", file=sys.stderr
         )
         return EXIT_INTERRUPTED
     unusable = [case for case in report.cases if case.status in ("failed", "invalid")]
-    if unusable and all(c.failure and c.failure.stage == CONFIGURATION for c in unusable):
+    mistakes = [c for c in unusable if c.failure and c.failure.stage == CONFIGURATION]
+    if mistakes and len(mistakes) == len(report.cases):
         return EXIT_USAGE
     if unusable or any(finding.level == "invalid" for finding in report.findings):
         return EXIT_MEASUREMENT

@@ -11,6 +11,15 @@ from harness.core.errors import HarnessError
 from harness.core.specs import AndroidSpec, DeviceSpec
 from harness.devices import Probe
 
+# A phone of this transport is made for a run, anywhere.
+_MADE_FOR_A_RUN = "emulated"
+
+
+def lasting(devices: Mapping[str, DeviceSpec]) -> dict[str, AndroidSpec]:
+    """The entries of phones that are there whether or not a run is under way."""
+    phones = {name: spec for name, spec in devices.items() if isinstance(spec, AndroidSpec)}
+    return {name: spec for name, spec in phones.items() if spec.transport != _MADE_FOR_A_RUN}
+
 
 def without_entry(
     devices: Mapping[str, DeviceSpec], seen: Container[str]

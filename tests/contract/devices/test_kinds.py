@@ -64,7 +64,7 @@ def test_a_request_without_wishes_fits_every_kind(spec: DeviceSpec, tmp_path: Pa
     kind = kind_of(spec)
     settings = kind.settings("name", spec, Request(devices=("name",)))
     assert isinstance(settings, Settings)
-    assert all(settings)
+    assert settings.runtimes and settings.delegates and settings.threads
     assert type(kind.read_entry(spec, tmp_path)) is type(spec)
     assert kind.read_entry(spec, None) == spec
     with kind.held(spec):

