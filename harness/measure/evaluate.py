@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -29,6 +30,7 @@ from harness.devices.host import worker_process
 from harness.devices.host.target import runtime_version
 from harness.stats import accuracy
 from harness.system import causes, files, processors
+from harness.system.pace import Pace
 
 if TYPE_CHECKING:
     from typing import Any
@@ -88,13 +90,14 @@ def evaluate(
     decide: bool = True,
     split: Split = TEST,
     most: int | None = None,
-    progress: Callable[[str, int, int], None] = lambda variant, done, total: None,
+    progress: Callable[[str, int, int, str], None] = lambda variant, done, total, far: None,
     worker: Path = WORKER,
 ) -> tuple[Evaluation, ...]:
     """An Evaluation per artifact, in their order; one that failed says so in it. Untrained
     artifacts are left out, since nothing is to be learned from their answers, and unless `brought`
     so are files that the user brought, whose classes may be others. Agreement is with the
-    float parent where that is among `artifacts`. `progress` hears (variant, done, total).
+    float parent where that is among `artifacts`. `progress` hears (variant, done,
+    total, how far this one is).
 
     With a `margin`, the accuracy that may be lost, a slow artifact answers a part of the images
     first and then, if the answers are to `decide`, goes on until its part in the decision is
@@ -130,13 +133,13 @@ def evaluate(
                 path = paths[name] = folder / f"{_key(empty, artifact, most)}.json"
                 known = _cached(path)
                 if known is None:
-                    progress(name, done, len(chosen))
+                    asker.tell = partial(progress, name, done, len(chosen))
                     known = _evaluated(empty, artifact, asker, most, in_looks=margin is not None)
                     _keep(path, known)
                 found[name] = msgspec.structs.replace(known, variant=name)
             if decide:
                 for name in _to_answer_more(found, margin):
-                    progress(name, len(chosen), len(chosen))
+                    asker.tell = partial(progress, name, len(chosen) - 1, len(chosen))
                     found[name] = _more(found[name], chosen[name], asker)
                     _keep(paths[name], found[name])
     except OSError as error:
@@ -211,6 +214,7 @@ class _Asker:
         self.dataset, self._scratch, self._logs, self._worker = dataset, scratch, logs, worker
         self._grey: dict[Split, tuple[Path, NDArray[Any]]] = {}
         self._coloured: dict[Split, Path | None] = {}
+        self.tell: Callable[[str], None] = lambda far: None
 
     def labels(self, split: Split) -> list[int]:
         """Of every image of a split."""
@@ -220,6 +224,8 @@ class _Asker:
         self, artifact: Artifact, split: Split, rows: tuple[int, int], as_: Pixels
     ) -> scores.Answers:
         """The answers to the images from `rows[0]` up to `rows[1]`; raises MeasurementError."""
+        self.tell("")
+        count, pace = rows[1] - rows[0], Pace()
         (tensor,) = artifact.inputs
         timeout_s = max(_LEAST_TIMEOUT_S, _TIMEOUT_PER_EXAMPLE_S * (rows[1] - rows[0]))
         request = {
@@ -239,6 +245,7 @@ class _Asker:
             log=self._logs / f"{artifact.sha256[:12]}.log",
             timeout_s=timeout_s,
             worker=self._worker,
+            told=lambda done: self.tell(f"{done:,} of {count:,}{pace.left(done, count)}"),
             if_slow="give fewer test images, or leave the variant out",
         )
         try:

@@ -70,6 +70,7 @@ def answers(request: dict[str, Any], say: Any) -> dict[str, Any]:
             answer = model.answer()
             width = len(answer)
             scores += answer
+        say(stage="answers", done=min(start + CHUNK, last) - first)
     if not all(s - s == 0 for s in scores):
         raise ValueError("an answer is not a finite number")
     return {

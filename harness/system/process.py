@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple
@@ -163,18 +163,24 @@ def run(
     env: Mapping[str, str] | None = None,
     attendant: Attendant | None = None,
     dies_with_us: bool = False,
+    told: Callable[[bytes], None] | None = None,
 ) -> Finished:
     """Run `command` until it ends, `timeout_s` passes or it has written MAX_OUTPUT_BYTES; its
     standard error is appended to `log`. Whatever ends this call, Ctrl-C and the attendant
-    included, ends the child. For `dies_with_us` see Child."""
+    included, ends the child. For `dies_with_us` see Child. `told` hears each line of its standard
+    output at once, in another thread."""
     with log.open("ab") as errors:
         child = Child(command, stderr=errors, env=env, dies_with_us=dies_with_us)
     output = bytearray()
     flooded = threading.Event()
 
     def read() -> None:
+        begun = 0
         while chunk := child.stdout.read1(65536):  # type: ignore[attr-defined]
             output.extend(chunk)
+            while told and (end := output.find(b"\n", begun)) >= 0:
+                told(bytes(output[begun:end]))
+                begun = end + 1
             if len(output) > MAX_OUTPUT_BYTES:
                 flooded.set()
                 child.kill()

@@ -106,16 +106,18 @@ class Narrator:
 
     # --- what harness.measure.evaluate tells ---
 
-    def evaluating(self, variant: str, done: int, total: int) -> None:
+    def evaluating(self, variant: str, done: int, total: int, far: str = "") -> None:
         """A variant is about to answer the test images."""
-        self._evaluating(variant, "test", done, total)
+        self._evaluating(variant, "test", done, total, far)
 
-    def trying(self, variant: str, done: int, total: int) -> None:
+    def trying(self, variant: str, done: int, total: int, far: str = "") -> None:
         """A variant is about to answer the validation images."""
-        self._evaluating(variant, "validation", done, total)
+        self._evaluating(variant, "validation", done, total, far)
 
-    def _evaluating(self, variant: str, split: str, done: int, total: int) -> None:
+    def _evaluating(self, variant: str, split: str, done: int, total: int, far: str) -> None:
         text = f"evaluate {done + 1} of {total}: {variant}, {split} images"
+        if far:
+            text += f" ({far})"
         self._show("evaluate", text, done, total)
 
     # --- a Listener of harness.measure.lanes ---

@@ -15,11 +15,11 @@ import msgspec
 
 from harness.artifacts.child.batches import Examples, class_weights, shuffled
 from harness.artifacts.child.objective import judge, objective
-from harness.artifacts.child.pace import Pace
 from harness.artifacts.child.protocol import Epoch
 from harness.core.errors import BuildError
 from harness.system import files
 from harness.system.files import writing
+from harness.system.pace import Pace
 
 _JUDGED_AT_ONCE = 16
 # A checkpoint that takes longer than this is written only where training it anew would take

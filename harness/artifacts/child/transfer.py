@@ -14,12 +14,12 @@ from typing import Any
 from harness.artifacts.child import networks
 from harness.artifacts.child.batches import Examples
 from harness.artifacts.child.heads import Head, solve
-from harness.artifacts.child.pace import Pace
 from harness.artifacts.child.protocol import AUTO_CUT, Cut, Epoch, Network
 from harness.core.errors import ConfigError
 from harness.stats import paired_loss
 from harness.system import files, plugins
 from harness.system.files import writing
+from harness.system.pace import Pace
 
 # The layer that ends a whole trunk.
 FEATURES = "features"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -16,9 +16,11 @@ WORKER = Path(__file__).with_name("worker.py")
 
 
 class _Line(msgspec.Struct):
-    """One line of the worker's answer; exactly one field is set."""
+    """One line of the worker's answer: a stage, and where known how many steps of it are done; the
+    result, or an error."""
 
     stage: str | None = None
+    done: int | None = None
     result: dict[str, object] | None = None
     error: dict[str, str] | None = None
 
@@ -31,11 +33,13 @@ def ask(
     attendant: Attendant | None = None,
     worker: Path = WORKER,
     python: str | None = None,
+    told: Callable[[int], None] | None = None,
     if_slow: str = "raise launch_timeout_s in devices.yaml, or lower --iterations",
 ) -> dict[str, object]:
     """The result of one request, answered by `worker` under this Python, with the packages that
     this process finds, or under another one, `python`, with its own. Raises WorkerError; `if_slow`
-    is how to correct that it was not ready after `timeout_s`."""
+    is how to correct that it was not ready after `timeout_s`. `told` hears, in another thread, how
+    many steps are done."""
     # Isolated, so that no file beside the worker or in the current folder is taken for a package.
     # Another Python keeps its `pip install --user`, but not our PYTHONPATH.
     command: list[str | Path] = [python, "-E", worker] if python else [sys.executable, "-I", worker]
@@ -46,8 +50,18 @@ def ask(
         log=log,
         timeout_s=timeout_s,
         attendant=attendant,
+        told=None if told is None else lambda line: _tell(line, told),
     )
     return parse_answer(finished, log, timeout_s, if_slow)
+
+
+def _tell(raw: bytes, told: Callable[[int], None]) -> None:
+    try:
+        line = msgspec.json.decode(raw, type=_Line)
+    except msgspec.DecodeError:
+        return  # `_result` says so
+    if line.done is not None:
+        told(line.done)
 
 
 def parse_answer(
