@@ -4,11 +4,15 @@ A world has k variants, the cheapest last, and n test images. All wrong answers 
 correlated: with the probability `shared` the variants meet one and the same difficulty, else each
 its own. Images are of two or five classes, the rare ones harder. What a run shows is drawn at once
 as counts of the 2**k patterns of right and wrong, which is the same as image by image and faster.
+
+What may not be lost is accuracy, balanced accuracy, or the recall of the rarest class.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -18,17 +22,23 @@ from harness.stats import paired_loss, with_the_best
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 ALPHA = with_the_best.ALPHA
+ACCURACY, BALANCED, RECALL = "accuracy", "balanced accuracy", "recall"
 NO_STAR = -1
 CLASSES = {2: (0.9, 0.1), 5: (0.6, 0.2, 0.1, 0.05, 0.05)}
 HARDER = 2.0  # how much more often rare classes are mistaken than the common one
-_NEAR = (-3.4, -1.2)  # standard deviations between which a test with many counts is in doubt
+# Where two variants differ on 100 images or more, the exact test's p is that of its standardised
+# difference within 0.08 standard deviations (margins of 2 and 3 points, 300 to 5,000 images); so
+# nearer than this to the level the exact p is computed, and beyond it is not needed.
+_MANY, _NEAR = 100, 0.16
 
 
 class World(NamedTuple):
-    """`gaps` are the true losses, best variant first; `kin` says that only the less accurate ones
-    share difficulties with each other."""
+    """`gaps` are the true losses of what is protected, best variant first; `kin` says that only the
+    less accurate ones share difficulties with each other. If balanced accuracy is protected,
+    `rarest` says that all of it is lost in the rarest class."""
 
     name: str
     n: int
@@ -38,6 +48,8 @@ class World(NamedTuple):
     margin: float = 0.02
     kin: bool = False
     classes: int = 2
+    protect: str = ACCURACY
+    rarest: bool = False
 
     @property
     def k(self) -> int:
@@ -45,7 +57,7 @@ class World(NamedTuple):
         return len(self.gaps)
 
     @property
-    def worse(self) -> NDArray[np.bool_]:
+    def worse(self) -> Bools:
         """Who loses the margin or more."""
         return np.asarray(self.gaps) >= self.margin - 1e-9
 
@@ -79,12 +91,20 @@ def class_errors(world: World) -> list[tuple[float, Floats]]:
     shares = CLASSES[world.classes]
     harder = np.array([1.0] + [HARDER] * (len(shares) - 1))
     harder = harder / float(harder @ np.array(shares))
-    errors = 1 - world.accuracy + np.asarray(world.gaps)
-    return [(share, errors * h) for share, h in zip(shares, harder, strict=True)]
+    gaps, error = np.asarray(world.gaps), 1 - world.accuracy
+    if world.protect == ACCURACY:
+        return [(share, (error + gaps) * h) for share, h in zip(shares, harder, strict=True)]
+    weights = np.ones(len(shares))
+    if world.rarest:
+        weights = np.array([0.0] * (len(shares) - 1) + [float(len(shares))])
+    return [
+        (share, error * h + gaps * weight)
+        for share, h, weight in zip(shares, harder, weights, strict=True)
+    ]
 
 
 def draw(world: World, runs: int, rng: np.random.Generator) -> Ints:
-    """How many images both j and i got right: runs x k x k."""
+    """How many of all images both j and i got right: runs x k x k."""
     chances = sum(
         share * pattern_chances(errors, world.shared, world.kin)
         for share, errors in class_errors(world)
@@ -92,72 +112,160 @@ def draw(world: World, runs: int, rng: np.random.Generator) -> Ints:
     return gram(rng, runs, world.n, np.asarray(chances), world.k)
 
 
+def draw_classes(world: World, runs: int, rng: np.random.Generator) -> with_the_best.Counts:
+    """The same by class, of which each has its share of the images and at least one; the rarest
+    comes last."""
+    both, sizes = [], []
+    for share, errors in class_errors(world):
+        sizes.append(max(1, round(share * world.n)))
+        chances = pattern_chances(errors, world.shared, world.kin)
+        both.append(gram(rng, runs, sizes[-1], chances, world.k).astype(float))
+    return with_the_best.Counts(both, sizes)
+
+
 def gram(rng: np.random.Generator, runs: int, n: int, chances: Floats, k: int) -> Ints:
     """Counts of `n` images each: runs x k x k."""
-    order = np.argsort(-chances)  # the probable ones first: then a draw ends early
+    order = np.argsort(-chances)
     chances = chances[order] / chances.sum()
-    both = patterns(k)[order]
-    products = (both[:, :, None] * both[:, None, :]).reshape(len(both), k * k)
+    right = patterns(k)[order]
+    first, second = np.triu_indices(k)
+    products = (right[:, first] * right[:, second]).astype(np.float32)
+    # The many improbable patterns are drawn together, and then which of them each image has.
+    common = int((n * chances > 0.5).sum())
+    within = np.cumsum(chances[common:])
+    rest = min(1.0, float(within[-1])) if len(within) else 0.0
     found = np.empty((runs, k, k), np.int64)
-    for start in range(0, runs, step := max(1, (1 << 23) // len(both))):
-        counts = rng.multinomial(n, chances, size=min(step, runs - start))
-        used = counts.any(axis=0)
-        sums = counts[:, used].astype(np.float32) @ products[used].astype(np.float32)
-        found[start : start + step] = np.rint(sums).reshape(-1, k, k).astype(np.int64)
+    for start in range(0, runs, step := max(1, (1 << 22) // len(right))):
+        part = min(step, runs - start)
+        counts = np.zeros((part, len(right)), np.float32)
+        drawn = rng.multinomial(n, np.append(chances[:common], rest), size=part)
+        counts[:, :common] = drawn[:, :common]
+        if len(within):
+            run = np.repeat(np.arange(part), drawn[:, -1])
+            place = np.searchsorted(within, rng.random(len(run)) * rest, side="right")
+            place = common + np.minimum(place, len(within) - 1)
+            np.add.at(counts, (run, place), 1)
+        sums = np.rint(counts @ products).astype(np.int64)
+        found[start : start + part, first, second] = sums
+        found[start : start + part, second, first] = sums
     return found
 
 
 # --- the new rule ----------------------------------------------------------------------------
 
 
-class _Table:
-    """p values of one n and margin, each computed once."""
+class _Known:
+    """Values by key, each computed once."""
 
-    def __init__(self, n: int, margin: float) -> None:
-        self.n, self.margin = n, margin
-        self.known = np.empty(0, np.int64)
-        self.p = np.empty(0)
+    def __init__(self) -> None:
+        self.keys = np.empty(0, np.int64)
+        self.values = np.empty(0)
 
-    def look_up(self, lost: Ints, gained: Ints) -> Floats:
-        """Exact p where it may be near a level in use; 1 and 0 where it is far from all."""
-        keys, place = np.unique(lost * (self.n + 1) + gained, return_inverse=True)
-        new = np.setdiff1d(keys, self.known, assume_unique=True)
+    def look_up(self, keys: Ints, compute: Callable[[Ints], Floats]) -> Floats:
+        """Of one dimension; `compute` gets those that are new."""
+        wanted, place = np.unique(keys, return_inverse=True)
+        new = np.setdiff1d(wanted, self.keys, assume_unique=True)
         if len(new):
-            self._add(new)
-        values: Floats = self.p[np.searchsorted(self.known, keys)]
-        return np.asarray(values[place.reshape(lost.shape)])
-
-    def _add(self, keys: Ints) -> None:
-        lost, gained = keys // (self.n + 1), keys % (self.n + 1)
-        gain = paired_loss.likeliest_gain(lost, gained, self.n, self.margin)
-        spread = np.sqrt(self.n * (2 * gain + self.margin - self.margin**2))
-        z = (lost - gained - self.n * self.margin) / spread
-        many = lost + gained >= 100
-        p = np.where(z < 0, 0.0, 1.0)
-        doubtful = np.where(many, (z > _NEAR[0]) & (z < _NEAR[1]), z < 0)
-        p[many & (z >= _NEAR[1])] = 1.0
-        p[doubtful] = paired_loss.p_at_least(lost[doubtful], gained[doubtful], self.n, self.margin)
-        known, values = np.append(self.known, keys), np.append(self.p, p)
-        order = np.argsort(known)
-        self.known, self.p = known[order], values[order]
+            known, values = np.append(self.keys, new), np.append(self.values, compute(new))
+            order = np.argsort(known)
+            self.keys, self.values = known[order], values[order]
+        found: Floats = self.values[np.searchsorted(self.keys, wanted)]
+        return np.asarray(found[place])
 
 
 @lru_cache(maxsize=64)
-def _table(n: int, margin: float) -> _Table:
-    return _Table(n, margin)
+def _p_values(n: int, margin: float) -> _Known:
+    return _Known()
 
 
-def shown(both: Ints, n: int, margin: float) -> NDArray[np.bool_]:
+@lru_cache(maxsize=64)
+def _bounds(n: int) -> _Known:
+    return _Known()
+
+
+def _excluded(lost: Ints, gained: Ints, n: int, level: Floats, margin: float) -> Bools:
+    """Whether the exact test excludes a loss of the margin at the level."""
+    gain = paired_loss.likeliest_gain(lost, gained, n, margin)
+    spread = np.sqrt(n * (2 * gain + margin - margin**2))
+    beyond = (lost - gained - n * margin) / spread - _z(level)
+    level = np.broadcast_to(level, lost.shape)
+    found = np.asarray(beyond < 0)
+    unclear = np.where(lost + gained >= _MANY, abs(beyond) <= _NEAR, found | (beyond < 1))
+    keys = lost[unclear] * (n + 1) + gained[unclear]
+    p = _p_values(n, margin).look_up(
+        keys, lambda new: paired_loss.p_at_least(new // (n + 1), new % (n + 1), n, margin)
+    )
+    found[unclear] = p <= level[unclear]
+    return found
+
+
+def _z(level: Floats) -> Floats:
+    distinct, place = np.unique(level, return_inverse=True)
+    z = np.array([NormalDist().inv_cdf(float(x)) for x in distinct])
+    return np.asarray(z[place.reshape(level.shape)])
+
+
+def shown(both: Ints, n: int, margin: float) -> Bools:
     """Whose bound is within the margin: runs x k. A bound is, if and only if the loss of the
     margin is excluded against every other variant."""
     k = both.shape[-1]
     lost = np.diagonal(both, axis1=1, axis2=2)[:, :, None] - both
-    p = _table(n, margin).look_up(lost, lost.swapaxes(1, 2))
     level = with_the_best.levels(with_the_best.Counts([both.astype(float)], [n]), ALPHA)
-    return np.asarray(((p <= level[:, :, None]) | np.eye(k, dtype=bool)).all(axis=1))
+    excluded = _excluded(lost, lost.swapaxes(1, 2), n, level[:, :, None], margin)
+    return np.asarray((excluded | np.eye(k, dtype=bool)).all(axis=1))
 
 
-def cheapest(passes: NDArray[np.bool_]) -> Ints:
+def shown_by_class(found: with_the_best.Counts, margin: float) -> Bools:
+    """The same for balanced accuracy, as `with_the_best.pairwise` has it. Only pairs near the
+    margin need exact bounds of classes with many counts."""
+    runs, k = found.shape
+    pairs = ~np.eye(k, dtype=bool)
+    level = np.broadcast_to(with_the_best.levels(found, ALPHA)[:, :, None], (runs, k, k))[:, pairs]
+    cells = []
+    for both, n in zip(*found, strict=True):
+        lost = np.rint(with_the_best.lost_of(both)).astype(np.int64)
+        cells.append((lost[:, pairs], lost.swapaxes(1, 2)[:, pairs], n))
+
+    def above(bounds: Sequence[Floats], of: Bools | slice = slice(None)) -> Floats:
+        seen = [(lost[of] - gained[of]) / n for lost, gained, n in cells]
+        apart = sum((bound - x) ** 2 for bound, x in zip(bounds, seen, strict=True))
+        return np.asarray((sum(seen) + np.sqrt(apart)) / len(cells))
+
+    least, most = zip(*(_around(*cell, level) for cell in cells), strict=True)
+    within = above(most) <= margin
+    unclear = (above(least) <= margin) & ~within
+    exact = [_upper(lost[unclear], gained[unclear], n, level[unclear]) for lost, gained, n in cells]
+    within[unclear] = above(exact, unclear) <= margin
+    shown_ = np.ones((runs, k, k), bool)
+    shown_[:, pairs] = within
+    return np.asarray(shown_.all(axis=1))
+
+
+def _around(lost: Ints, gained: Ints, n: int, level: Floats) -> tuple[Floats, Floats]:
+    """Between which two the exact bound is; twice itself where the counts are few."""
+    few = lost + gained < _MANY
+    least, most = np.empty(lost.shape), np.empty(lost.shape)
+    least[few] = most[few] = _upper(lost[few], gained[few], n, level[few])
+    for limits, by in ((least, -_NEAR), (most, _NEAR)):
+        limits[~few] = paired_loss.score_bound(
+            lost[~few].astype(float), gained[~few].astype(float), n, level[~few], by
+        )
+    return least, most
+
+
+def _upper(lost: Ints, gained: Ints, n: int, level: Floats) -> Floats:
+    scale, width = 1e10, n + 1
+
+    def compute(keys: Ints) -> Floats:
+        counts, levels = keys % width**2, keys // width**2 / scale
+        return paired_loss.upper(counts // width, counts % width, n, levels)
+
+    # A level of five in a hundred or less; to 1e-10 of it.
+    keys = (np.rint(level * scale).astype(np.int64) * width + lost) * width + gained
+    return _bounds(n).look_up(keys, compute)
+
+
+def cheapest(passes: Bools) -> Ints:
     """The last of those who pass, by run; NO_STAR if nobody does."""
     k = passes.shape[1]
     return np.where(passes.any(axis=1), k - 1 - np.argmax(passes[:, ::-1], axis=1), NO_STAR)

@@ -1,6 +1,6 @@
 """Does a star mean that the accuracy is kept? Judged by simulation, where the truth is known.
 
-    python benchmarks/verdict.py              the whole grid: some minutes
+    python benchmarks/verdict.py              the whole grid: half an hour on two cores
     python benchmarks/verdict.py --quick      a part of it, for CI
     python benchmarks/verdict.py --only stars
 
@@ -26,7 +26,24 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
-from _verdict_worlds import ALPHA, NO_STAR, Floats, Ints, World, draw, old_stars, shown, stars
+from _pool import in_processes
+from _verdict_worlds import (
+    ACCURACY,
+    ALPHA,
+    BALANCED,
+    NO_STAR,
+    RECALL,
+    Floats,
+    Ints,
+    World,
+    cheapest,
+    draw,
+    draw_classes,
+    old_stars,
+    shown,
+    shown_by_class,
+    stars,
+)
 
 from harness.stats import enough_images, paired_loss, with_the_best
 
@@ -53,7 +70,24 @@ def _gaps(k: int) -> dict[str, tuple[float, ...]]:
 
 
 def grid(quick: bool) -> Iterator[World]:
-    """Every world of the claim."""
+    """Every world of the claim: first of accuracy, then of the recall of the rarest class, then of
+    balanced accuracy."""
+    yield from _of_accuracy(quick)
+    sizes = (300, 2000) if quick else (60, 300, 1000, 2000, 5000)
+    accuracies, ties = ((0.95,), (0.6,)) if quick else ((0.8, 0.95), (0.0, 0.6))
+    for k, n, accuracy, shared, classes in product((2, 5, 13), sizes, accuracies, ties, (2, 5)):
+        for name, gaps in _gaps(k).items():
+            yield World(name, n, gaps, accuracy, shared, classes=classes, protect=RECALL)
+    # A bound for each class of each pair takes long; 13 variants get a part of the worlds.
+    for k, n, accuracy, shared, classes in product((2, 5, 13), sizes, accuracies, ties, (2, 5)):
+        if k == 13 and (quick or shared == 0 or n in (1000, 5000)):
+            continue
+        for name, rarest in product(("beyond", "at", "ladder"), (False, True)):
+            gaps = _gaps(k)[name]
+            yield World(name, n, gaps, accuracy, shared, 0.02, False, classes, BALANCED, rarest)
+
+
+def _of_accuracy(quick: bool) -> Iterator[World]:
     sizes = (60, 300, 2000) if quick else (30, 60, 180, 300, 600, 1000, 2000, 5000)
     accuracies = (0.6, 0.95) if quick else (0.6, 0.8, 0.95, 0.995)
     ties = (0.0, 0.6) if quick else (0.0, 0.3, 0.6, 0.9)
@@ -83,10 +117,20 @@ class Found(NamedTuple):
 
 
 def wrong_stars(world: World, runs: int, rng: np.random.Generator) -> Found:
-    """How often the two rules star a variant that loses the margin or more."""
-    both = draw(world, runs, rng)
-    new, old = stars(both, world.n, world.margin), old_stars(both)
-    bad = world.worse
+    """How often the two rules star a variant that loses the margin or more. The old rule knew
+    plain accuracy only."""
+    if world.protect == ACCURACY:
+        both = draw(world, runs, rng)
+        new = stars(both, world.n, world.margin)
+    else:
+        found = draw_classes(world, runs, rng)
+        both = np.rint(sum(found.both)).astype(np.int64)
+        if world.protect == BALANCED:
+            new = cheapest(shown_by_class(found, world.margin))
+        else:
+            rarest = np.rint(found.both[-1]).astype(np.int64)
+            new = stars(rarest, found.sizes[-1], world.margin)
+    old, bad = old_stars(both), world.worse
     return Found(
         world,
         runs,
@@ -96,55 +140,70 @@ def wrong_stars(world: World, runs: int, rng: np.random.Generator) -> Found:
     )
 
 
-def part_stars(quick: bool) -> list[str]:
+# (runs, from which share of wrong stars on more are needed); the last runs count.
+_RUNS = ((600, 0.03), (4_000, 0.04), (10_000, 1.0))
+
+
+def judged(task: tuple[int, World]) -> Found:
+    """One world. Where it may be close, once more with more and fresh runs."""
+    place, world = task
+    rng = np.random.default_rng([SEED, place])
+    for runs, close in _RUNS:
+        found = wrong_stars(world, runs, rng)
+        if found.wrong <= close:
+            break
+    return found
+
+
+def part_stars(quick: bool, processes: int) -> list[str]:
     """The table of wrong stars, worst world by worst world."""
-    rng = np.random.default_rng(SEED)
-    runs = 500 if quick else 1500
-    found: list[Found] = []
-    for world in grid(quick):
-        first = wrong_stars(world, runs, rng)
-        # Where it may be close, once more with fresh runs, and those count.
-        close = first.wrong > 0.03
-        again = 10_000 if world.k == 13 or quick else 40_000
-        found.append(wrong_stars(world, again, rng) if close else first)
-    judged = [f for f in found if f.world.worse.any()]
+    worlds = [w for w in grid(quick) if w.worse.any()]
+    tasks = [(place, world) for place, world in enumerate(worlds)]
+    found = []
+    for f in in_processes(judged, tasks, processes):
+        found.append(f)
+        if len(found) % 200 == 0:
+            print(f"{len(found)} of {len(worlds)} worlds", file=sys.stderr, flush=True)
     print(
-        "| variants | images | worlds | most wrong stars (upper bound) | where "
-        "| old rule there | old rule, all worlds |"
+        "| protected | variants | images | worlds | most wrong stars (upper bound) | where "
+        "| old rule there | old rule, all worlds | some star |"
     )
-    print("|---|---|---|---|---|---|---|")
-    for k, n in dict.fromkeys((f.world.k, f.world.n) for f in judged):
-        here = [f for f in judged if (f.world.k, f.world.n) == (k, n)]
+    print("|---|---|---|---|---|---|---|---|---|")
+    for row in dict.fromkeys((f.world.protect, f.world.k, f.world.n) for f in found):
+        here = [f for f in found if (f.world.protect, f.world.k, f.world.n) == row]
         worst, old = max(here, key=lambda f: f.wrong), [f.old for f in here]
-        w = worst.world
-        where = (
-            f"{w.name}, accuracy {w.accuracy:g}, shared {w.shared:g}{', kin' * w.kin}, "
-            f"{w.classes} classes"
-        )
         print(
-            f"| {k} | {n} | {len(here)} | {worst.wrong:.1%} ({worst.upper:.1%}) | {where} "
-            f"| {worst.old:.0%} | {min(old):.0%} to {max(old):.0%}, mean {np.mean(old):.0%} |"
+            f"| {row[0]} | {row[1]} | {row[2]:,} | {len(here)} | {worst.wrong:.1%} "
+            f"({worst.upper:.1%}) | {_where(worst.world)} | {worst.old:.0%} | {min(old):.0%} to "
+            f"{max(old):.0%}, mean {np.mean(old):.0%} | {np.mean([f.starred for f in here]):.0%} |"
         )
-    beyond = [f for f in judged if f.world.name != "at"]
-    worst, limit = max(beyond, key=lambda f: f.wrong), max(judged, key=lambda f: f.upper)
+    beyond = [f for f in found if f.world.name != "at"]
+    worst, limit = max(beyond, key=lambda f: f.wrong), max(found, key=lambda f: f.upper)
     print(
-        f"\n{len(judged)} worlds: beyond the margin at most {worst.wrong:.2%} wrong stars; with "
-        f"the loss just at the margin, the limit, at most {max(f.wrong for f in judged):.2%}; "
+        f"\n{len(found):,} worlds: beyond the margin at most {worst.wrong:.2%} wrong stars; with "
+        f"the loss just at the margin, the limit, at most {max(f.wrong for f in found):.2%}; "
         f"largest upper bound {limit.upper:.2%}. "
-        f"The old rule: up to {max(f.old for f in judged):.0%}, "
-        f"{np.mean([f.old for f in judged]):.0%} on average."
+        f"The old rule: up to {max(f.old for f in found):.0%}, "
+        f"{np.mean([f.old for f in found]):.0%} on average."
     )
     return [
         f"{f.wrong:.2%} (upper bound {f.upper:.2%}) wrong stars in {f.world}"
-        for f in judged
+        for f in found
         if f.upper > MOST_UPPER or (f.wrong > MOST_WRONG and f.world.name != "at")
     ]
+
+
+def _where(w: World) -> str:
+    return (
+        f"{w.name}, accuracy {w.accuracy:g}, shared {w.shared:g}{', kin' * w.kin}, "
+        f"{w.classes} classes{', all in the rarest' * w.rarest}"
+    )
 
 
 # --- 2: stars that should be ------------------------------------------------------------------
 
 
-def part_power(quick: bool) -> list[str]:
+def part_power(quick: bool, processes: int) -> list[str]:
     """Variants that lose nothing, at accuracy 0.95 and with 4 % of images telling two apart."""
     rng = np.random.default_rng(SEED)
     shared = 1 - 0.04 / (2 * 0.95 * 0.05)
@@ -174,37 +233,66 @@ def _cheapest_starred(world: World, runs: int, rng: np.random.Generator) -> tupl
 # --- 3: how many images -----------------------------------------------------------------------
 
 
-def part_images(quick: bool) -> list[str]:
+class Asked(NamedTuple):
+    """Of a world with so many images: shares of runs that are undecided and, of these, that ask
+    for half to twice what is `needed` and whose range covers it."""
+
+    world: World
+    undecided: float
+    needed: int
+    typical: float
+    near: float
+    covered: float
+
+
+MOST_ASKED = 150  # of the undecided runs of a world
+
+
+def asked_in(task: tuple[int, World, int]) -> list[Asked]:
+    """One world, with several numbers of images, where enough of the runs are undecided."""
+    place, equal, runs = task
+    rng = np.random.default_rng([SEED, place])
+    truth = _truly_needed(equal, rng)
+    found = []
+    for n in (60, 300, 600, 1000):
+        world = equal._replace(n=n)
+        both = draw(world, runs, rng)
+        open_ = ~shown(both, n, MARGIN)[:, -1]
+        if open_.sum() < 0.05 * runs:
+            continue
+        asked = [_asked(b, n) for b in both[open_][:MOST_ASKED]]
+        near = float(np.mean([truth / 2 <= (a.images or np.inf) <= truth * 2 for a in asked]))
+        covered = float(np.mean([(a.low or 0) <= truth <= (a.high or np.inf) for a in asked]))
+        typical = float(np.median([a.images or np.inf for a in asked]))
+        found.append(Asked(world, float(open_.mean()), truth, typical, near, covered))
+    return found
+
+
+def part_images(quick: bool, processes: int) -> list[str]:
     """What an undecided verdict asks for, beside the images with which the cheapest variant really
     gets its star in 80 % of runs."""
-    rng = np.random.default_rng(SEED)
-    fall_short = []
+    worlds = product((2, 5), (0.0, 0.6, 0.9), (0.8, 0.95) if quick else (0.8, 0.95, 0.98))
     runs = 300 if quick else 1000
+    tasks = [
+        (place, World("equal", 0, (0.0,) * k, accuracy, shared), runs)
+        for place, (k, shared, accuracy) in enumerate(worlds)
+    ]
+    fall_short = []
     print(
         "| variants | shared | accuracy | images | undecided | truly needed | asked for (median) "
         "| within a factor of 2 | its range covers |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
-    for k, shared, accuracy in product((2, 5), (0.0, 0.6, 0.9), (0.8, 0.95)):
-        equal = World("equal", 0, (0.0,) * k, accuracy, shared)
-        truth = _truly_needed(equal, rng)
-        for n in (60, 300, 600, 1000):
-            world = equal._replace(n=n)
-            both = draw(world, runs, rng)
-            passes = shown(both, n, MARGIN)
-            open_ = ~passes[:, -1]
-            if open_.sum() < 0.05 * runs:
-                continue
-            asked = [_asked(b, n) for b in both[open_][: 150 if quick else 300]]
-            near = float(np.mean([truth / 2 <= (a.images or np.inf) <= truth * 2 for a in asked]))
-            covered = float(np.mean([(a.low or 0) <= truth <= (a.high or np.inf) for a in asked]))
-            typical = np.median([a.images or np.inf for a in asked])
+    for found in in_processes(asked_in, tasks, processes, chunk=1):
+        for a in found:
+            w = a.world
             print(
-                f"| {k} | {shared:g} | {accuracy:g} | {n} | {open_.mean():.0%} | {truth:,} "
-                f"| {typical:,.0f} | {near:.0%} | {covered:.0%} |"
+                f"| {w.k} | {w.shared:g} | {w.accuracy:g} | {w.n} | {a.undecided:.0%} "
+                f"| {a.needed:,} | {a.typical:,.0f} | {a.near:.0%} | {a.covered:.0%} |",
+                flush=True,
             )
-            if n >= enough_images.ENOUGH_TO_TELL and near < 0.8:
-                fall_short.append(f"asks for the right number in {near:.0%} of runs in {world}")
+            if w.n >= enough_images.ENOUGH_TO_TELL and a.near < 0.8:
+                fall_short.append(f"asks for the right number in {a.near:.0%} of runs in {w}")
     return fall_short
 
 
@@ -232,7 +320,7 @@ def _truly_needed(world: World, rng: np.random.Generator) -> int:
 # --- 5: pieces --------------------------------------------------------------------------------
 
 
-def part_pieces(quick: bool) -> list[str]:
+def part_pieces(quick: bool, processes: int) -> list[str]:
     """The exact size of the test, by enumeration; limits that others compute too."""
     fall_short = []
     print("| images | loss | level | rejects a true loss of that size at most |")
@@ -308,7 +396,7 @@ def _joint(m: int, correlation: float) -> float:
 
 # --- all --------------------------------------------------------------------------------------
 
-PARTS: dict[str, Callable[[bool], list[str]]] = {
+PARTS: dict[str, Callable[[bool, int], list[str]]] = {
     "pieces": part_pieces,
     "stars": part_stars,
     "power": part_power,
@@ -323,12 +411,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--quick", action="store_true", help="a part of the grid")
     parser.add_argument("--only", choices=PARTS, action="append", help="this part; may be repeated")
+    parser.add_argument("--processes", type=int, default=2, metavar="N", help="default: 2")
     args = parser.parse_args(argv)
     fall_short = []
     for name in args.only or PARTS:
         began = time.monotonic()
         print(f"\n## {name}\n", flush=True)
-        fall_short += [f"{name}: {line}" for line in PARTS[name](args.quick)]
+        fall_short += [f"{name}: {line}" for line in PARTS[name](args.quick, args.processes)]
         print(f"\n({time.monotonic() - began:.0f} s)", flush=True)
     for line in fall_short:
         print(f"falls short: {line}", file=sys.stderr)

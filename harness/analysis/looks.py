@@ -1,12 +1,19 @@
 """Which variants need not answer more test images, and what is known of those that stopped early.
 
-A slow variant answers an eighth of the images, then a quarter, half and all. After each look it
-stops if more answers cannot change the decision: if it is shown not to be the most accurate, so
-that no other variant's loss is measured against it; or if all others are shown to lose more than
-the margin, so that it is the only one left. The error rate is divided among the looks
-(`stats/looks.py`), half of each part on either side, so that wrong stars stay as rare as without
-looks (simulated in `benchmarks/looks.py`). The order of a split's images follows from a hash of
-their pixels and the seed, so the first ones are a random sample.
+A slow variant answers an eighth of the images, then a quarter, half, three quarters, and all. What
+it answers matters in two ways: it may be the most accurate, against which the others' losses are
+measured, and it may be recommended itself. After each look it stops if neither can change any more:
+
+- another variant is shown to be more accurate, so that no loss is measured against it, or
+- each other variant is either shown to lose no more than the margin against it, or shown to lose
+  more than the margin against some variant.
+
+If the best variant is one that answered everything at once, the losses against it are bounded once,
+at the whole error rate. If it is a slow one, the error rate is spent over the looks
+(`stats/looks.py`), and by the union bound all bounds against it hold at all looks. "Shown to be
+more accurate" needs no error rate of its own: it is one of these bounds, below 0. So wrong stars
+stay as rare as without looking, which `benchmarks/looks.py` simulates. The images of a split are in
+an order that follows from a hash of their pixels and the seed, so the first ones are a sample.
 """
 
 from __future__ import annotations
@@ -14,67 +21,136 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from harness.core.types import Loss
 from harness.stats.looks import parts
+from harness.stats.with_the_best import ALPHA, Pairwise
 
 if TYPE_CHECKING:
-    from harness.core.types import Loss
+    import numpy as np
+    from numpy.typing import NDArray
 
-ALPHA = 0.05
+    Floats = NDArray[np.float64]
+    Bools = NDArray[np.bool_]
+
 # With fewer images than this at the first look, there are no looks.
 LEAST_AT_FIRST = 100
-_SHARES = (8, 4, 2, 1)
-# A plan of fewer looks than these is not worth what it spends.
-_LEAST_LOOKS = 3
+_EIGHTHS = (1, 2, 4, 6, 8)
 
 Right = Mapping[str, Sequence[bool]]
 
 
 def at(images: int) -> tuple[int, ...]:
     """The numbers of images after which there is a look; the last is all of them."""
-    plan = tuple(images // share for share in _SHARES if images // share >= LEAST_AT_FIRST)
-    return plan if len(plan) >= _LEAST_LOOKS else (images,)
+    if images // 4 < LEAST_AT_FIRST:
+        return (images,)
+    plan = (images * eighths // 8 for eighths in _EIGHTHS)
+    return tuple(n for n in plan if n >= LEAST_AT_FIRST)
+
+
+# --- the rule, of many runs at once ------------------------------------------------------------
+
+
+def is_beaten(known: Pairwise, slow: int) -> Bools:
+    """By run, whether another variant is shown to be more accurate than the one of this index."""
+    return _but(known.above[:, slow], slow).min(axis=1) < 0
+
+
+def is_settled(known: Pairwise, slow: int, margin: float) -> Bools:
+    """By run, whether the variant of this index need not answer any more."""
+    within = _but(known.above[:, slow], slow) <= margin
+    out = _but(known.below.max(axis=1), slow) > margin
+    settled: Bools = is_beaten(known, slow) | (within | out).all(axis=1)
+    return settled
+
+
+def once_or_in_looks(once: Pairwise, last: Pairwise, slow: Sequence[int]) -> Pairwise:
+    """Of variants that answered all images: pairs with one of `slow`, which were looked at before,
+    have what is left for the `last` look, and others the whole error rate."""
+    import numpy as np
+
+    looked = np.zeros(once.above.shape[-1], bool)
+    looked[list(slow)] = True
+    pairs = looked[:, None] | looked[None, :]
+    return once._replace(
+        above=np.where(pairs, last.above, once.above), below=np.where(pairs, last.below, once.below)
+    )
+
+
+def _but(rows: Floats, place: int) -> Floats:
+    import numpy as np
+
+    return np.delete(rows, place, axis=1)
+
+
+# --- of one run --------------------------------------------------------------------------------
 
 
 def settled(right: Right, slow: Collection[str], looks: Sequence[int], margin: float) -> set[str]:
     """Those of `slow` that can stop. All of `slow` have answered the same number of images: one of
     `looks`, but not the last. The other variants have answered at least as many, or fewer if they
     stopped at an earlier look."""
-    n = len(right[next(iter(slow))])
-    known = _at_look(right, n, looks, ALPHA)
-    if len(known) < 2:
+    names, known = _at_look(right, len(right[next(iter(slow))]), looks, ALPHA)
+    if len(names) < 2:
         return set()
-    done = {name for name in slow if known[name].at_least > 0}
-    for name in slow:
-        if all(loss.at_least > margin for other, loss in known.items() if other != name):
-            done.add(name)
-    return done
+    return {name for name in slow if is_settled(known, names.index(name), margin)[0]}
 
 
-def losses(right: Right, looks: Sequence[int], alpha: float = ALPHA) -> dict[str, Loss]:
-    """The losses of all variants. Some may have stopped at one of `looks`; the others have answered
-    all images. The bounds hold together with confidence 1 - `alpha`."""
+def losses(
+    right: Right, slow: Collection[str], looks: Sequence[int], alpha: float = ALPHA
+) -> dict[str, Loss]:
+    """The losses of all variants. Those of `slow` were looked at and may have stopped at one of
+    `looks`; the others have answered all images. The bounds hold together with confidence
+    1 - `alpha`."""
     from harness.stats import with_the_best
 
     full = [name for name, answers in right.items() if len(answers) == looks[-1]]
     found: dict[str, Loss] = {}
     if full:
-        every = with_the_best.losses([right[n] for n in full], alpha=parts(looks, alpha)[-1])
-        found = dict(zip(full, every, strict=True))
+        counted = with_the_best.counts([right[name] for name in full])
+        every = once_or_in_looks(
+            with_the_best.pairwise(counted, alpha),
+            with_the_best.pairwise(counted, parts(looks, alpha)[-1]),
+            [full.index(name) for name in slow if name in full],
+        )
+        found = {name: _loss(every, i, looks[-1]) for i, name in enumerate(full)}
     for n in looks[:-1]:
         stopped = [name for name, answers in right.items() if len(answers) == n]
         if not stopped:
             continue
-        known = _at_look(right, n, looks, alpha)
-        if any(known[name].at_least <= 0 for name in stopped):
-            return {**found, **known}  # it is the best, and the others' losses are against it
-        found |= {name: known[name] for name in stopped}
+        names, known = _at_look(right, n, looks, alpha)
+        for name in stopped:
+            place = names.index(name)
+            found[name] = _loss(known, place, n)
+            if is_beaten(known, place)[0]:
+                continue
+            for i, other in enumerate(names):  # it may be the best: losses are against it too
+                if other in found and other != name:
+                    found[other] = _larger(found[other], known, place, i)
     return {name: found[name] for name in right if name in found}
 
 
-def _at_look(right: Right, n: int, looks: Sequence[int], alpha: float) -> dict[str, Loss]:
+def _at_look(
+    right: Right, n: int, looks: Sequence[int], alpha: float
+) -> tuple[list[str], Pairwise]:
     from harness.stats import with_the_best
 
     there = [name for name, answers in right.items() if len(answers) >= n]
     part = parts(looks, alpha)[list(looks).index(n)]
-    found = with_the_best.losses([right[name][:n] for name in there], alpha=part / 2)
-    return dict(zip(there, found, strict=True))
+    counted = with_the_best.counts([right[name][:n] for name in there])
+    return there, with_the_best.pairwise(counted, part)
+
+
+def _loss(known: Pairwise, variant: int, n: int) -> Loss:
+    point, bound, at_least = (float(x[0, :, variant].max()) for x in known[:3])
+    return Loss(point=point, bound=bound, at_least=at_least, n=n)
+
+
+def _larger(loss: Loss, known: Pairwise, best: int, variant: int) -> Loss:
+    """The loss if the variant of the index `best` may be the best as well."""
+    point, bound, at_least = (float(x[0, best, variant]) for x in known[:3])
+    return Loss(
+        point=max(loss.point, point),
+        bound=max(loss.bound, bound),
+        at_least=max(loss.at_least, at_least),
+        n=loss.n,
+    )

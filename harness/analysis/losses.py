@@ -101,7 +101,8 @@ def losses_of(
     right = [e.right for e in alike]
     plan = max((e.looks for e in alike), key=len)
     if plan and protected.what == ACCURACY:
-        return _in_looks(protected, dict(zip(names, right, strict=True)), plan)
+        slow = [e.variant for e in alike if e.looks]
+        return _in_looks(protected, dict(zip(names, right, strict=True)), slow, plan)
     fewest = min(len(answers) for answers in right)
     truth, right = truth[:fewest], [answers[:fewest] for answers in right]
     if protected.name:
@@ -118,7 +119,10 @@ def losses_of(
 
 
 def _in_looks(
-    protected: Protected, right: Mapping[str, Sequence[bool]], plan: Sequence[int]
+    protected: Protected,
+    right: Mapping[str, Sequence[bool]],
+    slow: Sequence[str],
+    plan: Sequence[int],
 ) -> Losses:
     """The losses where some variants may have stopped early. Variants that have answered all images
     come first, because the counts are theirs."""
@@ -127,7 +131,7 @@ def _in_looks(
     ordered = dict(sorted(right.items(), key=lambda item: -len(item[1])))
     full = [answers for answers in ordered.values() if len(answers) == plan[-1]]
     found = with_the_best.counts(full) if full else None
-    return Losses(protected, looks.losses(ordered, plan), plan[-1], found)
+    return Losses(protected, looks.losses(ordered, slow, plan), plan[-1], found)
 
 
 @lru_cache(maxsize=8)

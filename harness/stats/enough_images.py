@@ -63,6 +63,7 @@ def needed_by(found: Counts, variant: int, margin: float) -> Needed:
     return needed(float(apart[worst]), n, margin, float(against.level[0, worst]), len(rivals))
 
 
+@lru_cache(maxsize=4096)
 def images(discordance: float, margin: float, level: float = ALPHA, against: int = 1) -> int | None:
     """The smallest number of images with which a variant that loses nothing is probably shown to
     stay within `margin`; None if it is more than a million. `discordance` is a share."""

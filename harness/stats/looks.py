@@ -15,8 +15,9 @@ from itertools import pairwise
 from harness.stats.with_the_best import ALPHA
 
 # Of the power of the share of images answered that is spent: 1 spends evenly, 3 is about as
-# careful early on as O'Brien and Fleming.
-RHO = 2.0
+# careful early on as O'Brien and Fleming. Slow variants are to stop early, and the bounds against
+# those that do not should stay narrow: of 1, 1.5 and 2 this did best (`benchmarks/looks.py`).
+RHO = 1.5
 
 
 def parts(seen: Sequence[int], alpha: float = ALPHA, rho: float = RHO) -> tuple[float, ...]:

@@ -20,6 +20,7 @@ up to 1.105 times as often as it may. So each p is made 1.11 times as large
 from __future__ import annotations
 
 from functools import lru_cache
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_HALVINGS = 24  # of an interval of losses at most 2 wide: to a hundred-thousandth of a point
+_EXACT_TO = 1e-7  # a hundred-thousandth of a point
+_HALVINGS = 24  # of an interval of losses at most 2 wide: to as much
+_MOST_STEPS = 60
+_AROUND = (-0.2, 0.2)  # standard deviations: where an exact bound lies beside that of the score
 _CHUNK = 1 << 20  # numbers that are held at once
 SAFE = 1.11  # see above
 
@@ -55,21 +59,28 @@ def tail(at: ArrayLike, n: int, p_lost: ArrayLike, p_gained: ArrayLike) -> Float
     at, p_lost, p_gained = np.broadcast_arrays(
         *(np.atleast_1d(np.asarray(x, float)) for x in (at, p_lost, p_gained))
     )
-    mean = n * (p_lost - p_gained)
     deviation = np.sqrt(n * np.maximum(0.0, p_lost + p_gained - (p_lost - p_gained) ** 2))
-    reach = min(4 * n + 4, 2 * (8 * float(deviation.max(initial=0.0)) + 40))
-    size = 1 << int(np.ceil(np.log2(reach)))
-    turn = np.exp(-2j * np.pi * np.arange(size) / size)
+    reach = np.minimum(4 * n + 4, 2 * (8 * deviation + 40))
+    sizes = (2 ** np.ceil(np.log2(reach))).astype(int)
     found = np.empty(len(at))
-    for start in range(0, len(at), rows := max(1, _CHUNK // size)):
-        part = slice(start, start + rows)
-        up, down = p_lost[part, None], p_gained[part, None]
-        mass = np.fft.ifft((1 - up - down + up * turn + down * turn.conj()) ** n, axis=1).real
-        first = np.floor(mean[part, None]).astype(int) - size // 2
-        place = first + np.arange(size)
-        inside = np.take_along_axis(mass, place % size, axis=1)
-        found[part] = np.where(place <= at[part, None], inside, 0.0).sum(axis=1)
+    for size in np.unique(sizes):
+        (rows,) = np.nonzero(sizes == size)
+        for part in np.array_split(rows, -(-len(rows) * size // _CHUNK)):
+            found[part] = _tail_within(size, at[part], n, p_lost[part], p_gained[part])
     return np.clip(found, 0.0, 1.0)
+
+
+def _tail_within(size: int, at: Floats, n: int, p_lost: Floats, p_gained: Floats) -> Floats:
+    """The same from a window of `size` outcomes about the mean, a power of two."""
+    import numpy as np
+
+    turn = np.exp(-2j * np.pi * np.arange(size // 2 + 1) / size)
+    up, down = p_lost[:, None], p_gained[:, None]
+    mass = np.fft.irfft((1 - up - down + up * turn + down * turn.conj()) ** n, size, axis=1)
+    first = np.floor(n * (up - down)).astype(int) - size // 2
+    place = first + np.arange(size)
+    inside = np.take_along_axis(mass, place % size, axis=1)
+    return np.asarray(np.where(place <= at[:, None], inside, 0.0).sum(axis=1))
 
 
 def ties(
@@ -140,10 +151,49 @@ def upper(lost: ArrayLike, gained: ArrayLike, n: int, alpha: ArrayLike) -> Float
     lost, gained, alpha = np.broadcast_arrays(
         *(np.atleast_1d(np.asarray(x, float)) for x in (lost, gained, alpha))
     )
+
+    def beyond(loss: Floats, of: NDArray[np.bool_] | slice = slice(None)) -> Floats:
+        """Below 0 where the loss is kept, above 0 where it is excluded."""
+        p = p_at_least(lost[of], gained[of], n, loss)
+        return np.asarray(np.log(alpha[of]) - np.log(np.maximum(p, 1e-300)))
+
+    # Most tails are needed once only if the search begins near: between two score bounds.
+    low, high = (score_bound(lost, gained, n, alpha, by) for by in _AROUND)
+    at_low, at_high = beyond(low), beyond(high)
+    low, at_low = np.where(at_low < 0, low, (lost - gained) / n), np.minimum(at_low, -1e-6)
+    high, at_high = np.where(at_high >= 0, high, 1.0), np.maximum(at_high, 1e-6)
+    # Regula falsi in its Illinois form, of all that are still open.
+    moved = np.zeros(len(lost))
+    for _ in range(_MOST_STEPS):
+        open_ = high - low > _EXACT_TO
+        if not open_.any():
+            break
+        a, b, f, g = low[open_], high[open_], at_low[open_], at_high[open_]
+        at = np.clip(b - g * (b - a) / (g - f), a + _EXACT_TO / 2, b - _EXACT_TO / 2)
+        found = beyond(at, open_)
+        kept, before = found < 0, moved[open_]
+        low[open_], high[open_] = np.where(kept, at, a), np.where(kept, b, at)
+        # An end that stays twice counts half, so that it moves too.
+        at_low[open_] = np.where(kept, found, np.where(before > 0, f / 2, f))
+        at_high[open_] = np.where(kept, np.where(before < 0, g / 2, g), found)
+        moved[open_] = np.where(kept, -1, 1)
+    return high
+
+
+def score_bound(lost: Floats, gained: Floats, n: int, alpha: Floats, by: float) -> Floats:
+    """The loss from which the outcome is as many standard deviations away as `alpha` stands for,
+    and `by` more (Tango's interval)."""
+    import numpy as np
+
+    levels, place = np.unique(alpha, return_inverse=True)
+    z = np.array([NormalDist().inv_cdf(min(1 - 1e-9, float(x) / SAFE)) for x in levels])
+    z = z[place.reshape(alpha.shape)] - by
     low, high = (lost - gained) / n, np.ones(len(lost))
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        kept = p_at_least(lost, gained, n, middle) > alpha
+        gain = likeliest_gain(lost, gained, n, middle)
+        spread = np.sqrt(n * np.maximum(0.0, 2 * gain + middle - middle**2))
+        kept = lost - gained - n * middle > z * spread
         low, high = np.where(kept, middle, low), np.where(kept, high, middle)
     return high
 

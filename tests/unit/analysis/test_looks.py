@@ -9,6 +9,7 @@ from harness.analysis import looks
 from harness.analysis.losses import losses_of
 from harness.stats import with_the_best
 from harness.stats.looks import parts
+from harness.stats.with_the_best import ALPHA
 from tests.answers import evaluation
 
 N = 2000
@@ -20,10 +21,10 @@ def answers(wrong: int, n: int = N, shift: int = 0) -> list[bool]:
     return [not (i + shift) % 100 < wrong for i in range(n)]
 
 
-def test_one_looks_after_an_eighth_a_quarter_and_a_half() -> None:
-    assert PLAN == (250, 500, 1000, 2000)
-    assert looks.at(799) == (199, 399, 799)  # an eighth of them would settle nothing
-    assert looks.at(400) == (100, 200, 400)
+def test_one_looks_after_an_eighth_and_each_quarter() -> None:
+    assert PLAN == (250, 500, 1000, 1500, 2000)
+    assert looks.at(799) == (199, 399, 599, 799)  # an eighth of them would settle nothing
+    assert looks.at(400) == (100, 200, 300, 400)
     assert looks.at(399) == (399,)  # too few to settle anything
 
 
@@ -39,26 +40,43 @@ def test_one_that_may_be_the_best_goes_on() -> None:
     assert looks.settled(alone, {"slow"}, PLAN, 0.02) == set()
 
 
+def test_one_stops_whose_comparisons_are_all_settled_though_it_may_be_the_best() -> None:
+    """`same` errs where `slow` does, so it keeps within the margin; `bad` is out."""
+    right = {"same": answers(3), "bad": answers(25, shift=50), "slow": answers(3, 500)}
+    assert looks.settled(right, {"slow"}, PLAN, 0.02) == {"slow"}
+    found = looks.losses(right, {"slow"}, PLAN)
+    # The bound against the one that stopped is of the images that it answered.
+    every = [answers[:500] for answers in right.values()]
+    first = with_the_best.pairwise(with_the_best.counts(every), parts(PLAN, ALPHA)[1])
+    assert found["same"].bound == pytest.approx(float(first.above[0, 2, 0]))
+    assert 0 < found["same"].bound <= 0.02 < found["bad"].at_least
+
+
 def test_one_that_is_left_alone_stops() -> None:
     right = {"a": answers(20), "b": answers(25, shift=50), "slow": answers(2, 500, shift=20)}
     assert looks.settled(right, {"slow"}, PLAN, 0.02) == {"slow"}
-    found = looks.losses(right, PLAN)
+    found = looks.losses(right, {"slow"}, PLAN)
     assert found["slow"].bound <= 0.02
     assert found["a"].at_least > 0.02
 
 
 def test_the_error_is_spent_over_the_looks() -> None:
     right = {"a": answers(3), "b": answers(4, shift=50), "slow": answers(12, 500, shift=20)}
-    found = looks.losses(right, PLAN)
-    spent = parts(PLAN, looks.ALPHA)
-    assert sum(spent) == pytest.approx(looks.ALPHA)
-    a, b = with_the_best.losses([right["a"], right["b"]], alpha=spent[-1])
-    assert (found["a"], found["b"]) == (a, b)
+    found = looks.losses(right, {"slow"}, PLAN)
+    spent = parts(PLAN, ALPHA)
+    assert sum(spent) == pytest.approx(ALPHA)
+    # Those that answered at once are compared at the whole rate, as if the slow one were not there,
+    assert (found["a"], found["b"]) == tuple(with_the_best.losses([right["a"], right["b"]]))
+    # the slow one at the part of its look,
     every = [answers[:500] for answers in right.values()]
-    assert found["slow"] == with_the_best.losses(every, alpha=spent[1] / 2)[2]
-    # Less is spent at the end than if nobody had looked, so bounds are a little wider.
-    plain, _ = with_the_best.losses([right["a"], right["b"]])
-    assert plain.bound < a.bound < plain.bound + 0.005
+    assert found["slow"] == with_the_best.losses(every, alpha=spent[1])[2]
+    # and one that answered everything in looks at what is left for the last.
+    right["slow"] = answers(12, shift=20)
+    found = looks.losses(right, {"slow"}, PLAN)
+    assert found["slow"] == with_the_best.losses(list(right.values()), alpha=spent[-1])[2]
+    plain = with_the_best.losses(list(right.values()))
+    assert found["b"] == plain[1]
+    assert plain[2].bound < found["slow"].bound < plain[2].bound + 0.005
 
 
 def test_a_report_takes_those_that_stopped_as_they_are() -> None:
@@ -77,7 +95,7 @@ def test_a_report_takes_those_that_stopped_as_they_are() -> None:
     evaluations = [of(name, it) for name, it in right.items()]
     assert [list(e.right) for e in evaluations] == list(right.values())  # type: ignore[attr-defined]
     found = losses_of(evaluations, ())  # type: ignore[arg-type]
-    assert found.by_variant == looks.losses(right, PLAN)
+    assert found.by_variant == looks.losses(right, {"slow"}, PLAN)
     assert found.needed("slow", 0.02) is None
     assert found.needed("b", 0.001) is not None
     # Of the recall of a class all are judged by what all have answered.
