@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from harness.analysis import comparable, lost_accuracy, machine_changed
-from harness.analysis.losses import ACCURACY
+from harness.analysis.losses import ACCURACY, Protected, parse_protect
 from harness.analysis.lost_accuracy import LostAccuracy
 from harness.core import units
 from harness.core.types import (
@@ -31,6 +31,8 @@ from harness.core.types import (
     CaseReport,
     Comparison,
     Estimate,
+    Evaluation,
+    Finding,
     Measurement,
     MetricComparison,
     MetricSpec,
@@ -55,6 +57,7 @@ def compare(
     confidence: float = CONFIDENCE,
     variants: Mapping[str, str] | None = None,
     max_accuracy_loss: float | None = None,
+    protect: str | None = None,
 ) -> Comparison:
     """Compare two reports case by case, on every metric of `specs` that both have.
 
@@ -62,8 +65,9 @@ def compare(
     variant to the candidate's instead, and then only those are compared: within one report, that
     is how two of its variants are. Rounds are paired if both sides are of the same run.
     Without `max_regression` a metric may be DEFAULT_THRESHOLD worse, or what its spec says; with
-    it, every metric just that. Accuracy may lose `max_accuracy_loss` (a share; None: what the
-    candidate's run allows): the question is whether a larger loss is excluded.
+    it, every metric just that. Accuracy, or what else is to `protect`, may lose
+    `max_accuracy_loss` (a share): the question is whether a larger loss is excluded. None stands
+    for what the candidate's run was given.
     """
     if max_regression is not None and not 0 <= max_regression < math.inf:
         raise ValueError(f"max_regression must not be negative, but is {max_regression}")
@@ -72,6 +76,7 @@ def compare(
         specs = {n: msgspec.structs.replace(s, max_regression=None) for n, s in specs.items()}
     gate = Gate(threshold=allowed, confidence=confidence)
     margin = max_accuracy_loss or candidate.plan.max_accuracy_loss
+    protected = parse_protect(protect or candidate.plan.protect)
     pairs, only_baseline, only_candidate = _match(baseline, candidate, variants)
     findings = [] if baseline is candidate else comparable.between_reports(baseline, candidate)
     for case in only_baseline:
@@ -88,7 +93,10 @@ def compare(
         same_run = baseline.run_id == candidate.run_id
         differs += [] if unusable else comparable.of_metrics(before, after, specs)
         metrics = [] if unusable else list(_metrics(before, after, specs, same_run))
-        metrics = [_with_loss(m, baseline, candidate, (before, after), margin) for m in metrics]
+        sides = _Sides(baseline, candidate, before, after)
+        if ACCURACY in specs and not unusable:
+            metrics, missing = _with_loss(metrics, sides, protected, margin)
+            differs += missing
         evidence.append([m for m in metrics if not (refused and m.of_device)])
         macs.append((_macs(baseline, before.variant), _macs(candidate, after.variant)))
         cases.append(
@@ -230,29 +238,69 @@ def _judge(
     return judged, len(tested)
 
 
+class _Sides(NamedTuple):
+    """One case of two reports."""
+
+    baseline: Report
+    candidate: Report
+    before: CaseReport
+    after: CaseReport
+
+    @property
+    def answers(self) -> tuple[Evaluation | None, Evaluation | None]:
+        """What either side answered to the test images."""
+        sides = ((self.baseline, self.before), (self.candidate, self.after))
+        old, new = (
+            next((e for e in report.evaluations if e.variant == case.variant), None)
+            for report, case in sides
+        )
+        return old, new
+
+
 def _with_loss(
-    m: _Metric,
-    baseline: Report,
-    candidate: Report,
-    cases: tuple[CaseReport, CaseReport],
-    margin: float,
-) -> _Metric:
-    """Accuracy is judged by what may be lost of it, not by a ratio."""
-    if m.spec.name != ACCURACY:
-        return m
-    before, after = cases
-    answers = [
-        next((e for e in report.evaluations if e.variant == case.variant), None)
-        for report, case in ((baseline, before), (candidate, after))
+    metrics: Sequence[_Metric], sides: _Sides, protected: Protected, margin: float
+) -> tuple[list[_Metric], list[Finding]]:
+    """The metrics with what is protected in the place of accuracy, judged by what may be lost of it
+    and not by a ratio; and why that was not possible."""
+    old, new = sides.answers
+    lost = lost_accuracy.paired(old, new, margin, protected=protected)
+    estimates = (
+        lost_accuracy.estimate_of(sides.before, old, protected),
+        lost_accuracy.estimate_of(sides.after, new, protected),
+    )
+    lost = lost or lost_accuracy.unpaired(*estimates, margin)
+    if lost is None or estimates[0] is None or estimates[1] is None:
+        if protected.what == ACCURACY:
+            return list(metrics), []  # what one side lacks is told of every metric
+        return [m for m in metrics if m.spec.name != ACCURACY], _not_known(estimates, protected)
+    spec = MetricSpec(name=protected.metric, unit="1", direction="higher", title=protected.said)
+    judged = _Metric(
+        spec=spec,
+        baseline=estimates[0].point,
+        candidate=estimates[1].point,
+        of_device=False,
+        lost=lost,
+    )
+    names = [m.spec.name for m in metrics]
+    place = names.index(ACCURACY) if ACCURACY in names else len(names)
+    return [*metrics[:place], judged, *metrics[place + 1 :]], []
+
+
+def _not_known(
+    estimates: tuple[Estimate | None, Estimate | None], protected: Protected
+) -> list[Finding]:
+    sides = [s for s, e in zip(("baseline", "candidate"), estimates, strict=True) if e is None]
+    if len(sides) == 2:
+        return []
+    return [
+        Finding(
+            level="warning",
+            code="metric-absent",
+            message=f"{protected.said} was not compared: the {side} has none",
+            mend=f"measure the {side} again, on images of the same classes",
+        )
+        for side in sides
     ]
-    if lost_accuracy.same_images(*answers) and answers[0] and answers[1]:
-        lost = lost_accuracy.paired(answers[0], answers[1], margin)
-    else:
-        found = lost_accuracy.unpaired(before.metrics[ACCURACY], after.metrics[ACCURACY], margin)
-        if found is None:
-            return m
-        lost = found
-    return msgspec.structs.replace(m, lost=lost, ratio=None)
 
 
 def _of_accuracy(

@@ -8,7 +8,7 @@ import msgspec
 
 from harness.analysis import metric_specs
 from harness.analysis.compare import compare
-from harness.analysis.losses import ACCURACY
+from harness.analysis.losses import ACCURACY, check_class, parse_protect
 from harness.core import units
 from harness.core.errors import (
     EXIT_GATE,
@@ -31,14 +31,20 @@ def compared(
     baseline: Report,
     max_regression: float | None,
     max_accuracy_loss: float | None = None,
+    protect: str | None = None,
 ) -> Report:
-    """The candidate's report with the comparison in it."""
+    """The candidate's report with the comparison in it. Raises UsageError for a class to protect
+    that its images do not have."""
+    classes = next((e.classes for e in candidate.evaluations if e.failure is None), ())
+    if protect is not None:
+        check_class(parse_protect(protect), classes)
     comparison = compare(
         baseline,
         candidate,
         specs=specs(),
         max_regression=max_regression,
         max_accuracy_loss=max_accuracy_loss,
+        protect=protect,
     )
     return msgspec.structs.replace(candidate, comparison=comparison)
 
@@ -110,7 +116,8 @@ def counted(report: Report, a: str, b: str, threshold: float | None) -> MetricCo
 
 
 def accuracy_between(report: Report, a: str, b: str) -> MetricComparison | None:
-    """Accuracy of variant `b` compared with that of `a` in one run; None if one is not known."""
+    """Accuracy of variant `b`, or what else is protected, compared with that of `a` in one run; None
+    if one is not known."""
     spec = {ACCURACY: specs()[ACCURACY]}
     comparison = compare(report, report, specs=spec, variants={a: b})
     return next((metric for case in comparison.cases for metric in case.metrics), None)

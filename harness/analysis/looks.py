@@ -52,7 +52,8 @@ def at(images: int) -> tuple[int, ...]:
 
 def is_beaten(known: Pairwise, slow: int) -> Bools:
     """By run, whether another variant is shown to be more accurate than the one of this index."""
-    return _but(known.above[:, slow], slow).min(axis=1) < 0
+    beaten: Bools = _but(known.above[:, slow], slow).min(axis=1) < 0
+    return beaten
 
 
 def is_settled(known: Pairwise, slow: int, margin: float) -> Bools:

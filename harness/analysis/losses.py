@@ -31,6 +31,11 @@ class Protected(Value, frozen=True):
         """In a sentence: `recall of cracked`."""
         return f"recall of {self.name}" if self.name else self.what.replace("_", " ")
 
+    @property
+    def metric(self) -> str:
+        """As a metric of a comparison, and as the option says it: `recall:cracked`."""
+        return f"{RECALL}:{self.name}" if self.name else self.what
+
 
 def parse_protect(text: str) -> Protected:
     """The value of `--protect`; raises UsageError if it is not one."""

@@ -1,4 +1,5 @@
-"""How much accuracy a candidate may have lost against a baseline.
+"""How much accuracy a candidate may have lost against a baseline, or how much balanced accuracy or
+recall of a class, where that is protected.
 
 Where both answered the same labelled images, they are compared image by image by the exact test of
 `stats/paired_loss.py`. Else only the two intervals are known, and their distances combine in
@@ -10,10 +11,15 @@ from __future__ import annotations
 
 import math
 from statistics import NormalDist
+from typing import NamedTuple
 
-from harness.core.types import Evaluation, Loss, Measurement, Value
-from harness.stats.accuracy import same_examples
+from harness.analysis.losses import ACCURACY, BALANCED, Protected
+from harness.core.types import CaseReport, Estimate, Evaluation, Loss, Value
+from harness.stats.accuracy import examples_of_both, wilson
+from harness.stats.looks import parts
 from harness.stats.summaries import CONFIDENCE
+
+PLAIN = Protected(what=ACCURACY)
 
 
 class LostAccuracy(Value, frozen=True):
@@ -26,40 +32,118 @@ class LostAccuracy(Value, frozen=True):
     paired: bool
 
 
-def same_images(before: Evaluation | None, after: Evaluation | None) -> bool:
-    """Whether the two can be compared image by image."""
-    if before is None or after is None or before.failure or after.failure:
-        return False
-    return same_examples(before, after)
+def estimate_of(
+    case: CaseReport, answers: Evaluation | None, protected: Protected
+) -> Estimate | None:
+    """How accurate a case is by what is protected; None if that is not known."""
+    if not protected.name:
+        measured = case.metrics.get(protected.what)
+        return None if measured is None else measured.estimate
+    if answers is None or answers.failure or protected.name not in answers.classes:
+        return None
+    place = answers.classes.index(protected.name)
+    row = answers.confusion[place] if answers.confusion else ()
+    return wilson(row[place], sum(row)) if sum(row) else None
+
+
+class _Counts(NamedTuple):
+    """Of `n` images those that only the baseline and only the candidate got right."""
+
+    lost: int
+    gained: int
+    n: int
 
 
 def paired(
-    before: Evaluation, after: Evaluation, margin: float, confidence: float = CONFIDENCE
-) -> LostAccuracy:
-    """Of two that answered the same images."""
-    from harness.stats import paired_loss
-
-    pairs = list(zip(before.right, after.right, strict=True))
-    lost, gained, n = pairs.count((True, False)), pairs.count((False, True)), len(pairs)
-    alpha = 1 - confidence
+    before: Evaluation | None,
+    after: Evaluation | None,
+    margin: float,
+    confidence: float = CONFIDENCE,
+    protected: Protected = PLAIN,
+) -> LostAccuracy | None:
+    """Of two that answered the same images; None if they did not. Where one of them stopped before
+    the last image, those count that both answered."""
+    if before is None or after is None or before.failure or after.failure:
+        return None
+    n = examples_of_both(before, after)
+    groups = _counted(before, after, n, protected) if n else []
+    if not groups:
+        return None
+    alpha = (1 - confidence) * min(_part(before, n), _part(after, n))
+    swapped = [_Counts(g.gained, g.lost, g.n) for g in groups]
     return LostAccuracy(
         loss=Loss(
-            point=(lost - gained) / n,
-            bound=float(paired_loss.upper(lost, gained, n, alpha)[0]),
-            at_least=float(paired_loss.lower(lost, gained, n, alpha)[0]),
-            n=n,
+            point=_seen(groups),
+            bound=_most(groups, alpha),
+            at_least=-_most(swapped, alpha),
+            n=sum(g.n for g in groups),
         ),
-        p_lost=float(paired_loss.p_at_least(gained, lost, n, -margin)[0]),
-        p_gained=float(paired_loss.p_at_least(lost, gained, n, -margin)[0]),
+        p_lost=_p_less(swapped, -margin),
+        p_gained=_p_less(groups, -margin),
         paired=True,
     )
 
 
+def _counted(before: Evaluation, after: Evaluation, n: int, protected: Protected) -> list[_Counts]:
+    """One group for all images or for those of the class, one for each class of which there are
+    images for balanced accuracy."""
+    labels = before.truth[:n]
+    pairs = list(zip(before.right[:n], after.right[:n], strict=True))
+    if protected.what == BALANCED:
+        wanted = [{label} for label in sorted(set(labels))]
+    elif protected.name:
+        wanted = [{i for i, name in enumerate(before.classes) if name == protected.name}]
+    else:
+        wanted = [set(labels)]
+    kept = [[p for p, x in zip(pairs, labels, strict=True) if x in group] for group in wanted]
+    return [_Counts(g.count((True, False)), g.count((False, True)), len(g)) for g in kept if g]
+
+
+def _part(answers: Evaluation, n: int) -> float:
+    """The part of the error rate that may be spent on `n` images of one that was looked at before
+    all were answered; 1 if it was not."""
+    if n not in answers.looks:
+        return 1.0
+    return parts(answers.looks, 1.0)[answers.looks.index(n)]
+
+
+def _seen(groups: list[_Counts]) -> float:
+    return sum((g.lost - g.gained) / g.n for g in groups) / len(groups)
+
+
+def _most(groups: list[_Counts], alpha: float) -> float:
+    """The one-sided upper bound of the loss; of several classes the distances of their bounds
+    combine in quadrature, as in `stats/with_the_best.py`."""
+    from harness.stats import paired_loss
+
+    above = [
+        float(paired_loss.upper(g.lost, g.gained, g.n, alpha)[0]) - (g.lost - g.gained) / g.n
+        for g in groups
+    ]
+    return _seen(groups) + math.hypot(*above) / len(groups)
+
+
+def _p_less(groups: list[_Counts], loss: float) -> float:
+    """One-sided p of "the true loss is at least `loss`"."""
+    from harness.stats import paired_loss
+
+    if len(groups) == 1:
+        (g,) = groups
+        return float(paired_loss.p_at_least(g.lost, g.gained, g.n, loss)[0])
+    # The bound has no p of its own: it is the level at which the bound is just `loss`.
+    low, high = math.log(1e-9), 0.0
+    if _most(groups, 0.5) >= loss:
+        return 1.0
+    for _ in range(24):
+        middle = (low + high) / 2
+        low, high = (low, middle) if _most(groups, math.exp(middle)) < loss else (middle, high)
+    return math.exp(high)
+
+
 def unpaired(
-    before: Measurement, after: Measurement, margin: float, confidence: float = CONFIDENCE
+    old: Estimate | None, new: Estimate | None, margin: float, confidence: float = CONFIDENCE
 ) -> LostAccuracy | None:
     """Of two with intervals; None if either has none."""
-    old, new = before.estimate, after.estimate
     if old is None or new is None:
         return None
     normal = NormalDist()

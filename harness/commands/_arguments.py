@@ -134,8 +134,7 @@ def add_brought(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def add_margin(parser: argparse._ActionsContainer, *, defaults: bool = True) -> None:
-    """--max-accuracy-loss, the same for every command that judges accuracy."""
+def _add_margin(parser: argparse._ActionsContainer, *, defaults: bool = True) -> None:
     option(
         parser,
         "max_accuracy_loss",
@@ -149,9 +148,9 @@ def add_margin(parser: argparse._ActionsContainer, *, defaults: bool = True) -> 
     )
 
 
-def add_verdict(parser: argparse._ActionsContainer, *, defaults: bool = True) -> None:
-    """--max-accuracy-loss, --protect and --prefer, the same for every command with a verdict."""
-    add_margin(parser, defaults=defaults)
+def add_protected(parser: argparse._ActionsContainer, *, defaults: bool = True) -> None:
+    """--max-accuracy-loss and --protect, the same for every command that judges accuracy."""
+    _add_margin(parser, defaults=defaults)
     option(
         parser,
         "protect",
@@ -159,8 +158,13 @@ def add_verdict(parser: argparse._ActionsContainer, *, defaults: bool = True) ->
         defaults=defaults,
         metavar="WHAT",
         help="what must not lose more than that: accuracy, balanced_accuracy or recall:CLASS "
-        "(default: from devices.yaml, else accuracy)",
+        "(default: from devices.yaml or from the saved run, else accuracy)",
     )
+
+
+def add_verdict(parser: argparse._ActionsContainer, *, defaults: bool = True) -> None:
+    """--max-accuracy-loss, --protect and --prefer, the same for every command with a verdict."""
+    add_protected(parser, defaults=defaults)
     option(
         parser,
         "prefer",

@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="train on these labelled images (demo: images that the harness generates) and also "
         "compare accuracy (default: untrained, latency only)",
     )
-    _arguments.add_margin(parser)
+    _arguments.add_protected(parser)
     parser.add_argument("--strict", action="store_true", help="exit 4 if undecided")
     _arguments.add_project(parser)
     _arguments.add_out(parser)
@@ -79,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
         untrained=args.data is None,
         data=args.data,
         max_accuracy_loss=args.max_accuracy_loss,
+        protect=args.protect,
         time_budget_s=args.time_budget,
         seed=args.seed,
         project=args.project,
@@ -128,22 +129,22 @@ def sentence_of_counts(a: str, b: str, compared: MetricComparison | None) -> str
 
 
 def sentence_of_accuracy(a: str, b: str, compared: MetricComparison | None) -> str:
-    """The answer about accuracy: what is shown of the loss of `b` against `a`."""
+    """The answer about accuracy, or about what else is protected: what is shown of the loss of `b`
+    against `a`."""
     from harness.core import units
+    from harness.renderers.metrics import said
 
     if compared is None or compared.loss is None or compared.threshold is None:
         return f"the accuracy of {a} and {b} on the same images is not known"
-    loss, margin = compared.loss, units.points(compared.threshold)
+    loss, margin, what = compared.loss, units.points(compared.threshold), said(compared.metric)
     on = f"(on {loss.n} test images, with 95 % confidence)"
     most = units.points(max(0.0, loss.bound), up=True)
     if compared.outcome == "regression":
         least = units.points(max(0.0, loss.at_least))
-        return f"{b} loses more accuracy than {margin} against {a}: at least {least} {on}"
+        return f"{b} loses more {what} than {margin} against {a}: at least {least} {on}"
     if compared.outcome == "inconclusive":
-        return (
-            f"undecided: {b} may lose up to {most} of accuracy against {a}, {margin} allowed {on}"
-        )
-    return f"{b} loses at most {most} of accuracy against {a} {on}"
+        return f"undecided: {b} may lose up to {most} of {what} against {a}, {margin} allowed {on}"
+    return f"{b} loses at most {most} of {what} against {a} {on}"
 
 
 def sentence(a: str, b: str, decision: Decision | None, threshold: float) -> str:

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("baseline", metavar="BASELINE", help="run id, folder, report file, latest")
     parser.add_argument("candidate", metavar="CANDIDATE", help="likewise")
     _arguments.add_gate(parser)
-    _arguments.add_margin(parser)
+    _arguments.add_protected(parser)
     _arguments.add_out(parser)
     _output.add_arguments(parser)
 
@@ -34,7 +34,9 @@ def run(args: argparse.Namespace) -> int:
     baseline = store.read_report(store.find(args.baseline, args.out))
     candidate = store.read_report(store.find(args.candidate, args.out))
     wanted = _output.asked(args, candidate)
-    report = gate.compared(candidate, baseline, args.max_regression, args.max_accuracy_loss)
+    report = gate.compared(
+        candidate, baseline, args.max_regression, args.max_accuracy_loss, args.protect
+    )
     written = _output.emit(report, args, wanted)
     renew = _arguments.renewing(args, args.candidate)
     return gate.exit_code(report, strict=args.strict, renew=renew) or written

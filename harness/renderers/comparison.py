@@ -13,6 +13,7 @@ from harness.core.text import count
 from harness.core.types import Report
 from harness.renderers.cases import emulated_among
 from harness.renderers.doubts import Doubts, grouped
+from harness.renderers.metrics import said as metric_said
 from harness.renderers.metrics import title
 from harness.renderers.words import some
 
@@ -132,7 +133,7 @@ def threshold(comparison: Comparison, m: MetricComparison) -> float:
 def allowed(comparison: Comparison) -> list[str]:
     """`5 %`, `0.1 % for instructions`: what most metrics may be worse, and the others."""
     found = [m for c in comparison.cases for m in c.metrics]
-    lost = next((threshold(comparison, m) for m in found if m.loss is not None), None)
+    lost = {metric_said(m.metric): threshold(comparison, m) for m in found if m.loss is not None}
     of_metric = {m.metric: threshold(comparison, m) for m in found if m.loss is None}
     own: dict[float, list[str]] = {}
     for name, share in of_metric.items():
@@ -144,7 +145,7 @@ def allowed(comparison: Comparison) -> list[str]:
             for share, names in sorted(own.items())
             if share != comparison.max_regression
         ]
-        + ([] if lost is None else [f"{units.points(lost)} of accuracy"])
+        + [f"{units.points(share)} of {what}" for what, share in lost.items()]
     )
 
 

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterable
 
 from harness.analysis.metric_specs import specs
+from harness.core import units
 from harness.core.errors import UsageError
 from harness.core.types import CaseReport, Direction, Measurement, Report
 from harness.system import plugins
@@ -14,7 +15,17 @@ from harness.system import plugins
 def title(metric: str) -> str:
     """The head of the metric's column."""
     spec = specs().get(metric)
-    return metric.replace("_", " ") if spec is None else spec.head or spec.title
+    return (spec.head if spec else "") or said(metric)
+
+
+def said(metric: str) -> str:
+    """The metric in a sentence; `recall of cracked` of recall:cracked, which only a comparison
+    has."""
+    spec = specs().get(metric)
+    if spec is not None:
+        return spec.title
+    name, colon, of = metric.partition(":")
+    return units.printable(f"{name} of {of}" if colon else name.replace("_", " "))
 
 
 def direction(metric: str) -> Direction:
