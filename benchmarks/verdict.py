@@ -1,6 +1,6 @@
 """Does a star mean that the accuracy is kept? Judged by simulation, where the truth is known.
 
-    python benchmarks/verdict.py              the whole grid: half an hour on two cores
+    python benchmarks/verdict.py              the whole grid: a quarter of an hour on two cores
     python benchmarks/verdict.py --quick      a part of it, for CI
     python benchmarks/verdict.py --only stars
 
@@ -141,7 +141,7 @@ def wrong_stars(world: World, runs: int, rng: np.random.Generator) -> Found:
 
 
 # (runs, from which share of wrong stars on more are needed); the last runs count.
-_RUNS = ((600, 0.03), (4_000, 0.04), (10_000, 1.0))
+_RUNS = ((600, 0.03), (4_000, 0.04), (10_000, 0.05), (40_000, 1.0))
 
 
 def judged(task: tuple[int, World]) -> Found:
