@@ -297,7 +297,7 @@ def _not_known(
             level="warning",
             code="metric-absent",
             message=f"{protected.said} was not compared: the {side} has none",
-            mend=f"measure the {side} again, on images of the same classes",
+            fix=f"measure the {side} again, on images of the same classes",
         )
         for side in sides
     ]

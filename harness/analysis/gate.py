@@ -116,8 +116,8 @@ def counted(report: Report, a: str, b: str, threshold: float | None) -> MetricCo
 
 
 def accuracy_between(report: Report, a: str, b: str) -> MetricComparison | None:
-    """Accuracy of variant `b`, or what else is protected, compared with that of `a` in one run; None
-    if one is not known."""
+    """Accuracy of variant `b`, or what else is protected, compared with that of `a` in one run;
+    None if one is not known."""
     spec = {ACCURACY: specs()[ACCURACY]}
     comparison = compare(report, report, specs=spec, variants={a: b})
     return next((metric for case in comparison.cases for metric in case.metrics), None)

@@ -120,7 +120,7 @@ def test_what_the_run_protects_is_what_its_gate_asks_for() -> None:
 def test_a_class_that_no_image_has_is_a_mistake_of_the_user() -> None:
     with pytest.raises(UsageError, match="recall:crackd: the images have no such class") as caught:
         compared(BEFORE, AFTER, protect="recall:crackd")
-    assert "cracked" in caught.value.mend
+    assert "cracked" in caught.value.fix
 
 
 def test_a_baseline_without_the_class_is_named() -> None:
