@@ -91,9 +91,9 @@ def parse(text: str) -> dict[Split, int]:
             f"--split {text} is not three whole numbers", "write train/validation/test: 60/10/30"
         )
     shares = dict(zip(SPLITS, (int(part) for part in parts), strict=True))
-    if sum(shares.values()) != 100 or not all(shares.values()):
-        raise UsageError(
-            f"--split {text} adds up to {sum(shares.values())}, or leaves a split empty",
-            "give each split at least 1, and 100 in all",
-        )
+    fix = "give each split at least 1, and 100 in all"
+    if empty := [split for split, share in shares.items() if not share]:
+        raise UsageError(f"--split {text} leaves nothing to {' and '.join(empty)}", fix)
+    if (total := sum(shares.values())) != 100:
+        raise UsageError(f"--split {text} adds up to {total}, not 100", fix)
     return shares
