@@ -130,6 +130,7 @@ class BenchOptions(TypedDict, total=False):
     wait_s: float | None
     profile: bool
     parity: bool
+    starts: Sequence[str]
     accuracy: AccuracyOn | None
     accuracy_images: int | None
     seed: int

@@ -188,6 +188,15 @@ def _add_how_much(group: argparse._ArgumentGroup, option: Callable[..., None]) -
     )
     option(
         group,
+        "starts",
+        "--start",
+        type=_arguments.comma_list,
+        metavar="LIST",
+        help="cold,cached: after each launch, also time init and the first inference with the "
+        "runtime's caches on disk (phones; default: {default})",
+    )
+    option(
+        group,
         "accuracy",
         "--accuracy",
         choices=["host", "device"],

@@ -243,7 +243,8 @@ class Timing(Value, frozen=True):
     With `cadence_ns` an iteration begins every so often, as in an app, and not at once after the
     last; with `sustained_ns` the only launch goes on that long and is told minute by minute. The
     first launch may also observe what each operator takes (`profile`) and whether its answers are
-    the host's (`parity`)."""
+    the host's (`parity`). With `cached_start` each launch is followed by a short one that starts
+    with the runtime's caches on disk."""
 
     min_time_ns: int = 500_000_000
     min_iterations: int = 5
@@ -255,6 +256,7 @@ class Timing(Value, frozen=True):
     sustained_ns: int | None = None
     profile: bool = False
     parity: bool = False
+    cached_start: bool = False
 
 
 class Plan(Value, frozen=True):
@@ -362,6 +364,8 @@ class Launch(Value, frozen=True):
     wall_ns: int
     init_ns: int | None = None
     first_inference_ns: int | None = None
+    init_cached_ns: int | None = None
+    first_inference_cached_ns: int | None = None
     warmup_ns: tuple[int, ...] = ()
     latency_ns: tuple[int, ...] = ()
     warmup_summary: LatencySummary | None = None

@@ -97,6 +97,10 @@ class Asked(Protocol):
     def parity(self) -> bool:
         """Whether to compare answers with this machine's."""
 
+    @property
+    def starts(self) -> tuple[str, ...]:
+        """Which starts are timed: `cold`, and also `cached`."""
+
 
 class Settings(NamedTuple):
     """How each variant is run on one device: every combination of these is a case. With

@@ -13,6 +13,7 @@ def only_phones(name: str, asked: Asked) -> None:
         "--sustained": asked.sustained_s is not None,
         "--cadence": asked.cadence_s is not None,
         "--profile": asked.profile,
+        "--start cached": "cached" in asked.starts,
         "--parity": asked.parity and set(asked.devices) == {name},
     }
     for option, given in options.items():

@@ -35,6 +35,7 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
         sustained_ns=_ns(request.sustained_s),
         profile=request.profile,
         parity=request.parity,
+        cached_start="cached" in request.starts,
     )
     launches, defaults = request.launches, job.project.defaults
     if request.sustained_s is not None:

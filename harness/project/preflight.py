@@ -31,6 +31,8 @@ from harness.system.plugins import unknown
 if TYPE_CHECKING:
     from harness.data.dataset import Dataset, Progress
 
+STARTS = ("cold", "cached")
+
 
 _GIVE_ONE = "give one of the two"
 
@@ -55,6 +57,11 @@ def resolve(
     for delegate in request.delegates or ():
         if delegate not in get_args(Delegate):
             raise unknown("delegate", delegate, get_args(Delegate))
+    for start in request.starts:
+        if start not in STARTS:
+            raise unknown("start", start, STARTS)
+    if "cold" not in request.starts:
+        raise UsageError("--start cached needs a cold start to compare with", "--start cold,cached")
     project = config.load_project(request.project, request.weights)
     devices = _waiting(project.select_devices(request.devices), request.wait_s)
     devices = _answering(devices, request.accuracy)

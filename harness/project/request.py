@@ -39,6 +39,7 @@ class Request(NamedTuple):
     wait_s: float | None = None
     profile: bool = False
     parity: bool = False
+    starts: tuple[str, ...] = ("cold",)
     accuracy: AccuracyOn | None = None
     accuracy_images: int | None = None
     seed: int = 0

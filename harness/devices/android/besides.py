@@ -12,9 +12,11 @@ import msgspec
 from harness.core.attendant import Attendant
 from harness.core.errors import MeasurementError
 from harness.core.types import Artifact, Case, Finding, OpTime, Outputs, Timing
+from harness.devices.android.starting import CachedStarts, not_cached
 from harness.devices.android.tool import Memory, PhoneTool
 from harness.devices.host import target as host
 
+CACHED_FIELDS = ("init_cached_ns", "first_inference_cached_ns")
 MEMORY_FIELDS = ("peak_rss_bytes", "pss_bytes")
 
 T = TypeVar("T")
@@ -29,6 +31,8 @@ class Extras:
     op_times: tuple[OpTime, ...] = ()
     outputs: Outputs | None = None
     reference: Outputs | None = None
+    init_cached_ns: int | None = None
+    first_inference_cached_ns: int | None = None
     absent: dict[str, str] = field(default_factory=dict)
     notes: tuple[Finding, ...] = ()
 
@@ -79,6 +83,17 @@ class Observer:
             )
             extras.outputs, extras.reference = pair or (None, None)
         return extras
+
+    def start_cached(self, extras: Extras, starts: CachedStarts, case: Case, art: Artifact) -> None:
+        """Add a start with caches to what was observed, or why there is none."""
+        doubt = not_cached("", "")
+        doubt = msgspec.structs.replace(doubt, message=doubt.message.removesuffix(": "))
+        found = self._attempt(
+            extras, lambda: starts.measure(case, art), *CACHED_FIELDS, doubt=doubt
+        )
+        if found is not None:
+            extras.init_cached_ns, extras.first_inference_cached_ns, notes = found
+            extras.notes = (*extras.notes, *notes)
 
     def _attempt(
         self,

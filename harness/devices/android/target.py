@@ -34,6 +34,7 @@ from harness.devices.android import facts, guards
 from harness.devices.android.answering import Answering
 from harness.devices.android.besides import MEMORY_FIELDS, Extras, Observer
 from harness.devices.android.link import PhoneLink
+from harness.devices.android.starting import CachedStarts
 from harness.devices.android.tool import PhoneTool
 from harness.devices.runners import benchmark_model as runner
 from harness.devices.transports import Transport
@@ -164,7 +165,7 @@ class AndroidTarget:
         phone that is gone is waited for, once, and the launch begun again; once it is finished it
         is kept, whatever comes after."""
         observed = self._observe(case, artifact, timing)
-        extra = self._besides(case, artifact, timing) if index == 0 else Extras()
+        extra = self._besides(case, artifact, timing, index)
         return self._launched(case, index, observed, extra)
 
     def answer(self, case: Case, artifact: Artifact, examples: Examples, first: int) -> bytes:
@@ -225,6 +226,8 @@ class AndroidTarget:
             wall_ns=observed.wall_ns,
             init_ns=observed.outcome.init_ns,
             first_inference_ns=observed.outcome.first_inference_ns,
+            init_cached_ns=extra.init_cached_ns,
+            first_inference_cached_ns=extra.first_inference_cached_ns,
             warmup_summary=observed.outcome.warmup,
             latency_summary=observed.outcome.latency,
             clock_resolution_ns=runner.RESOLUTION_NS,
@@ -304,7 +307,8 @@ class AndroidTarget:
         wall_ns = time.monotonic_ns() - began
         return _Observed(started_at, wall_ns, outcome, before, after, [], tuple(minutes))
 
-    def _besides(self, case: Case, artifact: Artifact, timing: Timing) -> Extras:
+    def _besides(self, case: Case, artifact: Artifact, timing: Timing, index: int) -> Extras:
+        """In the first round everything that is observed once; in each a cached start."""
         observer = Observer(
             self.tool,
             self._attendant,
@@ -312,7 +316,12 @@ class AndroidTarget:
             log=self._log,
             timeout_s=self._spec.launch_timeout_s,
         )
-        return observer.observe(case, artifact, timing, self._inputs[artifact.sha256])
+        extras = Extras()
+        if index == 0:
+            extras = observer.observe(case, artifact, timing, self._inputs[artifact.sha256])
+        if timing.cached_start:
+            observer.start_cached(extras, CachedStarts(self.tool, self.link), case, artifact)
+        return extras
 
     def _conditions(self) -> Conditions:
         return facts.read_conditions(self.link.ask(facts.CONDITION_QUESTIONS))

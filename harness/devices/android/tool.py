@@ -43,6 +43,7 @@ _MEMORY_TIMING = msgspec.structs.replace(
     _SHORT, min_time_ns=500_000_000, min_iterations=3, min_warmup=1
 )
 _PROFILE_TIMING = msgspec.structs.replace(_SHORT, min_iterations=10, min_warmup=1)
+_START_TIMING = msgspec.structs.replace(_SHORT, min_warmup=1)
 ANSWER_TIMING = _SHORT  # one inference, and none before it
 
 _NO_PROC = "the phone hides /proc/PID"
@@ -178,6 +179,39 @@ class PhoneTool:
                 raise runner.failure(result.exit_code, _text(result.stdout), _text(result.stderr))
             answers.append(self._link.read_file(output, MAX_PULL_BYTES) or b"")
         return parity.outputs(answers, artifact.outputs, "the input set")
+
+    def start(
+        self, case: Case, artifact: Artifact, cache_folder: str
+    ) -> tuple[runner.Outcome, str]:
+        """A launch of one inference after the first, with the runtime's caches in a folder there;
+        and all that it printed."""
+        result_path = f"{self._link.work}/results.pb"
+        arguments = runner.arguments(
+            self._dialect,
+            self.model_path(artifact),
+            case,
+            _START_TIMING,
+            max_secs=self._spec.launch_timeout_s / PHASES,
+            result_path=result_path,
+            signature=artifact.signature,
+            cache_folder=cache_folder,
+        )
+        result = self._run(
+            f"rm -f {shlex.quote(result_path)}", case, arguments, self._spec.launch_timeout_s
+        )
+        stdout, stderr = _text(result.stdout), _text(result.stderr)
+        self._write_log(case.id, arguments, result.exit_code, stdout, stderr)
+        file = None if result.exit_code else self._link.read_file(result_path, RESULT_BYTES)
+        with naming_log(self._log):
+            outcome = runner.interpret(
+                result.exit_code,
+                stdout,
+                stderr,
+                delegate=case.delegate,
+                result_file=file,
+                dialect=self._dialect,
+            )
+        return outcome, stdout + stderr
 
     def measure(
         self, case: Case, artifact: Artifact, timing: Timing, profile: bool = False

@@ -43,6 +43,34 @@ _ACCELERATOR_FLAGS = {
 }
 
 
+# What makes the runtime keep its caches in a folder, by dialect and delegate. The classic tool uses
+# XNNPACK's cache only if it is told to use XNNPACK, which it uses anyway. Sources:
+# tflite/tools/delegates/{xnnpack_delegate,default_execution}_provider.cc and
+# litert/tools/benchmark_litert_model.h (LiteRT, August 2026).
+_CACHE_FLAGS: dict[Dialect, dict[str, tuple[str, ...]]] = {
+    "A": {
+        "cpu": ("--use_xnnpack=true", "--xnnpack_weight_cache_file_path={folder}/xnnpack"),
+        "": ("--delegate_serialize_dir={folder}", "--delegate_serialize_token=model"),
+    },
+    "B": {
+        "cpu": ("--xnnpack_weight_cache_file_path={folder}/xnnpack",),
+        "npu": ("--compiler_cache_path={folder}",),
+        "": ("--gpu_serialization_dir={folder}", "--gpu_model_cache_key=model"),
+    },
+}
+# What runtimes print when they read a cache: XNNPACK's (tflite/delegates/xnnpack/weight_cache.cc)
+# and the classic GPU delegate's (tflite/delegates/gpu/delegate.cc).
+_CACHE_READ = (
+    "XNNPack weight cache loaded from",
+    "Initialized OpenCL-based API from serialized data.",
+)
+
+
+def cache_was_read(text: str) -> bool:
+    """Whether a runtime said that it read its cache."""
+    return any(said in text for said in _CACHE_READ)
+
+
 class Outcome(NamedTuple):
     """One launch of the tool. `counters` may hold delegated_nodes and total_nodes."""
 
@@ -102,6 +130,7 @@ def arguments(
     signature: str | None = None,
     inputs: Sequence[Input] = (),
     output_path: str | None = None,
+    cache_folder: str | None = None,
 ) -> list[str]:
     """The command line after the executable's name. The tool knows no largest number of
     iterations, so `timing.max_iterations` is not in it; `max_secs` ends a phase that lasts too
@@ -140,6 +169,10 @@ def arguments(
             f"--input_layer_shape={shapes}",
             f"--input_layer_value_files={files}",
         ]
+    if cache_folder:
+        flags = _CACHE_FLAGS[dialect]
+        chosen = flags.get(case.delegate) or flags[""]
+        result += [flag.format(folder=cache_folder) for flag in chosen]
     if output_path:
         result.append(f"--output_filepath={output_path}")
     return result

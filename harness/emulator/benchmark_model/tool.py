@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
+from .caches import caches
 from .console import Failed, abort, say, state
 from .delegation import ACCELERATORS, delegate
 from .flags import ACCELERATED, BASE, DIALECTS, Flags, parse, usage
@@ -77,6 +78,7 @@ def run(flags: Flags, dialect: str) -> None:
     """Load, warm up, measure, report."""
     fail_on_purpose(state("runner_fault", ""))
     say(f"Graph: [{flags['graph']}]")
+    caches(flags)
     model = Model(flags)
     init = model.init_us
     say(f"Loaded model {flags['graph']}")
