@@ -120,6 +120,7 @@ class BenchOptions(TypedDict, total=False):
     runtimes: Sequence[str] | None
     delegates: Sequence[str] | None
     threads: Sequence[int] | None
+    affinity: Sequence[str] | None
     launches: int | None
     iterations: int | None
     target_ci: float

@@ -94,7 +94,7 @@ def candidates_of(report: Report, losses: Losses | None = None) -> list[Candidat
     }
     on_device = losses_on_devices(report)
     answered = {e.case: tuple(e.right) for e in report.device_evaluations if e.failure is None}
-    settings: dict[str, set[tuple[str, str, int]]] = {}
+    settings: dict[str, set[tuple[str, str, int, str]]] = {}
     for case in report.cases:
         settings.setdefault(case.device, set()).add(_setting(case))
     found = []
@@ -114,8 +114,8 @@ def candidates_of(report: Report, losses: Losses | None = None) -> list[Candidat
     return found
 
 
-def _setting(case: CaseReport) -> tuple[str, str, int]:
-    return case.runtime, case.delegate, case.threads
+def _setting(case: CaseReport) -> tuple[str, str, int, str]:
+    return case.runtime, case.delegate, case.threads, case.affinity
 
 
 # --- the front -------------------------------------------------------------------------------

@@ -114,7 +114,7 @@ def of_metrics(before: CaseReport, after: CaseReport, names: Iterable[str]) -> l
 def without_partner(case: Case, others: Iterable[Case]) -> Finding | None:
     """Why `case` has nothing to be compared with, if a case of the other side is close: the same
     variant with other threads, runtime, delegate or device."""
-    fields = ("device", "runtime", "delegate", "threads")
+    fields = ("device", "runtime", "delegate", "threads", "affinity")
     near = [
         changes
         for other in others

@@ -56,6 +56,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     option(
         parser,
+        "affinity",
+        "--affinity",
+        type=_arguments.comma_list,
+        metavar="NAME[,NAME]",
+        help="groups of cores, each a separate case: big, mid, little, all or a mask such as f0 "
+        "(phones; default: from devices.yaml, else all)",
+    )
+    option(
+        parser,
         "runtimes",
         "--runtime",
         type=_arguments.comma_list,

@@ -60,15 +60,18 @@ class Failure(Value, frozen=True):
 
 
 class Case(Value, frozen=True, order=True):
-    """One row of the table: an artifact on a device in one configuration."""
+    """One row of the table: an artifact on a device in one configuration. `affinity` is the group
+    of cores that it runs on, where several are compared."""
 
     variant: str
     device: str
     runtime: str
     delegate: str = "cpu"
     threads: int = 1
+    affinity: str = ""
 
     @property
     def id(self) -> str:
         """Unique within a run."""
-        return f"{self.variant}@{self.device}/{self.runtime}/{self.delegate}/t{self.threads}"
+        cores = f"/{self.affinity}" if self.affinity else ""
+        return f"{self.variant}@{self.device}/{self.runtime}/{self.delegate}/t{self.threads}{cores}"

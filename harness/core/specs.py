@@ -160,7 +160,8 @@ class AndroidSpec(Value, frozen=True, tag_field="kind", tag="android"):
 
     With `accuracy: device` the test images are answered on the phone too. `gpu` may compute in
     float16, `gpu-fp32` may not.
-    `affinity` is `all`, `big` (the cores with the highest frequency) or a hexadecimal mask.
+    `affinity` is `all`, `big`, `mid` or `little` (cores with the highest frequency, with one
+    between, with the lowest) or a hexadecimal mask; of several, each is a case of its own.
     `adb_server` is where the transport of that name finds a running server (default: what adb
     itself uses). `wait_s` is how long to wait for a phone that another run is measuring. `profile`
     and `faults` are of the transport `emulated`.
@@ -170,7 +171,7 @@ class AndroidSpec(Value, frozen=True, tag_field="kind", tag="android"):
     serial: str | None = None
     address: str | None = None
     threads: tuple[Positive, ...] = (1,)
-    affinity: str = "all"
+    affinity: str | tuple[str, ...] = "all"
     delegate: tuple[Delegate, ...] = ("cpu",)
     accuracy: AccuracyOn = "host"
     runner: RunnerSpec = RunnerSpec()

@@ -436,6 +436,7 @@ class CaseReport(Value, frozen=True):
     findings: tuple[Finding, ...] = ()
     failure: Failure | None = None
     noise: Noise | None = None
+    affinity: str = ""
 
     @property
     def case(self) -> Case:
@@ -446,6 +447,7 @@ class CaseReport(Value, frozen=True):
             runtime=self.runtime,
             delegate=self.delegate,
             threads=self.threads,
+            affinity=self.affinity,
         )
 
 

@@ -104,12 +104,14 @@ class Asked(Protocol):
 
 class Settings(NamedTuple):
     """How each variant is run on one device: every combination of these is a case. With
-    `accuracy`, the device itself answers test images."""
+    `accuracy`, the device itself answers test images. `affinities` are groups of cores, "" where
+    they are not compared."""
 
     runtimes: tuple[str, ...]
     delegates: tuple[str, ...]
     threads: tuple[int, ...]
     accuracy: bool = False
+    affinities: tuple[str, ...] = ("",)
 
 
 class Traits(NamedTuple):

@@ -30,7 +30,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     names the phone, and the files it sends, after paths of the client's machine. `accelerator`
     makes the runner claim a GPU and an NPU that take all, a part or none of a model's nodes;
     `accelerator_answers` makes their answers wrong, not finite (nan), or wrong unless they compute
-    in float32 (fp16). `cache` makes the runtime's caches impossible to write, or never read.
+    in float32 (fp16). `mask_ignored` lets all processes run on all cores, whatever taskset is told.
+    `cache` makes the runtime's caches impossible to write, or never read.
     """
 
     unplug_after_bytes: int | None = None
@@ -52,6 +53,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         | None
     ) = None
     accelerator: Literal["all", "part", "none"] | None = None
+    mask_ignored: bool = False
     cache: Literal["unwritable", "ignored"] | None = None
     accelerator_answers: Literal["wrong", "nan", "fp16"] | None = None
     escape_codes: bool = False

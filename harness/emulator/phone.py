@@ -300,6 +300,7 @@ class Phone:
         self._write("state/dialect", profile.dialect)
         self._write("state/runner_fault", self.faults.runner or "")
         self._write("state/accelerator", self.faults.accelerator or "")
+        self._write("state/mask_ignored", "yes" if self.faults.mask_ignored else "")
         self._write("state/cache", self.faults.cache or "")
         self._write("state/accelerator_answers", self.faults.accelerator_answers or "")
         self._write("state/wrong_hash", "yes" if self.faults.wrong_hash else "")

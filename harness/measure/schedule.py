@@ -17,12 +17,13 @@ def cases(
 ) -> tuple[Case, ...]:
     """Every variant on every device with each of its settings."""
     return tuple(
-        Case(variant=v, device=d, runtime=r, delegate=g, threads=t)
+        Case(variant=v, device=d, runtime=r, delegate=g, threads=t, affinity=a)
         for d, of_device in settings.items()
         for v in variants
         for r in of_device.runtimes
         for g in of_device.delegates
         for t in of_device.threads
+        for a in of_device.affinities
     )
 
 

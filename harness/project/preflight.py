@@ -17,7 +17,7 @@ from harness.analysis.losses import check_class, parse_protect
 from harness.artifacts import brought
 from harness.core import units
 from harness.core.attendant import Attendant
-from harness.core.errors import HarnessError, UsageError
+from harness.core.errors import ConfigError, HarnessError, UsageError
 from harness.core.specs import AccuracyOn, Delegate, DeviceSpec
 from harness.data.dataset import DEMO
 from harness.data.split import parse as parse_split
@@ -54,17 +54,12 @@ def resolve(
         )
     if not 0 <= request.seed <= MOST_SEED:
         raise UsageError(f"seed {request.seed} is not from 0 to {MOST_SEED}", "choose another")
-    for delegate in request.delegates or ():
-        if delegate not in get_args(Delegate):
-            raise unknown("delegate", delegate, get_args(Delegate))
-    for start in request.starts:
-        if start not in STARTS:
-            raise unknown("start", start, STARTS)
-    if "cold" not in request.starts:
-        raise UsageError("--start cached needs a cold start to compare with", "--start cold,cached")
+    _check_words(request)
     project = config.load_project(request.project, request.weights)
     devices = _waiting(project.select_devices(request.devices), request.wait_s)
     devices = _answering(devices, request.accuracy)
+    if request.affinity is not None:
+        devices = _on_cores(devices, request.affinity)
     if request.delegates is not None:
         devices = _with(devices, delegate=request.delegates)
     tflite, keras, patterns = _sort(request.what)
@@ -106,6 +101,18 @@ def resolve(
     return job
 
 
+def _check_words(request: Request) -> None:
+    """Raise UsageError for a delegate or a start that does not exist."""
+    for delegate in request.delegates or ():
+        if delegate not in get_args(Delegate):
+            raise unknown("delegate", delegate, get_args(Delegate))
+    for start in request.starts:
+        if start not in STARTS:
+            raise unknown("start", start, STARTS)
+    if "cold" not in request.starts:
+        raise UsageError("--start cached needs a cold start to compare with", "--start cold,cached")
+
+
 def _waiting(devices: dict[str, DeviceSpec], wait_s: float | None) -> dict[str, DeviceSpec]:
     """With --wait, how long to wait for a device that can be in use; of the others, nothing."""
     if wait_s is None:
@@ -131,6 +138,20 @@ def _answering(
             "--accuracy device is for phones", "leave it out, or name a phone with --device"
         )
     return _with(devices, accuracy=accuracy)
+
+
+def _on_cores(devices: dict[str, DeviceSpec], affinity: tuple[str, ...]) -> dict[str, DeviceSpec]:
+    """With --affinity, the groups of cores that each phone is measured on."""
+    from harness.devices.android.entry_rules import check_affinity
+
+    if not any("affinity" in spec.__struct_fields__ for spec in devices.values()):
+        raise UsageError("--affinity is for phones", "leave it out, or name a phone with --device")
+    for name in affinity:
+        try:
+            check_affinity(name)
+        except ConfigError as error:
+            raise UsageError(f"--{error.message}", error.fix) from None
+    return _with(devices, affinity=affinity)
 
 
 def _with(devices: dict[str, DeviceSpec], **asked: object) -> dict[str, DeviceSpec]:

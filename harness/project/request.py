@@ -29,6 +29,7 @@ class Request(NamedTuple):
     runtimes: tuple[str, ...] | None = None
     delegates: tuple[str, ...] | None = None
     threads: tuple[int, ...] | None = None
+    affinity: tuple[str, ...] | None = None
     launches: int | None = None
     iterations: int | None = None
     target_ci: float = 0.03

@@ -91,12 +91,12 @@ def rows_of(report: Report, sort: str | None = None) -> list[Row]:
     return sorted(rows, key=_sort_key(report, sort))
 
 
-def _setting(case: CaseReport) -> tuple[str, str, str, int]:
-    return (case.device, case.runtime, case.delegate, case.threads)
+def _setting(case: CaseReport) -> tuple[str, str, str, int, str]:
+    return (case.device, case.runtime, case.delegate, case.threads, case.affinity)
 
 
 def _varying(cases: Sequence[CaseReport]) -> set[str]:
-    fields = ("device", "runtime", "delegate", "threads")
+    fields = ("device", "runtime", "delegate", "threads", "affinity")
     return {f for f in fields if len({getattr(c, f) for c in cases}) > 1}
 
 
@@ -107,6 +107,7 @@ def _place(case: CaseReport, varying: set[str]) -> str:
         case.runtime if "runtime" in varying else "",
         case.delegate if "delegate" in varying else "",
         f"t{case.threads}" if "threads" in varying else "",
+        case.affinity if "affinity" in varying else "",
     ]
     return " ".join(p for p in parts if p)
 
@@ -189,7 +190,7 @@ def labels_of(report: Report) -> dict[str, str]:
 def names_on(report: Report, device: str, labels: Mapping[str, str]) -> dict[str, str]:
     """Labels of the device's cases without the name of the device, for text about this device."""
     own = [c for c in report.cases if c.device == device]
-    if len({(c.runtime, c.delegate, c.threads) for c in own}) == 1:
+    if len({(c.runtime, c.delegate, c.threads, c.affinity) for c in own}) == 1:
         return {c.case.id: units.name(c.variant) for c in own}
     return {c.case.id: labels[c.case.id] for c in own}
 
@@ -215,5 +216,6 @@ def setting_in_common(report: Report) -> str:
         "runtime": case.runtime,
         "delegate": case.delegate,
         "threads": count(case.threads, "thread"),
+        "affinity": case.affinity and f"{case.affinity} cores",
     }
-    return ", ".join(text for field, text in parts.items() if field not in varying)
+    return ", ".join(text for field, text in parts.items() if text and field not in varying)

@@ -17,9 +17,15 @@ def how_measured(report: Report) -> list[str]:
         versions = " ".join(f"{k} {v}" for k, v in sorted(device.runtimes.items()))
         parts = (device.model or device.name, device.os, cores, versions)
         kernels = device.extra.get("kernels")
+        groups = [
+            f"{key.removeprefix('cores ')} is {text}"
+            for key, text in device.extra.items()
+            if key.startswith("cores ")
+        ]
         sentences.append(
             f"{device.name}: {', '.join(filter(None, parts))}"
             + (f"; kernels for {kernels}" if kernels else "")
+            + "".join(f"; {group}" for group in groups)
         )
     if any(counts):
         low, high = min(counts), max(counts)

@@ -16,8 +16,8 @@ Columns = dict[str, list[Any]]
 Kind = Literal["text", "truth", "whole", "real"]
 
 _TEXTS = frozenset(
-    {"run_id", "variant", "device", "runtime", "delegate", "status", "model", "recipe", "sha256",
-     "findings", "failure", "started_at"}
+    {"run_id", "variant", "device", "runtime", "delegate", "affinity", "status", "model", "recipe",
+     "sha256", "findings", "failure", "started_at"}
 )  # fmt: skip
 _TRUTHS = frozenset({"emulated", "trained"})
 _WHOLE = frozenset({"threads", "launches", "parameters", "macs", "latency_outliers"})
@@ -31,6 +31,8 @@ _LAUNCH_SCALARS = (
     "wall_ns",
     "init_ns",
     "first_inference_ns",
+    "init_cached_ns",
+    "first_inference_cached_ns",
     "rss_before_load_bytes",
     "rss_after_load_bytes",
     "rss_warm_bytes",
@@ -264,13 +266,24 @@ def _key(report: Report, case: CaseReport) -> dict[str, Any]:
         "runtime": case.runtime,
         "delegate": case.delegate,
         "threads": case.threads,
+        "affinity": case.affinity,
     }
 
 
 def keys(report: Report, found: Sequence[CaseReport]) -> Columns:
     """Which case: the columns that every table begins with."""
     columns: Columns = {
-        k: [] for k in ("run_id", "variant", "device", "emulated", "runtime", "delegate", "threads")
+        k: []
+        for k in (
+            "run_id",
+            "variant",
+            "device",
+            "emulated",
+            "runtime",
+            "delegate",
+            "threads",
+            "affinity",
+        )
     }
     for case in found:
         for key, value in _key(report, case).items():

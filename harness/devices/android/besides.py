@@ -61,7 +61,8 @@ class Observer:
         extras = Extras()
         memory = self._attempt(extras, lambda: self._tool.memory(case, artifact), *MEMORY_FIELDS)
         if isinstance(memory, Memory):
-            extras.peak_rss_bytes, extras.pss_bytes, why = memory
+            extras.peak_rss_bytes, extras.pss_bytes, why, doubt = memory
+            extras.notes = (*extras.notes, *([doubt] if doubt else []))
             missing = (name for name in MEMORY_FIELDS if getattr(extras, name) is None)
             extras.absent |= dict.fromkeys(missing, why)
         if timing.profile:

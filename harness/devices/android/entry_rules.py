@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from harness.core.errors import ConfigError, UsageError
 from harness.core.specs import AndroidSpec, RunnerSpec
+from harness.devices.android.facts import GROUPS
 from harness.system import plugins
 
 # Key -> the transports that use it.
@@ -26,7 +27,11 @@ _USED_BY = {
 def check(spec: AndroidSpec) -> None:
     """Raises ConfigError, whose message begins with the key; the caller says of which entry."""
     _check_transport(spec)
-    _check_affinity(spec.affinity)
+    affinities = (spec.affinity,) if isinstance(spec.affinity, str) else spec.affinity
+    for affinity in affinities:
+        check_affinity(affinity)
+    if not affinities or len(set(affinities)) < len(affinities):
+        raise ConfigError("affinity: names none, or one of them twice", "[big, mid, little, all]")
     _check_runner(spec.runner)
     if spec.transport == "emulated":
         _check_emulated(spec)
@@ -58,13 +63,14 @@ def _is_port(text: str) -> bool:
     return text.isascii() and text.isdigit() and 0 < int(text) < 1 << 16
 
 
-def _check_affinity(affinity: str) -> None:
-    if affinity in ("all", "big"):
+def check_affinity(affinity: str) -> None:
+    """Raises ConfigError for what is not a group of cores."""
+    if affinity in ("all", *GROUPS):
         return
     if not re.fullmatch(r"[0-9a-fA-F]{1,16}", affinity) or int(affinity, 16) == 0:
         raise ConfigError(
             f"affinity: {affinity!r} is not a set of cores",
-            "write all, big or a hexadecimal mask without 0x, such as f0",
+            "write all, big, mid, little or a hexadecimal mask without 0x, such as f0",
         )
 
 

@@ -148,16 +148,18 @@ def read_conditions(answers: Mapping[str, str]) -> Conditions:
     )
 
 
+GROUPS = ("big", "mid", "little")
+
+
 def core_mask(affinity: str, cores: tuple[Core, ...]) -> str | None:
-    """`all` -> None; `big` -> the cores with the highest frequency; a hexadecimal mask as it is.
-    Hexadecimal without 0x, as taskset wants it. Raises ValueError."""
+    """`all` -> None; `big` -> the cores with the highest frequency, `little` with the lowest, `mid`
+    those between; a hexadecimal mask as it is. Hexadecimal without 0x, as taskset wants it. Raises
+    ValueError."""
     if affinity == "all":
         return None
-    if affinity == "big":
-        highest = max((c.max_khz for c in cores), default=0)
-        if not highest:
-            raise ValueError("the phone does not report the frequencies of its cores")
-        return f"{sum(1 << c.number for c in cores if c.max_khz == highest):x}"
+    if affinity in GROUPS:
+        chosen = _group(affinity, cores)
+        return f"{sum(1 << c.number for c in chosen):x}"
     mask = int(affinity, 16)
     if mask <= 0:
         raise ValueError("a mask of no cores")
@@ -166,6 +168,27 @@ def core_mask(affinity: str, cores: tuple[Core, ...]) -> str | None:
         missing = next(n for n in range(mask.bit_length()) if mask & ~known & 1 << n)
         raise ValueError(f"the phone has no core {missing}; all of its cores are {known:x}")
     return f"{mask:x}"
+
+
+def _group(name: str, cores: tuple[Core, ...]) -> list[Core]:
+    levels = sorted({c.max_khz for c in cores if c.max_khz})
+    if not levels:
+        raise ValueError("the phone does not report the frequencies of its cores")
+    wanted = {"big": levels[-1:], "little": levels[:1], "mid": levels[1:-1]}[name]
+    if len(levels) == 1 and name != "big":
+        raise ValueError("all cores of the phone are alike")
+    if not wanted:
+        raise ValueError("the phone has two groups of cores, big and little, and none between")
+    return [c for c in cores if c.max_khz in wanted]
+
+
+def cores_of(mask: str | None, cores: tuple[Core, ...]) -> str:
+    """What a mask names: `2 x 2.85 GHz`, or `4 x 1.80 GHz + 2 x 2.35 GHz`, slowest first; empty
+    where the phone does not report frequencies."""
+    chosen = [c.max_khz for c in cores if mask is None or int(mask, 16) >> c.number & 1]
+    if not chosen or not all(chosen):
+        return ""
+    return " + ".join(f"{chosen.count(k)} x {k / 1e6:.2f} GHz" for k in sorted(set(chosen)))
 
 
 def _number(pattern: str, text: str) -> int | None:

@@ -54,6 +54,7 @@ def settings(name: str, spec: AndroidSpec, asked: Asked) -> Settings:
         asked.delegates or spec.delegate,
         asked.threads or spec.threads,
         accuracy=spec.accuracy == "device",
+        affinities=("",) if isinstance(spec.affinity, str) else spec.affinity,
     )
 
 

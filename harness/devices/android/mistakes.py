@@ -21,7 +21,7 @@ from harness.devices.runners._elf import abi_of, can_run
 
 def refuse(spec: AndroidSpec, link: PhoneLink) -> None:
     """Raises ConfigError, whose message begins with the key, and what `locate` raises."""
-    mask_of(spec, link)
+    masks_of(spec, link)
     npu.refuse_other_abi(npu.files_of(spec.runner), link.identity.abi)
     _refuse_missing_folder(spec, link)
     if spec.runner.path:
@@ -32,14 +32,21 @@ def refuse(spec: AndroidSpec, link: PhoneLink) -> None:
         _refuse_missing_runner(spec, link)
 
 
-def mask_of(spec: AndroidSpec, link: PhoneLink) -> str | None:
-    """The cores to run on, as taskset wants them; None for all."""
+def masks_of(spec: AndroidSpec, link: PhoneLink) -> dict[str, str | None]:
+    """By affinity of a case the cores to run on, as taskset wants them; None for all. Raises
+    ConfigError for a group that the phone does not have."""
+    if isinstance(spec.affinity, str):
+        return {"": _mask(spec.affinity, link)}
+    return {affinity: _mask(affinity, link) for affinity in spec.affinity}
+
+
+def _mask(affinity: str, link: PhoneLink) -> str | None:
     try:
-        return facts.core_mask(spec.affinity, link.identity.cores)
+        return facts.core_mask(affinity, link.identity.cores)
     except ValueError as error:
         raise ConfigError(
-            f"affinity: {spec.affinity!r}: {error}",
-            "write all, big or a hexadecimal mask such as f0",
+            f"affinity: {affinity!r}: {error}",
+            "write all, big, mid, little or a hexadecimal mask such as f0",
         ) from None
 
 

@@ -122,7 +122,8 @@ class AndroidTarget:
             "governor": now.governor,
             "battery": f"{now.battery_percent} %" if now.battery_percent is not None else None,
             "thermal_status": str(now.thermal_status) if now.thermal_status is not None else None,
-            "affinity": self.tool.mask or "all",
+            "affinity": " ".join(mask or "all" for mask in self.tool.masks.values()),
+            **self._named_cores(),
             "fixed_performance": "on" if self.link.fixed_performance else "off",
         }
         parts = (phone.model, phone.soc, f"Android {phone.android}", phone.abi)
@@ -140,6 +141,15 @@ class AndroidTarget:
             runtimes={self._spec.runner.tool: self.tool.version()},
             extra={k: v for k, v in extra.items() if v is not None},
         )
+
+    def _named_cores(self) -> dict[str, str | None]:
+        """What the groups of cores are, where several are compared."""
+        cores = self.link.identity.cores
+        return {
+            f"cores {name}": facts.cores_of(mask, cores) or None
+            for name, mask in self.tool.masks.items()
+            if name
+        }
 
     def prepare(self, artifact: Artifact, inputs: Path) -> None:
         """See Target. Files get names of ours on the phone; nothing of the user's is in them."""

@@ -22,7 +22,7 @@ from harness.core.errors import (
 )
 from harness.core.specs import AndroidSpec
 from harness.core.text import clean, clean_lines, integer
-from harness.core.types import Artifact, Case, OpTime, Outputs, Timing
+from harness.core.types import Artifact, Case, Finding, OpTime, Outputs, Timing
 from harness.core.units import NS_PER_S
 from harness.devices.android import mistakes, npu, parity
 from harness.devices.android.link import PhoneLink
@@ -51,11 +51,13 @@ _NO_PSS = "the phone does not have /proc/PID/smaps_rollup, which is new in Linux
 
 
 class Memory(NamedTuple):
-    """Bytes; None with the reason in `absent_because`."""
+    """Bytes; None with the reason in `absent_because`. `doubt` is about the cores that the runner
+    was seen to be allowed."""
 
     peak_rss_bytes: int | None
     pss_bytes: int | None
     absent_because: str
+    doubt: Finding | None = None
 
 
 class PhoneTool:
@@ -70,7 +72,7 @@ class PhoneTool:
         self._local: Path | None = None  # where it is brought from
         self._dialect: runner.Dialect = "A"
         self.sha256: str | None = None  # of the executable; None where it is unknown
-        self.mask = mistakes.mask_of(spec, link)
+        self.masks = mistakes.masks_of(spec, link)
         self._npu = npu.Libraries(spec.runner, link)
 
     def install(self) -> None:
@@ -259,7 +261,7 @@ class PhoneTool:
         if case.delegate == "npu":
             environment = self._npu.environment()
             arguments = [*arguments, *self._npu.flags(self._dialect)]
-        return f"{environment}{self._prefix()}{shlex.join([self._path or '', *arguments])}"
+        return f"{environment}{self._prefix(case)}{shlex.join([self._path or '', *arguments])}"
 
     def in_work_folder(
         self, command: str, timeout: float, of_one: float | None = None
@@ -286,8 +288,25 @@ class PhoneTool:
             return ""
         return "settaskprofile $$ MaxPerformance >/dev/null 2>&1; "
 
-    def _prefix(self) -> str:
-        return f"taskset {self.mask} " if self.mask else ""
+    def _prefix(self, case: Case) -> str:
+        mask = self.masks[case.affinity]
+        return f"taskset {mask} " if mask else ""
+
+    def affinity_doubt(self, case: Case, allowed: str) -> Finding | None:
+        """What is wrong if the runner itself was allowed other cores than it was given. `allowed`
+        is Cpus_allowed of its /proc/PID/status, something else if it could not be read."""
+        mask, digits = self.masks[case.affinity], allowed.replace(",", "")
+        if mask is None or not re.fullmatch(r"[0-9a-f]{1,64}", digits):
+            return None
+        if int(digits, 16) == int(mask, 16):
+            return None
+        return Finding(
+            level="serious",
+            code="affinity-ignored",
+            message=f"the runner was to run on cores {mask} and was allowed {allowed}: its numbers "
+            "are of other cores",
+            fix="measure with affinity: all, or on a phone whose taskset is heeded",
+        )
 
     def memory(self, case: Case, artifact: Artifact) -> Memory:
         """Peak RSS and PSS, polled in a launch of its own so that nothing timed pays for it."""
@@ -303,13 +322,19 @@ class PhoneTool:
         result = self.in_work_folder(command, self._spec.launch_timeout_s)
         if result.exit_code:
             raise runner.failure(result.exit_code, _text(result.stdout), _text(result.stderr))
-        counts = [integer(field) for field in _text(result.stdout).split()[-3:]]
+        # hwm pss seen Cpus_allowed: ff
+        fields = _text(result.stdout).split()[-5:]
+        counts = [integer(field) for field in fields[:3]]
         hwm, pss, seen = counts if len(counts) == 3 else (None, None, None)
         if not seen:
             return Memory(None, None, "the runner had ended before its memory was read")
+        doubt = self.affinity_doubt(case, fields[4] if len(fields) == 5 else "-")
         # A value of 0 was never read.
         return Memory(
-            hwm * 1024 if hwm else None, pss * 1024 if pss else None, _NO_PSS if hwm else _NO_PROC
+            hwm * 1024 if hwm else None,
+            pss * 1024 if pss else None,
+            _NO_PSS if hwm else _NO_PROC,
+            doubt,
         )
 
     def model_path(self, artifact: Artifact) -> str:
@@ -350,6 +375,7 @@ while kill -0 $p 2>/dev/null; do
     [ -n "$state" ] && { sleep 0.01; continue; }
     kill -0 $p 2>/dev/null || break
   fi
+  [ $seen -gt 0 ] || cpus=$(grep Cpus_allowed: /proc/$p/status)
   seen=$((seen + 1))
   [ "${now:-0}" -gt "$hwm" ] && hwm=$now
   while read -r key value unit; do
@@ -359,7 +385,7 @@ while kill -0 $p 2>/dev/null; do
 done
 wait $p; status=$?
 [ $status -eq 0 ] || cat memory.err
-echo "$hwm $pss $seen"
+echo "$hwm $pss $seen ${cpus:-Cpus_allowed: -}"
 exit $status
 } 2>/dev/null"""
 

@@ -1,0 +1,136 @@
+"""Groups of cores as cases of their own, proved by what the runner itself was allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.core.attendant import Attendant
+from harness.core.errors import EXIT_USAGE, ConfigError
+from harness.core.specs import AndroidSpec, RunnerSpec
+from harness.core.types import Launch
+from harness.devices.android import facts, kind
+from harness.emulator.faults import Faults
+from harness.emulator.phone import Core
+from harness.project.request import Request
+from tests.e2e.phone.test_measuring import CASE, QUICK, Bench, artifact
+from tests.phone_bench import TINY, assert_clean, bench, entry
+from tests.phones import adb_home, emulated
+
+__all__ = ["adb_home"]
+
+pytestmark = pytest.mark.usefixtures("adb_home")
+
+CORES = tuple(
+    facts.Core(n, k) for n, k in enumerate([1_803_000] * 4 + [2_348_000] * 2 + [2_850_000] * 2)
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "mask", "said"),
+    [
+        ("big", "c0", "2 x 2.85 GHz"),
+        ("mid", "30", "2 x 2.35 GHz"),
+        ("little", "f", "4 x 1.80 GHz"),
+        ("f0", "f0", "2 x 2.35 GHz + 2 x 2.85 GHz"),
+        ("all", None, "4 x 1.80 GHz + 2 x 2.35 GHz + 2 x 2.85 GHz"),
+    ],
+)
+def test_groups_are_named_by_their_clocks(name: str, mask: str | None, said: str) -> None:
+    assert facts.core_mask(name, CORES) == mask
+    assert facts.cores_of(mask, CORES) == said
+
+
+def test_a_group_that_is_not_there() -> None:
+    alike = tuple(facts.Core(n, 2_000_000) for n in range(4))
+    with pytest.raises(ValueError, match="all cores of the phone are alike"):
+        facts.core_mask("little", alike)
+    with pytest.raises(ValueError, match="none between"):
+        facts.core_mask("mid", CORES[:6])
+
+
+def first_launches(tmp_path: Path, faults: Faults) -> dict[str, Launch]:
+    """The first round of a case on each group; `masks` is what taskset was told."""
+    with emulated(faults=faults) as phone:
+        it = Bench(phone, tmp_path, affinity=("big", "little", "all"), launch_timeout_s=60)
+        it.target.prepare(artifact(), Path("unused.npz"))
+        found = {}
+        for name in ("big", "all"):
+            case = msgspec.structs.replace(CASE, affinity=name)
+            found[name] = it.target.launch(case, artifact(), QUICK, 0)
+        extra = it.target.facts().extra
+        it.target.close()
+        assert_clean(phone)
+    assert extra["affinity"] == "c0 f all"
+    assert extra["cores big"] == "2 x 2.85 GHz"
+    return found
+
+
+def test_each_group_is_measured_and_the_runner_was_allowed_it(tmp_path: Path) -> None:
+    launches = first_launches(tmp_path, Faults())
+    assert not [n for x in launches.values() for n in x.notes if n.code == "affinity-ignored"]
+    assert {x.case for x in launches.values()} == {f"{CASE.id}/big", f"{CASE.id}/all"}
+    log = (tmp_path / "logs/phone.log").read_text()
+    assert log.count("tiny@phone") == 2
+
+
+def test_a_mask_that_is_ignored_is_a_finding(tmp_path: Path) -> None:
+    launches = first_launches(tmp_path, Faults(mask_ignored=True))
+    (note,) = [n for n in launches["big"].notes if n.code == "affinity-ignored"]
+    assert note.level == "serious"
+    assert "cores c0 and was allowed ff" in note.message
+    assert not [n for n in launches["all"].notes if n.code == "affinity-ignored"]
+
+
+def test_a_group_that_the_phone_lacks_is_refused_before_anything_is_built() -> None:
+    two = (Core(count=4, min_khz=1, max_khz=1000), Core(count=4, min_khz=1, max_khz=2000))
+    with emulated(cores=two) as phone:
+        spec = AndroidSpec(
+            transport="adb_tcp",
+            address=phone.address,
+            runner=RunnerSpec(device_path="/system/bin/benchmark_model"),
+            affinity=("big", "mid"),
+        )
+        with pytest.raises(ConfigError, match="affinity: 'mid': the phone has two groups"):
+            kind.check(spec, Attendant())
+        assert_clean(phone)
+
+
+def test_one_group_is_no_dimension() -> None:
+    assert kind.settings("x", AndroidSpec(affinity="big"), Request()).affinities == ("",)
+    both = AndroidSpec(affinity=("big", "all"))
+    assert kind.settings("x", both, Request()).affinities == ("big", "all")
+
+
+@pytest.mark.slow
+def test_the_command_line(tmp_path: Path) -> None:
+    with emulated(fixed_latency_us=1000) as phone:
+        run = bench(
+            tmp_path, {"phone": entry(phone)}, TINY, "--launches", "1", "--iterations", "2",
+            "--affinity", "big,little", "--csv", "r.csv",
+        )  # fmt: skip
+        assert run.process.returncode == 0, run.stderr
+        assert_clean(phone)
+    assert [case.affinity for case in run.report.cases] == ["big", "little"]
+    assert "big is 2 x 2.85 GHz" in run.stdout
+    assert "tiny_float32" in run.stdout
+    assert {"big", "little"} <= {
+        cell for line in (tmp_path / "r.csv").read_text().splitlines() for cell in line.split(",")
+    }
+
+
+@pytest.mark.parametrize(
+    ("device", "affinity", "words"),
+    [
+        ({"kind": "host"}, "big", "--affinity is for phones"),
+        ({"kind": "android", "transport": "emulated"}, "bgi", "--affinity: 'bgi' is not a set"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    tmp_path: Path, device: dict[str, str], affinity: str, words: str
+) -> None:
+    run = bench(tmp_path, {"it": device}, TINY, "--affinity", affinity)
+    assert run.process.returncode == EXIT_USAGE
+    assert words in run.stderr
