@@ -213,11 +213,6 @@ def agreement(artifact: Evaluation, parent: Evaluation) -> Agreement | None:
     )
 
 
-def same_examples(first: Evaluation, second: Evaluation) -> bool:
-    """Whether both answered to the same labelled examples, so that they can be paired."""
-    return first.n == second.n == examples_of_both(first, second) > 0
-
-
 def examples_of_both(first: Evaluation, second: Evaluation) -> int:
     """How many of the first examples of one split both answered; 0 if they saw others. A variant
     whose part in the decision was settled has stopped before the last."""

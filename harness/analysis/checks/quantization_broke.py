@@ -27,8 +27,10 @@ def findings(evidence: Evidence) -> list[Finding]:
         return []
     found = mine.agreement
     share = accuracy.wilson(found.equal, found.n)
-    before, after = (accuracy.accuracy(e.right).point for e in (parent, mine))
-    p = accuracy.paired(mine.right, parent.right).p
+    # Either may have stopped before the last image: those count that both answered.
+    theirs, own = (e.right[: found.n] for e in (parent, mine))
+    before, after = (accuracy.accuracy(right).point for right in (theirs, own))
+    p = accuracy.paired(own, theirs).p
     differs = (
         f"{units.percent(1 - share.point)} of its decisions differ, scores by up to "
         f"{units.significant(found.largest, 2)} and {units.significant(found.mean, 2)} on average"

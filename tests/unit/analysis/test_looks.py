@@ -3,13 +3,17 @@ in benchmarks/looks.py."""
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from harness.analysis import looks
+from harness.analysis.checks import quantization_broke
 from harness.analysis.losses import losses_of
-from harness.stats import with_the_best
+from harness.core.types import Evaluation
+from harness.stats import accuracy, with_the_best
 from harness.stats.looks import parts
 from harness.stats.with_the_best import ALPHA
+from tests import strategies
 from tests.answers import evaluation
 
 N = 2000
@@ -101,3 +105,19 @@ def test_a_report_takes_those_that_stopped_as_they_are() -> None:
     # Of the recall of a class all are judged by what all have answered.
     recall = losses_of(evaluations, (), "recall:cracked")  # type: ignore[arg-type]
     assert recall.images == 250
+
+
+@pytest.mark.parametrize(("parent_n", "own_n"), [(100, 200), (200, 100), (100, 100)])
+def test_one_that_stopped_is_held_against_its_parent_on_what_both_answered(
+    parent_n: int, own_n: int
+) -> None:
+    def of(n: int, right: int, variant: str) -> Evaluation:
+        scores = [0.9 if (i % 2 == 1) == (i < right) else 0.1 for i in range(n)]
+        return evaluation(scores, [i % 2 for i in range(n)], variant=variant, of=200)
+
+    parent, own = of(parent_n, parent_n, "parent"), of(own_n, 70, "own")
+    own = msgspec.structs.replace(own, agreement=accuracy.agreement(own, parent))
+    artifact = strategies.artifact(recipe="int8", float_parent="parent")
+    evidence = strategies.evidence((), artifact=artifact, evaluation=own, parent_evaluation=parent)
+    (found,) = quantization_broke.findings(evidence)
+    assert "0.700 against 1.000" in found.message
