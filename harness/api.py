@@ -21,7 +21,7 @@ from harness.analysis.compare import compare as _compare
 from harness.core.errors import BuildError
 from harness.core.text import did_you_mean
 from harness.core.types import Artifact, CaseReport, Comparison, Prefer, Report, Verdict
-from harness.measure import session
+from harness.measure import lab_engine, session
 from harness.project import config
 from harness.project.preflight import labelled, resolve
 from harness.project.request import Request
@@ -147,6 +147,8 @@ class BenchOptions(TypedDict, total=False):
     max_accuracy_loss: float | None
     protect: str | None
     prefer: Prefer | None
+    lab: str | None
+    lab_keys: str | Path | None
     project: str | Path | None
     out: str | Path
 
@@ -160,8 +162,13 @@ def bench(*what: str, **options: Unpack[BenchOptions]) -> LoadedReport:
     KeyboardInterrupt.
     """
     request = _request(what, options)
-    with Narrator() as narrator:
-        run = session.bench(resolve(request, narrator.looking, narrator.attendant), narrator)
+    with (
+        Narrator() as narrator,
+        lab_engine.opened(request.lab, request.lab_keys, request.project, narrator.say) as engine,
+    ):
+        hosts = None if engine is None else engine.where()
+        job = resolve(request, narrator.looking, narrator.attendant, hosts)
+        run = session.bench(job, narrator, engine=engine)
     if run.report.stopped is not None and run.report.stopped.reason == "interrupted":
         # Without this, Ctrl-C could not stop a loop over `bench`.
         raise KeyboardInterrupt(f"what was measured is saved in {run.folder}")
@@ -184,7 +191,7 @@ def _field(name: str, value: Any) -> Any:
         if isinstance(value, str | int):
             raise TypeError(f"{name} is a list, such as [{value!r}]")
         return tuple(value)
-    if name in ("project", "out", "labels"):
+    if name in ("project", "out", "labels", "lab_keys"):
         return Path(value)
     return str(value) if name == "data" else value
 

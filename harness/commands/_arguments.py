@@ -50,6 +50,40 @@ def add_project(parser: argparse.ArgumentParser, *, defaults: bool = True) -> No
     )
 
 
+def add_lab(parser: argparse.ArgumentParser, *, defaults: bool = True) -> None:
+    """--lab and --lab-keys, the same for every command that can use a lab."""
+    option(
+        parser,
+        "lab",
+        "--lab",
+        defaults=defaults,
+        nargs="?",
+        const="",
+        type=lab_address,
+        metavar="ADDRESS",
+        help="use the phones and processors of this lab, such as tls://lab:8786 (without ADDRESS: "
+        "that of devices.yaml)",
+    )
+    option(
+        parser,
+        "lab_keys",
+        "--lab-keys",
+        defaults=defaults,
+        type=Path,
+        metavar="DIR",
+        help="the folder with your certificate (default: that of devices.yaml)",
+    )
+
+
+def lab_address(text: str) -> str:
+    """An address by its form; whether it may be used is the lab's to say."""
+    if "://" not in text:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not an address such as tls://lab:8786 (write names before --lab)"
+        )
+    return text
+
+
 def add_out(parser: argparse.ArgumentParser, *, defaults: bool = True) -> None:
     """--out, the same for every command that reads or writes run folders."""
     option(

@@ -44,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--device",
         type=_arguments.comma_list,
         metavar="NAME[,NAME]",
-        help="entries of devices.yaml, or all (default: {default})",
+        help="entries of devices.yaml, or all; with --lab also its phones by name, serial or "
+        "any:MODEL, and all means all of these (default: {default})",
     )
     option(
         parser,
@@ -110,6 +111,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     gate.add_argument("--baseline", metavar="RUN", help="compare with this saved report")
     _arguments.add_gate(gate)
     parser.add_argument("--resume", metavar="RUN", help="continue a run that was interrupted")
+    _arguments.add_lab(parser, defaults=False)
     _arguments.add_project(parser, defaults=False)
     _arguments.add_out(parser, defaults=False)
     _output.add_arguments(parser)
@@ -232,7 +234,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure, save, print. The exit status says whether every case has a number and what the gates
     say."""
     from harness.analysis import gate
-    from harness.measure import session
+    from harness.measure import lab_engine, session
     from harness.measure.schedule import cases
     from harness.project.preflight import resolve
     from harness.results import store
@@ -246,15 +248,20 @@ def run(args: argparse.Namespace) -> int:
     for option, given in (("--exact", args.exact), ("--max-regression", args.max_regression)):
         if given and baseline is None:
             raise UsageError(f"{option} needs a baseline", "give one with --baseline")
-    with Narrator() as narrator:
+    with (
+        Narrator() as narrator,
+        lab_engine.opened(request.lab, request.lab_keys, request.project, narrator.say) as engine,
+    ):
         if args.resume is not None:
             _refuse_with_resume(args)
-            run = session.resume(store.find(args.resume, request.out), request.project, narrator)
+            found = store.find(args.resume, request.out)
+            run = session.resume(found, request.project, narrator, engine)
         else:
-            job = resolve(request, narrator.looking, narrator.attendant)
+            hosts = None if engine is None else engine.where()
+            job = resolve(request, narrator.looking, narrator.attendant, hosts)
             if baseline is not None:
                 gate.refuse_if_nothing_in_common(baseline, cases(job.names, job.settings))
-            run = session.bench(job, narrator)
+            run = session.bench(job, narrator, engine=engine)
     report = run.report
     if baseline is not None:
         report = gate.compared(report, baseline, args.max_regression)
@@ -288,7 +295,7 @@ def exit_code(report: Report, folder: Path) -> int:
 
 def _refuse_with_resume(args: argparse.Namespace) -> None:
     """Raise UsageError for options that would be ignored, because a resumed run keeps its plan."""
-    if _arguments.given(args).keys() - {"project", "out"}:
+    if _arguments.given(args).keys() - {"project", "out", "lab", "lab_keys"}:
         raise UsageError(
             "--resume continues the plan of the saved run",
             "leave out variants and the options that change what is measured",

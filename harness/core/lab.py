@@ -69,14 +69,22 @@ def phone_resource(serial: str) -> str:
 
 
 def model_key(model: str) -> str:
-    """A model as it is asked for: 'Pixel 7' -> 'pixel-7'."""
+    """A model as it is asked for: 'Google Pixel 7' -> 'google-pixel-7'."""
     return re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
+
+
+def is_model(model: str, asked: str) -> bool:
+    """Whether a phone's model is the one asked for, with its maker in front or without. An emulated
+    phone is taken for what it plays; reports say that it is emulated."""
+    known, wanted = model_key(model).removesuffix("-emulated"), model_key(asked)
+    return bool(wanted) and (known == wanted or known.endswith(f"-{wanted}"))
 
 
 class LabDevice(Value, frozen=True):
     """A device of a run that is at a lab: `asked` is how it was named on the command line. A phone
     has a `resource`; `host` is where it was when the run began, None for work that any host may do,
-    and then `spread` says that the cases may go to several hosts at once."""
+    and then `spread` says that the cases may go to several hosts at once. `spec` is the entry of
+    its host, where the client's devices.yaml has none."""
 
     name: str
     asked: str
@@ -85,3 +93,4 @@ class LabDevice(Value, frozen=True):
     serial: str | None = None
     model: str | None = None
     spread: bool = False
+    spec: AndroidSpec | None = None

@@ -106,13 +106,15 @@ class VariantsFile(Value, frozen=True):
 
 
 class HostSpec(Value, frozen=True, tag_field="kind", tag="host"):
-    """This machine: a fresh process per launch. `python` maps a runtime to the interpreter that
-    has it, for runtimes that cannot live in the harness's own environment."""
+    """This machine, or the host `at` of a lab: a fresh process per launch. `python` maps a runtime
+    to the interpreter that has it, for runtimes that cannot live in the harness's own
+    environment."""
 
     threads: tuple[Positive, ...] = (1,)
     runtime: str = "litert"
     python: dict[str, str] = {}
     launch_timeout_s: Seconds = 300.0
+    at: str | None = None
 
 
 class ArmSpec(Value, frozen=True, tag_field="kind", tag="arm64-emulated"):
@@ -120,6 +122,7 @@ class ArmSpec(Value, frozen=True, tag_field="kind", tag="arm64-emulated"):
 
     cpu: str = "cortex-a76"
     launch_timeout_s: Seconds = 600.0
+    at: str | None = None
 
 
 class Guards(Value, frozen=True):
@@ -164,7 +167,8 @@ class AndroidSpec(Value, frozen=True, tag_field="kind", tag="android"):
     between, with the lowest) or a hexadecimal mask; of several, each is a case of its own.
     `adb_server` is where the transport of that name finds a running server (default: what adb
     itself uses). `wait_s` is how long to wait for a phone that another run is measuring. `profile`
-    and `faults` are of the transport `emulated`.
+    and `faults` are of the transport `emulated`. A phone of a lab is at the host `at`, or it is
+    `any` one of a model; how it is reached is then that host's to know.
     """
 
     transport: str = "adb_usb"
@@ -185,6 +189,8 @@ class AndroidSpec(Value, frozen=True, tag_field="kind", tag="android"):
     adb_server: str | None = None
     profile: str = "pixel"
     faults: tuple[str, ...] = ()
+    at: str | None = None
+    any: str | None = None
 
 
 DeviceSpec = HostSpec | AndroidSpec | ArmSpec

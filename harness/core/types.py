@@ -45,6 +45,7 @@ from harness.core.estimates import (
 )
 from harness.core.evaluation import Agreement, DeviceAnswers, DeviceImages, Evaluation, Tried
 from harness.core.explanation import Change, GreyCost
+from harness.core.lab import LabDevice
 from harness.core.pixels import Pixels
 
 __all__ = [
@@ -67,6 +68,7 @@ __all__ = [
     "Failure",
     "Finding",
     "ImagesNeeded",
+    "LabDevice",
     "Level",
     "Loss",
     "Measurement",
@@ -489,3 +491,4 @@ class Report(Value, frozen=True):
     verdict: Verdict | None = None
     comparison: Comparison | None = None
     drifts: tuple[RunDrift, ...] = ()
+    lab: tuple[LabDevice, ...] = ()

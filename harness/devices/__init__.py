@@ -121,11 +121,14 @@ class Traits(NamedTuple):
     `processors`: how it uses this machine's. Launches on a device that `measures` them must have
     the machine to themselves; a device that `borrows` them stands for one that is elsewhere.
     `may_be_away`: a device that is not connected is normal, and others can be measured meanwhile.
+    `at_lab`: what a host of a lab hands out for it: the phone, all of its processors, or one
+    processor with the emulated core, which any host may have.
     """
 
     counts_exactly: bool = False
     processors: Literal["measures", "borrows", "none"] = "none"
     may_be_away: bool = False
+    at_lab: Literal["phone", "host", "core"] = "host"
 
 
 class Kind(Protocol):

@@ -318,7 +318,7 @@ class DaskEngine:
             else:
                 assert outcome.answer is not None
                 self._over(message.key)
-                self._conclude(attempt.work, attempt.work.ended(bytes(outcome.answer)))
+                self._conclude(attempt.work, attempt.work.ended(outcome.answer.encode()))
 
     def _fail(self, key: str, failure: Failure) -> None:
         attempt = self._tries[key]

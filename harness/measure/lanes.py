@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from harness.core.attendant import Attendant
+from harness.core.lab import LabDevice
 from harness.core.specs import DeviceSpec
 from harness.core.types import Stopped, StopReason
 from harness.devices import Target, kind_of
@@ -18,6 +20,8 @@ from harness.engine import Engine
 from harness.engine.local import LocalEngine
 from harness.measure.device_run import DeviceRun, Enough, Listener, OpenTarget
 from harness.results.store import RunFolder
+
+_NOWHERE: Mapping[str, LabDevice] = MappingProxyType({})
 
 
 def open_target(name: str, spec: DeviceSpec, log_dir: Path, attendant: Attendant) -> Target:
@@ -34,38 +38,46 @@ def measure(
     opener: OpenTarget = open_target,
     enough: Enough | None = None,
     engine: Engine | None = None,
+    at_lab: Mapping[str, LabDevice] = _NOWHERE,
 ) -> Stopped:
     """Carry out the plan of `folder`, going on after what it has already saved.
 
     `inputs` maps a variant to its input set. `enough`, if given, looks at a device's launches
-    after every round and may end it. Ctrl-C ends measuring after killing the launch under
-    way, and is told by the result's reason. Raises OtherDeviceError, without having measured on
-    it, if a device is not the one that the saved launches are of.
+    after every round and may end it. Devices that are `at_lab` are measured by its hosts. Ctrl-C
+    ends measuring after killing the launch under way, and is told by the result's reason. Raises
+    OtherDeviceError, without having measured on it, if a device is not the one that the saved
+    launches are of.
     """
-    runs = {
-        name: DeviceRun(
-            folder,
-            name,
-            spec,
-            inputs=inputs,
-            listener=listener,
-            opener=opener,
-            enough=enough,
-        )
-        for name, spec in devices.items()
-    }
+    here = {name: spec for name, spec in devices.items() if name not in at_lab}
+    runs: list[DeviceRun] = []
     engine = engine or LocalEngine()
-    for lane in lanes(devices):
+    for lane in lanes(here):
         for name in lane:
-            engine.submit(runs[name], lane[0])
+            run = DeviceRun(
+                folder,
+                name,
+                here[name],
+                inputs=inputs,
+                listener=listener,
+                opener=opener,
+                enough=enough,
+            )
+            runs.append(run)
+            engine.submit(run, lane[0])
+    for name, device in at_lab.items():
+        from harness.measure import away_run
+
+        for away in away_run.runs(folder, device, devices[name], inputs, listener):
+            runs.append(away)
+            engine.submit(away, name)
     engine.gather()
-    for run in runs.values():
+    for run in runs:
         if run.refusal is not None:
             raise run.refusal
-    widths = [w for run in runs.values() for w in run.half_widths.values()]
+    widths = [w for run in runs for w in run.half_widths.values()]
     known = [w for w in widths if w is not None]
     return Stopped(
-        reason=min((run.reason for run in runs.values()), key=_PRECEDENCE.index),
+        reason=min((run.reason for run in runs), key=_PRECEDENCE.index),
         worst_half_width=max(known) if known and len(known) == len(widths) else None,
     )
 

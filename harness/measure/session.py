@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import platform
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from harness import __version__
 from harness.core import units
 from harness.core.errors import BuildError, UsageError
+from harness.core.lab import LabDevice
 from harness.core.specs import DeviceSpec
 from harness.core.types import SCHEMA_VERSION, Report, Stopped, Tool
 from harness.devices import kind_of
+from harness.engine import Engine
 from harness.measure import device_images, lanes, mixed, prepare, schedule
 from harness.measure.device_run import Enough
 from harness.measure.planning import expected_launches, make_plan, what_the_test_decides
@@ -43,7 +45,12 @@ class _Run(NamedTuple):
 
 
 def bench(
-    job: Job, narrator: Narrator, *, enough: Enough | None = None, all_must_build: bool = False
+    job: Job,
+    narrator: Narrator,
+    *,
+    enough: Enough | None = None,
+    all_must_build: bool = False,
+    engine: Engine | None = None,
 ) -> SavedRun:
     """Build what is missing, measure, and save a report whatever ended the measuring.
 
@@ -51,11 +58,14 @@ def bench(
     that cannot be built becomes a finding; if `all_must_build` or none can, BuildError is raised
     before a run folder exists.
     """
-    with _held(job.devices):
-        return _carry_out(_begun(job, narrator, all_must_build), narrator, enough)
+    with _held(_here(job.devices, job.at_lab.values())):
+        run = _begun(job, narrator, all_must_build, engine)
+        return _carry_out(run, narrator, engine, enough)
 
 
-def resume(path: Path, project: Path | None, narrator: Narrator) -> SavedRun:
+def resume(
+    path: Path, project: Path | None, narrator: Narrator, engine: Engine | None = None
+) -> SavedRun:
     """Continue a run that ended early; what it saved is kept and not measured again.
 
     devices.yaml is read in `project`, or where the run read it. Raises UsageError if artifacts,
@@ -64,16 +74,36 @@ def resume(path: Path, project: Path | None, narrator: Narrator) -> SavedRun:
     folder = store.reopen(path)
     with contextlib.closing(folder):
         devices = _devices_of(folder.header, project)
-        with _held(devices):
-            _refuse_if_not_set_up(folder, devices, narrator)
+        if folder.header.lab and engine is None:
+            raise UsageError("the run measures at a lab", "give its address with --lab")
+        here = _here(devices, folder.header.lab)
+        with _held(here):
+            _refuse_if_not_set_up(folder, here, narrator)
             device_images.refuse_if_gone(folder.header)
-            return _carry_out(_Run(folder, devices, _inputs_of(folder.header)), narrator)
+            run = _Run(folder, devices, _inputs_of(folder.header))
+            return _carry_out(run, narrator, engine)
 
 
-def _carry_out(run: _Run, narrator: Narrator, enough: Enough | None = None) -> SavedRun:
+def _here(devices: Mapping[str, DeviceSpec], at_lab: Iterable[LabDevice]) -> dict[str, DeviceSpec]:
+    """The devices that are not at a lab."""
+    away = {device.name for device in at_lab}
+    return {name: spec for name, spec in devices.items() if name not in away}
+
+
+def _carry_out(
+    run: _Run, narrator: Narrator, engine: Engine | None, enough: Enough | None = None
+) -> SavedRun:
     narrator.expect(expected_launches(run.folder.header.plan))
     with contextlib.closing(run.folder):
-        stopped = lanes.measure(run.folder, run.devices, run.inputs, narrator, enough=enough)
+        stopped = lanes.measure(
+            run.folder,
+            run.devices,
+            run.inputs,
+            narrator,
+            enough=enough,
+            engine=engine,
+            at_lab={device.name: device for device in run.folder.header.lab},
+        )
     return SavedRun(_concluded(run.folder, stopped), run.folder.path)
 
 
@@ -86,7 +116,9 @@ def _held(devices: Mapping[str, DeviceSpec]) -> Iterator[None]:
         yield
 
 
-def _begun(job: Job, narrator: Narrator, all_must_build: bool) -> _Run:
+def _begun(
+    job: Job, narrator: Narrator, all_must_build: bool, engine: Engine | None = None
+) -> _Run:
     """Build what is missing, let it answer the labelled images, prepare inputs, and open a run
     folder."""
     if job.dataset is not None:
@@ -121,6 +153,7 @@ def _begun(job: Job, narrator: Narrator, all_must_build: bool) -> _Run:
         evaluations=evaluations,
         device_images=device_images.of_job(job, artifacts, evaluations),
         findings=(*unbuilt, *not_added),
+        lab=tuple(job.at_lab.values()),
     )
     return _Run(store.create(job.request.out, header), job.devices, inputs)
 
@@ -135,7 +168,11 @@ def _devices_of(header: Report, project: Path | None) -> dict[str, DeviceSpec]:
                 "name the folder that has it now with --project",
             )
     opened = config.load_project(project)
-    return {case.device: opened.device(case.device) for case in header.plan.cases}
+    of_hosts = {device.name: device.spec for device in header.lab}
+    return {
+        name: of_hosts.get(name) or opened.device(name)
+        for name in dict.fromkeys(case.device for case in header.plan.cases)
+    }
 
 
 def _inputs_of(header: Report) -> dict[str, Path]:

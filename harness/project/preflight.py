@@ -4,7 +4,7 @@ anything is built or written."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -18,11 +18,12 @@ from harness.artifacts import brought
 from harness.core import units
 from harness.core.attendant import Attendant
 from harness.core.errors import ConfigError, HarnessError, UsageError
+from harness.core.lab import HostOffer, LabDevice
 from harness.core.specs import AccuracyOn, Delegate, DeviceSpec
 from harness.data.dataset import DEMO
 from harness.data.split import parse as parse_split
 from harness.devices import kind_of
-from harness.project import config, file_kinds
+from harness.project import config, file_kinds, lab_devices
 from harness.project.request import MOST_SEED, Job, Request
 from harness.results import store
 from harness.system.cache_use import cache_in_use
@@ -41,10 +42,12 @@ def resolve(
     request: Request,
     looking: Progress | None = None,
     attendant: Callable[[str], Attendant] = lambda device: Attendant(),
+    hosts: Sequence[HostOffer] | None = None,
 ) -> Job:
     """Check everything that can be checked without building; raises UsageError, writes nothing.
     `looking` is told how far a folder of images has been looked through; `attendant` of a device
-    is told what it says, such as that its user must allow this computer."""
+    is told what it says, such as that its user must allow this computer. `hosts` are those of the
+    lab that was asked for; None without one."""
     if request.sustained_s is not None and (
         request.launches or request.iterations or request.quick
     ):
@@ -56,7 +59,8 @@ def resolve(
         raise UsageError(f"seed {request.seed} is not from 0 to {MOST_SEED}", "choose another")
     _check_words(request)
     project = config.load_project(request.project, request.weights)
-    devices = _waiting(project.select_devices(request.devices), request.wait_s)
+    selected, at_lab = _devices(request, project, hosts)
+    devices = _waiting(selected, request.wait_s)
     devices = _answering(devices, request.accuracy)
     if request.affinity is not None:
         devices = _on_cores(devices, request.affinity)
@@ -68,7 +72,8 @@ def resolve(
     settings = {}
     for name, spec in devices.items():
         settings[name] = kind_of(spec).settings(name, spec, request)
-        _refuse_if_not_set_up(request, spec, attendant(name))
+        if name not in at_lab:
+            _refuse_if_not_set_up(request, spec, attendant(name))
     from harness.artifacts.tflite.inspect import inspect_cached
 
     by_user = _told(request, bool(tflite or keras))
@@ -83,7 +88,8 @@ def resolve(
         if not path.exists():
             raise UsageError(f"there is no file {path}", "give a file that Keras saved")
     store.check_writable(request.out)
-    _refuse_if_no_device_answers(devices, attendant, everything=request.devices == ("all",))
+    if not at_lab:
+        _refuse_if_no_device_answers(devices, attendant, everything=request.devices == ("all",))
     dataset = None
     if variants or keras or request.data is not None:
         dataset = labelled(
@@ -93,7 +99,7 @@ def resolve(
             split=request.split,
             looking=looking,
         )
-    job = Job(request, project, devices, variants, inspected, keras, settings, dataset)
+    job = Job(request, project, devices, variants, inspected, keras, settings, dataset, at_lab)
     _check_recipes(job)
     _check_budget(job)
     _check_protected(job)
@@ -111,6 +117,21 @@ def _check_words(request: Request) -> None:
             raise unknown("start", start, STARTS)
     if "cold" not in request.starts:
         raise UsageError("--start cached needs a cold start to compare with", "--start cold,cached")
+
+
+def _devices(
+    request: Request, project: config.Project, hosts: Sequence[HostOffer] | None
+) -> tuple[dict[str, DeviceSpec], dict[str, LabDevice]]:
+    """(the entry of each device, where those are that a lab has)."""
+    if hosts is None:
+        selected = project.select_devices(request.devices)
+        for name, spec in selected.items():
+            if getattr(spec, "at", None) or getattr(spec, "any", None):
+                raise UsageError(f"{name} is a device of a lab", "give the lab with --lab")
+        return selected, {}
+    chosen = lab_devices.choose(request.devices, project.devices, hosts, wait_s=request.wait_s)
+    at_lab = {c.name: c.at_lab for c in chosen if c.at_lab is not None}
+    return {c.name: c.spec for c in chosen}, at_lab
 
 
 def _waiting(devices: dict[str, DeviceSpec], wait_s: float | None) -> dict[str, DeviceSpec]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 # Nothing heavy: the command line takes its defaults from here, and --help must be instant.
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.core.lab import LabDevice
     from harness.core.specs import AccuracyOn, DeviceSpec, VariantSpec
     from harness.core.types import Artifact, Prefer
     from harness.data.dataset import Dataset
@@ -56,13 +60,16 @@ class Request(NamedTuple):
     max_accuracy_loss: float | None = None
     protect: str | None = None
     prefer: Prefer | None = None
+    lab: str | None = None
+    lab_keys: Path | None = None
     project: Path | None = None
     out: Path = Path("reports")
     command: tuple[str, ...] = ()
 
 
 class Job(NamedTuple):
-    """A request that has been checked against the project and this machine."""
+    """A request that has been checked against the project, this machine and, of the devices that
+    are `at_lab`, a lab."""
 
     request: Request
     project: Project
@@ -72,6 +79,7 @@ class Job(NamedTuple):
     keras_files: dict[str, Path]
     settings: dict[str, Settings]
     dataset: Dataset | None = None
+    at_lab: Mapping[str, LabDevice] = MappingProxyType({})
 
     @property
     def max_accuracy_loss(self) -> float:

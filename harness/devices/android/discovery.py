@@ -15,12 +15,6 @@ from harness.devices import Probe
 _MADE_FOR_A_RUN = "emulated"
 
 
-def lasting(devices: Mapping[str, DeviceSpec]) -> dict[str, AndroidSpec]:
-    """The entries of phones that are there whether or not a run is under way."""
-    phones = {name: spec for name, spec in devices.items() if isinstance(spec, AndroidSpec)}
-    return {name: spec for name, spec in phones.items() if spec.transport != _MADE_FOR_A_RUN}
-
-
 def without_entry(
     devices: Mapping[str, DeviceSpec], seen: Container[str]
 ) -> dict[str, AndroidSpec]:

@@ -16,7 +16,7 @@ from harness.system.files import cache_dir
 def traits(spec: ArmSpec) -> Traits:
     """See Kind. It uses this machine's processors like the host, although its own counts do not
     depend on other load."""
-    return Traits(counts_exactly=True, processors="measures")
+    return Traits(counts_exactly=True, processors="measures", at_lab="core")
 
 
 def read_entry(spec: ArmSpec, folder: Path | None) -> ArmSpec:

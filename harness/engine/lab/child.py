@@ -19,7 +19,6 @@ import msgspec
 from harness.core.base import Failure, Value
 from harness.core.errors import HarnessError, MeasurementError
 from harness.engine.lab.depot import Depot
-from harness.system import files
 
 EVENT, ANSWER, FAILURE = b"E", b"A", b"F"
 
@@ -42,11 +41,13 @@ class Desk(Protocol):
 
 
 class Order(Value, frozen=True):
-    """What the child is told: the function, what it is called with, and its folder."""
+    """What the child is told: the function, what it is called with, its folder, and the host's
+    cache."""
 
     function: str
     arguments: msgspec.Raw
     folder: str
+    cache: str
 
 
 class DeskHere:
@@ -104,7 +105,7 @@ def main() -> None:
         except OSError:
             gone.set()
 
-    desk = DeskHere(Path(order.folder), Depot(files.cache_dir()), event)
+    desk = DeskHere(Path(order.folder), Depot(Path(order.cache)), event)
     threading.Thread(target=_watch, args=(sys.stdin.buffer, desk.stopping), daemon=True).start()
     done = do(order, desk)
     try:

@@ -8,16 +8,16 @@ from collections.abc import Collection, Mapping
 from harness.core.attendant import Attendant
 from harness.core.errors import HarnessError
 from harness.core.lab import PhoneOffer, phone_resource
-from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec, kind_name
+from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec
 from harness.devices import Probe, kind_of
-from harness.devices.android import discovery
+from harness.devices.android import at_lab, discovery
 from harness.devices.probe import Attendants, probe
 
 
 def has_arm64(devices: Mapping[str, DeviceSpec]) -> bool:
     """Whether the emulated core is set up here."""
-    cores = [spec for spec in devices.values() if kind_name(spec) == kind_name(ArmSpec())]
-    spec = cores[0] if cores else ArmSpec()
+    cores = (s for s in devices.values() if kind_of(s).traits(s).at_lab == "core")
+    spec = next(cores, ArmSpec())
     try:
         kind_of(spec).check(spec, Attendant())
     except HarnessError:
@@ -34,7 +34,7 @@ def phones(
     """Every phone of devices.yaml and every one that is plugged in. Those whose resource is `busy`
     are not disturbed, and are as they were `known`."""
     kept = [offer for offer in known if offer.resource in busy]
-    wanted = discovery.lasting(devices)
+    wanted = at_lab.offered(devices)
     untouched = {offer.name for offer in kept}
     offers = list(kept)
     seen = {offer.serial for offer in kept if offer.serial}

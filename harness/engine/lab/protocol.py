@@ -43,9 +43,9 @@ class Task(Value, frozen=True):
 
 
 class Outcome(Value, frozen=True):
-    """What a task answered, or why it did not: exactly one is set."""
+    """What a task answered, in JSON, or why it did not: exactly one is set."""
 
-    answer: msgspec.Raw | None = None
+    answer: str | None = None
     failure: Failure | None = None
 
 

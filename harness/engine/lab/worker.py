@@ -311,7 +311,12 @@ def make(
                 return Outcome(failure=_lost(f"this host has no file {absent[0]}"))
             folder = self.cache / "lab" / "work" / plain_name(task.run) / plain_name(task.name)
             folder.mkdir(parents=True, exist_ok=True)
-            order = Order(function=task.function, arguments=task.arguments, folder=str(folder))
+            order = Order(
+                function=task.function,
+                arguments=task.arguments,
+                folder=str(folder),
+                cache=str(self.cache),
+            )
 
             def tell(event: bytes) -> None:
                 self.log_event(task.topic, {"key": task.key, "event": event})
@@ -328,7 +333,7 @@ def make(
             done = do(order, desk)
             if isinstance(done, Failure):
                 return Outcome(failure=done)
-            return Outcome(answer=msgspec.Raw(done))
+            return Outcome(answer=done.decode())
 
         async def close(self, *args: Any, **kwargs: Any) -> Any:
             if self._looking is not None:
@@ -382,7 +387,7 @@ def _apart(
             if letter == EVENT:
                 tell(data)
             elif letter == ANSWER:
-                outcome = Outcome(answer=msgspec.Raw(data))
+                outcome = Outcome(answer=data.decode())
             elif letter == FAILURE:
                 outcome = Outcome(failure=msgspec.json.decode(data, type=Failure))
         child.wait()

@@ -10,7 +10,7 @@ import pytest
 
 from harness.commands.lab import lines
 from harness.core.errors import UsageError
-from harness.core.lab import Doing, HostOffer, PhoneOffer, model_key, phone_resource
+from harness.core.lab import Doing, HostOffer, PhoneOffer, is_model, model_key, phone_resource
 from harness.core.specs import AndroidSpec
 from harness.engine import dask
 from harness.engine.lab import keys, protocol, worker
@@ -140,6 +140,10 @@ def test_a_damaged_file_is_not_kept(tmp_path: Path) -> None:
 
 def test_models_are_asked_for_in_small_letters() -> None:
     assert model_key("Pixel 7") == "pixel-7"
+    assert is_model("Google Pixel 7", "pixel-7")
+    assert is_model("Google Pixel 7 (emulated)", "Pixel 7")
+    assert not is_model("Google Pixel 7 Pro", "pixel-7")
+    assert not is_model("", "")
     assert model_key("SM-G991B (5G)") == "sm-g991b-5g"
     assert not set(phone_resource("a, b=c d")) & set(" ,=")
 

@@ -1,0 +1,191 @@
+"""`bench --lab` with emulated phones at the hosts of a lab, as a user meets it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.core.specs import AndroidSpec, RunnerSpec
+from harness.emulator.daemon import Daemon
+from harness.engine.lab import offers
+from tests.labs import Lab, lab
+from tests.paths import ROOT
+from tests.phone_bench import SHORT, TINY, Run, assert_clean
+from tests.phones import adb_home, command, emulated
+
+__all__ = ["adb_home"]
+
+pytestmark = [pytest.mark.usefixtures("adb_home"), pytest.mark.slow]
+
+SLOW = 'sleep 1; exec "$REAL" "$@"'
+
+
+def spec(phone: Daemon) -> AndroidSpec:
+    return AndroidSpec(
+        transport="adb_tcp",
+        address=phone.address,
+        runner=RunnerSpec(device_path="/system/bin/benchmark_model"),
+        connect_timeout_s=60,
+        reconnect_timeout_s=60,
+    )
+
+
+def join(made: Lab, host: str, **phones: Daemon) -> Any:
+    """A host that offers these phones, by the names it has for them."""
+    devices = {name: spec(phone) for name, phone in phones.items()}
+    return made.join(
+        host,
+        offers.phones(devices, (), ()),
+        look=lambda known, busy: offers.phones(devices, known, busy),
+    )
+
+
+class LabRun(Run):
+    """A bench at a lab, under way in `folder`."""
+
+    def __init__(self, folder: Path, made: Lab, *arguments: str | Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        words = ["bench", "--lab", str(made.address), *map(str, arguments)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "harness", *words],
+            cwd=folder,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "COLUMNS": "150",
+                "MOBILE_BENCH_CACHE": str(folder / "cache"),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.stdout = self.stderr = ""
+
+    def finish(self, timeout: float = 900) -> int:
+        return super().finish(timeout)
+
+    def until(self, holds: Callable[[], object], timeout: float = 600) -> None:
+        super().until(holds, timeout)
+
+
+@pytest.fixture(scope="module")
+def two_hosts() -> Iterator[tuple[Lab, Daemon, Daemon]]:
+    """Two hosts with a phone each."""
+    with lab() as made, emulated() as a, emulated("old") as b:
+        join(made, "bench1", pixel=a)
+        join(made, "bench2", nexus=b)
+        yield made, a, b
+
+
+def test_every_phone_of_the_lab_is_measured(
+    two_hosts: tuple[Lab, Daemon, Daemon], tmp_path: Path
+) -> None:
+    made, *phones = two_hosts
+    run = LabRun(tmp_path / "all", made, TINY, *SHORT, "--device", "all")
+    assert run.finish() == 0, run.stderr
+    report = run.report
+    assert [c.device for c in report.cases] == ["pixel", "nexus"]
+    assert [len(c.launches) for c in report.cases] == [2, 2]
+    assert [c.status for c in report.cases] != ["failed", "failed"]
+    identities = {d.name: d.extra["serial"] for d in report.devices}
+    assert identities == {"pixel": "EMULATED0001", "nexus": "EMULATED0002"}
+    assert [(d.name, d.host) for d in report.lab] == [("pixel", "bench1"), ("nexus", "bench2")]
+    assert "pixel: measured at bench1" in run.stderr
+    for phone in phones:
+        assert_clean(phone)
+
+
+def test_what_is_not_there_is_told_with_what_is(
+    two_hosts: tuple[Lab, Daemon, Daemon], tmp_path: Path
+) -> None:
+    made, *_ = two_hosts
+    run = LabRun(tmp_path / "x", made, TINY, "--device", "any:galaxy")
+    assert run.finish() == 2
+    said = "the lab has no phone of model galaxy; it has pixel (Google Pixel 7"
+    assert said in run.stderr
+    assert not (tmp_path / "x/reports").exists()
+
+
+def test_ctrl_c_puts_the_phone_back_and_the_run_goes_on_later(
+    two_hosts: tuple[Lab, Daemon, Daemon], tmp_path: Path
+) -> None:
+    made, phone, _ = two_hosts
+    command(phone, "benchmark_model", SLOW)
+    begun = LabRun(tmp_path / "r", made, TINY, "--launches", "4", "--device", "pixel")
+    begun.until(lambda: begun.launches_saved() >= 1)
+    begun.process.send_signal(2)
+    assert begun.finish() == 130
+    assert_clean(phone)
+    done = len(begun.report.cases[0].launches)
+    assert 1 <= done < 4
+    (saved,) = (tmp_path / "r/reports").iterdir()
+    again = LabRun(tmp_path / "r", made, "--resume", saved)
+    assert again.finish() == 0, again.stderr
+    launches = again.report.cases[0].launches
+    assert [x.index for x in launches] == [0, 1, 2, 3]
+    assert len({x.started_at for x in launches}) == 4
+    assert_clean(phone)
+
+
+def test_a_client_that_is_killed_leaves_no_phone_behind(
+    two_hosts: tuple[Lab, Daemon, Daemon], tmp_path: Path
+) -> None:
+    made, phone, _ = two_hosts
+    command(phone, "benchmark_model", SLOW)
+    begun = LabRun(tmp_path / "r", made, TINY, "--launches", "4", "--device", "pixel")
+    begun.until(lambda: begun.launches_saved() >= 1)
+    begun.process.kill()
+    begun.process.communicate()
+    deadline(lambda: list(phone.phone.work.iterdir()) == [])
+    assert_clean(phone)
+    (saved,) = (tmp_path / "r/reports").iterdir()
+    again = LabRun(tmp_path / "r", made, "--resume", saved)
+    assert again.finish() == 0, again.stderr
+    assert [x.index for x in again.report.cases[0].launches] == [0, 1, 2, 3]
+
+
+def deadline(holds: Callable[[], object]) -> None:
+    from tests.phones import wait_for
+
+    wait_for(holds, 600)
+
+
+def test_a_second_client_is_told_who_has_the_phone(
+    two_hosts: tuple[Lab, Daemon, Daemon], tmp_path: Path
+) -> None:
+    made, phone, _ = two_hosts
+    command(phone, "benchmark_model", SLOW)
+    first = LabRun(tmp_path / "a", made, TINY, "--launches", "3", "--device", "pixel")
+    first.until(lambda: first.launches_saved() >= 1)
+    second = LabRun(tmp_path / "b", made, TINY, "--device", "pixel")
+    assert second.finish() == 3
+    (run_id,) = [p.name for p in (tmp_path / "a/reports").iterdir()]
+    assert f"the phone is in use by run {run_id} of " in second.stderr
+    third = LabRun(tmp_path / "c", made, TINY, *SHORT, "--device", "pixel", "--wait", "10m")
+    assert third.finish() == 0, third.stderr
+    assert first.finish() == 0
+    starts = [x.started_at for r in (first, third) for x in r.report.cases[0].launches]
+    assert starts == sorted(starts)
+
+
+def test_a_worker_that_is_gone_comes_back_and_nothing_is_counted_twice(tmp_path: Path) -> None:
+    with lab() as made, emulated() as phone:
+        command(phone, "benchmark_model", SLOW)
+        host = join(made, "bench1", pixel=phone)
+        run = LabRun(tmp_path / "r", made, TINY, "--launches", "4", "--device", "pixel")
+        run.until(lambda: run.launches_saved() >= 1)
+        made.do(host.close())
+        join(made, "bench2", pixel=phone)  # another host has the phone now
+        assert run.finish() == 0, run.stderr
+        launches = run.report.cases[0].launches
+        assert [x.index for x in launches] == [0, 1, 2, 3]
+        assert len({x.started_at for x in launches}) == 4
+        assert "pixel: measured at bench2" in run.stderr
+        assert_clean(phone)
