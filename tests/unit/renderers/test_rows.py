@@ -36,7 +36,8 @@ _SUMMARY = LatencySummary(
 )  # fmt: skip
 LAUNCH = Launch(
     case="x", index=3, order=17, started_at="2026-11-23T10:15:00Z", wall_ns=9_001, init_ns=9_002,
-    first_inference_ns=9_003, warmup_ns=(9_004, 9_005), latency_ns=(9_006, 9_007, 9_008),
+    first_inference_ns=9_003, init_cached_ns=9_901, first_inference_cached_ns=9_902,
+    warmup_ns=(9_004, 9_005), latency_ns=(9_006, 9_007, 9_008),
     warmup_summary=_SUMMARY, latency_summary=_SUMMARY,
     op_times=(OpTime(name="conv1", op="CONV_2D", mean_ns=9_009, share=0.5),),
     minutes=(Minute(iterations=61, median_ns=9_010, mean_ns=9_011, temperature_c=43.25,
