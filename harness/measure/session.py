@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness import __version__
+from harness.analysis import fallback
 from harness.core import units
 from harness.core.errors import BuildError, UsageError
 from harness.core.lab import LabDevice
@@ -134,6 +135,7 @@ def _begun(
     artifacts |= added
     evaluations = prepare.evaluated(job, artifacts, parents, narrator)
     planned = make_plan(job, artifacts)
+    narrator.tell(fallback.foreseen(artifacts.values(), planned.cases))
     inputs = prepare.input_sets(artifacts, planned.seed, prepare.shown_now(planned, job.dataset))
     header = Report(
         schema_version=SCHEMA_VERSION,

@@ -234,6 +234,13 @@ def answered_there(
 SURE = [0.9, 0.1] * 50
 
 
+def on_gpu_with(op: str, nodes: int) -> Evidence:
+    """A GPU that took so many of 66 nodes of a model with this operator."""
+    about = delegated(nodes, 66, "gpu")
+    ops = {"CONV_2D": 65, op: 1}
+    return msgspec.structs.replace(about, artifact=artifact(ops=ops))
+
+
 FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
     "delegate_changed_answers": [
         (
@@ -256,6 +263,10 @@ FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
             "warning",
             lambda: answered_there(SURE[:40], SURE, broke_off=answers.FAILED),
         ),
+    ],
+    "fallback": [
+        ("fallback-foreseen", "info", lambda: on_gpu_with("TOPK_V2", 60)),
+        ("fallback-foreseen", "info", lambda: on_gpu_with("TOPK_V2", 66)),
     ],
     "cadence": [
         ("cadence-not-kept", "serious", lambda: in_step(100, 1130, 1140)),
@@ -475,6 +486,7 @@ QUIET_EVIDENCE: dict[str, Callable[[], Evidence]] = {
     ),
     "int8 on a runtime with kernels": lambda: int8_on("litert"),
     "all nodes delegated": lambda: delegated(66, 66, "gpu"),
+    "a model that a GPU knows": lambda: on_gpu_with("RESHAPE", 66),
     "a phone that answers as the host": lambda: answered_there(SURE, SURE),
     "one image of a hundred decided otherwise": lambda: answered_there([0.1, *SURE[1:]], SURE),
     "images that the host is not sure of": lambda: answered_there(

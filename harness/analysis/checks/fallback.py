@@ -1,0 +1,38 @@
+"""Operators that a GPU was not expected to take, and what the run says of it."""
+
+from __future__ import annotations
+
+from harness.analysis.fallback import SOURCE, told, unknown_to_gpu
+from harness.core.types import Evidence, Finding
+
+
+def findings(evidence: Evidence) -> list[Finding]:
+    """Only where something was foreseen; that a whole graph was taken after all refutes it."""
+    if not evidence.case.delegate.startswith("gpu"):
+        return []
+    unknown = unknown_to_gpu(evidence.artifact)
+    if not unknown:
+        return []
+    return [
+        Finding(
+            level="info",
+            code="fallback-foreseen",
+            message=f"{told(unknown)} expected on the CPU, since the GPU delegate does not know "
+            f"{'it' if len(unknown) == 1 else 'them'} ({SOURCE}); {_outcome(evidence)}",
+        )
+    ]
+
+
+def _outcome(evidence: Evidence) -> str:
+    taken = [
+        (nodes, total)
+        for x in evidence.launches
+        if (nodes := x.counters.get("delegated_nodes")) is not None
+        and (total := x.counters.get("total_nodes"))
+    ]
+    if not taken:
+        return "the run does not say how many nodes it took"
+    nodes, total = min(taken)
+    if nodes >= total:
+        return f"the run refutes it: the delegate took all {total} nodes"
+    return f"the run confirms it: the delegate took {nodes} of {total} nodes"
