@@ -65,6 +65,11 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
+def is_sha256(text: str) -> bool:
+    """Whether `text` is a SHA-256 digest in lower-case hexadecimal digits."""
+    return re.fullmatch(r"[0-9a-f]{64}", text) is not None
+
+
 # msgspec's names of types -> ours.
 _TYPES = {
     "array": "a list",

@@ -241,9 +241,14 @@ def _is_stale(looked: Looked) -> bool:
         return looked.age_s > UNREADABLE_S
     if looked.now_s > holder.until_s:
         return True
-    if holder.host != platform.node():
+    if not _is_here(holder):
         return False
     return holder.boot != _boot_id() or not _lives(holder.pid)
+
+
+def _is_here(holder: Holder) -> bool:
+    """Whether the holder runs on this computer."""
+    return holder.host == platform.node()
 
 
 def _lives(pid: int) -> bool:
@@ -280,7 +285,7 @@ def _holder(holder: Holder, now_s: int) -> str:
 
 def _busy(looked: Looked) -> MeasurementError:
     holder = looked.holder
-    if holder and holder.pid == os.getpid() and holder.host == platform.node():
+    if holder and holder.pid == os.getpid() and _is_here(holder):
         return TransientDeviceError(
             BUSY,
             "another entry of this run is the same phone",

@@ -21,7 +21,7 @@ from harness.core.errors import (
     naming_log,
 )
 from harness.core.specs import AndroidSpec
-from harness.core.text import clean, clean_lines, integer
+from harness.core.text import clean, clean_lines, integer, is_sha256
 from harness.core.types import Artifact, Case, Finding, OpTime, Outputs, Timing
 from harness.core.units import NS_PER_S
 from harness.devices.android import mistakes, npu, parity
@@ -114,7 +114,7 @@ class PhoneTool:
     def _sha256_on_phone(self, path: str) -> str | None:
         """None where the phone cannot compute it."""
         got = clean(self._link.shell(f"sha256sum < {shlex.quote(path)}").stdout).split(" ")[0]
-        return got if re.fullmatch(r"[0-9a-f]{64}", got) else None
+        return got if is_sha256(got) else None
 
     def _check_device_runner(self, path: str) -> None:
         wanted = self._spec.runner.sha256

@@ -9,14 +9,13 @@ import contextlib
 import itertools
 import os
 import posixpath
-import re
 import shlex
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness.core.errors import StableDeviceError, TransientDeviceError
-from harness.core.text import clean, integer
+from harness.core.text import clean, integer, is_sha256
 from harness.devices.transports import MAX_PULL_BYTES, Progress, ShellResult
 from harness.devices.transports._shell import Sentinel, framed_service, read_framed
 from harness.devices.transports._streams import Refused, Stream, not_adb
@@ -47,8 +46,6 @@ while [ "$(stat -c %s {part})" -lt {size} ] 2>/dev/null && [ $idle -lt 1500 ]; d
   sleep 0.02; idle=$((idle + 1))
 done
 dd if={part} bs={block} skip={whole} 2>/dev/null; }} | sha256sum"""
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class AdbTransport:
@@ -138,7 +135,7 @@ class AdbTransport:
         result = self.shell(command, QUICK_S + size / HASH_BYTES_PER_S)
         first, _, rest = result.stdout.partition(b"\n")
         answer = clean(first).split(" ")[0]
-        if answer != "none" and not _SHA256.fullmatch(answer):
+        if answer != "none" and not is_sha256(answer):
             raise _no_hash(result)
         return None if answer == "none" else answer, free_bytes(clean_df(rest))
 
@@ -172,7 +169,7 @@ class AdbTransport:
             def answer() -> str | None:
                 stream.extend(QUICK_S + size / HASH_BYTES_PER_S)
                 got = clean(read_framed(stream).stdout).split(" ")[0]
-                return got if _SHA256.fullmatch(got) else None
+                return got if is_sha256(got) else None
 
             yield answer
 
@@ -191,7 +188,7 @@ class AdbTransport:
         )
         if result.exit_code == DAMAGED:
             got = clean(result.stdout, 64)
-            if not _SHA256.fullmatch(got):
+            if not is_sha256(got):
                 raise _no_hash(result)
             raise _not_the_same(local, got, wanted)
         if result.exit_code:

@@ -15,11 +15,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from harness.core.errors import UsageError
+from harness.core.text import is_sha256
 from harness.system import files
 from harness.system.files import writing
 
 PIECE_BYTES = 1 << 22
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _SENDER = re.compile(r"[0-9a-zA-Z-]{1,64}")
 
 
@@ -32,7 +32,7 @@ class Depot:
 
     def path(self, sha256: str) -> Path:
         """Where the file is, or will be."""
-        if not _SHA256.fullmatch(sha256):
+        if not is_sha256(sha256):
             raise UsageError(f"{sha256[:80]!r} is not a SHA-256", "it has 64 hexadecimal digits")
         return self._files / sha256
 
