@@ -71,6 +71,7 @@ def test_a_launch_says_of_a_metric_what_the_metric_says_of_that_launch(name: str
     metric = METRICS[name]
     launch = reports.normal().cases[0].launches[0]
     launch = replace(launch, counters={name: 12345}, pss_bytes=7_000_000, arena_bytes=600_000)
+    launch = replace(launch, init_cached_ns=4_000_000, first_inference_cached_ns=6_000_000)
     about: Evidence = strategies.evidence([launch])
     value = observed(launch, metric.spec)
     if metric.spec.raw:
