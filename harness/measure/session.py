@@ -60,7 +60,7 @@ def bench(
     before a run folder exists.
     """
     with _held(_here(job.devices, job.at_lab.values())):
-        run = _begun(job, narrator, all_must_build, engine)
+        run = _begun(job, narrator, all_must_build)
         return _carry_out(run, narrator, engine, enough)
 
 
@@ -117,9 +117,7 @@ def _held(devices: Mapping[str, DeviceSpec]) -> Iterator[None]:
         yield
 
 
-def _begun(
-    job: Job, narrator: Narrator, all_must_build: bool, engine: Engine | None = None
-) -> _Run:
+def _begun(job: Job, narrator: Narrator, all_must_build: bool) -> _Run:
     """Build what is missing, let it answer the labelled images, prepare inputs, and open a run
     folder."""
     if job.dataset is not None:

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from harness.core.attendant import Attendant
-from harness.core.errors import HarnessError, TransientDeviceError, UsageError
+from harness.core.errors import ConfigError, HarnessError, TransientDeviceError, UsageError
 from harness.core.specs import AndroidSpec
 from harness.core.text import clean, integer
 from harness.devices.transports._base import AdbTransport
@@ -198,8 +198,39 @@ def listed(spec: AndroidSpec) -> dict[str, str]:
 
 
 def _server(spec: AndroidSpec) -> tuple[str, int]:
-    environment = os.environ.get("ANDROID_ADB_SERVER_PORT", "")
-    return split_address(spec.adb_server or "127.0.0.1", integer(environment) or DEFAULT_PORT)
+    """Where the server is: as devices.yaml says, else where adb itself looks for it, by its three
+    environment variables. Raises ConfigError for a value that adb would refuse too."""
+    if spec.adb_server:
+        return split_address(spec.adb_server, _port_variable())
+    if whole := os.environ.get("ADB_SERVER_SOCKET", ""):
+        return _socket_variable(whole)
+    host = os.environ.get("ANDROID_ADB_SERVER_ADDRESS", "") or "127.0.0.1"
+    return host.strip("[]"), _port_variable()
+
+
+def _port_variable() -> int:
+    text = os.environ.get("ANDROID_ADB_SERVER_PORT", "")
+    port = integer(text, 65535)
+    if text and not port:
+        raise ConfigError(
+            f"ANDROID_ADB_SERVER_PORT is {clean(text, 40)!r}, which is not a port",
+            "set it to a number such as 5037, or unset it",
+        )
+    return port or DEFAULT_PORT
+
+
+def _socket_variable(text: str) -> tuple[str, int]:
+    """`tcp:HOST:PORT` or `tcp:PORT`; adb knows other sockets, which no other machine can reach."""
+    scheme, _, address = text.partition(":")
+    if scheme != "tcp" or not address:
+        raise ConfigError(
+            f"ADB_SERVER_SOCKET is {clean(text, 80)!r}, and only tcp: can be used here",
+            "set it to tcp:HOST:PORT, or name the server with adb_server in devices.yaml",
+        )
+    if port := integer(address, 65535):
+        return "127.0.0.1", port
+    host, port = split_address(address, DEFAULT_PORT)
+    return ("127.0.0.1" if host in ("", "*") else host), port
 
 
 @contextlib.contextmanager
