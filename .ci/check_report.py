@@ -27,8 +27,10 @@ def main(path: str) -> int:
     schema = json.loads((ROOT / "docs/reference/report.schema.json").read_text("utf-8"))
     breaks = Draft202012Validator(schema).iter_errors(json.loads(Path(path).read_bytes()))
     wrong = [f"{error.json_path} breaks the published schema: {error.message}" for error in breaks]
-    if {case.variant for case in report.cases} != DEFAULTS:
-        wrong.append(f"variants are {sorted(case.variant for case in report.cases)}")
+    names = {case.variant for case in report.cases}
+    # Where int8 costs accuracy, int8-mixed is added.
+    if {name for name in names if not name.endswith("-int8-mixed")} != DEFAULTS:
+        wrong.append(f"variants are {sorted(names)}")
     for case in report.cases:
         if case.status not in ("ok", "suspect"):
             wrong.append(f"{case.variant} is {case.status}: {case.failure or case.findings}")
