@@ -140,11 +140,15 @@ def _carry_out(request: QuantizeRequest) -> tuple[bytes, Quantized]:
         return file.int8((), False), Quantized()
     if request.recipe == "int8-mixed":
         reference = file.answers(Path(request.source).read_bytes())
+        from harness.artifacts.tflite.model import layer_name
+
         kinds = file.layers()
         chosen = choose(list(kinds), file.int8, file.answers, reference, request.largest_error)
         ordered = sorted(chosen.errors, key=lambda name: -chosen.errors[name])
         layers = tuple(
-            LayerError(name=n, op=kinds[n], error=chosen.errors[n], kept=n in chosen.kept)
+            LayerError(
+                name=layer_name(n), op=kinds[n], error=chosen.errors[n], kept=n in chosen.kept
+            )
             for n in ordered
         )
         return chosen.data, Quantized(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from math import prod
 
 from harness.artifacts.sizes.layers import Layer
@@ -137,10 +136,5 @@ class _Graph:
 
 
 def _name(graph: tflite.Subgraph, operator: tflite.Operator) -> str:
-    """A readable name: `model_1/block1/conv_1/Relu;model_1/...` is block1/conv."""
     outputs = [i for i in operator.outputs if i != tflite.ABSENT]
-    full = graph.tensors[outputs[0]].name if outputs else operator.kind
-    parts = full.partition(";")[0].split("/")
-    if len(parts) < 3:
-        return full
-    return "/".join(re.sub(r"_1$", "", part) for part in parts[1:-1])
+    return tflite.layer_name(graph.tensors[outputs[0]].name if outputs else operator.kind)

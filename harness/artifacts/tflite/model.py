@@ -7,6 +7,7 @@ values need not check it.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
@@ -244,3 +245,12 @@ def _at(items: list[_Item] | tuple[_Item, ...], index: int, what: str) -> _Item:
     if not 0 <= index < len(items):
         raise Damaged(f"it refers to {what} {index}, and there are {len(items)}")
     return items[index]
+
+
+def layer_name(tensor: str) -> str:
+    """A readable name of the layer that makes a tensor: `model_1/block1/conv_1/Relu;model_1/...` is
+    block1/conv."""
+    parts = tensor.partition(";")[0].split("/")
+    if len(parts) < 3:
+        return tensor
+    return "/".join(re.sub(r"_1$", "", part) for part in parts[1:-1])
