@@ -74,7 +74,7 @@ def loaded(path: Path) -> Report:
     report = store.decode(path.read_bytes(), path)
     words, shown = iter(report.command), []
     for word in words:
-        if word in ("--json", "--html", "--out", "--baseline", "--csv"):
+        if word in ("--json", "--html", "--out", "--baseline", "--csv", "--data"):
             next(words, None)
         else:
             shown.append(word)
