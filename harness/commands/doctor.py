@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.commands import _arguments
-from harness.core.errors import EXIT_MEASUREMENT, EXIT_OK
+from harness.core.errors import EXIT_MEASUREMENT, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from harness.core.specs import DeviceSpec
     from harness.core.types import Finding
 
 HELP = "is this host or phone fit to measure on?"
@@ -34,6 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[,NAME]",
         help="entries of devices.yaml, or all (default: host)",
     )
+    parser.add_argument(
+        "--prove",
+        action="store_true",
+        help="also write proof-NAME.json: what the phone answers to every command that the harness "
+        "relies on, without its serial, to be sent to the project",
+    )
     _arguments.add_project(parser)
 
 
@@ -41,6 +48,9 @@ def run(args: argparse.Namespace) -> int:
     """Examine each; 3 if one of them cannot be measured on."""
     import tempfile
 
+    from harness.core.specs import AndroidSpec
+    from harness.core.text import plain_name
+    from harness.devices.android import proof
     from harness.devices.android.unproved import unproved
     from harness.devices.doctor import doctor
     from harness.project import config
@@ -48,15 +58,28 @@ def run(args: argparse.Namespace) -> int:
 
     project = config.load_project(args.project)
     specs = project.select_devices(args.device or ("host",))
+    if args.prove:
+        _refuse_without_phone(specs)
     unfit = False
     with tempfile.TemporaryDirectory() as logs, Narrator() as narrator:
         for name, spec in specs.items():
             findings = doctor(name, spec, Path(logs), narrator.attendant(name))
             print("\n".join(lines(name, findings)), flush=True)
-            unfit = unfit or any(f.level in ("serious", "invalid") for f in findings)
+            bad = any(f.level in ("serious", "invalid") for f in findings)
+            if args.prove and not bad and isinstance(spec, AndroidSpec):
+                written = proof.write(plain_name(name), proof.prove(spec, narrator.attendant(name)))
+                print(f"  ok  proof: written to {written}", flush=True)
+            unfit = unfit or bad
     for line in unproved(specs if args.device else project.devices):
         print(line)
     return EXIT_MEASUREMENT if unfit else EXIT_OK
+
+
+def _refuse_without_phone(specs: Mapping[str, DeviceSpec]) -> None:
+    from harness.core.specs import AndroidSpec
+
+    if not any(isinstance(spec, AndroidSpec) for spec in specs.values()):
+        raise UsageError("--prove is for phones", "name one with --device")
 
 
 def lines(name: str, findings: Sequence[Finding]) -> list[str]:
