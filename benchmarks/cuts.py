@@ -152,7 +152,7 @@ def shown(column: str, point: Point | None) -> str:
     low, high = (
         COLUMNS[column].format(end / SCALES.get(column, 1)) for end in (point.low, point.high)
     )
-    return f"{text} ({low}-{high})"
+    return f"{text} ({low.split()[0]}-{high.split()[0]})"
 
 
 def draw(
