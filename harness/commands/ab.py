@@ -63,12 +63,20 @@ def run(args: argparse.Namespace) -> int:
     """Measure until decided; one sentence on standard output."""
     from harness.analysis import gate
     from harness.analysis.compare import DEFAULT_THRESHOLD
-    from harness.core.errors import EXIT_INTERRUPTED, EXIT_MEASUREMENT, EXIT_OK, EXIT_UNDECIDED
+    from harness.core.errors import (
+        EXIT_INTERRUPTED,
+        EXIT_MEASUREMENT,
+        EXIT_OK,
+        EXIT_UNDECIDED,
+        UsageError,
+    )
     from harness.measure.ab import ab
     from harness.project.preflight import resolve
     from harness.project.request import Request
     from harness.system.progress import Narrator
 
+    if args.protect is not None and args.data is None:
+        raise UsageError("--protect needs labelled images", "give them with --data")
     threshold = DEFAULT_THRESHOLD if args.threshold is None else args.threshold
     request = Request(
         what=(args.a, args.b),

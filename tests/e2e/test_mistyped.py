@@ -45,6 +45,10 @@ CASES = {
         ["bench", "scratch", "--untrained", "--budget", "accuracy>=95%"],
         "needs labelled images; leave out --untrained, or leave it out",
     ),
+    "ab that protects nothing": (
+        ["ab", "scratch", "pruned", "--protect", "recall:cracked"],
+        "error: --protect needs labelled images; give them with --data",
+    ),
     "folder for a variant": (["bench", "empty"], "error: 'empty' is a folder, not a variant"),
     "file for a variant": (["build", "x.txt"], "error: 'x.txt' is a file, not a variant"),
     "file for a folder of images": (
