@@ -34,6 +34,9 @@ class Added(NamedTuple):
     findings: tuple[Finding, ...]
 
 
+NOTHING = Added({}, ())
+
+
 def added(
     job: Job, artifacts: Mapping[str, Artifact], parents: Mapping[str, Artifact], narrator: Narrator
 ) -> Added:

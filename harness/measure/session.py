@@ -129,8 +129,9 @@ def _begun(job: Job, narrator: Narrator, all_must_build: bool) -> _Run:
     if unbuilt and all_must_build:
         raise BuildError(unbuilt[0].message, unbuilt[0].fix)
     parents = prepare.float_parents(job, artifacts, narrator)
-    added, not_added = mixed.added(job, artifacts, parents, narrator)
-    artifacts |= added
+    # A comparison of two has no third row.
+    more = mixed.NOTHING if all_must_build else mixed.added(job, artifacts, parents, narrator)
+    artifacts |= more.artifacts
     evaluations = prepare.evaluated(job, artifacts, parents, narrator)
     planned = make_plan(job, artifacts)
     narrator.tell(fallback.foreseen(artifacts.values(), planned.cases))
@@ -152,7 +153,7 @@ def _begun(job: Job, narrator: Narrator, all_must_build: bool) -> _Run:
         data=None if job.dataset is None else job.dataset.summary,
         evaluations=evaluations,
         device_images=device_images.of_job(job, artifacts, evaluations),
-        findings=(*unbuilt, *not_added),
+        findings=(*unbuilt, *more.findings),
         lab=tuple(job.at_lab.values()),
     )
     return _Run(store.create(job.request.out, header), job.devices, inputs)
