@@ -48,7 +48,7 @@ def test_wilson_stays_a_share_and_mirrors(count: tuple[int, int]) -> None:
 
 
 def test_no_example_is_no_share() -> None:
-    with pytest.raises(ValueError, match="no share"):
+    with pytest.raises(ValueError, match="not a share"):
         accuracy.wilson(0, 0)
 
 
