@@ -61,7 +61,7 @@ UNPROVED = (
     ),
     (
         "an NPU with the libraries of its maker",
-        "runner: {{dispatch: ..., libraries: [...]}} in devices.yaml, then python -m harness bench "
+        "runner.dispatch and runner.libraries in devices.yaml, then python -m harness bench "
         "--quick --device {name} --delegate cpu,npu",
     ),
     (
