@@ -327,7 +327,7 @@ def test_a_file_with_wrong_bytes_is_read_or_refused(source: Path, tmp_path: Path
     path = tmp_path / "flipped.tflite"
     shuffled = random.Random(0)
     read = 0
-    began = time.monotonic()
+    began = time.process_time()
     for _ in range(500):
         flipped = bytearray(data)
         for _ in range(shuffled.choice((1, 1, 4))):
@@ -339,7 +339,7 @@ def test_a_file_with_wrong_bytes_is_read_or_refused(source: Path, tmp_path: Path
         except UsageError as error:
             assert str(error).startswith(str(path))
     assert 0 < read < 500
-    assert time.monotonic() - began < 30
+    assert time.process_time() - began < 30
 
 
 @pytest.mark.slow
@@ -352,9 +352,9 @@ def test_an_endless_vector_in_a_large_file_is_not_followed(tmp_path: Path) -> No
     struct.pack_into("<I", data, 44, 2**24 - 100)
     path = tmp_path / "large.tflite"
     path.write_bytes(data)
-    began = time.monotonic()
+    began = time.process_time()
     assert "damaged" in refused(path)
-    assert time.monotonic() - began < 60
+    assert time.process_time() - began < 60
 
 
 def test_equal_files_give_equal_artifacts(tmp_path: Path) -> None:
