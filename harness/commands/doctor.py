@@ -48,9 +48,8 @@ def run(args: argparse.Namespace) -> int:
     """Examine each; 3 if one of them cannot be measured on."""
     import tempfile
 
-    from harness.core.specs import AndroidSpec
     from harness.core.text import plain_name
-    from harness.devices.android import proof
+    from harness.devices import inspection_of, kind_of
     from harness.devices.android.unproved import unproved
     from harness.devices.doctor import doctor
     from harness.project import config
@@ -66,8 +65,9 @@ def run(args: argparse.Namespace) -> int:
             findings = doctor(name, spec, Path(logs), narrator.attendant(name))
             print("\n".join(lines(name, findings)), flush=True)
             bad = any(f.level in ("serious", "invalid") for f in findings)
-            if args.prove and not bad and isinstance(spec, AndroidSpec):
-                written = proof.write(plain_name(name), proof.prove(spec, narrator.attendant(name)))
+            if args.prove and not bad and kind_of(spec).traits(spec).proves:
+                proof = inspection_of(spec).prove(spec, narrator.attendant(name))
+                written = _write_proof(plain_name(name), proof)
                 print(f"  ok  proof: written to {written}", flush=True)
             unfit = unfit or bad
     for line in unproved(specs if args.device else project.devices):
@@ -75,10 +75,17 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_MEASUREMENT if unfit else EXIT_OK
 
 
-def _refuse_without_phone(specs: Mapping[str, DeviceSpec]) -> None:
-    from harness.core.specs import AndroidSpec
+def _write_proof(name: str, text: str) -> Path:
+    """`proof-NAME.json` in the current folder."""
+    path = Path(f"proof-{name}.json")
+    path.write_text(text + "\n", "utf-8")
+    return path
 
-    if not any(isinstance(spec, AndroidSpec) for spec in specs.values()):
+
+def _refuse_without_phone(specs: Mapping[str, DeviceSpec]) -> None:
+    from harness.devices import kind_of
+
+    if not any(kind_of(spec).traits(spec).proves for spec in specs.values()):
         raise UsageError("--prove is for phones", "name one with --device")
 
 

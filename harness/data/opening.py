@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.core import units
@@ -38,13 +39,20 @@ def open_dataset(
 
     path, shares = Path(text), shares or SHARES
     suffix = path.suffix.lower()
-    if suffix == ".csv" and not path.is_dir():
+    if suffix == ".csv" and not _true(path.is_dir):
         return folder.open_list(path, cache, seed=seed, shares=shares, progress=progress)
-    if suffix == ".npz" and not path.is_dir():
+    if suffix == ".npz" and not _true(path.is_dir):
         return folder.open_arrays(path, cache, seed=seed, shares=shares, progress=progress)
-    if path.is_file():
+    if _true(path.is_file):
         raise DataError(
             f"{units.name(str(path))} is not a folder, a .csv file or an .npz file",
             "give a folder with one folder of images per class, or demo",
         )
     return folder.open_folder(path, cache, seed=seed, shares=shares, progress=progress)
+
+
+def _true(question: Callable[[], bool]) -> bool:
+    try:
+        return question()
+    except OSError:  # such as a name that is too long: whoever opens it says so
+        return False

@@ -123,12 +123,14 @@ class Traits(NamedTuple):
     `may_be_away`: a device that is not connected is normal, and others can be measured meanwhile.
     `at_lab`: what a host of a lab hands out for it: the phone, all of its processors, or one
     processor with the emulated core, which any host may have.
+    `proves`: it answers commands in formats of its maker, which `doctor --prove` writes down.
     """
 
     counts_exactly: bool = False
     processors: Literal["measures", "borrows", "none"] = "none"
     may_be_away: bool = False
     at_lab: Literal["phone", "host", "core"] = "host"
+    proves: bool = False
 
 
 class Kind(Protocol):
@@ -189,6 +191,10 @@ class Inspection(Protocol):
     def examine(self, name: str, spec: Any, log_dir: Path, attendant: Attendant) -> list[Finding]:
         """One finding for each thing that a run needs, `info` where it is well. Never raises
         HarnessErrors; nothing stays on the device."""
+
+    def prove(self, spec: Any, attendant: Attendant) -> str:
+        """What the device answers to every command that the harness relies on, as JSON. Called
+        only for a kind whose traits say `proves`. Raises HarnessErrors."""
 
 
 _FOLDERS = {"arm64-emulated": "arm64_core"}  # where it is not the name of the kind

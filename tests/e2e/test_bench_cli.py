@@ -401,7 +401,10 @@ def test_ab_counts_its_cases_before_it_builds_anything(
     (tmp_path / "devices.yaml").write_text(f"devices: {{host: {{kind: host, threads: {threads}}}}}")
     done = harness("ab", a, b, cwd=tmp_path)
     assert done.returncode == 2
-    assert f"ab compares two cases, and this is {count}: " in done.stderr
+    assert (
+        f"ab compares exactly two cases, but there {'is' if count == 1 else 'are'} {count}: "
+        in done.stderr
+    )
     assert not (tmp_path / "reports").exists()
 
 

@@ -22,7 +22,9 @@ from harness.system.files import in_folder
 def traits(spec: AndroidSpec) -> Traits:
     """See Kind. An emulated phone is made for the run and stands for one that is elsewhere."""
     emulated = spec.transport == "emulated"
-    return Traits(processors="borrows" if emulated else "none", may_be_away=True, at_lab="phone")
+    return Traits(
+        processors="borrows" if emulated else "none", may_be_away=True, at_lab="phone", proves=True
+    )
 
 
 def read_entry(spec: AndroidSpec, folder: Path | None) -> AndroidSpec:

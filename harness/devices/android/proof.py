@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shlex
-from pathlib import Path
 
 from harness import __version__
 from harness.core.attendant import Attendant
@@ -77,10 +76,3 @@ def _asked(link: PhoneLink, command: str) -> dict[str, object]:
         "printed": clean_lines(result.stdout, MOST),
         "error": clean(result.stderr),
     }
-
-
-def write(name: str, text: str) -> Path:
-    """`proof-NAME.json` in the current folder."""
-    path = Path(f"proof-{name}.json")
-    path.write_text(text + "\n", "utf-8")
-    return path

@@ -35,6 +35,11 @@ def probe(name: str, spec: ArmSpec, attendant: Attendant) -> Probe:
     return found
 
 
+def prove(spec: ArmSpec, attendant: Attendant) -> str:
+    """See Inspection. Its traits say that there is nothing to prove."""
+    raise NotImplementedError
+
+
 def examine(name: str, spec: ArmSpec, log_dir: Path, attendant: Attendant) -> list[Finding]:
     """See Inspection. Reads every file of the environment."""
     cache = cache_dir()

@@ -29,6 +29,11 @@ def probe(name: str, spec: HostSpec, attendant: Attendant) -> Probe:
     return Probe(name=name, kind=kind_name(spec), state="ready", where="this machine")
 
 
+def prove(spec: HostSpec, attendant: Attendant) -> str:
+    """See Inspection. Its traits say that there is nothing to prove."""
+    raise NotImplementedError
+
+
 def examine(name: str, spec: HostSpec, log_dir: Path, attendant: Attendant) -> list[Finding]:
     """See Inspection."""
     return [_runtime(spec), *_host_findings()]

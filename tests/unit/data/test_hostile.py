@@ -230,7 +230,7 @@ def test_a_class_of_one_or_two_images(tmp_path: Path) -> None:
 
 NOT_FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "nothing": (lambda path: None, "there is no folder"),
-    "a file": (lambda path: path.write_text("x"), "is a file"),
+    "a file": (lambda path: path.write_text("x"), "is not a folder, a .csv file or an .npz"),
     "a loop": (lambda path: _link(path, path.name), "is a link in a loop"),
     "a pipe": (os.mkfifo, "is a file"),
     "an endless name": (lambda path: None, "cannot open"),
@@ -238,7 +238,7 @@ NOT_FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", NOT_FOLDERS)
-def test_what_is_no_folder_is_one_line_with_a_mend(kind: str, tmp_path: Path) -> None:
+def test_what_is_not_a_folder_is_one_line_that_says_what_to_give(kind: str, tmp_path: Path) -> None:
     make, line = NOT_FOLDERS[kind]
     path = tmp_path / ("x" * 300 if "endless" in kind else "x")
     make(path)
