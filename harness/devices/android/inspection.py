@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -15,15 +14,14 @@ from harness.core.specs import AndroidSpec
 from harness.core.types import Conditions, Finding
 from harness.core.units import file_size
 from harness.devices import Probe, State
-from harness.devices.android import facts, lease
-from harness.devices.android.link import PhoneLink
+from harness.devices.android import facts, lease, proof
+from harness.devices.android.link import PhoneLink, quick_link
 from harness.devices.android.target import open_target
 from harness.devices.android.tool import PhoneTool
 from harness.devices.findings import fine, serious, warning
 from harness.devices.transports._base import clean_df, free_bytes
-from harness.system import causes, plugins
+from harness.system import causes
 
-PROBE_TIMEOUT_S = 5.0
 LEAST_FREE_BYTES = 500_000_000
 
 
@@ -54,24 +52,6 @@ def probe(name: str, spec: AndroidSpec, attendant: Attendant) -> Probe:
     )
 
 
-@contextlib.contextmanager
-def quick_link(spec: AndroidSpec, attendant: Attendant) -> Iterator[PhoneLink]:
-    """A connection that gives up after a few seconds and changes nothing on the phone."""
-    spec = msgspec.structs.replace(
-        spec,
-        fixed_performance=False,
-        connect_timeout_s=min(spec.connect_timeout_s, PROBE_TIMEOUT_S),
-    )
-    module = plugins.load("harness.devices.transports", spec.transport)
-    transport = module.open_transport(spec, attendant)
-    link = PhoneLink(spec, transport, attendant, "devices")
-    try:
-        link.open()
-        yield link
-    finally:
-        link.close()
-
-
 def _conditions(link: PhoneLink) -> Conditions:
     return facts.read_conditions(link.ask(facts.CONDITION_QUESTIONS))
 
@@ -94,8 +74,6 @@ def _where(spec: AndroidSpec) -> str:
 
 def prove(spec: AndroidSpec, attendant: Attendant) -> str:
     """See Inspection."""
-    from harness.devices.android import proof  # which looks at phones with this module
-
     return proof.prove(spec, attendant)
 
 

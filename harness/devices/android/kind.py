@@ -64,7 +64,8 @@ def check(spec: AndroidSpec, attendant: Attendant) -> None:
     """See Kind. A phone that asks its user is not away, and says so; an emulated phone is made for
     the run. Mistakes in devices.yaml that the phone shows are ConfigErrors."""
     from harness.devices.android import mistakes
-    from harness.devices.android.inspection import quick_link, state_of
+    from harness.devices.android.inspection import state_of
+    from harness.devices.android.link import quick_link
 
     if spec.transport == "emulated":
         return

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from harness.core.attendant import Attendant
 from harness.core.errors import HarnessError, StableDeviceError, TransientDeviceError
 from harness.core.specs import AndroidSpec
@@ -21,7 +23,9 @@ from harness.core.units import file_size
 from harness.devices.android import facts
 from harness.devices.android.lease import BUSY, NO_FOLDER, Lease, no_folder
 from harness.devices.transports import ShellResult, Transport
-from harness.system import interrupts
+from harness.system import interrupts, plugins
+
+PROBE_TIMEOUT_S = 5.0
 
 QUICK_S = 30.0
 POLL_S = 2.0
@@ -329,3 +333,21 @@ class PhoneLink:
                 self.attendant.show(f"{shown}: {file_size(done)} of {file_size(total)}")
 
         return show
+
+
+@contextlib.contextmanager
+def quick_link(spec: AndroidSpec, attendant: Attendant) -> Iterator[PhoneLink]:
+    """A connection that gives up after a few seconds and changes nothing on the phone."""
+    spec = msgspec.structs.replace(
+        spec,
+        fixed_performance=False,
+        connect_timeout_s=min(spec.connect_timeout_s, PROBE_TIMEOUT_S),
+    )
+    module = plugins.load("harness.devices.transports", spec.transport)
+    transport = module.open_transport(spec, attendant)
+    link = PhoneLink(spec, transport, attendant, "devices")
+    try:
+        link.open()
+        yield link
+    finally:
+        link.close()

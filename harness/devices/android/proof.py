@@ -16,8 +16,7 @@ from harness.core.errors import HarnessError
 from harness.core.specs import AndroidSpec
 from harness.core.text import clean, clean_lines
 from harness.devices.android import facts
-from harness.devices.android.inspection import quick_link
-from harness.devices.android.link import PhoneLink
+from harness.devices.android.link import PhoneLink, quick_link
 from harness.system.clock import now_iso
 
 MOST = 4000  # characters of one answer
