@@ -26,7 +26,6 @@ from harness.devices.transports import ShellResult, Transport
 from harness.system import interrupts, plugins
 
 PROBE_TIMEOUT_S = 5.0
-
 QUICK_S = 30.0
 POLL_S = 2.0
 SDK_FIXED_PERFORMANCE = 30
