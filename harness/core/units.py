@@ -60,6 +60,17 @@ def percent(share: float | None) -> str:
     return ABSENT if share is None else f"{significant(share * 100, 2)} %"
 
 
+def told_apart(one: float, other: float) -> tuple[str, str]:
+    """Two different shares with as many digits as it takes to tell them apart, but at least two:
+    '3.03 %' and '3.00 %' where both would be '3.0 %'."""
+    digits = 2
+    while True:
+        said = tuple(f"{significant(share * 100, digits)} %" for share in (one, other))
+        if said[0] != said[1] or one == other or digits > 15:
+            return said[0], said[1]
+        digits += 1
+
+
 def parsed_share(text: str | float) -> float | None:
     """'2%', '0.02' or 0.02 -> 0.02; None for what is not a share above 0 and below 1."""
     try:

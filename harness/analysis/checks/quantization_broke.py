@@ -56,7 +56,7 @@ def findings(evidence: Evidence) -> list[Finding]:
         Finding(
             level="serious",
             code="quantization-broke-it" if not _trained_on(evidence) else "pruning-broke-it",
-            message=f"{recipe}: {message}",
+            message=f"{message}; recipe {recipe}",
             fix=fix,
         )
     ]

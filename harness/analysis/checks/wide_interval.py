@@ -16,12 +16,13 @@ def findings(evidence: Evidence) -> list[Finding]:
     if estimate is None or target <= 0 or estimate.half_width <= target:
         return []
     needed = math.ceil(estimate.n * (estimate.half_width / target) ** 2)
+    known, asked = units.told_apart(estimate.half_width, target)
     return [
         Finding(
             level="warning",
             code="wide-interval",
-            message=f"latency is known to ±{units.percent(estimate.half_width)} after {estimate.n} "
-            f"launches; ±{units.percent(target)} was asked for",
+            message=f"latency is known to ±{known} after {estimate.n} "
+            f"launches; ±{asked} was asked for",
             fix=f"give a longer --time-budget, or about --launches {needed}; a quieter machine "
             "helps more",
         )

@@ -183,3 +183,9 @@ def test_nothing_and_nought() -> None:
 )
 def test_examples(value: float, kind: Quantity, text: str) -> None:
     assert units.shown(value, kind) == text
+
+
+def test_two_shares_that_differ_are_told_apart() -> None:
+    assert units.told_apart(0.0303, 0.03) == ("3.03 %", "3.00 %")
+    assert units.told_apart(0.12, 0.03) == ("12 %", "3.0 %")
+    assert units.told_apart(0.03, 0.03) == ("3.0 %", "3.0 %")
