@@ -247,8 +247,8 @@ def test_other_decisions_are_a_finding_even_if_as_many_are_right() -> None:
     evidence = strategies.evidence((), artifact=artifact, evaluation=own, parent_evaluation=parent)
     (found,) = quantization_broke.findings(evidence)
     assert found.message == (
-        "int8: its answers differ from those of its float parent m: 15 % of its decisions differ, "
-        "scores by up to 0.80 and 0.12 on average"
+        "its answers differ from those of its float parent m: 15 % of its decisions differ, "
+        "scores by up to 0.80 and 0.12 on average; recipe int8"
     )
     trained_on = strategies.artifact(recipe="pruned", float_parent="m")
     pruned = msgspec.structs.replace(evidence, artifact=trained_on)
