@@ -30,6 +30,8 @@ from harness.emulator.userland import VARIABLE as USERLAND
 from tests.phones import USERLANDS, AdbServer, Listening, adb_home, emulated
 from tests.phones import adb_server as start_adb_server
 
+pytestmark = pytest.mark.slow  # each waits for a phone behind a socket
+
 __all__ = ["adb_home"]
 
 WORK = "/data/local/tmp"

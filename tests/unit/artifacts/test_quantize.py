@@ -20,7 +20,7 @@ from tests.paths import DATA
 
 pytest.importorskip("litert_quantizer")
 # TensorFlow and Keras warn about themselves when they are imported.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 NOISE = np.random.default_rng(0).integers(0, 256, (12, 16, 16)).astype(np.uint8)
 # From dark to bright, so that the answers differ.

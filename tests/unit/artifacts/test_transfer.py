@@ -20,7 +20,11 @@ from harness.core.types import Artifact
 from tests.unit.artifacts.test_training import Site, Stripes, accuracy
 
 # Children that import TensorFlow take their time on a loaded machine.
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(1200)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.timeout(1200),
+]
 
 # Three blocks, of which the first tells lines that lie from lines that stand already.
 TRUNK = """

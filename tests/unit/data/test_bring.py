@@ -21,6 +21,8 @@ from harness.data.opening import open_dataset
 from harness.data.split import parse
 from tests.unit.data.test_folder import fill, picture, same, told, where
 
+pytestmark = pytest.mark.slow  # each reads hundreds of pictures
+
 pillow_heif.register_heif_opener()
 
 

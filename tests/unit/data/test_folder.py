@@ -134,6 +134,7 @@ def test_another_seed_is_another_split(root: Path, opened: Opened, tmp_path: Pat
 
 @settings(max_examples=15, deadline=None)
 @given(st.sets(st.integers(0, 30), min_size=6), st.sets(st.integers(0, 30)))
+@pytest.mark.slow
 def test_adding_images_does_not_reshuffle(before: set[int], added: set[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)

@@ -20,6 +20,8 @@ from harness.data.demo_set import DemoSet
 from harness.data.opening import open_dataset
 from tests.unit.data.test_folder import fill, picture, same, where
 
+pytestmark = pytest.mark.slow  # each reads a folder of pictures more than once
+
 Opened = Callable[[], Dataset]
 
 

@@ -18,6 +18,8 @@ from harness.system import process
 from tests.fakes import artifact, case
 from tests.paths import DATA
 
+pytestmark = pytest.mark.slow  # each starts a worker, and some wait until one is ended
+
 BROKEN = {
     "segfault": (
         "say('load'); import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",

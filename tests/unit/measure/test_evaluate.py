@@ -22,6 +22,8 @@ from harness.measure import evaluate
 from tests.answers import Pictures
 from tests.paths import DATA
 
+pytestmark = pytest.mark.slow  # each starts a process that answers images
+
 MODELS = DATA / "models"
 
 

@@ -13,6 +13,7 @@ from tests import reports
 PARTS = [name for name, part in vars(View).items() if isinstance(part, cached_property)]
 
 
+@pytest.mark.slow
 def test_every_format_is_given_the_same_view_and_leaves_it_as_it_was() -> None:
     view = View(reports.compared())
     before = {name: getattr(view, name) for name in PARTS}
