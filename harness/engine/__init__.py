@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
+from harness.core.base import Failure
+
 if TYPE_CHECKING:
-    from harness.core.base import Failure
     from harness.core.lab import HostOffer
 
 # How a piece of work ended: it is finished or has failed and says so itself; it was stopped; or
@@ -45,6 +46,14 @@ class Later(NamedTuple):
     why: str
     fix: str
     within_s: float
+
+
+INTERRUPTED = Later("it was interrupted", "", 0)
+
+
+def lost_work(message: str) -> Failure:
+    """Why work at a lab was not done to its end, where that says nothing against the work."""
+    return Failure(stage="lab", transient=True, message=message, fix="go on with --resume")
 
 
 class Job(NamedTuple):

@@ -26,7 +26,7 @@ from harness.core.base import Failure
 from harness.core.errors import HarnessError, UsageError
 from harness.core.lab import ARM64, PROCESSOR, HostOffer
 from harness.core.text import clean
-from harness.engine import AwayWork, Later, Place, Work
+from harness.engine import INTERRUPTED, AwayWork, Later, Place, Work, lost_work
 from harness.engine.lab import worker
 from harness.engine.lab.address import Address
 from harness.engine.lab.dask_settings import CONNECT_S, applied
@@ -191,7 +191,7 @@ class DaskEngine:
         there = {host.address for host in hosts}
         for key, attempt in list(self._tries.items()):
             if attempt.place.host.address not in there:
-                self._fail(key, _gone(f"{attempt.place.host.name} has left the lab"))
+                self._fail(key, lost_work(f"{attempt.place.host.name} has left the lab"))
         if self._waiting:
             self._place(hosts)
 
@@ -201,7 +201,7 @@ class DaskEngine:
             self._away_since = time.monotonic()
             self._say(f"the lab at {self.address} does not answer; waiting for it")
         for key in list(self._tries):
-            self._fail(key, _gone("the lab went away"))
+            self._fail(key, lost_work("the lab went away"))
         if self._client is not None:
             with contextlib.suppress(Exception):
                 self._client.close(timeout=1)
@@ -277,7 +277,7 @@ class DaskEngine:
                 )
             except Exception as error:
                 said = clean(str(error) or type(error).__name__, 200)
-                told = _gone(f"{place.host.name} cannot be reached: {said}")
+                told = lost_work(f"{place.host.name} cannot be reached: {said}")
                 self._messages.put(_Message(key, failure=told))
                 return
             attempt.future = future
@@ -294,7 +294,7 @@ class DaskEngine:
         said = ""
         with contextlib.suppress(Exception):
             said = clean(str(future.exception(timeout=1)), 200)
-        self._messages.put(_Message(key, failure=_gone(said or "the host was lost")))
+        self._messages.put(_Message(key, failure=lost_work(said or "the host was lost")))
 
     def _heard(self, event: tuple[float, Mapping[str, Any]]) -> None:
         """In Dask's thread."""
@@ -338,14 +338,13 @@ class DaskEngine:
             with contextlib.suppress(Exception):
                 attempt.future.cancel(force=True) if stopped else attempt.future.release()
         if stopped:
-            attempt.work.give_up(Later("it was interrupted", "", 0), stopped=True)
+            attempt.work.give_up(INTERRUPTED, stopped=True)
 
     def _stop(self) -> None:
         """All of it."""
-        interrupted = Later("it was interrupted", "", 0)
         for waiting in self._waiting:
             waiting.work.stop()
-            waiting.work.give_up(interrupted, stopped=True)
+            waiting.work.give_up(INTERRUPTED, stopped=True)
         self._waiting = []
         for attempt in self._tries.values():
             attempt.work.stop()
@@ -441,16 +440,10 @@ def free_of(host: HostOffer, used_besides: Mapping[str, float]) -> dict[str, flo
     if host.arm64:
         free[ARM64] = host.processors
     free |= {phone.resource: 1 for phone in host.phones if phone.state == "ready"}
-    for doing in host.doing:
-        for resource, amount in doing.uses.items():
+    for used in (used_besides, *(doing.uses for doing in host.doing)):
+        for resource, amount in used.items():
             free[resource] = free.get(resource, 0) - amount
-    for resource, amount in used_besides.items():
-        free[resource] = free.get(resource, 0) - amount
     return free
-
-
-def _gone(message: str) -> Failure:
-    return Failure(stage="lab", transient=True, message=message, fix="go on with --resume")
 
 
 def _user() -> str:

@@ -17,7 +17,7 @@ from harness.core.specs import DeviceSpec
 from harness.core.types import DeviceFacts, Launch
 from harness.devices import Target, kind_of
 from harness.devices.android import at_lab
-from harness.engine import Ending, Job, Later, Place
+from harness.engine import Ending, Job, Later, Place, lost_work
 from harness.measure import away, identity
 from harness.measure.device_run import DeviceRun, Listener
 from harness.results.store import Entry, Journal, RunFolder
@@ -292,7 +292,7 @@ class AwayRun(DeviceRun):
         self.half_widths = {case: self._half_width(case) for case in self.cases}
         if told.reason == "interrupted" and not self._stopping:
             # Its host was told to stop, and not by us.
-            return self.lost(_failure("the host was stopped"))
+            return self.lost(lost_work("the host was stopped"))
         return "interrupted" if told.reason == "interrupted" else "done"
 
     def lost(self, failure: Failure) -> Ending | None:
@@ -353,10 +353,6 @@ def runs(
 
 def _not_here(name: str, spec: DeviceSpec, log_dir: Path, attendant: Attendant) -> Target:
     raise AssertionError("it is measured at a host of the lab")
-
-
-def _failure(message: str) -> Failure:
-    return Failure(stage="lab", transient=True, message=message, fix="go on with --resume")
 
 
 def _as_failure(error: HarnessError) -> Failure:

@@ -97,7 +97,7 @@ class ForkServer:
 
     @property
     def pid(self) -> int | None:
-        """Of the process, if it runs."""
+        """The process id of the server; None if it does not run."""
         return self._server.pid if self._server else None
 
     def __enter__(self) -> ForkServer:

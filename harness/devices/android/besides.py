@@ -12,7 +12,7 @@ import msgspec
 from harness.core.attendant import Attendant
 from harness.core.errors import MeasurementError
 from harness.core.types import Artifact, Case, Finding, OpTime, Outputs, Timing
-from harness.devices.android.starting import CachedStarts, not_cached
+from harness.devices.android.starting import CachedStarts
 from harness.devices.android.tool import Memory, PhoneTool
 from harness.devices.host import target as host
 
@@ -87,11 +87,8 @@ class Observer:
 
     def start_cached(self, extras: Extras, starts: CachedStarts, case: Case, art: Artifact) -> None:
         """Add a start with caches to what was observed, or why there is none."""
-        doubt = not_cached("", "")
-        doubt = msgspec.structs.replace(doubt, message=doubt.message.removesuffix(": "))
-        found = self._attempt(
-            extras, lambda: starts.measure(case, art), *CACHED_FIELDS, doubt=doubt
-        )
+        said = Finding(level="warning", code="cache-not-used", message="there is no cached start")
+        found = self._attempt(extras, lambda: starts.measure(case, art), *CACHED_FIELDS, doubt=said)
         if found is not None:
             extras.init_cached_ns, extras.first_inference_cached_ns, notes = found
             extras.notes = (*extras.notes, *notes)

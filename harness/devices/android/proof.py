@@ -1,7 +1,7 @@
 """What a phone really answers to the commands that the harness relies on, as one file.
 
 The file shows the formats of one maker and version, which no emulated phone can prove. It is made
-to be sent to somebody, so nothing that is of the single phone is in it.
+to be sent to somebody, so it holds nothing that identifies the phone.
 """
 
 from __future__ import annotations

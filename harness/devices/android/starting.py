@@ -73,13 +73,3 @@ def _unproved() -> Finding:
         message="the runner does not say whether it read its cache; the cache was there, and was "
         "not written again",
     )
-
-
-def not_cached(why: str, fix: str) -> Finding:
-    """There is no cached start, though one was asked for."""
-    return Finding(
-        level="warning",
-        code="cache-not-used",
-        message=f"there is no cached start: {why}",
-        fix=fix,
-    )

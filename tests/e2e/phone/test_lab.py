@@ -113,13 +113,19 @@ def test_what_is_not_there_is_told_with_what_is(
     assert not (tmp_path / "x/reports").exists()
 
 
+def begun_on(phone: Daemon, made: Lab, folder: Path, *, launches: int) -> LabRun:
+    """A slow run on `pixel`, which is `phone`, of which one launch is saved."""
+    command(phone, "benchmark_model", SLOW)
+    run = LabRun(folder, made, TINY, "--launches", str(launches), "--device", "pixel")
+    run.until(lambda: run.launches_saved() >= 1)
+    return run
+
+
 def test_ctrl_c_puts_the_phone_back_and_the_run_goes_on_later(
     two_hosts: tuple[Lab, Daemon, Daemon], tmp_path: Path
 ) -> None:
     made, phone, _ = two_hosts
-    command(phone, "benchmark_model", SLOW)
-    begun = LabRun(tmp_path / "r", made, TINY, "--launches", "4", "--device", "pixel")
-    begun.until(lambda: begun.launches_saved() >= 1)
+    begun = begun_on(phone, made, tmp_path / "r", launches=4)
     begun.process.send_signal(2)
     assert begun.finish() == 130
     assert_clean(phone)
@@ -138,9 +144,7 @@ def test_a_client_that_is_killed_leaves_no_phone_behind(
     two_hosts: tuple[Lab, Daemon, Daemon], tmp_path: Path
 ) -> None:
     made, phone, _ = two_hosts
-    command(phone, "benchmark_model", SLOW)
-    begun = LabRun(tmp_path / "r", made, TINY, "--launches", "4", "--device", "pixel")
-    begun.until(lambda: begun.launches_saved() >= 1)
+    begun = begun_on(phone, made, tmp_path / "r", launches=4)
     begun.process.kill()
     begun.process.communicate()
     deadline(lambda: list(phone.phone.work.iterdir()) == [])
@@ -161,9 +165,7 @@ def test_a_second_client_is_told_who_has_the_phone(
     two_hosts: tuple[Lab, Daemon, Daemon], tmp_path: Path
 ) -> None:
     made, phone, _ = two_hosts
-    command(phone, "benchmark_model", SLOW)
-    first = LabRun(tmp_path / "a", made, TINY, "--launches", "3", "--device", "pixel")
-    first.until(lambda: first.launches_saved() >= 1)
+    first = begun_on(phone, made, tmp_path / "a", launches=3)
     second = LabRun(tmp_path / "b", made, TINY, "--device", "pixel")
     assert second.finish() == 3
     (run_id,) = [p.name for p in (tmp_path / "a/reports").iterdir()]
