@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from harness.commands import _arguments
+from harness.commands import _arguments, _json
 
 if TYPE_CHECKING:
     from harness.analysis.sequential import Decision
@@ -55,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _arguments.add_protected(parser)
     parser.add_argument("--strict", action="store_true", help="exit 4 if undecided")
+    _json.add_json(parser, "the answer")
     _arguments.add_project(parser)
     _arguments.add_out(parser)
 
@@ -75,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
     from harness.project.request import Request
     from harness.system.progress import Narrator
 
+    _json.check(args)
     if args.protect is not None and args.data is None:
         raise UsageError("--protect needs labelled images", "give them with --data")
     threshold = DEFAULT_THRESHOLD if args.threshold is None else args.threshold
@@ -103,18 +105,24 @@ def run(args: argparse.Namespace) -> int:
         if case.failure is not None:
             print(f"error: {case.variant}: {case.failure.message}", file=sys.stderr)
             return EXIT_MEASUREMENT
+    facts: dict[str, Any] = {"a": a, "b": b, "device": args.device, "run": str(folder)}
     counted = args.device in report.plan.exact_devices
     if counted:
         compared = gate.counted(report, a, b, args.threshold)
-        print(sentence_of_counts(a, b, compared))
+        sentences = [sentence_of_counts(a, b, compared)]
         undecided = compared is None
+        facts["instructions"] = compared
     else:
-        print(sentence(a, b, answer.decision, threshold))
+        sentences = [sentence(a, b, answer.decision, threshold)]
         undecided = answer.decision is None or not answer.decision.decided
+        facts["latency"] = answer.decision
     if args.data is not None:
         accuracy = gate.accuracy_between(report, a, b)
-        print(sentence_of_accuracy(a, b, accuracy))
+        sentences.append(sentence_of_accuracy(a, b, accuracy))
         undecided = undecided or accuracy is None or accuracy.outcome == "inconclusive"
+        facts["accuracy"] = accuracy
+    if not _json.write(args, {**facts, "undecided": undecided, "sentences": sentences}):
+        print("\n".join(sentences))
     print(f"saved in {folder}", file=sys.stderr)
     if report.stopped is not None and report.stopped.reason == "interrupted":
         return EXIT_INTERRUPTED

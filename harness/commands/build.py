@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from harness.commands import _arguments
+from harness.commands import _arguments, _json
 from harness.core.errors import EXIT_MEASUREMENT, EXIT_OK
 
 HELP = "train and build variants, do not measure"
@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: {default})",
     )
     _arguments.add_data(parser)
+    _json.add_json(parser, "what was built")
     _arguments.add_project(parser)
 
 
@@ -38,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from harness.system.cache_use import cache_in_use
     from harness.system.progress import Narrator
 
+    _json.check(args)
     project = config.load_project(args.project, args.weights)
     chosen = project.select(args.what or ["*"])
     with Narrator() as narrator:
@@ -60,8 +62,10 @@ def run(args: argparse.Namespace) -> int:
             progress=narrator.building,
         )
     width = max(map(len, chosen))
+    silent = _json.write(args, {"artifacts": built.artifacts, "failures": built.failures})
     for name, artifact in built.artifacts.items():
-        print(f"{name:{width}}  {units.file_size(artifact.size_bytes):>8}  {artifact.path}")
+        if not silent:
+            print(f"{name:{width}}  {units.file_size(artifact.size_bytes):>8}  {artifact.path}")
         for finding in artifact.findings:
             print(f"{name}: {finding.message}; {finding.fix}", file=sys.stderr)
     for name, failure in built.failures.items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from harness.commands import _arguments
+from harness.commands import _arguments, _json
 from harness.core.errors import EXIT_OK
 
 if TYPE_CHECKING:
@@ -47,14 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="prune: remove what has not been used for this long, such as 30d",
     )
     parser.add_argument("--dry-run", action="store_true", help="only show what would be removed")
-    parser.add_argument("--json", metavar="FILE", help="write it as JSON; - for standard output")
+    _json.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Show what is there, or remove and show what was removed."""
-    from pathlib import Path
-
-    from harness.commands import _output
     from harness.core.errors import UsageError
     from harness.system import cache_contents, cache_use, files
 
@@ -65,8 +62,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--keep and --unused-for are for prune", "write: cache prune ...")
     if args.dry_run and not args.action:
         raise UsageError("--dry-run is for prune and clear", "leave it out")
-    if args.json:
-        _output.check_file(args.json)
+    _json.check(args)
     cache = files.cache_dir()
     if args.action is None:
         found, users = cache_contents.entries(cache), cache_use.users(cache)
@@ -82,15 +78,8 @@ def run(args: argparse.Namespace) -> int:
         left = cache_contents.entries(cache)
         facts = _removed_facts(cache, removed, left, dry_run=args.dry_run)
         lines = _removed_lines(cache, removed, left, dry_run=args.dry_run)
-    if args.json:
-        import json
-
-        data = (json.dumps(facts, indent=2) + "\n").encode()
-        if args.json == "-":
-            print(data.decode(), end="")
-            return EXIT_OK
-        _output.write(Path(args.json), data)
-    print("\n".join(lines))
+    if not _json.write(args, facts):
+        print("\n".join(lines))
     return EXIT_OK
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from harness.commands import _arguments
+from harness.commands import _arguments, _json
 from harness.core.errors import EXIT_OK
 
 if TYPE_CHECKING:
@@ -23,24 +23,21 @@ EXAMPLE = "python -m harness devices --json"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The format."""
-    parser.add_argument("--json", action="store_true", help="as JSON, one object per device")
+    _json.add_json(parser, "an object per device", bare=True)
     _arguments.add_project(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Look, print. A phone that cannot be reached is not an error of this command."""
-    import msgspec
-
     from harness.devices.probe import probe_all
     from harness.project import config
     from harness.system.progress import Narrator
 
+    _json.check(args)
     project = config.load_project(args.project)
     with Narrator() as narrator:
         probes = probe_all(project.devices, narrator.attendant)
-    if args.json:
-        print(msgspec.json.format(msgspec.json.encode(probes), indent=2).decode())
-    else:
+    if not _json.write(args, probes):
         print("\n".join(lines(probes)))
     return EXIT_OK
 

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from harness.commands import _arguments
+from harness.commands import _arguments, _json
 from harness.core.errors import EXIT_MEASUREMENT, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from harness.core.attendant import Attendant
     from harness.core.specs import DeviceSpec
     from harness.core.types import Finding
+    from harness.devices.android.unproved import Unproved
 
 HELP = "is this host or phone fit to measure on?"
 EXAMPLE = "python -m harness doctor --device pixel"
@@ -41,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also write proof-NAME.json: what the phone answers to every command that the harness "
         "relies on, without its serial, to be sent to the project",
     )
+    _json.add_json(parser, "what was found")
     _arguments.add_project(parser)
 
 
@@ -48,8 +51,6 @@ def run(args: argparse.Namespace) -> int:
     """Examine each; 3 if one of them cannot be measured on."""
     import tempfile
 
-    from harness.core.text import plain_name
-    from harness.devices import inspection_of, kind_of
     from harness.devices.android.unproved import unproved
     from harness.devices.doctor import doctor
     from harness.project import config
@@ -59,27 +60,38 @@ def run(args: argparse.Namespace) -> int:
     specs = project.select_devices(args.device or ("host",))
     if args.prove:
         _refuse_without_phone(specs)
-    unfit = False
+    _json.check(args)
+    silent = args.json == "-"
+    found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as logs, Narrator() as narrator:
         for name, spec in specs.items():
             findings = doctor(name, spec, Path(logs), narrator.attendant(name))
-            print("\n".join(lines(name, findings)), flush=True)
-            bad = any(f.level in ("serious", "invalid") for f in findings)
-            if args.prove and not bad and kind_of(spec).traits(spec).proves:
-                proof = inspection_of(spec).prove(spec, narrator.attendant(name))
-                written = _write_proof(plain_name(name), proof)
-                print(f"  ok  proof: written to {written}", flush=True)
-            unfit = unfit or bad
-    for line in unproved(specs if args.device else project.devices):
-        print(line)
-    return EXIT_MEASUREMENT if unfit else EXIT_OK
+            unfit = any(f.level in ("serious", "invalid") for f in findings)
+            proof = None
+            if args.prove and not unfit:
+                proof = _proof(name, spec, narrator.attendant(name))
+            found.append({"device": name, "fit": not unfit, "findings": findings, "proof": proof})
+            if not silent:
+                print("\n".join(lines(name, findings)), flush=True)
+                if proof is not None:
+                    print(f"  ok  proof: written to {proof}", flush=True)
+    left = unproved(specs if args.device else project.devices)
+    if not _json.write(args, {"devices": found, "unproved": [u._asdict() for u in left]}):
+        print("\n".join(lines_of_unproved(left)), end="\n" if left else "")
+    return EXIT_OK if all(one["fit"] for one in found) else EXIT_MEASUREMENT
 
 
-def _write_proof(name: str, text: str) -> Path:
-    """`proof-NAME.json` in the current folder."""
-    path = Path(f"proof-{name}.json")
-    path.write_text(text + "\n", "utf-8")
-    return path
+def _proof(name: str, spec: DeviceSpec, attendant: Attendant) -> str | None:
+    """Write `proof-NAME.json` in the current folder and say so; None for a kind of device that has
+    nothing to prove."""
+    from harness.core.text import plain_name
+    from harness.devices import inspection_of, kind_of
+
+    if not kind_of(spec).traits(spec).proves:
+        return None
+    path = Path(f"proof-{plain_name(name)}.json")
+    path.write_text(inspection_of(spec).prove(spec, attendant) + "\n", "utf-8")
+    return str(path)
 
 
 def _refuse_without_phone(specs: Mapping[str, DeviceSpec]) -> None:
@@ -96,4 +108,14 @@ def lines(name: str, findings: Sequence[Finding]) -> list[str]:
         shown.append(f"  {MARKS[finding.level]:2}  {finding.code}: {finding.message}")
         if finding.fix:
             shown.append(f"      -> {finding.fix}")
+    return shown
+
+
+def lines_of_unproved(left: Sequence[Unproved]) -> list[str]:
+    """What the project has not shown on a real phone yet, and the commands that show it."""
+    if not left:
+        return []
+    shown = ["not yet proved on a real phone by this project, and how you can with yours:"]
+    for one in left:
+        shown += [f"  {one.what}", f"      -> {one.how}"]
     return shown

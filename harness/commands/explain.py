@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.commands import _arguments, _output
+from harness.commands import _arguments, _json, _output
 from harness.core.errors import EXIT_OK, BuildError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ EXAMPLE = "python -m harness explain vgg16"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to explain, and how much of it to show."""
     parser.add_argument("what", metavar="VARIANT|FILE")
-    parser.add_argument("--json", metavar="FILE", help="write it as JSON; - for standard output")
+    _json.add_json(parser)
     parser.add_argument(
         "--all", action="store_true", help="show every layer, not only the largest ten"
     )
@@ -35,22 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, show."""
-    import sys
-
-    import msgspec
-
     from harness.renderers import explanation as renderer
 
-    if args.json is not None:
-        _output.check_file(args.json)
+    _json.check(args)
     found = _explained(args.what, args.project)
-    if args.json is not None:
-        data = msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
-        if args.json == "-":
-            sys.stdout.buffer.write(data)
-            return EXIT_OK
-        _output.write(Path(args.json), data)
-    renderer.show(found, _output.console(), every=args.all)
+    if not _json.write(args, found):
+        renderer.show(found, _output.console(), every=args.all)
     return EXIT_OK
 
 

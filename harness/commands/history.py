@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import argparse
 
-from harness.commands import _output
+from harness.commands import _json, _output
 from harness.commands._arguments import add_out
-from harness.core.errors import EXIT_OK
+from harness.core.errors import EXIT_OK, UsageError
 
 HELP = "what was measured, over time"
 EXAMPLE = "python -m harness history mobilenet-int8 --device host --html trend.html"
@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", metavar="NAME", help="name or pattern (default: all)")
     parser.add_argument("--metric", metavar="NAME", help="default: latency")
     parser.add_argument("--html", metavar="FILE", help="write a page; - for standard output")
+    _json.add_json(parser, "runs and trends")
     _output.add_plots(parser)
     add_out(parser)
 
@@ -36,6 +37,9 @@ def run(args: argparse.Namespace) -> int:
     from harness.renderers import history as renderer
     from harness.results import history
 
+    _json.check(args)
+    if args.html == args.json == "-":
+        raise UsageError("only one format can go to standard output", "name a file for the other")
     if args.html is not None:
         _output.check_file(args.html)
         _output.check_packages("html")
@@ -44,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     lines = [run.line for run in past.runs]
     trends = []
     named = any(asked is not None for asked in (args.variant, args.metric, args.device))
-    if named or args.html or args.plots:
+    if named or args.html or args.plots or args.json:
         metric, variant, device = args.metric or "latency", args.variant or "*", args.device or "*"
         trends = history.trends(past, metric=metric, variant=variant, device=device)
         if not trends and named:
@@ -52,12 +56,15 @@ def run(args: argparse.Namespace) -> int:
     if args.plots:
         for kind in _output.plot_kinds(args):
             _output.write_all(Path(args.plots), renderer.plots(trends, kind))
+    taken = _json.write(args, {"runs": lines, "trends": trends, "skipped": past.skipped})
     if args.html:
         data = renderer.page(lines, trends, past.skipped, f"mobile-bench-harness {__version__}")
         if args.html == "-":
             sys.stdout.buffer.write(data)
             return EXIT_OK
         _output.write(Path(args.html), data)
+    if taken:
+        return EXIT_OK
     console = _output.console()
     if named:
         renderer.show_trends(trends, console)

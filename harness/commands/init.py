@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from harness.commands import _json
 from harness.core.errors import EXIT_OK, UsageError
 from harness.core.text import command, quoted
 
@@ -19,6 +20,7 @@ EXAMPLE = "python -m harness init my-project"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The folder."""
     parser.add_argument("dir", nargs="?", type=Path, default=Path(), metavar="DIR")
+    _json.add_json(parser, "what was written")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -27,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
 
     from harness.project.config import DEVICES, SHIPPED
 
+    _json.check(args)
     root: Path = args.dir
     for name in (DEVICES, "models"):
         if (root / name).exists():
@@ -42,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         why = error.strerror or str(error)
         raise UsageError(f"cannot write {root}: {why}", "choose another folder") from None
+    if _json.write(args, {"devices": str(root / DEVICES), "models": str(root / "models")}):
+        return EXIT_OK
     print(f"wrote {root / DEVICES} and {root / 'models'}")
     enter = "" if root == Path() else f"cd {quoted(root)} && "
     print(f"next: {enter}{command('bench')}")

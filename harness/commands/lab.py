@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.commands import _arguments
+from harness.commands import _arguments, _json
 from harness.core.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
@@ -51,12 +51,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--name", metavar="NAME", help="join: what the lab calls this host (default: its own name)"
     )
-    parser.add_argument("--json", action="store_true", help="status: as JSON, one object per host")
+    _json.add_json(parser, "what `status` shows", bare=True)
     _arguments.add_project(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Do it."""
+    if args.json is not None and "://" in args.json:
+        # `lab status --json ADDRESS`, from before --json took a file.
+        args.what, args.json = [*args.what, args.json], "-"
+    if args.json is not None and args.action != "status":
+        raise UsageError("--json is for lab status", "leave it out")
     if args.action == "keys":
         return _keys(args)
     if len(args.what) > 1:
@@ -108,18 +113,15 @@ def _join(args: argparse.Namespace) -> None:
 
 
 def _status(args: argparse.Namespace) -> None:
-    import msgspec
-
     from harness.engine import dask
 
+    _json.check(args)
     engine = dask.connect(_address(args))
     try:
         hosts = engine.where()
     finally:
         engine.close()
-    if args.json:
-        print(msgspec.json.format(msgspec.json.encode(hosts), indent=2).decode())
-    else:
+    if not _json.write(args, hosts):
         print("\n".join(lines(hosts)))
 
 

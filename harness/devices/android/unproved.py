@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from harness.core.specs import AndroidSpec, DeviceSpec
 from harness.core.text import quoted
@@ -78,14 +79,18 @@ UNPROVED = (
 )
 
 
-def unproved(devices: Mapping[str, DeviceSpec]) -> list[str]:
-    """What nobody has shown on a real phone yet, and the commands that show it on a phone of
-    `devices`, the first that may be real. Nothing where no phone is among them."""
+class Unproved(NamedTuple):
+    """What nobody has shown on a real phone yet, and the command that shows it on yours."""
+
+    what: str
+    how: str
+
+
+def unproved(devices: Mapping[str, DeviceSpec]) -> list[Unproved]:
+    """What nobody has shown on a real phone yet, with commands for a phone of `devices`, the first
+    that may be real. Nothing where no phone is among them."""
     phones = {n: spec for n, spec in devices.items() if isinstance(spec, AndroidSpec)}
     if not phones:
         return []
     name = next((n for n, spec in phones.items() if spec.transport != "emulated"), "pixel")
-    lines = ["not yet proved on a real phone by this project, and how you can with yours:"]
-    for what, how in UNPROVED:
-        lines += [f"  {what}", f"      -> {how.format(name=quoted(name))}"]
-    return lines
+    return [Unproved(what, how.format(name=quoted(name))) for what, how in UNPROVED]
