@@ -41,6 +41,20 @@ class Lab:
         """The scheduler ends, as if it were killed."""
         self.do(self._scheduler.close())
 
+    def kill(self) -> None:
+        """The scheduler is gone without a word to those who are connected to it."""
+
+        async def kill() -> None:
+            self._scheduler.stop()
+            for stream in (
+                *self._scheduler.client_comms.values(),
+                *self._scheduler.stream_comms.values(),
+            ):
+                stream.abort()
+            await self._scheduler.close()
+
+        self.do(kill())
+
     def join(
         self,
         name: str,

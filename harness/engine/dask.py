@@ -86,6 +86,7 @@ class DaskEngine:
         self._senders = ThreadPoolExecutor(SENDERS)
         self._sending: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._client: Any = None
+        self._lab_id = ""  # which start of the scheduler we are connected to
         self._away_since: float | None = None
 
     def open(self) -> None:
@@ -104,6 +105,7 @@ class DaskEngine:
             raise worker.no_lab(self.address, error) from None
         try:
             client.sync(worker.check_versions, self.address)
+            self._lab_id = str(client.scheduler_info()["id"])
             client.subscribe_topic(client.id, self._heard)
         except BaseException:
             client.close()
@@ -116,6 +118,10 @@ class DaskEngine:
         if client is None or client.status != "running":
             raise OSError("the lab does not answer")
         known = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=CONNECT_S)
+        # Dask's client connects by itself to a scheduler that was started again, but does not tell
+        # it which events it wants to hear.
+        if known["id"] != self._lab_id:
+            raise OSError("the lab was started again")
         return offers_of(known)
 
     def submit(self, work: Work | AwayWork, lane: str) -> None:

@@ -286,8 +286,8 @@ class AwayRun(DeviceRun):
             return "refused"
         if self._broken:
             return "done"
-        if self._told < told.told and self._tries < TRIES and not self._stopping:
-            return None
+        if self._told < told.told and not self._stopping:
+            return self.lost(lost_work("what the host measured did not all arrive"))
         self.reason = told.reason
         self.half_widths = {case: self._half_width(case) for case in self.cases}
         if told.reason == "interrupted" and not self._stopping:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from harness.commands.lab import lines
+from harness.core.base import Failure
 from harness.core.errors import UsageError
-from harness.core.lab import Doing, HostOffer, PhoneOffer, is_model, model_key, phone_resource
+from harness.core.lab import (
+    PROCESSOR,
+    Doing,
+    HostOffer,
+    PhoneOffer,
+    is_model,
+    model_key,
+    phone_resource,
+)
 from harness.core.specs import AndroidSpec
-from harness.engine import dask
+from harness.engine import Ending, Job, Later, Place, dask
 from harness.engine.lab import keys, protocol, worker
 from harness.engine.lab.address import Address, parse
+from harness.engine.lab.child import Desk
 from harness.engine.lab.depot import Depot
 from harness.system import files
 from tests.labs import lab
@@ -65,6 +76,64 @@ class dask_engine:
 
     def __exit__(self, *_: object) -> None:
         self.engine.close()
+
+
+class Echo:
+    """Work that is told one event and its answer."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+        self.answers: list[bytes] = []
+
+    def place(self, hosts: Sequence[HostOffer], free: object) -> Place | Later:
+        return Place(hosts[0], {PROCESSOR: 1}) if hosts else Later("no host", "", 60)
+
+    def job(self, place: Place) -> Job:
+        return Job("echo", "run", "tests.unit.engine.test_lab:echo", b'"said"', {})
+
+    def hear(self, event: bytes) -> bool:
+        self.heard.append(event)
+        return True
+
+    def ended(self, answer: bytes) -> Ending | None:
+        self.answers.append(answer)
+        return "done"
+
+    def lost(self, failure: Failure) -> Ending | None:
+        return None
+
+    def give_up(self, why: Later, *, stopped: bool) -> Ending:
+        raise AssertionError(why)
+
+    def waiting(self, why: Later, left_s: float) -> None:
+        """It may take a moment."""
+
+    def stop(self) -> None:
+        """Nobody does."""
+
+
+def echo(arguments: bytes, desk: Desk) -> bytes:
+    desk.say(arguments)
+    return arguments
+
+
+def test_events_arrive_from_a_lab_that_was_started_again(tmp_path: Path) -> None:
+    """Dask's client connects again by itself, but then it hears no events."""
+    with lab() as made:
+        made.join("bench1", cache=tmp_path)
+        with dask_engine(made.address) as engine:
+            wait_for(engine.where)
+            client = engine._client
+            first = client.scheduler_info()["id"]
+            made.kill()
+            made.start()
+            made.join("bench2", cache=tmp_path)
+            wait_for(lambda: client.status == "running" and client.scheduler_info()["id"] != first)
+            work = Echo()
+            engine.submit(work, "lane")
+            engine.gather()
+    assert work.heard == [b'"said"']
+    assert work.answers == [b'"said"']
 
 
 def test_a_name_is_given_once() -> None:

@@ -132,6 +132,21 @@ def test_what_did_not_arrive_is_asked_for_again(folder: RunFolder) -> None:
     assert run.reason == "launches"
 
 
+def test_a_run_whose_launches_never_arrive_has_failed(folder: RunFolder) -> None:
+    (run,), _ = runs(folder, AndroidSpec(), resource=RESOURCE)
+    there = Place(host("x", phones=(PHONE,)), {RESOURCE: 1})
+    told(run, Entry(launch=launch(A, 0)))
+    endings = []
+    for _ in range(away_run.TRIES):
+        run.job(there)
+        endings.append(run.ended(answer(2)))
+    assert endings == [None] * (away_run.TRIES - 1) + ["done"]
+    assert run.reason == "failed"
+    assert {f.message for f in folder.read().failures.values()} == {
+        "what the host measured did not all arrive"
+    }
+
+
 def test_a_phone_is_reached_as_its_host_reaches_it(folder: RunFolder) -> None:
     (run,), _ = runs(folder, AndroidSpec(any="pixel-7", threads=(4,)), resource=RESOURCE)
     job = run.job(Place(host("x", phones=(PHONE,)), {RESOURCE: 1}))
