@@ -27,17 +27,22 @@ _LOST = -9  # the status of a job whose server is gone: the kernel kills it with
 class Forked:
     """A job under way: to be read, waited for and ended like harness.system.process.Child."""
 
-    def __init__(self, stdout: IO[bytes], own: socket.socket) -> None:
+    def __init__(self, stdout: IO[bytes], own: socket.socket, server: Child) -> None:
         self.stdout = stdout
-        self._own = own
+        self._own, self._server = own, server
         self._status: int | None = None
 
     def wait(self) -> int:
         """Wait until it has ended, however long that takes; its status, negative for a signal."""
         if self._status is None:
             told = self._own.recv(STATUS_BYTES, socket.MSG_WAITALL)
-            whole = len(told) == STATUS_BYTES
-            self._status = int.from_bytes(told, "big", signed=True) if whole else _LOST
+            if len(told) == STATUS_BYTES:
+                self._status = int.from_bytes(told, "big", signed=True)
+            else:
+                # The socket of a job closes a moment before its server can be seen to have ended,
+                # and the next job must not be sent to that one.
+                self._server.wait()
+                self._status = _LOST
         return self._status
 
     def kill(self) -> None:
@@ -55,6 +60,41 @@ class Forked:
         self.stdout.close()
 
 
+class _Server:
+    """The process, the way to it, and the variables that it read when it started."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.read = _read_at_start(environment)
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self.process = Child(
+                module("harness.artifacts.child.fork_server"),
+                stdin=theirs.fileno(),
+                stderr=subprocess.DEVNULL,
+                env=environment,
+            )
+
+    def begin(self, job: Job, stderr: IO[bytes]) -> Forked:
+        reading, writing = os.pipe()
+        stdout = os.fdopen(reading, "rb")
+        ours, theirs = socket.socketpair()
+        try:
+            handles = [writing, stderr.fileno(), theirs.fileno()]
+            socket.send_fds(self._control, [msgspec.json.encode(job)], handles)
+        except BaseException:
+            stdout.close()
+            ours.close()
+            raise
+        finally:
+            os.close(writing)
+            theirs.close()
+        return Forked(stdout, ours, self.process)
+
+    def end(self) -> None:
+        self._control.close()
+        self.process.end()
+
+
 class ForkServer:
     """The process that imports TensorFlow, started when the first job comes and again if it was
     lost, ended when the last of those who use it as a context has left. Whoever builds often can
@@ -63,9 +103,7 @@ class ForkServer:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
-        self._server: Child | None = None
-        self._control: socket.socket | None = None
-        self._read: dict[str, str] = {}
+        self._server: _Server | None = None
 
     def start(
         self, folder: Path, *, stderr: IO[bytes], environment: Mapping[str, str]
@@ -76,29 +114,15 @@ class ForkServer:
         started."""
         if sys.platform != "linux":
             return None  # a fork without exec is not safe there, or there is none
+        job = Job(folder=str(folder), environment=dict(environment))
         with self._lock:
-            control = self._running(environment)
-        if control is None:
-            return None
-        reading, writing = os.pipe()
-        ours, theirs = socket.socketpair()
-        message = msgspec.json.encode(Job(folder=str(folder), environment=dict(environment)))
-        try:
-            with self._lock:
-                socket.send_fds(control, [message], [writing, stderr.fileno(), theirs.fileno()])
-        except BaseException:
-            os.close(reading)
-            ours.close()
-            raise
-        finally:
-            os.close(writing)
-            theirs.close()
-        return Forked(os.fdopen(reading, "rb"), ours)
+            server = self._running(environment)
+            return server.begin(job, stderr) if server.read == _read_at_start(environment) else None
 
     @property
     def pid(self) -> int | None:
         """The process id of the server; None if it does not run."""
-        return self._server.pid if self._server else None
+        return self._server.process.pid if self._server else None
 
     def __enter__(self) -> ForkServer:
         with self._lock:
@@ -112,28 +136,20 @@ class ForkServer:
                 self._end()
 
     def _end(self) -> None:
-        if self._control is not None:
-            self._control.close()
         if self._server is not None:
             self._server.end()
-        self._server = self._control = None
+        self._server = None
 
-    def _running(self, environment: Mapping[str, str]) -> socket.socket | None:
-        """The way to the server, which is started if it is not there; None if it does not fit."""
-        read = {name: v for name, v in environment.items() if name.startswith(_READ_AT_START)}
-        if self._server is not None and not self._server.ended(0):
-            return self._control if read == self._read else None
-        self._end()
-        self._read = read
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._server = Child(
-                module("harness.artifacts.child.fork_server"),
-                stdin=theirs.fileno(),
-                stderr=subprocess.DEVNULL,
-                env=environment,
-            )
-        return self._control
+    def _running(self, environment: Mapping[str, str]) -> _Server:
+        """The server, which is started if it is not there."""
+        if self._server is None or self._server.process.ended(0):
+            self._end()
+            self._server = _Server(environment)
+        return self._server
+
+
+def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: v for name, v in environment.items() if name.startswith(_READ_AT_START)}
 
 
 # The one that everybody shares.

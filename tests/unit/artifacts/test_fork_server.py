@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import socket
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -11,12 +14,9 @@ from pathlib import Path
 import pytest
 
 from harness.artifacts.child import forked
-from harness.system.process import python_environment
+from harness.system.process import Child, python_environment
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(sys.platform != "linux", reason="forks are made on Linux only"),
-]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks are made on Linux only")
 
 # In place of harness.artifacts.child.main, so that a job does what the test wants of it.
 MAIN = """
@@ -43,10 +43,13 @@ def job(tmp_path: Path) -> Jobs:
 
 
 class Jobs:
-    """Starts jobs in one fork server whose `main` is the one above."""
+    """Starts jobs in one fork server whose `main` is the one above, and whose TensorFlow is a name
+    that takes no time to import."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        for name in ("tensorflow", "keras"):
+            (root / f"{name}.py").touch()
         (root / "sitecustomize.py").write_text(
             "import sys, types\n"
             "main = types.ModuleType('harness.artifacts.child.main')\n"
@@ -112,6 +115,17 @@ def test_a_lost_server_is_told_as_a_kill_and_started_again(job: Jobs) -> None:
         assert again is not None
         assert again.wait() == 0
         again.end()
+
+
+def test_a_job_is_lost_when_its_server_has_ended_and_not_before() -> None:
+    own, theirs = socket.socketpair()
+    theirs.close()
+    late = [sys.executable, "-c", "import time; time.sleep(0.3)"]
+    with Child(late, stderr=subprocess.DEVNULL) as server:
+        job = forked.Forked(io.BytesIO(), own, server)
+        assert job.wait() == -signal.SIGKILL
+        assert server.ended(0)
+        job.end()
 
 
 def test_what_is_read_at_the_start_must_be_the_same(job: Jobs) -> None:
