@@ -41,7 +41,7 @@ _ALL_UNITS = {*_TIME, *_FILE_SIZE, *_MEMORY, *_SHARE, *_COUNT}
 # The excess, as a logarithm, of a share whose interval begins at 0.
 _BEYOND_ALL = 100.0
 
-_ITEM = re.compile(r"([A-Za-z]\w*)\s*(<=|>=|==|<|>|=|≤|≥)\s*(\S.*)")
+_ITEM = re.compile(r"([A-Za-z]\w*)\s*(<=|>=|=<|=>|==|<|>|=|≤|≥)\s*(\S.*)")
 _NUMBER = re.compile(r"(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)\s*(\D*)")
 _SIGN = {"lower": "<=", "higher": ">="}
 
@@ -87,9 +87,10 @@ def _one(item: str, specs: Mapping[str, MetricSpec]) -> Budget:
         )
     wanted = _SIGN[spec.direction]
     if sign not in (wanted, {"<=": "≤", ">=": "≥"}[wanted]):
+        side = sign.strip("=").translate({ord("≤"): "<", ord("≥"): ">"})
         raise UsageError(
             f"{item!r} limits {spec.name} from the wrong side"
-            if sign[0] in "<>≤≥" and sign[0] not in (wanted[0], {"<": "≤", ">": "≥"}[wanted[0]])
+            if side and side != wanted[0]
             else f"{item!r} has the sign {sign!r}",
             f"write {name}{wanted}{value}",
         )

@@ -11,7 +11,7 @@ Split = Literal["train", "validation", "test"]
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
-_NAMED = 5
+MOST_NAMED = 5
 
 
 class Left(Value, frozen=True):
@@ -125,5 +125,5 @@ def _named(what: str, names: list[str] | tuple[str, ...]) -> list[str]:
 
 def first_few(names: list[str] | tuple[str, ...]) -> str:
     """The first names, and how many more there are."""
-    more = len(names) - _NAMED
-    return "; ".join(names[:_NAMED]) + (f"; and {more:,} more" if more > 0 else "")
+    more = len(names) - MOST_NAMED
+    return "; ".join(names[:MOST_NAMED]) + (f"; and {more:,} more" if more > 0 else "")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.core import units
-from harness.core.data import SPLITS, Split
+from harness.core.data import MOST_NAMED, SPLITS, Split
 from harness.data import copies
 from harness.data.image_cache import Known
 from harness.data.split import Shares, assign
@@ -47,6 +47,19 @@ class Doubles:
     conflicts: list[str]
 
 
+def _named(alike: list[Image]) -> str:
+    """The names of files of one picture, of thousands the first few: those of every class and
+    every split come first, since it is they that matter."""
+    ordered = sorted(alike, key=lambda image: image.file.name)
+    places: dict[tuple[str, str | None], list[str]] = {}
+    for image in ordered:
+        places.setdefault((image.file.label, image.file.split), []).append(image.file.name)
+    first = [names[0] for names in places.values()]
+    chosen = [*first, *(i.file.name for i in ordered if i.file.name not in first)][:MOST_NAMED]
+    more = len(alike) - len(chosen)
+    return " = ".join(sorted(chosen)) + (f" and {more:,} more" if more else "")
+
+
 def distinct(read: list[Image]) -> tuple[list[Image], Doubles]:
     """One file for each picture, in the order of the pixels' digests; none for a picture that lies
     in two classes. A picture in two splits is kept in the later one only, since accuracy on test
@@ -58,7 +71,7 @@ def distinct(read: list[Image]) -> tuple[list[Image], Doubles]:
     doubles = Doubles(0, [], [])
     for _, alike in sorted(same.items()):
         alike.sort(key=lambda image: image.file.name)
-        names = " = ".join(image.file.name for image in alike)
+        names = _named(alike)
         if len({image.file.label for image in alike}) > 1:
             doubles.conflicts.append(names)
             continue
@@ -96,7 +109,7 @@ def grouped(
     for group in members.values():
         digest = group[0].known.pixels
         if len(group) > 1:
-            near.names.append(" = ".join(sorted(image.file.name for image in group)))
+            near.names.append(_named(group))
         side = max(_side(tree, image) for image in group)
         for image in group:
             if _side(tree, image) == side:

@@ -6,6 +6,7 @@
                      answered, as it happens
       report.json      the report, once measuring has ended
       logs/            what the workers said on standard error
+    reports/.order     run ids in the order in which measuring began, whatever the clock said
 
 A journal line is on the disk (fsync) before the launch counts as saved. A line that a crash cut
 short is dropped when the folder is read, and its launch is simply measured again on `--resume`.
@@ -47,6 +48,7 @@ HEADER = "run.json"
 JOURNAL = "journal.jsonl"
 REPORT = "report.json"
 LOGS = "logs"
+ORDER = ".order"
 
 _ATTEMPTS = 20
 
@@ -185,6 +187,7 @@ def create(out: Path, header: Report) -> RunFolder:
     try:
         (path / LOGS).mkdir(parents=True)
         write_atomic(path / HEADER, encode(header))
+        _note_order(path)
     except OSError as error:
         raise UsageError(
             f"cannot write to {out}: {error.strerror}", "choose another folder with --out"
@@ -194,7 +197,38 @@ def create(out: Path, header: Report) -> RunFolder:
 
 def reopen(path: Path) -> RunFolder:
     """A run that ended early, ready to go on: a line cut short is cut off the journal."""
-    return RunFolder(path, read_header(path))
+    again = RunFolder(path, read_header(path))
+    with contextlib.suppress(OSError):  # only `latest` needs it
+        _note_order(path)
+    return again
+
+
+def _note_order(path: Path) -> None:
+    with (path.parent / ORDER).open("a", encoding="utf-8") as file:
+        file.write(f"{path.name}\n")
+
+
+def _latest(out: Path, ids: list[str]) -> Path:
+    """The run that was begun or gone on with last. Run ids follow the clock, which may have been
+    wrong; so `.order` comes first. A run that is not in there, because it was copied here or is
+    of an older release, is the latest if its id is and it was written after the last of `.order`.
+    """
+    try:
+        noted = (out / ORDER).read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
+        noted = []
+    known = [run for run in noted if run in set(ids)]
+    others = [run for run in ids if run not in set(known)]
+    if not known:
+        return out / ids[-1]
+    if others and _written_ns(out / others[-1]) > _written_ns(out / known[-1]):
+        return out / others[-1]
+    return out / known[-1]
+
+
+def _written_ns(folder: Path) -> int:
+    times = [p.stat().st_mtime_ns for p in (folder / HEADER, folder / REPORT) if p.exists()]
+    return max(times, default=0)
 
 
 def read_header(path: Path) -> Report:
@@ -275,7 +309,7 @@ def find(run: str, out: Path) -> Path:
     found = (p for name in (HEADER, REPORT) for p in out.glob(f"*/{name}"))
     ids = sorted({p.parent.name for p in found}) if out.is_dir() else []
     if run == "latest" and ids:
-        return out / ids[-1]
+        return _latest(out, ids)
     matching = [i for i in ids if i.startswith(run)]
     if len(matching) == 1:
         return out / matching[0]

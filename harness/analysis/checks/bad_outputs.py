@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from harness.core.types import Evidence, Finding
+import math
+
+from harness.core.types import Artifact, Evidence, Finding
+
+# `input_source` of an input set that holds no picture.
+_NOISE = "seeded random"
+# Operators that leave only what was found.
+_FOUND = ("DETECTION", "NON_MAX_SUPPRESSION", "TOPK")
 
 
 def findings(evidence: Evidence) -> list[Finding]:
     """Not finite: the numbers must not be used. The same answer to every example: suspect, unless
-    the model was never trained."""
+    the model was never trained, or may rightly have found nothing in random numbers."""
     seen = [x.outputs for x in evidence.launches if x.outputs is not None]
     if any(not outputs.finite for outputs in seen):
         return [
@@ -20,6 +27,16 @@ def findings(evidence: Evidence) -> list[Finding]:
             )
         ]
     if any(outputs.constant for outputs in seen):
+        if detects(evidence.artifact) and all(x.input_source == _NOISE for x in seen):
+            return [
+                Finding(
+                    level="warning",
+                    code="outputs-constant",
+                    message="the answer is the same for every example; the inputs were random "
+                    "numbers, in which a detector rightly finds nothing",
+                    fix="if it is not one, check the weights and how inputs are scaled",
+                )
+            ]
         return [
             Finding(
                 level="warning" if evidence.artifact.trained is False else "serious",
@@ -29,3 +46,11 @@ def findings(evidence: Evidence) -> list[Finding]:
             )
         ]
     return []
+
+
+def detects(artifact: Artifact) -> bool:
+    """Whether a model says what it found, or whether it found one thing: rightly the same for all
+    inputs that hold nothing. Known by its operators, or by a single number as its answer."""
+    if any(word in kind.upper() for kind in artifact.ops for word in _FOUND):
+        return True
+    return len(artifact.outputs) == 1 and math.prod(artifact.outputs[0].shape) == 1

@@ -40,7 +40,11 @@ def check(spec: AndroidSpec) -> None:
 def _check_transport(spec: AndroidSpec) -> None:
     _named("transport", spec.transport, "harness.devices.transports")
     for key, transports in _USED_BY.items():
-        if getattr(spec, key) == getattr(AndroidSpec(), key) or spec.transport in transports:
+        if getattr(spec, key) == getattr(AndroidSpec(), key):
+            continue
+        if key == "serial" and spec.transport in ("adb_usb", "adb_tcp"):
+            _check_serial(spec)
+        if spec.transport in transports:
             continue
         raise ConfigError(
             f"{key}: transport {spec.transport} does not use it",
@@ -51,6 +55,23 @@ def _check_transport(spec: AndroidSpec) -> None:
     for key in ("address", "adb_server"):
         if text := getattr(spec, key):
             _addressed(key, text)
+
+
+def _check_serial(spec: AndroidSpec) -> None:
+    """An address is the serial number only to an adb server, which shows it in that column."""
+    serial = spec.serial or ""
+    host, _, port = serial.rpartition(":")
+    if (host and _is_port(port)) or re.fullmatch(r"\d{1,3}(\.\d{1,3}){3}", serial):
+        address = serial if host else f"{serial}:5555"
+        raise ConfigError(
+            f"serial: {serial!r} is an address, not a serial number",
+            f"write `transport: adb_tcp` and `address: {address}`, without serial",
+        )
+    if "_adb-tls-connect" in serial:
+        raise ConfigError(
+            f"serial: {serial!r} is a phone with wireless debugging",
+            "set `transport: adb_server`, after `adb pair`",
+        )
 
 
 def _addressed(key: str, text: str) -> None:

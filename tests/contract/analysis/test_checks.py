@@ -79,8 +79,10 @@ def changing_mood() -> tuple[Launch, ...]:
     )
 
 
-def outputs(finite: bool = True, constant: bool = False) -> tuple[Launch, ...]:
-    answer = Outputs(values=((0.1,),), finite=finite, constant=constant, input_source="seeded")
+def outputs(
+    finite: bool = True, constant: bool = False, source: str = "demo images"
+) -> tuple[Launch, ...]:
+    answer = Outputs(values=((0.1,),), finite=finite, constant=constant, input_source=source)
     return with_fields(steady_launches(7), outputs=answer)
 
 
@@ -428,6 +430,30 @@ FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
             "outputs-constant",
             "warning",
             lambda: evidence(outputs(constant=True), artifact=artifact(trained=False)),
+        ),
+        (
+            "outputs-constant",
+            "warning",
+            lambda: evidence(
+                outputs(constant=True, source="seeded random"),
+                artifact=artifact(ops={"CONV_2D": 4, "TFLite_Detection_PostProcess": 1}),
+            ),
+        ),
+        (
+            "outputs-constant",
+            "warning",
+            lambda: evidence(
+                outputs(constant=True, source="seeded random"),
+                artifact=artifact(outputs=(TensorInfo(name="o", shape=(1, 1), dtype="uint8"),)),
+            ),
+        ),
+        (
+            "outputs-constant",
+            "serious",
+            lambda: evidence(
+                outputs(constant=True, source="seeded random"),
+                artifact=artifact(outputs=(TensorInfo(name="o", shape=(1, 9), dtype="uint8"),)),
+            ),
         ),
     ],
     "text_outputs": [("text-output", "info", lambda: evidence(text_answers()))],

@@ -228,3 +228,13 @@ def test_an_image_on_both_sides_of_the_users_split_is_tested_not_learnt(tmp_path
     assert data.summary.counts["b"] == {"train": 3, "validation": 5, "test": 4}
     assert "on two sides of the split, used on the later (2): " in told(data)
     assert "test/a/21.png = train/a/leak.bmp" in told(data)
+
+
+def test_of_many_copies_five_are_named_and_the_rest_are_counted(root: Path, opened: Opened) -> None:
+    for number in range(60):
+        shutil.copy(root / "cracked/0.png", root / "cracked" / f"copy{number:04}.png")
+    shutil.copy(root / "cracked/0.png", root / "intact/again.png")
+    assert opened().summary.conflicts == (
+        "cracked/0.png = cracked/copy0000.png = cracked/copy0001.png = cracked/copy0002.png = "
+        "intact/again.png and 57 more",
+    )

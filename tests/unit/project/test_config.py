@@ -100,6 +100,7 @@ def test_an_unknown_device_gets_the_nearest_names(tmp_path: Path) -> None:
         ("devices: {? {a: b} : {kind: host}}", "line 1, column 13: a key is a list or a mapping"),
         ("devices: {1: {kind: host}}", "line 1, column 11: the key 1 is not text; write it"),
         ("devices: {on: {kind: host}}", "the key on is not text; write it in quotes"),
+        ("devices: {NO: {kind: host}}", "the key NO is not text; write it in quotes"),
         ("devices: {~: {kind: host}}", "the key ~ is not text; write it in quotes"),
         ("- a", "expected a mapping"),
         ("", "expected a mapping"),
@@ -141,6 +142,14 @@ REFUSED = {
     "no such port": ("transport: adb_tcp, address: 'a:99999'", "address: 'a:99999' is not"),
     "an ignored address": ("address: 'a:1'", "address: transport adb_usb does not use it"),
     "an ignored serial": ("transport: adb_tcp, address: a, serial: b", "serial: transport adb_tcp"),
+    "an address for a serial": ("serial: '192.168.0.20:5555'", "serial: '192.168.0.20:5555' is an "
+                                "address, not a serial number; write `transport: adb_tcp` and "
+                                "`address: 192.168.0.20:5555`"),
+    "an address without port": ("transport: adb_tcp, serial: 192.168.0.20",
+                                "serial: '192.168.0.20' is an address, not a serial number; write "
+                                "`transport: adb_tcp` and `address: 192.168.0.20:5555`"),
+    "wireless debugging": ("serial: adb-R5CT-x._adb-tls-connect._tcp", "serial: 'adb-R5CT-x."
+                           "_adb-tls-connect._tcp' is a phone with wireless debugging; set"),
     "an ignored server": ("adb_server: 'a:1'", "adb_server: transport adb_usb does not use it"),
     "ignored faults": ("faults: [hot=3]", "faults: transport adb_usb does not use it"),
     "an ignored profile": ("profile: old", "profile: transport adb_usb does not use it"),

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +167,29 @@ def test_runs_are_found_by_id_start_and_latest(tmp_path: Path) -> None:
         store.find("2026", tmp_path)
     with pytest.raises(UsageError, match="no run or file"):
         store.find("1999", tmp_path)
+
+
+def test_the_latest_run_is_the_one_written_last_whatever_the_clock_said(tmp_path: Path) -> None:
+    wrong, first, second = "20990101-000000-aaaa", "20260101-000000-bbbb", "20260102-000000-cccc"
+    for run_id in (wrong, first, second):
+        store.create(tmp_path, header(PLAN, run_id)).close()
+    assert store.find("latest", tmp_path).name == second
+    store.reopen(tmp_path / first).close()
+    assert store.find("latest", tmp_path).name == first
+    shutil.rmtree(tmp_path / first)
+    assert store.find("latest", tmp_path).name == second
+    (tmp_path / wrong).rename(tmp_path / "20990101-000000-dddd")
+    assert store.find("latest", tmp_path).name == second
+
+
+def test_a_run_that_was_copied_here_can_be_the_latest(tmp_path: Path) -> None:
+    store.create(tmp_path, header(PLAN, "20260101-000000-aaaa")).close()
+    copied = store.create(tmp_path / "elsewhere", header(PLAN, "20260102-000000-bbbb"))
+    copied.close()
+    later = (copied.path / store.HEADER).stat().st_mtime_ns + 10**9
+    os.utime(copied.path / store.HEADER, ns=(later, later))
+    copied.path.rename(tmp_path / copied.path.name)
+    assert store.find("latest", tmp_path).name == copied.path.name
 
 
 def test_an_unwritable_folder_is_found_out_before_anything_is_made(tmp_path: Path) -> None:
