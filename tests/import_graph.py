@@ -17,7 +17,7 @@ from pathlib import Path
 # own row. What stands at the top of harness/ is a room of its own.
 LAYERS = (
     ("__main__",),
-    ("cli",),
+    ("cli", "pytest_plugin"),
     ("commands", "api"),
     ("search",),
     ("measure",),

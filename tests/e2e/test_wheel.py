@@ -109,6 +109,15 @@ def test_init_copies_what_the_wheel_carries(scripts: Path, tmp_path: Path) -> No
     assert (tmp_path / "mine/models/variants.yaml").is_file()
 
 
+def test_pytest_finds_the_plugin(scripts: Path, tmp_path: Path) -> None:
+    test = f"def test_size(bench):\n    bench({str(TINY)!r}).assert_budget('size<=1kB')\n"
+    (tmp_path / "test_model.py").write_text(test)
+    words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--bench-quick")
+    done = run(scripts / "python", *words, cwd=tmp_path, expected=1)
+    assert "AssertionError: tiny_float32 does not keep its budget" in done.stdout
+    assert (tmp_path / "reports").is_dir()
+
+
 def test_the_wheel_has_nothing_of_the_tests(wheel: Path) -> None:
     tops = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"harness"}
