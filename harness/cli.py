@@ -78,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
             help="also show what caused an error, and where the log of a child process is",
         )
         sub.set_defaults(run=module.run)
+    top.set_defaults(whole=top)  # for the command `completion`
     return top
 
 
