@@ -5,8 +5,12 @@ it answers matters in two ways: it may be the most accurate, against which the o
 measured, and it may be recommended itself. After each look it stops if neither can change any more:
 
 - another variant is shown to be more accurate, so that no loss is measured against it, or
-- each other variant is either shown to lose no more than the margin against it, or shown to lose
-  more than the margin against some variant.
+- each other variant is shown to lose no more than the margin against it, or shown to lose more than
+  the margin against some variant, or is *given up*: the slow one is shown to be within the margin
+  itself, and there is hardly a chance that all images would show the other to be.
+
+A variant that is given up can get no star, so giving up cannot make a wrong one; it may cost a
+right one, as rarely as `HARDLY` says.
 
 If the best variant is one that answered everything at once, the losses against it are bounded once,
 at the whole error rate. If it is a slow one, the error rate is spent over the looks
@@ -19,11 +23,11 @@ an order that follows from a hash of their pixels and the seed, so the first one
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.core.types import Loss
-from harness.stats.looks import parts
-from harness.stats.with_the_best import ALPHA, Pairwise
+from harness.stats.looks import hardly_shown, parts
+from harness.stats.with_the_best import ALPHA, Counts, Pairwise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,12 +60,36 @@ def is_beaten(known: Pairwise, slow: int) -> Bools:
     return beaten
 
 
-def is_settled(known: Pairwise, slow: int, margin: float) -> Bools:
-    """By run, whether the variant of this index need not answer any more."""
-    within = _but(known.above[:, slow], slow) <= margin
-    out = _but(known.below.max(axis=1), slow) > margin
-    settled: Bools = is_beaten(known, slow) | (within | out).all(axis=1)
+def is_settled(known: Pairwise, counted: Counts, slow: int, of: int, margin: float) -> Bools:
+    """By run, whether the variant of this index need not answer any more of the `of` images."""
+    done = _is_within(known, slow, margin) | _is_out(known, margin)
+    done |= are_given_up(known, counted, slow, of, margin)
+    settled: Bools = is_beaten(known, slow) | _but(done, slow).all(axis=1)
     return settled
+
+
+def are_given_up(known: Pairwise, counted: Counts, slow: int, of: int, margin: float) -> Bools:
+    """By run and variant, whether it is given up for the one of the index `slow`: runs x k."""
+    from harness.stats.with_the_best import lost_of
+
+    (both,), (seen,) = counted
+    lost = lost_of(both)
+    differ = (lost + lost.swapaxes(1, 2)) / seen
+    hardly = hardly_shown(known.point[:, slow], differ[:, slow], seen, of, margin)
+    keeps = known.above[:, :, slow].max(axis=1) <= margin
+    open_ = ~_is_within(known, slow, margin) & ~_is_out(known, margin)
+    given_up: Bools = hardly & keeps[:, None] & open_
+    return given_up
+
+
+def _is_within(known: Pairwise, slow: int, margin: float) -> Bools:
+    within: Bools = known.above[:, slow] <= margin
+    return within
+
+
+def _is_out(known: Pairwise, margin: float) -> Bools:
+    out: Bools = known.below.max(axis=1) > margin
+    return out
 
 
 def once_or_in_looks(once: Pairwise, last: Pairwise, slow: Sequence[int]) -> Pairwise:
@@ -77,7 +105,7 @@ def once_or_in_looks(once: Pairwise, last: Pairwise, slow: Sequence[int]) -> Pai
     )
 
 
-def _but(rows: Floats, place: int) -> Floats:
+def _but(rows: NDArray[Any], place: int) -> NDArray[Any]:
     import numpy as np
 
     return np.delete(rows, place, axis=1)
@@ -90,10 +118,26 @@ def settled(right: Right, slow: Collection[str], looks: Sequence[int], margin: f
     """Those of `slow` that can stop. All of `slow` have answered the same number of images: one of
     `looks`, but not the last. The other variants have answered at least as many, or fewer if they
     stopped at an earlier look."""
-    names, known = _at_look(right, len(right[next(iter(slow))]), looks, ALPHA)
+    names, counted, known = _at_look(right, len(right[next(iter(slow))]), looks, ALPHA)
     if len(names) < 2:
         return set()
-    return {name for name in slow if is_settled(known, names.index(name), margin)[0]}
+    return {
+        name for name in slow if is_settled(known, counted, names.index(name), looks[-1], margin)[0]
+    }
+
+
+def given_up(right: Right, looks: Sequence[int], margin: float) -> dict[str, int]:
+    """The variants that were given up when a slow one stopped, and the number of images after which
+    it did."""
+    found: dict[str, int] = {}
+    for n in looks[:-1]:
+        for slow in (name for name, answers in right.items() if len(answers) == n):
+            names, counted, known = _at_look(right, n, looks, ALPHA)
+            place = names.index(slow)
+            if not is_beaten(known, place)[0]:
+                those = are_given_up(known, counted, place, looks[-1], margin)[0]
+                found |= {name: n for name, yes in zip(names, those, strict=True) if yes}
+    return found
 
 
 def losses(
@@ -118,7 +162,7 @@ def losses(
         stopped = [name for name, answers in right.items() if len(answers) == n]
         if not stopped:
             continue
-        names, known = _at_look(right, n, looks, alpha)
+        names, _, known = _at_look(right, n, looks, alpha)
         for name in stopped:
             place = names.index(name)
             found[name] = _loss(known, place, n)
@@ -132,13 +176,13 @@ def losses(
 
 def _at_look(
     right: Right, n: int, looks: Sequence[int], alpha: float
-) -> tuple[list[str], Pairwise]:
+) -> tuple[list[str], Counts, Pairwise]:
     from harness.stats import with_the_best
 
     there = [name for name, answers in right.items() if len(answers) >= n]
     part = parts(looks, alpha)[list(looks).index(n)]
     counted = with_the_best.counts([right[name][:n] for name in there])
-    return there, with_the_best.pairwise(counted, part)
+    return there, counted, with_the_best.pairwise(counted, part)
 
 
 def _loss(known: Pairwise, variant: int, n: int) -> Loss:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.analysis import looks
@@ -66,13 +67,16 @@ def check_class(protected: Protected, classes: Sequence[str]) -> None:
 
 class Losses(NamedTuple):
     """The losses, by name, of the variants that answered the same labelled images. `images` is the
-    number of images that count for what is protected. `why_none` says why there are no losses."""
+    number of images that count for what is protected. `why_none` says why there are no losses.
+    `given_up` has the variants for which a slow one stopped answering, and after how many images
+    (`analysis/looks.py`)."""
 
     protected: Protected
     by_variant: Mapping[str, Loss]
     images: int = 0
     found: Counts | None = None
     why_none: str = ""
+    given_up: Mapping[str, int] = MappingProxyType({})
 
     def needed(self, variant: str, margin: float) -> Needed | None:
         """How many images would decide whether the variant stays within the margin."""
@@ -87,16 +91,23 @@ class Losses(NamedTuple):
 
 
 def losses_of(
-    evaluations: Sequence[Evaluation], artifacts: Sequence[Artifact], protect: str = ACCURACY
+    evaluations: Sequence[Evaluation],
+    artifacts: Sequence[Artifact],
+    protect: str = ACCURACY,
+    margin: float = 0.0,
 ) -> Losses:
-    """The losses of every trained variant that answered the same images as the first one."""
+    """The losses of every trained variant of `artifacts` that answered the same images as the first
+    one. A float parent that answered only to be compared with is not one that could be shipped, so
+    no loss is measured against it. Without `artifacts` all who answered are variants. What is given
+    up depends on the `margin`."""
     protected = parse_protect(protect)
-    untrained = {a.variant for a in artifacts if a.trained is False}
+    trained = {a.variant for a in artifacts if a.trained is not False}
     answered = [
         e
         for e in evaluations
         # An old report may hold the counts without the answers.
-        if e.failure is None and e.variant not in untrained and len(e.scores) == 4 * e.n * e.width
+        if e.failure is None and len(e.scores) == 4 * e.n * e.width
+        if e.variant in trained or not artifacts
     ]
     longest = max(answered, key=lambda e: e.n, default=None)
     alike = [e for e in answered if longest and examples_of_both(e, longest) == e.n > 0]
@@ -107,7 +118,7 @@ def losses_of(
     plan = max((e.looks for e in alike), key=len)
     if plan and protected.what == ACCURACY:
         slow = [e.variant for e in alike if e.looks]
-        return _in_looks(protected, dict(zip(names, right, strict=True)), slow, plan)
+        return _in_looks(protected, dict(zip(names, right, strict=True)), slow, plan, margin)
     fewest = min(len(answers) for answers in right)
     truth, right = truth[:fewest], [answers[:fewest] for answers in right]
     if protected.name:
@@ -128,6 +139,7 @@ def _in_looks(
     right: Mapping[str, Sequence[bool]],
     slow: Sequence[str],
     plan: Sequence[int],
+    margin: float,
 ) -> Losses:
     """The losses where some variants may have stopped early. Variants that have answered all images
     come first, because the counts are theirs."""
@@ -136,7 +148,13 @@ def _in_looks(
     ordered = dict(sorted(right.items(), key=lambda item: -len(item[1])))
     full = [answers for answers in ordered.values() if len(answers) == plan[-1]]
     found = with_the_best.counts(full) if full else None
-    return Losses(protected, looks.losses(ordered, slow, plan), plan[-1], found)
+    return Losses(
+        protected,
+        looks.losses(ordered, slow, plan),
+        plan[-1],
+        found,
+        given_up=looks.given_up(ordered, plan, margin),
+    )
 
 
 @lru_cache(maxsize=8)

@@ -10,7 +10,8 @@ The rule, device by device (docs/explanation/verdict.md says why):
    mean of size, latency and peak RSS, or of the one that the user prefers. The runner-up is found
    in the same way without that variant.
 4. If only the most accurate variant keeps the accuracy and a cheaper one is open, or if none does,
-   the verdict is undecided, and names the cheapest candidate and the images that would decide.
+   the verdict is undecided, and names the cheapest candidate and the images that would decide. A
+   variant that was given up (`analysis/looks.py`) does not make it undecided.
 
 An artifact whose accuracy is not known is never recommended; then the verdict has only the front.
 """
@@ -55,6 +56,7 @@ from harness.core.types import (
     Report,
     Verdict,
 )
+from harness.stats.looks import HARDLY
 
 
 def judge(report: Report, specs: Mapping[str, MetricSpec]) -> Verdict | None:
@@ -63,7 +65,8 @@ def judge(report: Report, specs: Mapping[str, MetricSpec]) -> Verdict | None:
     budgets = parse_budget(report.plan.budget, specs) if report.plan.budget else ()
     if not report.cases or (not budgets and len({c.variant for c in report.cases}) < 2):
         return None
-    losses = losses_of(report.evaluations, report.artifacts, report.plan.protect)
+    plan = report.plan
+    losses = losses_of(report.evaluations, report.artifacts, plan.protect, plan.max_accuracy_loss)
     candidates = candidates_of(report, losses)
     on_device = losses_on_devices(report)
     devices = [
@@ -171,6 +174,8 @@ class _Device:
         chosen = self._cheapest(kept)
         cheaper = [c for c in open_ if self._cheapest([chosen, c]) is c]
         best = best_of(self.judged)
+        self._tell_given_up(best, [c for c in cheaper if c.judged_as in self.losses.given_up])
+        cheaper = [c for c in cheaper if c.judged_as not in self.losses.given_up]
         if cheaper and variants_of(kept) == {best.case.variant}:
             self.notes.append(
                 f"only {best.variant} is shown to lose no more than {units.points(self.margin)}"
@@ -379,6 +384,19 @@ class _Device:
         if c.case.status == "suspect":
             codes = listed({f.code for f in c.case.findings if f.level == "serious"})
             self.notes.append(f"{c.label} is suspect ({codes}): see the findings")
+
+    def _tell_given_up(self, best: Candidate, cheaper: Sequence[Candidate]) -> None:
+        """Notes on cheaper variants that lost so much on the first images that no more were asked
+        for."""
+        for c in cheaper:
+            seen = self.losses.given_up[c.judged_as]
+            lost = units.points(c.loss.point) if c.loss else "?"
+            self.notes.append(
+                f"{c.label} costs less and lost {lost} on the first {seen:,} test images; the "
+                f"chance that all {self.losses.images:,} would show that it loses no more than "
+                f"{units.points(self.margin)} was below {HARDLY * 100:g} %, so "
+                f"{best.variant} stopped answering"
+            )
 
     def _tell_doubts(self, chosen: Candidate, cheaper: Sequence[Candidate]) -> None:
         """Notes on the recommended variant, and on cheaper ones that were not shown to lose too

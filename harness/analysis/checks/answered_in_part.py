@@ -1,4 +1,4 @@
-"""Variants that stopped answering test images, since no more of them could change the decision."""
+"""Variants that stopped answering, since more test images would hardly change the decision."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ def findings(evidence: Evidence) -> list[Finding]:
             level="info",
             code="answered-in-part",
             message=f"it answered the first {evaluation.n:,} of {evaluation.of:,} test images; "
-            "then it stopped, because more of them could not change the decision",
+            "then it stopped, because more of them would hardly change the decision",
         )
     ]

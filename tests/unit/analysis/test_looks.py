@@ -4,6 +4,7 @@ in benchmarks/looks.py."""
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 import pytest
 
 from harness.analysis import looks
@@ -11,7 +12,7 @@ from harness.analysis.checks import quantization_broke
 from harness.analysis.losses import losses_of
 from harness.core.types import Evaluation
 from harness.stats import accuracy, with_the_best
-from harness.stats.looks import parts
+from harness.stats.looks import HARDLY, hardly_shown, parts
 from harness.stats.with_the_best import ALPHA
 from tests import strategies
 from tests.answers import evaluation
@@ -54,6 +55,36 @@ def test_one_stops_whose_comparisons_are_all_settled_though_it_may_be_the_best()
     first = with_the_best.pairwise(with_the_best.counts(every), parts(PLAN, ALPHA)[1])
     assert found["same"].bound == pytest.approx(float(first.above[0, 2, 0]))
     assert 0 < found["same"].bound <= 0.02 < found["bad"].at_least
+
+
+def test_one_that_is_clearly_the_best_stops_before_the_others_are_shown_to_be_out() -> None:
+    """The others lose 4 points on these 500 images: too few to show that it is more than 2, enough
+    to tell that all 2,000 will hardly show that it is less."""
+    right = {"a": answers(6), "b": answers(6, shift=50), "slow": answers(2, 500, shift=20)}
+    assert looks.settled(right, {"slow"}, PLAN, 0.02) == {"slow"}
+    found = looks.losses(right, {"slow"}, PLAN)
+    assert found["a"].at_least < 0.02 < found["a"].bound  # so it gets no star
+    assert looks.given_up(right, PLAN, 0.02) == {"a": 500, "b": 500}
+    # With a larger margin they may be within it.
+    assert looks.given_up(right, PLAN, 0.04) == {}
+
+
+@pytest.mark.parametrize("true", [0.0, 0.02, 0.04])
+def test_what_is_given_up_would_hardly_have_been_shown(true: float) -> None:
+    """Simulated: of those that are given up, few would have been shown to be within the margin."""
+    rng, runs, seen, of, margin = np.random.default_rng(3), 20_000, 250, 2000, 0.02
+    lost, gained = 0.03 + true / 2, 0.03 - true / 2
+    first = rng.multinomial(seen, [lost, gained, 1 - lost - gained], runs)
+    later = rng.multinomial(of - seen, [lost, gained, 1 - lost - gained], runs)
+    point, differ = (first[:, 0] - first[:, 1]) / seen, (first[:, 0] + first[:, 1]) / seen
+    given_up = hardly_shown(point, differ, seen, of, margin)
+    whole = first + later
+    loss = (whole[:, 0] - whole[:, 1]) / of
+    spread = np.sqrt(((whole[:, 0] + whole[:, 1]) / of - loss**2) / of)
+    shown = loss + 1.645 * spread <= margin
+    missed = float((given_up & shown).mean())
+    assert missed <= HARDLY
+    assert float(given_up.mean()) > (0.5 if true == 0.04 else 0)
 
 
 def test_one_that_is_left_alone_stops() -> None:
