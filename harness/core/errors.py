@@ -3,6 +3,7 @@
     HarnessError                    one line, what is wrong and how to fix it; never a traceback
     ├── UsageError                  exit 2: the request cannot be carried out as written
     │   ├── ConfigError             ... because of a file: devices.yaml, models/variants.yaml
+    │   ├── UnusableFileError       ... because of what is in a model file; others can be measured
     │   ├── StorageError            ... because what was measured cannot be saved: a full disk
     │   └── OtherDeviceError        ... because a run cannot go on with another device
     ├── GateError                   exit 1: a gate says no, for more than a table can say
@@ -71,6 +72,11 @@ class UsageError(HarnessError):
 
 class ConfigError(UsageError):
     """A configuration file is wrong; the message names the file and the path of the key."""
+
+
+class UnusableFileError(UsageError):
+    """A model file is there and cannot be measured for what is in it. Beside others it is one case
+    that fails; alone there is nothing to do."""
 
 
 class StorageError(UsageError):

@@ -54,6 +54,8 @@ def paired(a: Sequence[Launch], b: Sequence[Launch]) -> list[tuple[float, float]
 
 
 def _two_cases(job: Job) -> tuple[Case, Case]:
+    for error in job.unusable.values():
+        raise error
     cases = schedule.cases(job.names, job.settings)
     if len(cases) != 2:
         names = ", ".join(case.id for case in cases[:3]) + ", ..." * (len(cases) > 3)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from harness.analysis.losses import ACCURACY
 from harness.core import units
-from harness.core.errors import BuildError, HarnessError, UsageError
+from harness.core.errors import BuildError, HarnessError, UnusableFileError, UsageError
 from harness.core.types import Artifact, Evaluation, Finding, Plan, Report
 from harness.data.dataset import DEMO
 from harness.measure import evaluate
@@ -50,8 +50,8 @@ def build_artifacts(
     images = representative.of_dataset(data) if data else representative.demo(seed=job.request.seed)
     artifacts = {**built.artifacts, **job.tflite}
     errors: dict[str, HarnessError] = {
-        variant: BuildError(failure.message, failure.fix)
-        for variant, failure in built.failures.items()
+        **job.unusable,
+        **{v: BuildError(failure.message, failure.fix) for v, failure in built.failures.items()},
     }
     by_user = brought.told(job.request.pixels, job.request.labels)
     for name, path in job.keras_files.items():
@@ -83,12 +83,16 @@ def build_artifacts(
         Finding(
             level="invalid",
             code="build-failed",
-            message=f"{name} could not be built: {error.message}",
+            message=f"{name} {_cannot(error)}: {error.message}",
             fix=error.fix,
         )
         for name, error in errors.items()
     )
     return artifacts, unbuilt
+
+
+def _cannot(error: HarnessError) -> str:
+    return "cannot be measured" if isinstance(error, UnusableFileError) else "could not be built"
 
 
 def _smaller(
@@ -174,7 +178,7 @@ def float_parents(
         return {}
     try:
         parents, _ = build_artifacts(
-            job._replace(variants=wanted, tflite={}, keras_files={}), narrator
+            job._replace(variants=wanted, tflite={}, keras_files={}, unusable={}), narrator
         )
     except BuildError:
         return {}

@@ -4,7 +4,7 @@ anything is built or written."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -17,7 +17,7 @@ from harness.analysis.losses import check_class, parse_protect
 from harness.artifacts import brought
 from harness.core import units
 from harness.core.attendant import Attendant
-from harness.core.errors import ConfigError, HarnessError, UsageError
+from harness.core.errors import ConfigError, HarnessError, UnusableFileError, UsageError
 from harness.core.lab import HostOffer, LabDevice
 from harness.core.specs import AccuracyOn, Delegate, DeviceSpec
 from harness.data.dataset import DEMO
@@ -30,6 +30,7 @@ from harness.system.cache_use import cache_in_use
 from harness.system.plugins import unknown
 
 if TYPE_CHECKING:
+    from harness.core.types import Artifact
     from harness.data.dataset import Dataset, Progress
 
 STARTS = ("cold", "cached")
@@ -74,19 +75,11 @@ def resolve(
         settings[name] = kind_of(spec).settings(name, spec, request)
         if name not in at_lab:
             _refuse_if_not_set_up(request, spec, attendant(name))
-    from harness.artifacts.tflite.inspect import inspect_cached
-
     by_user = _told(request, bool(tflite or keras))
-    inspected = {
-        name: brought.described(
-            inspect_cached(path, cache_in_use(), variant=name, signature=request.signature),
-            by_user,
-        )
-        for name, path in tflite.items()
-    }
-    for path in keras.values():
-        if not path.exists():
-            raise UsageError(f"there is no file {path}", "give a file that Keras saved")
+    inspected, unusable = _inspected(tflite, request.signature, by_user)
+    if unusable and not (inspected or keras or variants):
+        raise next(iter(unusable.values()))
+    _refuse_missing(keras.values())
     store.check_writable(request.out)
     if not at_lab:
         _refuse_if_no_device_answers(devices, attendant, everything=request.devices == ("all",))
@@ -99,12 +92,39 @@ def resolve(
             split=request.split,
             looking=looking,
         )
-    job = Job(request, project, devices, variants, inspected, keras, settings, dataset, at_lab)
+    job = Job(
+        *(request, project, devices, variants, inspected, keras, settings, dataset, at_lab),
+        unusable=unusable,
+    )
     _check_recipes(job)
     _check_budget(job)
     _check_protected(job)
     _check_answering(job)
     return job
+
+
+def _inspected(
+    files: Mapping[str, Path], signature: str | None, by_user: brought.Told
+) -> tuple[dict[str, Artifact], dict[str, UsageError]]:
+    """(what is in each .tflite file, the error of each that cannot be measured)."""
+    from harness.artifacts.tflite.inspect import inspect_cached
+
+    inspected: dict[str, Artifact] = {}
+    unusable: dict[str, UsageError] = {}
+    for name, path in files.items():
+        try:
+            found = inspect_cached(path, cache_in_use(), variant=name, signature=signature)
+        except UnusableFileError as error:
+            unusable[name] = error
+        else:
+            inspected[name] = brought.described(found, by_user)
+    return inspected, unusable
+
+
+def _refuse_missing(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"there is no file {path}", "give a file that Keras saved")
 
 
 def _check_words(request: Request) -> None:

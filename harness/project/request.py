@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from harness.core.errors import UsageError
     from harness.core.lab import LabDevice
     from harness.core.specs import AccuracyOn, DeviceSpec, VariantSpec
     from harness.core.types import Artifact, Prefer
@@ -69,7 +70,8 @@ class Request(NamedTuple):
 
 class Job(NamedTuple):
     """A request that has been checked against the project, this machine and, of the devices that
-    are `at_lab`, a lab."""
+    are `at_lab`, a lab. `unusable` are the files that cannot be measured, by the names that their
+    rows would have had."""
 
     request: Request
     project: Project
@@ -80,6 +82,7 @@ class Job(NamedTuple):
     settings: dict[str, Settings]
     dataset: Dataset | None = None
     at_lab: Mapping[str, LabDevice] = MappingProxyType({})
+    unusable: Mapping[str, UsageError] = MappingProxyType({})
 
     @property
     def max_accuracy_loss(self) -> float:

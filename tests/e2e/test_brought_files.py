@@ -31,6 +31,10 @@ def ran(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Ran:
     out = tmp_path_factory.mktemp("runs")
     kinds = ("*.keras", "*.tflite")
     given = [str(path) for kind in kinds for path in sorted(CASES.glob(kind))]
+    whole = (DATA / "models" / "tiny_int8.tflite").read_bytes()
+    damaged = tmp_path_factory.mktemp("given") / "damaged.tflite"
+    damaged.write_bytes(whole[:1000])
+    given.append(str(damaged))
     done = subprocess.run(
         [sys.executable, "-m", "harness", "bench", *given, "--out", str(out), *SHORT],
         check=False,
@@ -51,8 +55,10 @@ def case_of(ran: Ran, variant: str) -> Any:
 
 def test_a_file_that_cannot_be_converted_costs_the_others_nothing(ran: Ran) -> None:
     """one_bad_keras_aborts: nothing was measured where one file was bad."""
-    (found,) = (f for f in ran.report.findings if f.code == "build-failed")
-    assert "custom_layer" in found.message
+    damaged, found = (f for f in ran.report.findings if f.code == "build-failed")
+    assert "damaged cannot be measured: " in damaged.message
+    assert "damaged.tflite is damaged: it ends too early" in damaged.message
+    assert "custom_layer could not be built" in found.message
     assert "it needs the class 'Scale', which Keras does not have" in found.message
     assert ran.status == 3
     assert "Traceback" not in ran.stderr

@@ -49,7 +49,8 @@ class _Graph:
         return found
 
     def _layer(self, operator: tflite.Operator, *, reads_image: bool) -> Layer | None:
-        if operator.kind in _UNPACKING and self._constant(operator.outputs[0]) is not None:
+        unpacks = operator.kind in _UNPACKING and operator.outputs
+        if unpacks and self._constant(operator.outputs[0]) is not None:
             return None  # belongs to the operator that uses it
         kernel = None
         size = kernel_bytes = others = 0
@@ -59,7 +60,8 @@ class _Graph:
                 continue
             self._seen.add(tensor.buffer)
             size += tensor.data.size
-            if place == 1 and operator.kind in _KERNELS and len(tensor.shape) > 1:
+            axes = _KERNELS.get(operator.kind)
+            if place == 1 and axes and len(tensor.shape) > max(axes):
                 kernel, kernel_bytes = tensor, tensor.data.size
             elif not tensor.dtype.startswith("int") or tensor.scales:
                 others += tensor.elements
@@ -92,7 +94,9 @@ class _Graph:
 
     def _constant(self, index: int) -> tflite.Tensor | None:
         """The constant behind a tensor, through the operators that only unpack it."""
-        while index != tflite.ABSENT:
+        for _ in range(len(self._graph.operators) + 1):  # a damaged file may go in a circle
+            if index == tflite.ABSENT:
+                return None
             tensor = self._graph.tensors[index]
             if tensor.data.size:
                 return tensor

@@ -19,7 +19,7 @@ from harness.artifacts.sizes import changes, tflite_file
 from harness.artifacts.tflite import answers, macs, metadata
 from harness.artifacts.tflite import model as tflite
 from harness.artifacts.tflite.flatbuffer import Damaged
-from harness.core.errors import UsageError
+from harness.core.errors import UnusableFileError, UsageError
 from harness.core.pixels import of_quantization
 from harness.core.types import Artifact, Finding, LayerSize, TensorInfo
 from harness.system import files
@@ -78,7 +78,8 @@ def inspect(path: Path, *, variant: str, signature: str | None = None) -> Artifa
     from the bytes alone. That takes some seconds per 100 MB, all else a fraction of one.
 
     Raises UsageError, whose message begins with the path, if the file cannot be measured: it is
-    missing, cut short, without fixed input shapes, and so on.
+    missing, or needs a signature. It is an UnusableFileError if the reason is in the file: cut
+    short, without fixed input shapes, and so on.
     """
     data = _read(path)
     try:
@@ -91,7 +92,9 @@ def inspect(path: Path, *, variant: str, signature: str | None = None) -> Artifa
     for name, index in inputs:
         _check_input(path, name, graph.tensors[index])
     if not inputs:
-        raise UsageError(f"{path} has no inputs", "it computes a constant and cannot be measured")
+        raise UnusableFileError(
+            f"{path} has no inputs", "it computes a constant and cannot be measured"
+        )
     contents = _Contents()
     for subgraph in model.subgraphs:
         contents.add(subgraph)
@@ -137,14 +140,16 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "make it readable") from None
     if not data:
-        raise UsageError(f"{path} is empty", "copy or convert it again")
+        raise UnusableFileError(f"{path} is empty", "copy or convert it again")
     if data[4:8] != tflite.IDENTIFIER:
-        raise UsageError(f"{path} is not a TFLite model", "convert the model to .tflite first")
+        raise UnusableFileError(
+            f"{path} is not a TFLite model", "convert the model to .tflite first"
+        )
     return data
 
 
-def _cannot_read(path: Path, why: str) -> UsageError:
-    return UsageError(f"{path} is damaged: {why}", "copy or convert it again")
+def _cannot_read(path: Path, why: str) -> UnusableFileError:
+    return UnusableFileError(f"{path} is damaged: {why}", "copy or convert it again")
 
 
 def _choose(path: Path, model: tflite.Model, key: str | None) -> tflite.Signature | None:
@@ -187,29 +192,31 @@ def _named(
 
 
 def _check_input(path: Path, name: str, tensor: tflite.Tensor) -> None:
-    """Raise UsageError unless the harness can make values for the input."""
+    """Raise UnusableFileError unless the harness can make values for the input."""
     shape = list(tensor.signature)
     if tensor.dtype == "string":
-        raise UsageError(f"{path}: input {name!r} takes strings", "give a model that takes numbers")
+        raise UnusableFileError(
+            f"{path}: input {name!r} takes strings", "give a model that takes numbers"
+        )
     if tensor.dtype not in _DTYPES:
-        raise UsageError(
+        raise UnusableFileError(
             f"{path}: input {name!r} is {tensor.dtype}, which the harness cannot make values for",
             "give a model that takes float32, float16 or whole numbers of 8 to 64 bits",
         )
     if -1 in shape[1:] or (shape[:1] == [-1] and tensor.shape[:1] != (1,)):
-        raise UsageError(
+        raise UnusableFileError(
             f"{path}: input {name!r} has the shape {shape}, where -1 may be anything",
             "convert the model with a fixed shape",
         )
     if min(tensor.shape, default=1) < 0 or len(tensor.signature) != len(tensor.shape):
         raise _cannot_read(path, f"input {name!r} has the shape {list(tensor.shape)}")
     if tensor.elements == 0:
-        raise UsageError(
+        raise UnusableFileError(
             f"{path}: input {name!r} has the shape {shape} and so no elements",
             "convert the model with a shape that has elements",
         )
     if tensor.elements * tflite.bits(tensor.dtype) // 8 > LARGEST_INPUT_BYTES:
-        raise UsageError(
+        raise UnusableFileError(
             f"{path}: input {name!r} has the shape {shape}, more than a GiB",
             "convert the model for smaller inputs",
         )
