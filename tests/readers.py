@@ -324,6 +324,40 @@ def _gha_benchmark(report: Report) -> Rows:
     return rows
 
 
+def _trace(report: Report) -> Rows:
+    """The launches of a case are the slices of its thread, with what was timed in them."""
+    raw: Any = msgspec.json.decode(_rendered("trace", report))
+    cases = {case["case"].partition("@")[0]: case["status"] for case in raw["otherData"]["cases"]}
+    named = {
+        (e["pid"], e["tid"]): e["args"]["name"]
+        for e in raw["traceEvents"]
+        if e["name"] == "thread_name"
+    }
+    timed: dict[str, dict[str, list[list[float]]]] = {}
+    for event in raw["traceEvents"]:
+        if event["ph"] != "X" or event["tid"] == 0:
+            continue
+        launches = timed.setdefault(named[event["pid"], event["tid"]], {})
+        name = event["name"]
+        if name.startswith("launch "):
+            for stage in ("init", "first inference", "iteration"):
+                launches.setdefault(stage, []).append([])
+        elif name in launches:
+            launches[name][-1].append(round(event["dur"] * 1000))
+    metrics = {"init": "init", "first inference": "first_inference", "iteration": "latency"}
+    return {
+        variant: Row(
+            status,
+            {
+                metrics[stage]: Told(Number(statistics.median(map(statistics.median, found))))
+                for stage, launches in timed.get(variant, {}).items()
+                if (found := [times for times in launches if times])
+            },
+        )
+        for variant, status in cases.items()
+    }
+
+
 def _frame(report: Report) -> Rows:
     records: Any = frames.frame(report).to_dict("records")
     return _wide(records)
@@ -398,6 +432,7 @@ READERS = {
     "gha_benchmark": Reader(
         _gha_benchmark, COSTS, n=COSTS - {"latency_p90"}, omits=frozenset({"invalid"})
     ),
+    "trace": Reader(_trace, OBSERVED - {"peak_rss", "rss_anon"}, statuses=STATUSES),
     "frame": Reader(_frame, EVERY, SAMPLED, SAMPLED, STATUSES),
     "launches": Reader(_launches, OBSERVED),
     "observations": Reader(_observations, frozenset({"latency"})),

@@ -70,7 +70,11 @@ SIGNS = {
     "junit": b"<?xml version",
     "markdown": b"### Benchmark `20261102-101500-bbbb`",
     "parquet": b"PAR1",
+    "trace": b'{"traceEvents":[{"ph":"M","name":"process_name"',
 }
+
+
+WITHOUT_COMPARISON = ("csv", "as_baseline", "bencher", "gha_benchmark", "trace")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -93,7 +97,7 @@ def test_every_format_into_a_file_and_to_standard_output(
     assert capfdbinary.readouterr().out == data, "alone on standard output, and the same"
     if name in ("json", "as_baseline"):
         schema.check(data)
-    if command == "compare" and name not in ("csv", "as_baseline", "bencher", "gha_benchmark"):
+    if command == "compare" and name not in WITHOUT_COMPARISON:
         assert b"regression" in data
 
 

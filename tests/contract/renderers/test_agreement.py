@@ -37,7 +37,7 @@ def test_a_format_tells_the_numbers_of_the_report(name: str, which: str) -> None
     report, reader = made(which), READERS[name]
     rows = reader.read(report)
     # What is made from observations has nothing of a case without launches.
-    of_launches = name in ("csv", "launches", "observations")
+    of_launches = name in ("csv", "launches", "observations", "trace")
     for case in [c for c in report.cases if c.launches] if of_launches else report.cases:
         row = rows[case.variant]
         if case.status in reader.statuses:

@@ -178,6 +178,7 @@ READABLE: dict[str, Callable[[Report], str]] = {
     "parquet": _parquet,
     "bencher": lambda report: " ".join(json.loads(render("bencher", report))),
     "gha_benchmark": lambda report: " ".join(_strings(json.loads(render("gha_benchmark", report)))),
+    "trace": lambda report: " ".join(_strings(json.loads(render("trace", report)))),
 }
 
 # For services that keep a history: names and numbers, and no place for a word about them.
@@ -191,6 +192,7 @@ DATA = (
     "csv",
     "csv_wide",
     "parquet",
+    "trace",
 )  # names as they are, not as a person needs them
 
 
