@@ -324,6 +324,25 @@ def _gha_benchmark(report: Report) -> Rows:
     return rows
 
 
+def _card(report: Report) -> Rows:
+    """The table of all that was measured: cells such as `5.2 ms ±3.1 %`."""
+    lines = _text("card", report).replace("\\", "").splitlines()
+    heads = next(line for line in lines if line.startswith("| variant")).split("|")[3:-1]
+    rows: Rows = {}
+    for line in lines[lines.index("## What was measured") + 4 :]:
+        if not line.startswith("|"):
+            break
+        name, status, *cells = [part.strip() for part in line.split("|")[1:-1]]
+        told: dict[str, Told] = {}
+        for head, text in zip(heads, cells, strict=True):
+            unit = re.search(r"\d ([kMµmn]?i?[Bs]|[KM]iB)", text)
+            found = _cell(text, unit[1] if unit else "")
+            if found is not None:
+                told[HEADS[head.strip()]] = found
+        rows[name.strip("`")] = Row(status, told)
+    return rows
+
+
 def _trace(report: Report) -> Rows:
     """The launches of a case are the slices of its thread, with what was timed in them."""
     raw: Any = msgspec.json.decode(_rendered("trace", report))
@@ -431,6 +450,13 @@ READERS = {
     "bencher": Reader(_bencher, EVERY, SAMPLED, omits=frozenset({"invalid"})),
     "gha_benchmark": Reader(
         _gha_benchmark, COSTS, n=COSTS - {"latency_p90"}, omits=frozenset({"invalid"})
+    ),
+    "card": Reader(
+        _card,
+        frozenset({"size", "latency", "peak_rss", "accuracy"}),
+        frozenset({"latency", "peak_rss", "accuracy"}),
+        statuses=STATUSES,
+        omits=frozenset({"invalid"}),
     ),
     "trace": Reader(_trace, OBSERVED - {"peak_rss", "rss_anon"}, statuses=STATUSES),
     "frame": Reader(_frame, EVERY, SAMPLED, SAMPLED, STATUSES),

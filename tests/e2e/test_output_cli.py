@@ -62,6 +62,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], int]] = {
 SIGNS = {
     "as_baseline": b'{\n "schema_version": 1,',
     "bencher": b'{\n "',
+    "card": b"---\n# license: yours to fill in",
     "csv": b"run_id,variant,device,",
     "csv_wide": b"run_id,variant,device,",
     "gha_benchmark": b'[\n {\n  "name"',
@@ -74,7 +75,7 @@ SIGNS = {
 }
 
 
-WITHOUT_COMPARISON = ("csv", "as_baseline", "bencher", "gha_benchmark", "trace")
+WITHOUT_COMPARISON = ("csv", "as_baseline", "bencher", "gha_benchmark", "trace", "card")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -6,19 +6,15 @@ nothing is markup, a link or a mention; other foreign text is escaped.
 
 from __future__ import annotations
 
-import re
-
-from harness.core import units
 from harness.renderers import comparison as against
 from harness.renderers import table as grid
 from harness.renderers import verdict as verdicts
 from harness.renderers.cases import Row
 from harness.renderers.doubts import Doubts
+from harness.renderers.markdown_text import code, prose, row
 from harness.renderers.view import View
 from harness.renderers.words import some
 
-_SPECIAL = re.compile(r"([\\`*_\[\]|~>$])")
-_BLOCK_START = re.compile(r"^(\d*)([-+.)=])(?=\s|$)")
 _SKIPPED = ("variant", "size_bar", "latency_bar", "launches")
 
 
@@ -34,22 +30,6 @@ def render(view: View) -> bytes:
         _how(view),
     ]
     return ("\n\n".join(b for b in blocks if b) + "\n").encode("utf-8", "backslashreplace")
-
-
-def code(text: str) -> str:
-    """A code span around any text, with a fence that is longer than the backticks in it."""
-    text = units.name(text)
-    longest = max(map(len, re.findall(r"`+", text)), default=0)
-    fence = "`" * (longest + 1)
-    pad = " " if longest else ""
-    return f"{fence}{pad}{text}{pad}{fence}"
-
-
-def prose(text: str) -> str:
-    """Text that stays text: no markup, no HTML, no list, no mention of a user or an issue."""
-    text = units.printable(text).replace("&", "&amp;").replace("<", "&lt;")
-    text = _BLOCK_START.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", text))
-    return text.replace("@", "@\u200b").replace("#", "#\u200b")
 
 
 def _verdict(view: View) -> list[str]:
@@ -106,7 +86,7 @@ def _changes(lines: list[against.Line]) -> str:
         ]
         for x in lines
     ]
-    return "\n".join(map(_row, [heads, [":---"] * 3 + ["---:"] * 4 + [":---"], *rows]))
+    return "\n".join(map(row, [heads, [":---"] * 3 + ["---:"] * 4 + [":---"], *rows]))
 
 
 def _table(view: View) -> list[str]:
@@ -119,13 +99,13 @@ def _table(view: View) -> list[str]:
         if column.importance <= grid.USUAL and column.key not in _SKIPPED
     ]
     heads = ["variant"] + [prose(" ".join(filter(None, c.head))) for c in columns]
-    lines = [_row(heads), _row([":---"] + ["---:" if c.right else ":---" for c in columns])]
-    for i, row in enumerate(rows):
-        name = " ".join(filter(None, [grid.MARKS[row.mark], code(row.case.variant)]))
+    lines = [row(heads), row([":---"] + ["---:" if c.right else ":---" for c in columns])]
+    for i, line in enumerate(rows):
+        name = " ".join(filter(None, [grid.MARKS[line.mark], code(line.case.variant)]))
         cells = [prose(" ".join(c.cells[i].plain.split())) for c in columns]
         # A pipe ends a cell even in a code span.
         shown = name.replace("|", "\\|")
-        lines.append(_row([f"{shown} ({', '.join(row.notes)})" if row.notes else shown, *cells]))
+        lines.append(row([f"{shown} ({', '.join(line.notes)})" if line.notes else shown, *cells]))
     return ["\n".join(lines), _legend(view, rows, [c.key for c in columns]), *_absent(view)]
 
 
@@ -134,10 +114,6 @@ def _legend(view: View, rows: list[Row], keys: list[str]) -> str:
     said = [f"{grid.MARKS[m]} {meaning}" for m, meaning in verdicts.MEANING.items() if m in marks]
     said.append(prose(grid.against_what(view, keys)))
     return " · ".join(filter(None, said))
-
-
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _absent(view: View) -> list[str]:
