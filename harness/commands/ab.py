@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="train on these labelled images (demo: images that the harness generates) and also "
         "compare accuracy (default: untrained, latency only)",
     )
+    _arguments.add_brought(parser)
     _arguments.add_protected(parser)
     parser.add_argument("--strict", action="store_true", help="exit 4 if undecided")
     _json.add_json(parser, "the answer")
@@ -88,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
         quick=args.quick,
         untrained=args.data is None,
         data=args.data,
+        pixels=getattr(args, "pixels", None),
+        labels=getattr(args, "labels", None),
         max_accuracy_loss=args.max_accuracy_loss,
         protect=args.protect,
         time_budget_s=args.time_budget,

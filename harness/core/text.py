@@ -6,6 +6,12 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+# Signs of tables and charts, for an encoding that lacks them.
+IN_ASCII = str.maketrans(
+    "±µ–×★○☆◇·✓✗→…─│╭╮╰╯‡†§" + "▏▎▍▌▋▊▉█" + "▁▂▃▄▅▆▇",  # noqa: RUF001
+    "~u-x*o*o.+x>.-|++++!!#" + "########" + "_.:-=+#",
+)
+
 
 def clean(text: bytes | str, max_length: int = 500) -> str:
     """`text` as one line: control and direction characters gone, no longer than `max_length`."""

@@ -7,6 +7,7 @@ the error is kept for whoever wants to tell it.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import io
@@ -15,6 +16,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
+
+from harness.core.text import IN_ASCII
 
 
 class Unbreakable(io.RawIOBase):
@@ -65,6 +68,20 @@ def unbreakable(tell: Callable[[str], None]) -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """For characters that an encoding lacks: similar ASCII signs, else escapes such as \\xfc."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end].translate(IN_ASCII)
+    return lacking.encode("ascii", "backslashreplace").decode("ascii"), error.end
+
+
+_LACKING = "harness.in_ascii"
+# What Python gives standard output and error; the second raises for all but a file's name.
+_RAISING = ("strict", "surrogateescape", "backslashreplace")
+codecs.register_error(_LACKING, _in_ascii)
+
+
 def _guarded(stream: TextIO | None, real: TextIO | None) -> tuple[Unbreakable | None, TextIO]:
     """The stream with an unbreakable end. A stream that someone put in the place of the real one
     stays; one that is closed from the start (`>&-`) is replaced by nothing at all."""
@@ -77,7 +94,7 @@ def _guarded(stream: TextIO | None, real: TextIO | None) -> tuple[Unbreakable | 
     text = io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=stream.encoding,
-        errors=stream.errors,
+        errors=_LACKING if stream.errors in _RAISING else stream.errors,
         line_buffering=stream.line_buffering or stream is sys.__stderr__,
         write_through=stream.write_through,
     )

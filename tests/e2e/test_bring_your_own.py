@@ -74,6 +74,20 @@ def test_what_is_said_outright_is_given(tmp_path: Path, faces: Path) -> None:
     assert turned["s01_i8"][0] == 0
 
 
+def test_two_files_are_compared_as_the_user_says_that_they_want_pixels(
+    tmp_path: Path, faces: Path
+) -> None:
+    """0.394 of the images as assumed; both are one network, trained on pixels 0 to 1."""
+    files = [str(MODELS / f"{name}.tflite") for name in ("s01_i8", "s01_f32")]
+    how = ("--data", str(faces / "plain"), "--pixels", "0..1", "--quick", "--time-budget", "20s")
+    done = harness("ab", *files, *how, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "s01_f32 loses at most" in done.stdout or "s01_f32 may lose up to" in done.stdout
+    (report,) = tmp_path.glob("reports/*/report.json")
+    cases = json.loads(report.read_text())["cases"]
+    assert [case["metrics"]["accuracy"]["point"] for case in cases] == [1, 1]
+
+
 def test_twelve_bits_are_as_right_as_eight(tmp_path: Path, faces: Path) -> None:
     for name in ("plain", "deep"):
         assert evaluated(tmp_path, faces / name, "s255_f32")["s255_f32"][0] == 1

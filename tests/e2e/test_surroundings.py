@@ -95,6 +95,20 @@ def test_a_cache_that_is_another_users_is_not_taken(tmp_path: Path) -> None:
     assert "is not a folder of this user's own" in done.stderr
 
 
+def test_what_an_encoding_lacks_is_written_in_ascii(tmp_path: Path) -> None:
+    """A name, signs of a table and a strip of intervals."""
+    model = tmp_path / "größe.tflite"
+    model.write_bytes((DATA / "tiny.tflite").read_bytes())
+    bench = ["bench", str(model), "--quick", "--launches", "2"]
+    said = {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "1"}
+    for words in (bench, ["history"], ["history", "*"], ["explain", str(model)], ["init", "ß"]):
+        done = started([sys.executable, "-m", "harness", *words], tmp_path, **said)
+        assert done.returncode in (0, 3), done.stderr
+        assert "Traceback" not in done.stderr, words
+        if words[0] == "explain":
+            assert "gr\\xf6\\xdfe.tflite" in done.stdout
+
+
 def in_a_removed_folder(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     (tmp_path / "gone").mkdir(exist_ok=True)
     script = 'cd "$1" && rmdir "$1" && shift && exec "$@"'

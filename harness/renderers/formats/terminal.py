@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.core import units
-from harness.core.text import count
+from harness.core.text import IN_ASCII, count
 from harness.core.types import Level, Outcome
 from harness.renderers import absent, metrics
 from harness.renderers import comparison as against
@@ -28,7 +28,7 @@ from harness.renderers import table as grid
 from harness.renderers import verdict as verdicts
 from harness.renderers.cases import Row
 from harness.renderers.doubts import Doubts
-from harness.renderers.table import BAD, DOUBT, EIGHTHS, GOOD, LEVELS, MARKS, QUIET, plain
+from harness.renderers.table import BAD, DOUBT, GOOD, MARKS, QUIET, plain
 from harness.renderers.view import View
 from harness.renderers.words import shorten, some
 
@@ -37,11 +37,6 @@ MOST_NOTES = 5
 WORDY = 100  # from this width on the status is told in words
 
 LEVEL_STYLE: dict[Level, str] = {"invalid": BAD, "serious": DOUBT, "warning": DOUBT, "info": QUIET}
-
-_ASCII = str.maketrans(
-    "±µ–×★○☆◇·✓✗→…─│╭╮╰╯‡†§" + EIGHTHS[1:] + LEVELS[1:8],  # noqa: RUF001
-    "~u-x*o*o.+x>.-|++++!!#" + "########" + "_.:-=+#",
-)
 
 
 def render(view: View) -> bytes:
@@ -137,7 +132,7 @@ class _Drawn:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for segment in console.render(self.inner, options.update(width=self.width)):
             if self.ascii_only:
-                text = segment.text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
+                text = segment.text.translate(IN_ASCII).encode("ascii", "replace").decode("ascii")
                 yield Segment(text, segment.style, segment.control)
             else:
                 yield segment

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.artifacts import brought
+from harness.artifacts import brought, scaling_layers
 from harness.artifacts.tflite.inspect import inspect
 from harness.core.errors import UsageError
 from tests.metadata_files import with_metadata
@@ -83,21 +83,42 @@ INPUT = layer("InputLayer")
         ([INPUT, layer("Sequential", layers=[layer("Rescaling", scale=1 / 255)])], "0..255"),
         ([INPUT, layer("Normalization", mean=None)], None),
         ([INPUT, layer("Conv2D"), layer("Rescaling", scale=1 / 255)], None),
-        ([INPUT, layer("Rescaling", scale=[1, 2])], None),
+        ([INPUT, layer("Rescaling", scale=[1 / 255] * 3)], "0..255"),
+        ([INPUT, layer("Rescaling", scale=0.5, offset=0.5)], "-1..1"),
+        ([INPUT, layer("Rescaling", scale=["x", 2])], None),
+        ([INPUT, layer("Normalization", mean=0.0, variance=0.33)], "-1..1"),
+        ([INPUT, layer("Normalization", mean=0.1, variance=0.3)], "-1..1"),
+        ([INPUT, layer("Normalization", mean=0.48, variance=0.08)], "0..1"),
+        ([INPUT, layer("Normalization", mean=3000.0, variance=1e6)], None),
         ([], None),
     ],
 )
 def test_a_layer_that_scales_says_what_goes_in(
     tmp_path: Path, layers: list[dict[str, Any]], name: str | None
 ) -> None:
-    pixels = brought.of_layers(keras(tmp_path / "m.keras", *layers))
+    pixels = scaling_layers.pixels(keras(tmp_path / "m.keras", *layers))
     assert (pixels and pixels.name) == name
     assert pixels is None or pixels.source == "layers"
 
 
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("adapted_255.keras", "0..255"),
+        ("adapted_minus_1.keras", "-1..1"),
+        ("adapted_1.h5", "0..1"),
+    ],
+)
+def test_a_normalization_that_was_adapted_says_it_by_its_weights(file: str, name: str) -> None:
+    """Made by Keras 3.15: one on pixels, one on -1 to 1 inside a Sequential, one on 0 to 1."""
+    pixels = scaling_layers.pixels(DATA / "scaling" / file)
+    assert pixels is not None
+    assert (pixels.name, pixels.source) == (name, "layers")
+
+
 def test_a_file_that_is_no_keras_file(tmp_path: Path) -> None:
     (tmp_path / "m.keras").write_bytes(b"hello")
-    assert brought.of_layers(tmp_path / "m.keras") is None
+    assert scaling_layers.pixels(tmp_path / "m.keras") is None
 
 
 def test_the_user_goes_first(tmp_path: Path) -> None:
