@@ -90,7 +90,7 @@ def filled(
 def _by_class(
     empty: Evaluation, artifact: Artifact, answers: Answers
 ) -> tuple[Answers, Literal["order", "asked", "metadata"], int]:
-    """The scores in the order of the classes, whence that is known, and how many are of others.
+    """The scores in the order of the classes, where that is known from, and how many are of others.
 
     Labels that the user gave must name every class; those of the file are passed over if they
     do not.

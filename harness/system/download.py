@@ -183,7 +183,7 @@ class _Transfer:
         import urllib.error
         import urllib.request
 
-        # The server continues the file if it still has this version, and else begins anew.
+        # The server continues the file if it still has this version, and else starts again.
         headers = {"Range": f"bytes={start}-", "If-Range": version} if start else {}
         request = urllib.request.Request(self.url, headers=headers)  # noqa: S310
         host = urlsplit(self.url).netloc
