@@ -61,7 +61,7 @@ class Pruner:
         self._masks = [kernel.numpy() == 0 for kernel in self._kernels]
 
     def to(self, sparsity: float) -> None:
-        """Choose again which weights to prune, by their magnitude now, and make them zero."""
+        """Choose the weights to prune anew, by their magnitude now, and make them zero."""
         self._masks = smallest([kernel.numpy() for kernel in self._kernels], sparsity)
         self.hold()
 
