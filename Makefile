@@ -51,7 +51,7 @@ types: $(STAMP)
 # pip compiles on one processor only, which takes half of the time.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[build,pretrained,quantize,report,usb,adb-server,lab,completion,dev]'
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[build,pretrained,quantize,search,report,usb,adb-server,lab,completion,dev]'
 	$(PY) -m compileall -q -j 0 $(VENV)/lib > /dev/null || true  # some packages hold Python 2
 	@touch $@
 

@@ -61,11 +61,14 @@ def build(
     progress: Listener | None = None,
     ready: Ready | None = None,
     timeout_s: float = TIMEOUT_S,
+    classes: int = 2,
+    children: Children | None = None,
 ) -> Built:
     """The artifacts of the variants `names` of `project`, from the cache or built. They are trained
     on `data`, which also calibrates int8 if there is no `representative`; without `data` they are
     not trained. `margin` is the share of accuracy that `cut: auto` may give up. `ready` is called
-    with each artifact as soon as it is built.
+    with each artifact as soon as it is built. Without `data`, networks tell so many `classes`
+    apart. `children` are the processes that build, for whoever wants to end them.
 
     Mistakes that can be found before the first child starts are raised as UsageError or
     ConfigError. A variant whose build fails later is in `failures`; the others are still built.
@@ -77,7 +80,9 @@ def build(
     if representative is None:
         representative = of_dataset(data) if data else demo(seed=seed)
     material = Material(data, cache_dir) if data else None
-    builder = _Builder(Cache(cache_dir), representative, progress, timeout_s, material)
+    builder = _Builder(
+        Cache(cache_dir), representative, progress, timeout_s, material, children or Children()
+    )
     planner = Planner(representative, seed)
     plans = NetworkPlans(
         project,
@@ -86,6 +91,7 @@ def build(
         material=material,
         seed=seed,
         margin=margin,
+        classes=classes,
     )
     jobs = []
     for index, name in enumerate(names):
@@ -226,7 +232,8 @@ class _Builder:
                 artifact = None
             if artifact is None:
                 for training in job.trainings:
-                    self._train(training, job.variant, tell)
+                    own = training is job.trainings[-1]
+                    self._train(training, job.variant, tell if own else _without_epochs(tell))
                 request = job.request
                 if job.calibrates:
                     with self._writing:
@@ -271,11 +278,19 @@ class _Builder:
     def teller(self, variant: str, index: int, count: int) -> _Tell:
         def tell(step: Step) -> None:
             if self.progress:
+                accuracy = step.epoch.validation_accuracy if step.epoch else None
                 self.progress(
-                    BuildProgress(variant, step.stage, index, count, step.done, step.total)
+                    BuildProgress(
+                        variant, step.stage, index, count, step.done, step.total, accuracy
+                    )
                 )
 
         return tell
+
+
+def _without_epochs(tell: _Tell) -> _Tell:
+    """For a network that another one needs, such as its teacher."""
+    return lambda step: tell(msgspec.structs.replace(step, epoch=None))
 
 
 def _described(artifact: Artifact, job: BuildJob, *findings: Finding) -> Artifact:

@@ -80,6 +80,7 @@ class NetworkPlans:
         material: Material | None,
         seed: int,
         margin: float = MARGIN,
+        classes: int = 2,
         fetching: Fetching | None = None,
     ) -> None:
         self._project = project
@@ -87,6 +88,7 @@ class NetworkPlans:
         self._cache = cache
         self._material = material
         self._seed = seed
+        self._classes = len(material.dataset.classes) if material else classes
         # Half of it: rounding to int8 and the chance of other images take their part of the rest,
         # and a cut at the very margin could never be shown to be within it.
         self._for_a_cut = margin / 2
@@ -177,7 +179,7 @@ class NetworkPlans:
 
     def _options(self, model: Model, given: Mapping[str, object]) -> dict[str, object]:
         options = model.options({k: v for k, v in given.items() if k != "classes"})
-        classes = len(self._material.dataset.classes) if self._material else 2
+        classes = self._classes
         options.pop("classes", None)
         if classes > 2:
             if not model.takes("classes"):

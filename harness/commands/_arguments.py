@@ -168,7 +168,8 @@ def add_brought(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def _add_margin(parser: argparse._ActionsContainer, *, defaults: bool = True) -> None:
+def add_margin(parser: argparse._ActionsContainer, *, defaults: bool = True) -> None:
+    """--max-accuracy-loss alone."""
     option(
         parser,
         "max_accuracy_loss",
@@ -184,7 +185,7 @@ def _add_margin(parser: argparse._ActionsContainer, *, defaults: bool = True) ->
 
 def add_protected(parser: argparse._ActionsContainer, *, defaults: bool = True) -> None:
     """--max-accuracy-loss and --protect, the same for every command that judges accuracy."""
-    _add_margin(parser, defaults=defaults)
+    add_margin(parser, defaults=defaults)
     option(
         parser,
         "protect",

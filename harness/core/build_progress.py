@@ -8,7 +8,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class BuildProgress:
     """`variant` is in `stage` ("cached", "converting", ...); it is number `index` of `count`,
-    counted from 0. `done` of `total` tells how far the stage is, where that is known."""
+    counted from 0. `done` of `total` tells how far the stage is, where that is known.
+    `validation_accuracy` is that of an epoch of the variant's own training that has just ended."""
 
     variant: str
     stage: str
@@ -16,3 +17,4 @@ class BuildProgress:
     count: int
     done: int | None = None
     total: int | None = None
+    validation_accuracy: float | None = None

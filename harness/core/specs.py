@@ -94,10 +94,30 @@ class WeightsSource(Value, frozen=True):
     sha256: str | dict[str, str] | None = None
 
 
+class SearchSpec(Value, frozen=True):
+    """What may vary of one model, for `search`. The entry's name is that of the model unless
+    `model` says otherwise.
+
+    A value of `options` and `recipe_options` is one value, a list of values in their order, or a
+    range: `{from: 96, to: 256, step: 32}`, `log: true` where factors count. To fix an option that
+    is a list itself, write a list with that one list. `recipe` is one or several. `training`
+    replaces what `training:` of the file says of the model; `weights` is as of a variant. `search`
+    without names searches the entries with `default`, or all where none has it."""
+
+    model: str | None = None
+    options: dict[str, object] = {}
+    recipe: str | tuple[str, ...] = ("int8", "float16")
+    recipe_options: dict[str, object] = {}
+    weights: str = "auto"
+    training: TrainingSpec | None = None
+    default: bool = False
+
+
 class VariantsFile(Value, frozen=True):
     """models/variants.yaml, whole."""
 
     variants: dict[str, VariantSpec]
+    search: dict[str, SearchSpec] = {}
     training: dict[str, TrainingSpec] = {}
     imagenet: dict[str, WeightsSource] = {}
 

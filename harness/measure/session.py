@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,8 +52,10 @@ def bench(
     enough: Enough | None = None,
     all_must_build: bool = False,
     engine: Engine | None = None,
+    opened: Callable[[str], None] | None = None,
 ) -> SavedRun:
-    """Build what is missing, measure, and save a report whatever ended the measuring.
+    """Build what is missing, measure, and save a report whatever ended the measuring. `opened` is
+    told the id of the run once it has a folder.
 
     `enough`, if given, looks at a device's launches after every round and may end it. A variant
     that cannot be built becomes a finding; if `all_must_build` or none can, BuildError is raised
@@ -61,6 +63,8 @@ def bench(
     """
     with _held(_here(job.devices, job.at_lab.values())):
         run = _begun(job, narrator, all_must_build)
+        if opened:
+            opened(run.folder.header.run_id)
         return _carry_out(run, narrator, engine, enough)
 
 

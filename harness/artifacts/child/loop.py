@@ -15,7 +15,7 @@ import msgspec
 
 from harness.artifacts.child.batches import Examples, class_weights, shuffled
 from harness.artifacts.child.objective import judge, objective
-from harness.artifacts.child.protocol import Epoch
+from harness.artifacts.child.protocol import Epoch, Tell
 from harness.core.errors import BuildError
 from harness.system import files
 from harness.system.files import writing
@@ -58,9 +58,6 @@ class Phase:
     flips: bool = False
     imitation: float = 0.0
     temperature: float = 1.0
-
-
-Tell = Callable[[str], None]
 
 
 def train(
@@ -118,8 +115,10 @@ def train(
             )
         validation_loss, accuracy = judge(answers(model, judged), judged.labels)
         kept = change is None or change.settled((done + 1) * steps, phase.epochs * steps)
-        state.add(Epoch(phase.name, done + 1, train_loss, validation_loss, accuracy), keep=kept)
+        epoch = Epoch(phase.name, done + 1, train_loss, validation_loss, accuracy)
+        state.add(epoch, keep=kept)
         state.save_if_worth()
+        tell(f"training ({phase.name}, {accuracy:.3f} right after epoch {done + 1})", epoch)
     state.save()
     state.restore_best()
     return state.curve

@@ -25,6 +25,7 @@ from harness.artifacts.child.protocol import (
     WORK,
     BuildRequest,
     Cut,
+    Epoch,
     Refusal,
     Step,
     Trained,
@@ -40,8 +41,8 @@ def main(folder: Path) -> int:
     """Do what the request asks for; the exit status."""
     steps = _own_stdout()
 
-    def tell(stage: str) -> None:
-        steps.write(msgspec.json.encode(Step(stage=stage)) + b"\n")
+    def tell(stage: str, epoch: Epoch | None = None) -> None:
+        steps.write(msgspec.json.encode(Step(stage=stage, epoch=epoch)) + b"\n")
         steps.flush()
 
     text = (folder / WORK / REQUEST).read_bytes()

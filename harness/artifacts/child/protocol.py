@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from harness.core.specs import TrainingSpec
 from harness.core.types import Value
 
@@ -125,11 +127,20 @@ class Trained(Value, frozen=True):
 
 
 class Step(Value, frozen=True):
-    """One line on the child's standard output: what it does now; `done` of `total` where known."""
+    """One line on the child's standard output: what it does now; `done` of `total` where known.
+    `epoch` is the one that has just ended."""
 
     stage: str
     done: int | None = None
     total: int | None = None
+    epoch: Epoch | None = None
+
+
+class Tell(Protocol):
+    """Says what is being done, and what an epoch came to that has just ended."""
+
+    def __call__(self, stage: str, epoch: Epoch | None = None) -> None:
+        """A line on the child's standard output."""
 
 
 class Refusal(Value, frozen=True):

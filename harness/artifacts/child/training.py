@@ -17,7 +17,7 @@ from harness.artifacts.child.answers import with_probabilities
 from harness.artifacts.child.batches import Examples, read
 from harness.artifacts.child.loop import Phase
 from harness.artifacts.child.objective import judge
-from harness.artifacts.child.protocol import Epoch, Trained, TrainRequest
+from harness.artifacts.child.protocol import Epoch, Tell, Trained, TrainRequest
 from harness.artifacts.child.reasons import line
 from harness.artifacts.child.transfer import FEATURES
 from harness.core.errors import BuildError, ConfigError, HarnessError
@@ -27,8 +27,6 @@ from harness.system.files import writing
 # Batch normalization is used with the statistics of the last few dozen batches: Keras's 0.999 of
 # some models remembers thousands, which a small data set does not have.
 MOMENTUM = 0.9
-
-Tell = Callable[[str], None]
 
 
 def train(request: TrainRequest, folder: Path, tell: Tell) -> None:

@@ -1,0 +1,145 @@
+"""Which trials are judged on the test split, and the verdict on them.
+
+They are chosen on validation images and noted before the test split is opened. It is opened once:
+after that the search does not go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from harness.core.errors import UsageError
+from harness.core.search import Final, SearchHeader, Trial
+from harness.core.specs import DeviceSpec
+from harness.core.text import count
+from harness.core.types import Report
+from harness.data.dataset import Dataset
+from harness.devices import kind_of
+from harness.engine import Engine
+from harness.measure import session
+from harness.project.config import Project
+from harness.project.request import Job, Request
+from harness.results import searches, store
+from harness.search.front import front
+from harness.search.objective import variant_of
+from harness.system.progress import Narrator
+
+
+class Judged(NamedTuple):
+    """The finalists, and the run that measured them."""
+
+    final: Final
+    report: Report
+    folder: Path
+
+
+def choose(
+    trials: Sequence[Trial],
+    *,
+    objectives: Sequence[str],
+    margin: float,
+    most: int,
+    reference: Mapping[str, float],
+) -> Final:
+    """The smallest `most` trials of the front that lose no more than the margin on validation
+    images against the best of all, and the most accurate one that keeps the budget. If none is
+    within the margin, the most accurate ones."""
+    reached = front(trials, objectives)
+    if not reached:
+        judged = [t for t in trials if t.state == "done"]
+        why = (
+            f"none of the {count(len(judged), 'judged trial')} keeps the budget"
+            if judged
+            else "no trial was judged"
+        )
+        return Final(finalists={}, why=why)
+    best = max(reached, key=_accuracy)
+    aim = max([_accuracy(best), *reference.values()]) - margin
+    cost = objectives[1] if len(objectives) > 1 else "size_bytes"
+    within = sorted((t for t in reached if _accuracy(t) >= aim), key=lambda t: getattr(t, cost))
+    chosen = within[:most] or sorted(reached, key=_accuracy, reverse=True)[:most]
+    if best not in chosen:
+        chosen.append(best)
+    why = (
+        f"the smallest of {count(len(within), 'trial')} of the front that lose at most the margin "
+        "on validation images, and the most accurate"
+        if within
+        else "the most accurate: none of the front is within the margin on validation images"
+    )
+    return Final(finalists={t.name: t.number for t in chosen}, why=why)
+
+
+def _accuracy(trial: Trial) -> float:
+    return trial.accuracy or 0.0
+
+
+def judge(
+    final: Final,
+    trials: Sequence[Trial],
+    folder: Path,
+    header: SearchHeader,
+    *,
+    project: Project,
+    devices: Mapping[str, DeviceSpec],
+    dataset: Dataset,
+    narrator: Narrator,
+    engine: Engine | None = None,
+) -> Judged:
+    """The run of `bench` with the finalists and the variants that they are compared with. Goes on
+    with one that was interrupted."""
+    asked = header.asked
+    out = folder.parent
+    if final.run_id is not None and (out / final.run_id).is_dir():
+        path = out / final.run_id
+        if (path / store.REPORT).exists():
+            report = store.read_report(path)
+            if report.stopped is None or report.stopped.reason != "interrupted":
+                return Judged(final, report, path)
+        run = session.resume(path, Path(asked.project), narrator, engine)
+        return Judged(final, run.report, run.folder)
+    by_number = {t.number: t for t in trials}
+    found = {name: variant_of(by_number[n].candidate) for name, n in final.finalists.items()}
+    variants = {**project.variants.variants, **found}
+    request = Request(
+        what=(*found, *asked.against),
+        devices=asked.devices,
+        seed=asked.seed,
+        data=asked.data,
+        split=asked.split,
+        budget=asked.budget,
+        max_accuracy_loss=asked.max_accuracy_loss,
+        prefer=asked.prefer,
+        weights=asked.weights,
+        quick=True,
+        project=Path(asked.project),
+        out=out,
+        command=header.command,
+    )
+    clash = project.variants.variants.keys() & found.keys()
+    if clash:
+        raise UsageError(
+            f"models/variants.yaml has a variant {min(clash)!r}, as finalists are called",
+            "rename it",
+        )
+    job = Job(
+        request=request,
+        project=project._replace(
+            variants=msgspec.structs.replace(project.variants, variants=variants)
+        ),
+        devices=dict(devices),
+        variants={name: variants[name] for name in (*found, *asked.against)},
+        tflite={},
+        keras_files={},
+        settings={n: kind_of(spec).settings(n, spec, request) for n, spec in devices.items()},
+        dataset=dataset,
+    )
+
+    def opened(run_id: str) -> None:
+        searches.save(folder, msgspec.structs.replace(final, run_id=run_id))
+
+    run = session.bench(job, narrator, engine=engine, opened=opened)
+    return Judged(msgspec.structs.replace(final, run_id=run.folder.name), run.report, run.folder)

@@ -1,0 +1,371 @@
+"""A search from its request to its report."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from harness.analysis import metric_specs
+from harness.analysis.budget import Budget, parse_budget
+from harness.artifacts import builder
+from harness.artifacts.child import forked
+from harness.core.errors import BuildError, UsageError
+from harness.core.search import SEARCH_VERSION, Asked, SearchHeader, SearchReport, Trial
+from harness.core.specs import DeviceSpec
+from harness.core.types import Artifact, Measurement, Report
+from harness.devices import kind_of
+from harness.measure import evaluate
+from harness.project import preflight
+from harness.project.config import Project, load_project
+from harness.project.request import Job, Request
+from harness.results import searches
+from harness.search import finalists, loop, measuring
+from harness.search.front import front
+from harness.search.loop import Loop, Stop
+from harness.search.objective import COUNTED, OF_THE_FILE, Built, Setting, WithoutTest
+from harness.search.space import Space, read_space
+from harness.search.study import Study
+from harness.system import interrupts
+from harness.system.cache_use import cache_in_use
+from harness.system.clock import now_iso
+
+if TYPE_CHECKING:
+    from harness.data.dataset import Dataset
+    from harness.system.progress import Narrator
+
+DEFAULT_TRIALS = 40
+# What a file or the validation images tell; the rest is measured on a device.
+NOT_ON_DEVICE = (*OF_THE_FILE, *COUNTED, "gzip_size", "sparsity", "accuracy")
+
+Told = Callable[[Trial, "SearchReport"], None]
+
+
+class Saved(NamedTuple):
+    """A report, the folder that it was saved in, and the run that judged the finalists."""
+
+    report: SearchReport
+    folder: Path
+    run: Report | None = None
+    run_folder: Path | None = None
+
+
+class Prepared(NamedTuple):
+    """A search that has been checked."""
+
+    header: SearchHeader
+    project: Project
+    space: Space
+    job: Job
+    budgets: tuple[Budget, ...]
+
+
+def begin(
+    asked: Asked,
+    narrator: Narrator,
+    *,
+    out: Path,
+    command: tuple[str, ...] = (),
+    told: Told = lambda trial, report: None,
+) -> Saved:
+    """Check the request, make the search's folder and search. Raises HarnessError."""
+    _check_installed()
+    prepared = _prepared(asked, narrator, out, command)
+    header = msgspec.structs.replace(prepared.header, reference=_reference(prepared, narrator))
+    prepared = prepared._replace(header=header)
+    folder = searches.create(out, header)
+    return _search(prepared, folder, narrator, told)
+
+
+def resume(
+    folder: Path,
+    narrator: Narrator,
+    *,
+    trials: int | None = None,
+    time_budget_s: float | None = None,
+    workers: int | None = None,
+    told: Told = lambda trial, report: None,
+) -> Saved:
+    """Go on with a search; what it tried is not tried again. With `trials` (in all) or
+    `time_budget_s` (from now on) it goes on for longer, unless its test split has been opened.
+    Raises UsageError if the images are others now."""
+    _check_installed()
+    header = searches.read_header(folder)
+    more = trials is not None or time_budget_s is not None
+    if more and searches.read_final(folder) is not None:
+        raise UsageError(
+            "the finalists of this search have been chosen and the test split may have been "
+            "opened, so it must not go on searching",
+            "begin a new search; what is in the cache is not trained again",
+        )
+    if more:
+        asked = msgspec.structs.replace(header.asked, trials=trials, time_budget_s=time_budget_s)
+        header = msgspec.structs.replace(header, asked=asked)
+    if workers is not None:
+        asked = msgspec.structs.replace(header.asked, workers=workers)
+        header = msgspec.structs.replace(header, asked=asked)
+    now = _prepared(header.asked, narrator, folder.parent, header.command, space=header)
+    if now.header.fingerprints != header.fingerprints:
+        raise UsageError(
+            "the images are not those that the search began with", "begin a new search"
+        )
+    return _search(now._replace(header=header), folder, narrator, told)
+
+
+def _check_installed() -> None:
+    import importlib.util
+
+    if importlib.util.find_spec("optuna") is None:
+        raise UsageError(
+            "a search needs Optuna, which is not installed",
+            "pip install 'mobile-bench-harness[build,search]'",
+        )
+
+
+def _prepared(
+    asked: Asked,
+    narrator: Narrator,
+    out: Path,
+    command: tuple[str, ...],
+    space: SearchHeader | None = None,
+) -> Prepared:
+    """Everything that can be wrong is found here, before anything is built."""
+    root = Path(asked.project) if asked.project else None
+    project = load_project(root, asked.weights)
+    if space is not None:  # the file may have changed since
+        variants = msgspec.structs.replace(project.variants, search=space.space)
+        project = project._replace(variants=variants)
+    entries = read_space(project.variants, project.models_dir, asked.spaces)
+    # The variants that it is compared with, or any: what is checked is the rest of the request.
+    some = asked.against or tuple(project.variants.variants)[:1]
+    job = preflight.resolve(
+        Request(
+            what=some,
+            devices=asked.devices,
+            data=asked.data,
+            split=asked.split,
+            seed=asked.seed,
+            budget=asked.budget,
+            max_accuracy_loss=asked.max_accuracy_loss,
+            prefer=asked.prefer,
+            weights=asked.weights,
+            project=root,
+            out=out,
+        ),
+        narrator.looking,
+        narrator.attendant,
+    )
+    if job.tflite or job.keras_files:
+        raise UsageError("--against names variants, not files", "add the file as a variant")
+    assert job.dataset is not None
+    budgets = parse_budget(asked.budget, metric_specs.specs()) if asked.budget else ()
+    _check_budgets(budgets)
+    counted = measuring.counting_device(_to_count(job, project), narrator)
+    if counted is None and any(b.spec.name in COUNTED for b in budgets):
+        raise UsageError(
+            f"{asked.budget}: instructions need the emulated core", "python -m harness setup arm64"
+        )
+    dataset = job.dataset
+    header = SearchHeader(
+        search_version=SEARCH_VERSION,
+        search_id=searches.new_id(),
+        started_at=now_iso("seconds"),
+        asked=msgspec.structs.replace(
+            asked, project=str(project.folder), max_accuracy_loss=job.max_accuracy_loss
+        ),
+        objectives=_objectives(asked, budgets, counted is not None),
+        classes=dataset.classes,
+        fingerprints={
+            "train": dataset.fingerprint("train"),
+            "validation": dataset.fingerprint("validation"),
+        },
+        space={name: entry.spec for name, entry in entries.entries.items()},
+        combinations=entries.combinations,
+        data=dataset.summary,
+        counted_on=None if counted is None else counted[0],
+        command=command,
+    )
+    return Prepared(header, project, entries, job, budgets)
+
+
+def _to_count(job: Job, project: Project) -> Mapping[str, DeviceSpec]:
+    """The devices asked for first, then the others of the project."""
+    return {**job.devices, **project.devices}
+
+
+def _check_budgets(budgets: tuple[Budget, ...]) -> None:
+    for budget in budgets:
+        if budget.spec.labelled and budget.spec.name != "accuracy":
+            raise UsageError(
+                f"--budget {budget.text}: a search cannot aim at {budget.spec.name}",
+                "leave it out; the report of the finalists has it",
+            )
+
+
+def _objectives(asked: Asked, budgets: tuple[Budget, ...], counts: bool) -> tuple[str, ...]:
+    """Accuracy and size; where time is what matters, also what stands for it and has no noise."""
+    work = "instructions" if counts else "macs"
+    if asked.prefer == "latency":
+        return ("accuracy", work)
+    about_work = {"macs", *COUNTED}
+    if any(b.spec.quantity == "time" or b.spec.name in about_work for b in budgets):
+        return ("accuracy", "size_bytes", work)
+    return ("accuracy", "size_bytes")
+
+
+def _reference(prepared: Prepared, narrator: Narrator) -> dict[str, float]:
+    """What the variants that it is compared with answer rightly of the validation images."""
+    asked, job = prepared.header.asked, prepared.job
+    if not asked.against:
+        return {}
+    dataset = WithoutTest(_dataset(job))
+    built = builder.build(
+        job.variants,
+        prepared.project.variants,
+        models_dir=prepared.project.models_dir,
+        cache_dir=cache_in_use(),
+        data=dataset,
+        seed=asked.seed,
+        margin=job.max_accuracy_loss,
+        progress=narrator.building,
+    )
+    for name, failure in built.failures.items():
+        raise BuildError(f"{name}: {failure.message}", failure.fix)
+    found = evaluate.evaluate(
+        built.artifacts,
+        dataset,
+        cache=cache_in_use(),
+        split=evaluate.VALIDATION,
+        progress=narrator.trying,
+    )
+    return {e.variant: sum(e.right) / e.n for e in found if e.failure is None and e.n}
+
+
+def _dataset(job: Job) -> Dataset:
+    assert job.dataset is not None
+    return job.dataset
+
+
+def _search(prepared: Prepared, folder: Path, narrator: Narrator, told: Told) -> Saved:
+    header, asked = prepared.header, prepared.header.asked
+    study = Study(folder, prepared.space, header.objectives, seed=asked.seed, sampler="tpe")
+    with contextlib.closing(study):
+        final = searches.read_final(folder)
+        stopped = "" if final is None else "trials"
+        if final is None:
+            stopped = _tried(prepared, folder, study, narrator, told)
+        report = _reported(header, study, stopped)
+        if stopped == "interrupted":
+            return Saved(_saved(folder, report), folder)
+        if final is None:
+            final = finalists.choose(
+                report.trials,
+                objectives=header.objectives,
+                margin=report.margin,
+                most=asked.finalists,
+                reference=header.reference,
+            )
+        if not final.finalists:
+            report = msgspec.structs.replace(report, final=final)
+            return Saved(_saved(folder, report), folder)
+        searches.save(folder, final)
+        judged = finalists.judge(
+            final,
+            report.trials,
+            folder,
+            header,
+            project=prepared.project,
+            devices=prepared.job.devices,
+            dataset=_dataset(prepared.job),
+            narrator=narrator,
+        )
+        ended = judged.report.stopped
+        if ended is not None and ended.reason == "interrupted":
+            report = msgspec.structs.replace(report, stopped="interrupted")
+        report = msgspec.structs.replace(report, final=judged.final, verdict=judged.report.verdict)
+        return Saved(_saved(folder, report), folder, judged.report, judged.folder)
+
+
+def _tried(prepared: Prepared, folder: Path, study: Study, narrator: Narrator, told: Told) -> str:
+    """Do the trials; why they ended."""
+    header, asked = prepared.header, prepared.header.asked
+    limit = asked.trials
+    if limit is None and asked.time_budget_s is None:
+        limit = DEFAULT_TRIALS
+    deadline = None
+    if asked.time_budget_s is not None:
+        deadline = time.monotonic() + asked.time_budget_s
+    trials = Loop(
+        study,
+        Built(_setting(prepared, folder, narrator)),
+        trials=limit,
+        stop=Stop(deadline),
+        told=lambda trial: told(trial, _reported(header, study, "")),
+    )
+    with forked.server:  # one import of TensorFlow for all trials
+        try:
+            return loop.run(trials, asked.workers)
+        except KeyboardInterrupt:
+            return "interrupted"
+
+
+def _setting(prepared: Prepared, folder: Path, narrator: Narrator) -> Setting:
+    header, project, job = prepared.header, prepared.project, prepared.job
+    seed, out = header.asked.seed, folder / searches.MEASURED
+    devices = _to_count(job, project)
+    timing = {
+        name: spec for name, spec in job.devices.items()
+        if not kind_of(spec).traits(spec).counts_exactly
+    }  # fmt: skip
+    on_device = [b for b in prepared.budgets if b.spec.name not in NOT_ON_DEVICE]
+    about_work = "instructions" in header.objectives or any(
+        b.spec.name in COUNTED for b in prepared.budgets
+    )
+
+    def count(artifact: Artifact) -> Mapping[str, Measurement]:
+        name = header.counted_on
+        assert name is not None
+        return measuring.on_device(artifact, name, devices[name], project, out=out, seed=seed)
+
+    def measure(artifact: Artifact) -> Mapping[str, Measurement]:
+        found: dict[str, Measurement] = {}
+        for name, spec in timing.items():
+            found |= measuring.on_device(artifact, name, spec, project, out=out, seed=seed)
+        return found
+
+    return Setting(
+        project=project.variants,
+        models_dir=project.models_dir,
+        cache=cache_in_use(),
+        dataset=WithoutTest(_dataset(job)),
+        seed=seed,
+        budgets=prepared.budgets,
+        objectives=header.objectives,
+        count=count if header.counted_on is not None and about_work else None,
+        measure=measure if on_device and timing else None,
+        progress=narrator.building,
+    )
+
+
+def _reported(header: SearchHeader, study: Study, stopped: str) -> SearchReport:
+    trials = study.trials()
+    importance, why = study.importance() if stopped else ({}, "")
+    return SearchReport(
+        header=header,
+        trials=trials,
+        front=tuple(t.number for t in front(trials, header.objectives)),
+        importance=importance,
+        importance_why=why,
+        repeats=study.repeats,
+        stopped=stopped,
+    )
+
+
+def _saved(folder: Path, report: SearchReport) -> SearchReport:
+    with interrupts.held():
+        searches.save(folder, report)
+    return report

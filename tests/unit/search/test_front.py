@@ -1,0 +1,65 @@
+"""The front, and the finalists that are chosen from it."""
+
+from __future__ import annotations
+
+from harness.search.finalists import choose
+from harness.search.front import front, grown, may_reach
+from tests.searches import OBJECTIVES, report, trial
+
+SMALL, MIDDLE, LARGE = trial(1, 100, 0.80), trial(2, 200, 0.95), trial(3, 400, 0.96)
+WORSE, TWIN = trial(4, 300, 0.90), trial(5, 200, 0.95)
+OVER = trial(6, 50, 0.99, over={"size<=1B": 0.5})
+REFUSED = trial(7, 10, None, state="refused")
+ALL = (SMALL, MIDDLE, LARGE, WORSE, TWIN, OVER, REFUSED)
+
+
+def test_the_front_is_what_nothing_beats_within_the_budget() -> None:
+    assert [t.number for t in front(ALL, OBJECTIVES)] == [1, 2, 3]
+    assert grown(ALL, OBJECTIVES)[:4] == [[1], [1, 2], [1, 2, 3], [1, 2, 3]]
+
+
+def test_only_what_may_reach_it_is_measured() -> None:
+    assert may_reach(trial(8, 150, 0.9), ALL, OBJECTIVES)
+    assert not may_reach(trial(8, 300, 0.9), ALL, OBJECTIVES)
+    assert not may_reach(TWIN, (SMALL, MIDDLE), OBJECTIVES)
+    assert not may_reach(OVER, (), OBJECTIVES)
+
+
+def chosen(*trials: object, margin: float = 0.02, most: int = 3, **reference: float) -> list[int]:
+    found = choose(
+        trials,  # type: ignore[arg-type]
+        objectives=OBJECTIVES,
+        margin=margin,
+        most=most,
+        reference=reference,
+    )
+    assert found.why
+    return list(found.finalists.values())
+
+
+def test_finalists_are_the_smallest_within_the_margin_and_the_most_accurate() -> None:
+    assert chosen(*ALL) == [2, 3]
+    assert chosen(*ALL, margin=0.2, most=1) == [1, 3]
+    assert chosen(*ALL, margin=0.2) == [1, 2, 3]
+
+
+def test_the_margin_is_against_the_reference_too() -> None:
+    assert chosen(*ALL, reference=0.975) == [3]
+    assert chosen(*ALL, reference=1.0, most=2) == [3, 2]  # none is: the most accurate
+
+
+def test_without_a_front_there_are_none_and_it_says_why() -> None:
+    assert chosen(OVER, REFUSED) == []
+    assert chosen() == []
+
+
+def test_a_report_tells_how_many_were_looked_at() -> None:
+    from harness.renderers.search import as_csv, counts
+
+    of = report(*ALL)
+    assert counts(of) == (
+        "7 trials looked at: 6 judged on validation images, 1 over the budget before training"
+    )
+    rows = as_csv(of).decode().splitlines()
+    assert rows[0].startswith("trial,state,reason,on_front,keeps_budget,space,model,recipe")
+    assert len(rows) == 8 and rows[1].startswith("1,done,,True,True,wide,wide,int8,1,100,")

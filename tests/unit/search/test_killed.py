@@ -1,0 +1,86 @@
+"""A search that is killed again and again has every finished trial once in the end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from harness.search.study import JOURNAL
+from tests.paths import ROOT
+from tests.searches import study
+
+TRIALS, KILLS = 30, 10
+
+SEARCHING = """
+import contextlib, json, sys, time
+from pathlib import Path
+from harness.search import loop
+from harness.search.loop import Loop, Stop
+from tests.searches import Instant, study
+
+folder = Path(sys.argv[1])
+
+class Slow(Instant):
+    def __call__(self, asked, study, stop):
+        log = folder / "tried.jsonl"
+        with log.open("a") as file:
+            file.write(json.dumps([asked.number, asked.params]) + "\\n")
+        time.sleep(0.03)
+        return super().__call__(asked, study, stop)
+
+print("ready", flush=True)
+with contextlib.closing(study(folder)) as of:
+    told = lambda trial: print("told", trial.number, flush=True)
+    loop.run(Loop(of, Slow(), trials=int(sys.argv[2]), stop=Stop(), told=told), 2)
+"""
+
+
+def start(folder: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", SEARCHING, str(folder), str(TRIALS)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+
+
+def test_ten_kills_lose_and_repeat_nothing(tmp_path: Path) -> None:
+    rng, told, kills = random.Random(5), [], 0
+    while True:
+        child = start(tmp_path)
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        if kills < KILLS:
+            # While it is writing: somewhere in the life of its next one to three trials.
+            before = (tmp_path / JOURNAL).stat().st_size if (tmp_path / JOURNAL).exists() else 0
+            while child.poll() is None and _size(tmp_path) <= before:
+                time.sleep(0.002)
+            time.sleep(rng.uniform(0, 0.12))
+            os.kill(child.pid, signal.SIGKILL)
+            kills += 1
+        said = child.stdout.read().decode()
+        child.stdout.close()
+        told += [int(line.split()[1]) for line in said.splitlines() if line.startswith("told")]
+        if child.wait() == 0:
+            break
+        assert child.returncode == -signal.SIGKILL
+
+    assert kills == KILLS
+    with contextlib.closing(study(tmp_path)) as of:
+        trials = of.trials()
+    assert [t.number for t in trials] == list(range(1, TRIALS + 1))
+    assert {t.state for t in trials} == {"done"}
+    assert len({json.dumps(t.params, sort_keys=True) for t in trials}) == TRIALS
+    assert len(told) == len(set(told))  # what had been told was never tried again
+    params = {t.number: t.params for t in trials}
+    for line in (tmp_path / "tried.jsonl").read_text().splitlines():
+        number, tried_with = json.loads(line)
+        assert params[number] == tried_with  # what was under way went on as what it was
+
+
+def _size(folder: Path) -> int:
+    path = folder / JOURNAL
+    return path.stat().st_size if path.exists() else 0
