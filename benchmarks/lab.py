@@ -104,7 +104,7 @@ class Round:
             if victim != "client":
                 self.start(victim)
                 client.wait(PATIENT_S)
-            (run,) = (self.folder / "reports").iterdir()
+            (run,) = (self.folder / "reports").glob("[0-9]*")
             for _ in range(3):
                 if client.returncode == 0:
                     break

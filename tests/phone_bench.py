@@ -1,5 +1,4 @@
-"""`bench` against phones, as a user meets it: the harness is a process of its own, the phone is
-behind a real socket."""
+"""`bench` against phones, as a user meets it; the phone is behind a real socket."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from harness.emulator.daemon import Daemon
 from harness.results import store
 from tests import schema
 from tests.paths import ROOT
-from tests.phones import command, packed_runner
+from tests.phones import command, packed_runner, run_harness
 
 DOCS = ROOT / "docs/how-to/phone.md"
 MODELS = ROOT / "tests/data/models"
@@ -42,36 +41,17 @@ def entry(phone: Daemon | str, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-class Run:
-    """A bench under way in `folder`."""
+HANGS_S = 600  # against a hang only: a loaded machine takes ten times as long
 
-    def __init__(self, folder: Path, entries: dict[str, Any], *arguments: str | Path) -> None:
+
+class Bench:
+    """A bench that was made in `folder`."""
+
+    def __init__(self, folder: Path, entries: dict[str, Any]) -> None:
         self.folder = folder
         (folder / "devices.yaml").write_text(yaml.safe_dump({"devices": entries}))
-        names = ",".join(entries)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "harness", "bench", "--device", names, *map(str, arguments)],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "150"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self.status = 0
         self.stdout = self.stderr = ""
-
-    def finish(self, timeout: float = 120) -> int:
-        """Wait; the exit status."""
-        self.stdout, self.stderr = self.process.communicate(timeout=timeout)
-        assert "Traceback" not in self.stderr, self.stderr
-        return self.process.returncode
-
-    def until(self, holds: Callable[[], object], timeout: float = 60) -> None:
-        """Wait for something that the run does."""
-        end = time.monotonic() + timeout
-        while not holds():
-            assert time.monotonic() < end, "it never came to that"
-            assert self.process.poll() is None, self.process.communicate()
-            time.sleep(0.02)
 
     def launches_saved(self) -> int:
         journals = list(self.folder.glob("reports/*/journal.jsonl"))
@@ -79,7 +59,7 @@ class Run:
 
     @property
     def report(self) -> Report:
-        (run,) = (self.folder / "reports").iterdir()
+        (run,) = (self.folder / "reports").glob("[0-9]*")
         schema.check((run / store.REPORT).read_bytes())
         return store.read_report(run)
 
@@ -89,10 +69,44 @@ class Run:
         return line
 
 
-def bench(folder: Path, entries: dict[str, Any], *arguments: str | Path) -> Run:
-    run = Run(folder, entries, *(arguments or (TINY, *SHORT)))
-    run.finish()
-    return run
+class Run(Bench):
+    """A bench under way in `folder`, a process of its own."""
+
+    def __init__(self, folder: Path, entries: dict[str, Any], *arguments: str | Path) -> None:
+        super().__init__(folder, entries)
+        names = ",".join(entries)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "harness", "bench", "--device", names, *map(str, arguments)],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "150"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def finish(self, timeout: float = HANGS_S) -> int:
+        """Wait; the exit status."""
+        self.stdout, self.stderr = self.process.communicate(timeout=timeout)
+        assert "Traceback" not in self.stderr, self.stderr
+        self.status = self.process.returncode
+        return self.status
+
+    def until(self, holds: Callable[[], object], timeout: float = HANGS_S) -> None:
+        """Wait for something that the run does."""
+        end = time.monotonic() + timeout
+        while not holds():
+            assert time.monotonic() < end, "it never came to that"
+            assert self.process.poll() is None, self.process.communicate()
+            time.sleep(0.02)
+
+
+def bench(folder: Path, entries: dict[str, Any], *arguments: str | Path) -> Bench:
+    """A bench from its beginning to its end."""
+    made = Bench(folder, entries)
+    words = ("bench", "--device", ",".join(entries), *(arguments or (TINY, *SHORT)))
+    done = run_harness(folder, *words)
+    made.status, made.stdout, made.stderr = done.returncode, done.stdout, done.stderr
+    return made
 
 
 def assert_clean(phone: Daemon) -> None:

@@ -21,7 +21,7 @@ from harness.core.attendant import Attendant
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
 from harness.emulator.phone import Phone, Profile, load_profile, pack_tool
-from tests.paths import ROOT
+from tests import command_line
 
 # The emulated phone's shell and commands: this machine's, and Android's own (mksh and toybox).
 USERLANDS = ["host", pytest.param("android", marks=pytest.mark.needs("mksh", "toybox"))]
@@ -172,15 +172,7 @@ def emulate_process(*arguments: str, home: Path | None = None) -> Iterator[str]:
 
 def run_harness(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """A command of the harness in `folder`; its standard error must be free of tracebacks."""
-    done = subprocess.run(
-        [sys.executable, "-m", "harness", *map(str, arguments)],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "150"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = command_line.run(*arguments, cwd=folder, columns=150)
     assert "Traceback" not in done.stderr, done.stderr
     return done
 

@@ -55,8 +55,13 @@ def _lease(cache: Path) -> IO[bytes]:
     file = os.fdopen(handle, "r+b", buffering=0)
     locks.take(file)
     file.write(shlex.join(sys.argv[1:]).encode("utf-8", "replace"))
-    atexit.register(Path(name).unlink, missing_ok=True)
+    atexit.register(_leave, file, Path(name))
     return file
+
+
+def _leave(file: IO[bytes], path: Path) -> None:
+    file.close()
+    path.unlink(missing_ok=True)
 
 
 def users(cache: Path) -> list[User]:

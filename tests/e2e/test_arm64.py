@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -10,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ from harness.core.types import Artifact, Case, Evidence, Launch, Plan, Timing
 from harness.devices.arm64_core import installation
 from harness.devices.arm64_core import target as targets
 from harness.devices.arm64_core.environment import Arm64Env
-from tests import schema
+from tests import command_line, schema
 from tests.paths import ROOT
 
 pytestmark = [pytest.mark.needs("qemu-aarch64"), pytest.mark.timeout(600)]
@@ -46,12 +47,11 @@ def env(shared_cache: Path) -> Arm64Env:
     return made
 
 
-@pytest.fixture
-def inputs(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import numpy as np
 
-    path = tmp_path / "inputs"
-    path.mkdir()
+    path = tmp_path_factory.mktemp("inputs")
     images = np.random.default_rng(0).integers(0, 256, (3, 1, 256, 256, 1))
     np.savez(path / "tiny_float32.npz", source="seeded", input_0=images.astype("float32"))
     shutil.copy(path / "tiny_float32.npz", path / "tiny_pruned.npz")
@@ -72,6 +72,21 @@ def launches(
         target.close()
 
 
+Once = Callable[[str, str], tuple[Artifact, Launch]]
+
+
+@pytest.fixture(scope="module")
+def once(env: Arm64Env, inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """One launch of a model on a core, made when first asked for."""
+
+    @functools.cache
+    def made(model: str, cpu: str) -> tuple[Artifact, Launch]:
+        artifact, (launch,) = launches(model, cpu, inputs, tmp_path_factory.mktemp("logs"), 1)
+        return artifact, launch
+
+    return made
+
+
 @contextmanager
 def busy(processors: int) -> Iterator[None]:
     """Keep so many processors busy."""
@@ -90,15 +105,16 @@ def busy(processors: int) -> Iterator[None]:
 def test_counts_are_the_same_on_a_loaded_machine(
     inputs: Path, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
-    """Five launches of three models, each on a target of its own, which has folders of its own:
-    more of them at a time than there are processors, the others kept busy."""
+    """Five launches of three models on two targets, each of which has folders of its own: more of
+    them at a time than there are processors, the others kept busy."""
     models = ("tiny_float32", "tiny_int8", "tiny_pruned")
 
     def five(model: str) -> list[Launch]:
         logs = tmp_path / model
         logs.mkdir()
-        made = [launches(model, "cortex-a76", inputs, logs, 1)[1][0] for _ in range(4)]
-        return made + launches(model, "cortex-a76", inputs, logs, 2)[1][1:]  # without answers
+        # The first launch of a target also answers, the others do not.
+        made = [launches(model, "cortex-a76", inputs, logs, n)[1] for n in (2, 3)]
+        return [launch for of_target in made for launch in of_target]
 
     with busy((os.cpu_count() or 1) - 2), ThreadPoolExecutor(len(models)) as pool:
         found = dict(zip(models, pool.map(five, models), strict=True))
@@ -130,28 +146,24 @@ def test_every_inference_after_the_first_is_alike_wherever_the_files_lie(
     assert len(counts) == 1
 
 
-@pytest.mark.usefixtures("env")
-def test_the_dot_product_of_newer_cores_is_used(inputs: Path, tmp_path: Path) -> None:
-    counts = {}
-    for cpu in ("cortex-a53", "cortex-a76", "max"):
-        _, (launch,) = launches("tiny_int8", cpu, inputs, tmp_path, 1)
-        counts[cpu] = launch.counters["instructions"]
+def test_the_dot_product_of_newer_cores_is_used(once: Once) -> None:
+    cpus = ("cortex-a53", "cortex-a76", "max")
+    counts = {cpu: once("tiny_int8", cpu)[1].counters["instructions"] for cpu in cpus}
     assert counts["cortex-a53"] > 1.05 * counts["cortex-a76"]
     assert counts["max"] != counts["cortex-a76"]
 
 
-@pytest.mark.usefixtures("env")
 @pytest.mark.parametrize("cpu", ["cortex-a53", "cortex-a76", "max"])
 @pytest.mark.parametrize("model", ["tiny_float32", "tiny_int8"])
-def test_the_answers_are_the_hosts(model: str, cpu: str, inputs: Path, tmp_path: Path) -> None:
-    artifact, made = launches(model, cpu, inputs, tmp_path, 1)
+def test_the_answers_are_the_hosts(model: str, cpu: str, once: Once, tmp_path: Path) -> None:
+    artifact, launch = once(model, cpu)
     case = Case(variant=model, device="arm64", runtime="litert")
     target = targets.open_target("arm64", ArmSpec(cpu=cpu), tmp_path, Attendant())
     about = Evidence(
         case=case,
         plan=Plan(cases=(case,)),
         artifact=artifact,
-        launches=tuple(made),
+        launches=(launch,),
         device=target.facts(),
     )
     target.close()
@@ -188,15 +200,7 @@ def bench(project: Path, *args: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def harness(project: Path, *args: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *map(str, args)],
-        cwd=project,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    return command_line.run(*args, cwd=project)
 
 
 @pytest.mark.usefixtures("env")

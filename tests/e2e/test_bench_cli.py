@@ -1,4 +1,4 @@
-"""The main job as a user runs it: a subprocess, its exit status, what it prints and leaves."""
+"""The main job as a user runs it: its exit status, what it prints and leaves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from harness.results import store
-from tests import schema
+from tests import command_line, schema
 from tests.line_pictures import folder
 from tests.paths import ROOT
 
@@ -43,15 +43,19 @@ def build(*, seed=0, filters=4):
 
 
 def harness(
-    *args: str | Path, cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 240
+    *args: str | Path, cwd: Path, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
+    return command_line.run(*args, cwd=cwd, env=env)
+
+
+def started(*args: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """In a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "harness", *map(str, args)],
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120", **(env or {})},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"},
         capture_output=True,
         text=True,
-        timeout=timeout,
         check=False,
     )
 
@@ -68,12 +72,12 @@ def project(tmp_path: Path) -> Path:
 
 
 def only_run(root: Path) -> Path:
-    (run,) = (root / "reports").iterdir()
+    (run,) = (root / "reports").glob("[0-9]*")
     return run
 
 
 def test_files_are_measured_and_the_report_is_whole(tmp_path: Path) -> None:
-    done = harness("bench", TINY, TINY_INT8, "--quick", "--json", "r.json", cwd=tmp_path)
+    done = started("bench", TINY, TINY_INT8, "--quick", "--json", "r.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "tiny_float32" in done.stdout
     assert "tiny_int8" in done.stdout
@@ -94,27 +98,34 @@ def test_files_are_measured_and_the_report_is_whole(tmp_path: Path) -> None:
 
 
 def test_json_on_standard_output_is_alone_there(tmp_path: Path) -> None:
-    done = harness("bench", TINY, "--quick", "--json", "-", cwd=tmp_path)
+    done = started("bench", TINY, "--launches", "1", "--quick", "--json", "-", cwd=tmp_path)
     assert json.loads(done.stdout)["cases"][0]["variant"] == "tiny_float32"
 
 
 def test_a_model_of_ones_own_takes_a_file_and_a_line(project: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
-    bench = ("bench", "--quick", "--data", folder(tmp_path / "lines", {"lying": 15, "up": 15}))
+    bench = (
+        "bench",
+        "--quick",
+        "--launches",
+        "1",
+        "--data",
+        folder(tmp_path / "lines", {"lying": 15, "up": 15}),
+    )
     done = harness(*bench, cwd=project)
     assert done.returncode == 0, done.stderr
     assert "small" in done.stdout
     warm = harness(*bench, cwd=project)
     assert warm.returncode == 0
     assert "convert" not in warm.stderr
-    reports = sorted((project / "reports").iterdir())
+    reports = sorted((project / "reports").glob("[0-9]*"))
     first, second = (store.read_report(r).artifacts[0] for r in reports)
     assert first == second
 
     (project / "models/small.py").write_text(SMALL_MODEL.replace("Conv2D(filters", "Conv2D(9"))
     changed = harness(*bench, cwd=project)
     assert changed.returncode == 0
-    third = store.read_report(sorted((project / "reports").iterdir())[-1]).artifacts[0]
+    third = store.read_report(sorted((project / "reports").glob("[0-9]*"))[-1]).artifacts[0]
     assert third.sha256 != first.sha256
 
 
@@ -274,10 +285,10 @@ def test_an_interpreter_is_looked_for_in_the_project_and_a_bare_name_on_the_path
 
 @pytest.mark.needs("unshare")
 def test_a_disk_that_fills_up_loses_nothing_saved_and_resume_finishes(tmp_path: Path) -> None:
-    # A disk of 112 KiB of its own, in a mount namespace that ends with the command.
+    # A disk of 64 KiB of its own, in a mount namespace that ends with the command.
     script = (
-        "mkdir out && mount -t tmpfs -o size=112k none out && "
-        '"$0" -m harness bench "$1" --launches 40 --quick --out out; echo "status $?"; '
+        "mkdir out && mount -t tmpfs -o size=64k none out && "
+        '"$0" -m harness bench "$1" --launches 16 --iterations 1000 --out out; echo "status $?"; '
         "cp -r out/. kept"
     )
     done = subprocess.run(
@@ -292,14 +303,14 @@ def test_a_disk_that_fills_up_loses_nothing_saved_and_resume_finishes(tmp_path: 
     (line,) = [x for x in done.stderr.splitlines() if x.startswith("error: ")]
     assert "No space left on device; what was measured before is kept; free some space" in line
     assert "Traceback" not in done.stderr
-    (run,) = (tmp_path / "kept").iterdir()
+    (run,) = (tmp_path / "kept").glob("[0-9]*")
     saved = store.read_journal(run / store.JOURNAL).launches
-    assert 0 < len(saved) < 40
+    assert 0 < len(saved) < 16
     resumed = harness("bench", "--resume", run, cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     launches = store.read_report(run).cases[0].launches
     assert launches[: len(saved)] == saved
-    assert len(launches) == 40
+    assert len(launches) == 16
 
 
 def test_ctrl_c_writes_the_report_exits_130_and_resume_finishes(tmp_path: Path) -> None:
@@ -409,8 +420,8 @@ def test_ab_counts_its_cases_before_it_builds_anything(
 
 
 def test_a_saved_run_is_rendered_again_from_what_was_saved(tmp_path: Path) -> None:
-    first = harness("bench", TINY, "--quick", cwd=tmp_path)
-    again = harness("report", "latest", cwd=tmp_path)
+    first = started("bench", TINY, "--launches", "2", "--quick", cwd=tmp_path)
+    again = started("report", "latest", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert again.stdout == first.stdout
 

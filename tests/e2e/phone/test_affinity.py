@@ -111,7 +111,7 @@ def test_the_command_line(tmp_path: Path) -> None:
             tmp_path, {"phone": entry(phone)}, TINY, "--launches", "1", "--iterations", "2",
             "--affinity", "big,little", "--csv", "r.csv",
         )  # fmt: skip
-        assert run.process.returncode == 0, run.stderr
+        assert run.status == 0, run.stderr
         assert_clean(phone)
     assert [case.affinity for case in run.report.cases] == ["big", "little"]
     assert "big is 2 x 2.85 GHz" in run.stdout
@@ -132,5 +132,5 @@ def test_what_makes_no_sense_is_refused(
     tmp_path: Path, device: dict[str, str], affinity: str, words: str
 ) -> None:
     run = bench(tmp_path, {"it": device}, TINY, "--affinity", affinity)
-    assert run.process.returncode == EXIT_USAGE
+    assert run.status == EXIT_USAGE
     assert words in run.stderr

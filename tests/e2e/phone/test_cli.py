@@ -77,7 +77,7 @@ def test_every_format_marks_an_emulated_case_whatever_the_device_is_called(tmp_p
         "--html", "r.html", "--markdown", "r.md", "--csv", "r.csv", "--csv-wide", "wide.csv",
         "--junit", "r.xml", "--parquet", "r.parquet",
     )  # fmt: skip
-    assert run.process.returncode == 0, run.stderr
+    assert run.status == 0, run.stderr
     assert re.search(r"tiny_float32 ‡ +toy ", run.stdout)
     assert re.search(r"tiny_float32 +host ", run.stdout)
     assert "‡ emulated device, not a phone's numbers" in run.stdout
@@ -121,7 +121,7 @@ def harness(folder: Path, *arguments: str | Path) -> str:
 def test_host_and_phone_side_by_side(tmp_path: Path) -> None:
     with emulated() as phone:
         run = bench(tmp_path, {"host": {"kind": "host"}, "phone": entry(phone)})
-        assert run.process.returncode == 0, run.stderr
+        assert run.status == 0, run.stderr
         assert {c.device: c.status for c in run.report.cases}.keys() == {"host", "phone"}
         assert all(len(c.launches) == 2 for c in run.report.cases)
         assert_clean(phone)
@@ -130,7 +130,7 @@ def test_host_and_phone_side_by_side(tmp_path: Path) -> None:
 def test_profile_and_parity(tmp_path: Path) -> None:
     with emulated() as phone:
         run = bench(tmp_path, {"phone": entry(phone)}, TINY, OTHER, *SHORT, "--profile", "--parity")
-        assert run.process.returncode == 0, run.stderr
+        assert run.status == 0, run.stderr
         for case in run.report.cases:
             difference = case.metrics["parity_difference"]
             assert difference.point == 0.0, "the same library on the same machine"
@@ -143,7 +143,7 @@ def test_profile_and_parity(tmp_path: Path) -> None:
 def test_dialect_b_has_neither_profile_nor_parity_and_says_so(tmp_path: Path) -> None:
     with emulated(dialect="B") as phone:
         run = bench(tmp_path, {"phone": entry(phone)}, TINY, *SHORT, "--profile", "--parity")
-        assert run.process.returncode == 0, run.stderr
+        assert run.status == 0, run.stderr
         (case,) = run.report.cases
         assert run.report.devices[0].runtimes["benchmark_model"].endswith("B")
     codes = {f.code for f in case.findings}
@@ -155,7 +155,7 @@ def test_sustained_tells_the_course_of_heat(tmp_path: Path) -> None:
     """The phone becomes hot, after 5.4 s and so in the second 6: no fault here, but looked for."""
     with emulated(faults=Faults(throttle_at_minute=0.09), fixed_latency_us=2000) as phone:
         run = bench(tmp_path, {"phone": entry(phone)}, TINY, "--sustained", "12s")
-        assert run.process.returncode == 0, run.stderr
+        assert run.status == 0, run.stderr
         (case,) = run.report.cases
         assert_clean(phone)
     (launch,) = case.launches
@@ -175,7 +175,7 @@ def test_cadence_leaves_a_pause_between_iterations(tmp_path: Path) -> None:
             tmp_path, {"phone": entry(phone)},
             TINY, "--launches", "1", "--iterations", "4", "--cadence", "0.5s",
         )  # fmt: skip
-        assert run.process.returncode == 0, run.stderr
+        assert run.status == 0, run.stderr
         (launch,) = run.report.cases[0].launches
     assert launch.latency_summary is not None
     assert launch.latency_summary.count == 4
@@ -185,7 +185,7 @@ def test_cadence_leaves_a_pause_between_iterations(tmp_path: Path) -> None:
 def test_delegates_are_a_sweep_and_a_build_without_gpu_fails_its_case_only(tmp_path: Path) -> None:
     with emulated() as phone:
         run = bench(tmp_path, {"phone": entry(phone)}, TINY, *SHORT, "--delegate", "cpu,gpu")
-        assert run.process.returncode == 3
+        assert run.status == 3
         cpu, gpu = run.report.cases
         assert_clean(phone)
     assert (cpu.delegate, gpu.delegate) == ("cpu", "gpu")
@@ -221,7 +221,7 @@ def test_what_was_delegated_is_told(
     out = ("--html", "r.html", "--markdown", "r.md") if shown else ()
     with emulated(faults=Faults(accelerator=share), dialect=dialect) as phone:
         run = bench(tmp_path, {"phone": entry(phone)}, TINY, *SHORT, "--delegate", "cpu,gpu", *out)
-        assert run.process.returncode == status, run.stderr
+        assert run.status == status, run.stderr
         cpu, gpu = run.report.cases
         assert_clean(phone)
     on_cpu = [x.counters for x in cpu.launches]
@@ -252,7 +252,7 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path, name: str) -> None:
     arguments, words = REFUSED[name]
     with emulated() as phone:
         run = bench(tmp_path, {"phone": entry(phone)}, TINY, *arguments)
-    assert run.process.returncode == 2
+    assert run.status == 2
     assert words in run.stderr
     assert not (tmp_path / "reports").exists()
 
@@ -276,7 +276,7 @@ def test_what_the_downloaded_runner_cannot_do_is_refused_without_a_phone(
 ) -> None:
     arguments, words = DOWNLOADED[name]
     run = bench(tmp_path, {"phone": entry("127.0.0.1:1", runner={})}, TINY, *arguments)
-    assert run.process.returncode == 2
+    assert run.status == 2
     (line,) = run.stderr.splitlines()
     assert line.startswith(words)
     assert not (tmp_path / "reports").exists()
@@ -286,14 +286,14 @@ def test_what_the_downloaded_runner_cannot_do_is_refused_without_a_phone(
                                     ["--parity"]])  # fmt: skip
 def test_the_host_refuses_what_only_phones_do(tmp_path: Path, option: list[str]) -> None:
     run = bench(tmp_path, {"host": {"kind": "host"}}, TINY, *option)
-    assert run.process.returncode == 2
+    assert run.status == 2
     assert run.stderr.startswith(f"error: device host does not support {option[0]}; ")
 
 
 def test_a_slow_link_only_takes_longer(tmp_path: Path) -> None:
     with emulated(faults=Faults(slow_link=200_000)) as phone:
         run = bench(tmp_path, {"phone": entry(phone)})
-        assert run.process.returncode == 0, run.stderr
+        assert run.status == 0, run.stderr
         assert_clean(phone)
 
 
@@ -313,7 +313,7 @@ def test_a_failing_phone_does_not_stop_the_others(
 ) -> None:
     entries, phones = three
     run = bench(tmp_path, {**entries, "absent": entry("127.0.0.1:1")}, TINY, OTHER, *SHORT)
-    assert run.process.returncode == 3
+    assert run.status == 3
     for phone in phones:
         assert_clean(phone)
     by_device: dict[str, list[int]] = {}
@@ -349,7 +349,7 @@ def test_awkward_names_reach_the_phone_inert(tmp_path: Path) -> None:
         run = bench(
             tmp_path, {"phone": entry(phone)}, *files, "--launches", "1", "--iterations", "2"
         )
-        assert run.process.returncode == 0, run.stderr
+        assert run.status == 0, run.stderr
         assert not list(phone.phone.root.rglob("owned"))
         assert_clean(phone)
     assert not list(tmp_path.rglob("owned"))

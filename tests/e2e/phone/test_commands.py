@@ -47,7 +47,7 @@ TUNNEL = (
 
 def test_devices_as_json_and_as_text(tmp_path: Path) -> None:
     """Absent and unauthorised phones are no error of this command: it is for finding them."""
-    with emulated() as good, emulated(faults=Faults(refused_key=True)) as shut:
+    with emulated(fixed_latency_us=1000) as good, emulated(faults=Faults(refused_key=True)) as shut:
         entries = {
             "host": {"kind": "host"},
             "good": phone(good.address),
@@ -80,7 +80,7 @@ def test_devices_as_json_and_as_text(tmp_path: Path) -> None:
 def test_doctor_tells_what_is_unproved_and_its_status_whether_one_can_measure(
     tmp_path: Path,
 ) -> None:
-    with emulated() as good:
+    with emulated(fixed_latency_us=1000) as good:
         fit = harness(tmp_path, {"mine": phone(good.address)}, "doctor", "--device", "mine")
     assert fit.returncode == 0, fit.stdout
     assert fit.stderr.splitlines() == [
@@ -124,7 +124,11 @@ def test_no_phone_on_the_cable(tmp_path: Path) -> None:
 def test_in_a_log_every_phone_has_its_line(tmp_path: Path) -> None:
     """Outside of a terminal too, where lines are few: not only the quickest phone is heard of."""
     names = ("one", "two", "three")
-    with emulated() as a, emulated() as b, emulated() as c:
+    with (
+        emulated(fixed_latency_us=1000) as a,
+        emulated(fixed_latency_us=1000) as b,
+        emulated(fixed_latency_us=1000) as c,
+    ):
         entries = {n: phone(d.address) for n, d in zip(names, (a, b, c), strict=True)}
         done = harness(
             tmp_path, entries, "bench", TINY, "--device", "all", "--launches", "1",

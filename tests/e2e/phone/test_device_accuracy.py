@@ -228,7 +228,7 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_built(
 ) -> None:
     entries, arguments, words = REFUSED[name]
     run = bench(tmp_path, entries, TINY, *arguments)
-    assert run.process.returncode == EXIT_USAGE, run.stderr
+    assert run.status == EXIT_USAGE, run.stderr
     assert words in run.stderr
     assert not (tmp_path / "reports").exists()
 
@@ -236,6 +236,6 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_built(
 def test_a_runner_that_takes_no_images_is_refused(tmp_path: Path) -> None:
     with emulated(dialect="B") as phone:
         run = bench(tmp_path, {"phone": entry(phone)}, TINY, *ASKED)
-    assert run.process.returncode == EXIT_USAGE, run.stderr
+    assert run.status == EXIT_USAGE, run.stderr
     assert "dialect B, which takes no images" in run.stderr
     assert not (tmp_path / "reports").exists()

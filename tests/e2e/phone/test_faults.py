@@ -47,7 +47,7 @@ def test_a_fault_is_one_line_with_the_mend(tmp_path: Path, name: str) -> None:
     faults, changes, words = TABLE[name]
     with emulated(faults=faults) as phone:
         run = bench(tmp_path, {"phone": entry(phone, **changes)})
-        assert run.process.returncode == 3, run.stderr
+        assert run.status == 3, run.stderr
         line = run.said("failed (")
         assert words in line
         assert "; " in line, "the fix is missing"
@@ -65,7 +65,7 @@ def test_a_runner_for_another_abi(tmp_path: Path) -> None:
     foreign.write_bytes(b"\x7fELF\x02\x01\x01\0" + bytes(8) + b"\x02\0\xf3\0" + bytes(200))
     with emulated() as phone:
         run = bench(tmp_path, {"phone": entry(phone, runner={"path": str(foreign)})})
-        assert run.process.returncode == 2
+        assert run.status == 2
         assert "is built for riscv64, and the phone is " in run.said("error: ")
         assert documented("wrong ABI").fullmatch(run.said("error: "))
         assert_clean(phone)
@@ -74,7 +74,7 @@ def test_a_runner_for_another_abi(tmp_path: Path) -> None:
 
 def test_no_device_is_told_before_anything_is_built(tmp_path: Path) -> None:
     run = bench(tmp_path, {"phone": entry("127.0.0.1:1")})
-    assert run.process.returncode == 3
+    assert run.status == 3
     (line,) = run.stderr.strip().splitlines()
     assert line.startswith("error: phone: no phone answers at 127.0.0.1:1")
     assert documented("nobody at the address").fullmatch(line)
@@ -89,7 +89,7 @@ def test_two_devices_and_no_serial(tmp_path: Path, adb_home: Path) -> None:
         spec = entry(one, transport="adb_server", adb_server=f"127.0.0.1:{server.port}")
         del spec["address"]
         run = bench(tmp_path, {"phone": spec})
-    assert run.process.returncode == 2
+    assert run.status == 2
     (line,) = run.stderr.strip().splitlines()
     assert "2 phones are connected" in line
     assert documented("two phones, no serial").fullmatch(line)
@@ -109,11 +109,11 @@ def test_unplugged(tmp_path: Path, when: str, again: bool) -> None:
     with emulated(faults=faults, fixed_latency_us=400_000) as phone:
         run = bench(tmp_path, {"phone": entry(phone, runner={"path": str(RUNNER)})})
         if again:
-            assert run.process.returncode == 0, run.stderr
+            assert run.status == 0, run.stderr
             assert documented("unplugged").fullmatch(run.said("waiting for the phone"))
             assert_clean(phone)
         else:
-            assert run.process.returncode == 3, run.stderr
+            assert run.status == 3, run.stderr
             assert "; " in run.said("phone failed (")
             assert run.said("could not be undone")
     assert [len(c.launches) for c in run.report.cases] == [2 if again else 0]

@@ -13,7 +13,16 @@ from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
 from harness.emulator.phone import load_profile
 from harness.results import store
-from tests.phone_bench import TINY, Run, assert_clean, bench, documented, dumpsys_after, entry
+from tests.phone_bench import (
+    TINY,
+    Bench,
+    Run,
+    assert_clean,
+    bench,
+    documented,
+    dumpsys_after,
+    entry,
+)
 from tests.phones import adb_home, command, emulated, run_harness
 
 __all__ = ["adb_home"]
@@ -24,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("adb_home")
 def test_hot_for_good_from_the_start_is_invalid(tmp_path: Path) -> None:
     with emulated(faults=Faults(hot=3)) as phone:
         run = bench(tmp_path, {"phone": entry(phone, guards={"cooldown_s": 1})})
-        assert run.process.returncode == 3, run.stderr
+        assert run.status == 3, run.stderr
         assert documented("hot at the start").fullmatch(run.said("invalid (heat)"))
         assert_clean(phone)
     (case,) = run.report.cases
@@ -52,7 +61,7 @@ def until_hot(run: Run, phone: Daemon) -> None:
     time.sleep(0.5)
 
 
-def assert_kept(run: Run, why: str, status: Status = "invalid") -> None:
+def assert_kept(run: Bench, why: str, status: Status = "invalid") -> None:
     """The hot launch is the last one, and makes the case invalid."""
     (case,) = run.report.cases
     assert case.status == status
@@ -68,7 +77,7 @@ def assert_made_again(folder: Path) -> None:
     """The run goes on: the hot launch is measured anew, stays beside it, and the case is valid."""
     done = run_harness(folder, "bench", "--resume", "latest")
     assert done.returncode == 0, done.stderr
-    (run,) = (folder / "reports").iterdir()
+    (run,) = (folder / "reports").glob("[0-9]*")
     (case,) = store.read_report(run).cases
     assert case.status in ("ok", "suspect")
     assert case.failure is None
@@ -85,7 +94,7 @@ def test_hot_for_good_from_the_middle_keeps_the_hot_launch(tmp_path: Path) -> No
     with emulated(fixed_latency_us=1000) as phone:
         cool = heats_up(phone)
         run = bench(tmp_path, {"phone": entry(phone, guards={"cooldown_s": 1})}, TINY, *SEVERAL)
-        assert run.process.returncode == 3, run.stderr
+        assert run.status == 3, run.stderr
         assert documented("hot at the start").fullmatch(run.said("invalid (heat)"))
         assert documented("hot for good").fullmatch(run.said("is kept"))
         assert_clean(phone)
@@ -152,7 +161,7 @@ def test_an_old_phone_that_warms_up_is_noticed(tmp_path: Path) -> None:
         )
         command(phone, "benchmark_model", slower)
         run = bench(tmp_path, {"phone": entry(phone)}, TINY, "--launches", "7", "--iterations", "3")
-        assert run.process.returncode == 0, run.stderr
+        assert run.status == 0, run.stderr
         assert_clean(phone)
     (case,) = run.report.cases
     found = {f.code: f for f in case.findings}
@@ -163,7 +172,7 @@ def test_an_old_phone_that_warms_up_is_noticed(tmp_path: Path) -> None:
 def test_hot_in_the_middle_twice_is_invalid(tmp_path: Path) -> None:
     with emulated(faults=Faults(hot_launches=100, hot_for_s=1.5)) as phone:
         run = bench(tmp_path, {"phone": entry(phone)}, TINY, "--launches", "1", "--iterations", "3")
-        assert run.process.returncode == 3, run.stderr
+        assert run.status == 3, run.stderr
         (case,) = run.report.cases
         assert_clean(phone)
     assert case.status == "invalid"

@@ -78,7 +78,11 @@ class LabRun(Run):
 @pytest.fixture(scope="module")
 def two_hosts() -> Iterator[tuple[Lab, Daemon, Daemon]]:
     """Two hosts with a phone each."""
-    with lab() as made, emulated() as a, emulated("old") as b:
+    with (
+        lab() as made,
+        emulated(fixed_latency_us=1000) as a,
+        emulated("old", fixed_latency_us=1000) as b,
+    ):
         join(made, "bench1", pixel=a)
         join(made, "bench2", nexus=b)
         yield made, a, b
@@ -131,7 +135,7 @@ def test_ctrl_c_puts_the_phone_back_and_the_run_goes_on_later(
     assert_clean(phone)
     done = len(begun.report.cases[0].launches)
     assert 1 <= done < 4
-    (saved,) = (tmp_path / "r/reports").iterdir()
+    (saved,) = (tmp_path / "r/reports").glob("[0-9]*")
     again = LabRun(tmp_path / "r", made, "--resume", saved)
     assert again.finish() == 0, again.stderr
     launches = again.report.cases[0].launches
@@ -149,7 +153,7 @@ def test_a_client_that_is_killed_leaves_no_phone_behind(
     begun.process.communicate()
     deadline(lambda: list(phone.phone.work.iterdir()) == [])
     assert_clean(phone)
-    (saved,) = (tmp_path / "r/reports").iterdir()
+    (saved,) = (tmp_path / "r/reports").glob("[0-9]*")
     again = LabRun(tmp_path / "r", made, "--resume", saved)
     assert again.finish() == 0, again.stderr
     assert [x.index for x in again.report.cases[0].launches] == [0, 1, 2, 3]
@@ -168,7 +172,7 @@ def test_a_second_client_is_told_who_has_the_phone(
     first = begun_on(phone, made, tmp_path / "a", launches=3)
     second = LabRun(tmp_path / "b", made, TINY, "--device", "pixel")
     assert second.finish() == 3
-    (run_id,) = [p.name for p in (tmp_path / "a/reports").iterdir()]
+    (run_id,) = [p.name for p in (tmp_path / "a/reports").glob("[0-9]*")]
     assert f"the phone is in use by run {run_id} of " in second.stderr
     third = LabRun(tmp_path / "c", made, TINY, *SHORT, "--device", "pixel", "--wait", "10m")
     assert third.finish() == 0, third.stderr
@@ -178,7 +182,7 @@ def test_a_second_client_is_told_who_has_the_phone(
 
 
 def test_a_worker_that_is_gone_comes_back_and_nothing_is_counted_twice(tmp_path: Path) -> None:
-    with lab() as made, emulated() as phone:
+    with lab() as made, emulated(fixed_latency_us=1000) as phone:
         command(phone, "benchmark_model", SLOW)
         host = join(made, "bench1", pixel=phone)
         run = LabRun(tmp_path / "r", made, TINY, "--launches", "4", "--device", "pixel")

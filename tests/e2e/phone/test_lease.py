@@ -51,15 +51,15 @@ def test_a_second_run_is_told_who_has_the_phone(
     tmp_path: Path, userland: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(VARIABLE, userland)
-    with emulated() as phone:
+    with emulated(fixed_latency_us=1000) as phone:
         command(phone, "benchmark_model", SLOW)
         for name in ("first", "second"):
             (tmp_path / name).mkdir()
         first = Run(tmp_path / "first", {"phone": entry(phone)}, TINY, "--launches", "3")
         first.until(hanging(phone))
-        (run_id,) = [path.name for path in (tmp_path / "first/reports").iterdir()]
+        (run_id,) = [path.name for path in (tmp_path / "first/reports").glob("[0-9]*")]
         second = bench(tmp_path / "second", {"phone": entry(phone)})
-        assert second.process.returncode == 3
+        assert second.status == 3
         assert f"the phone is in use by run {run_id} on " in second.said("failed (busy)")
         assert "--wait" in second.said("failed (busy)")
         assert phone.phone.fixed_performance, "the second must not touch the first one's settings"
@@ -68,7 +68,7 @@ def test_a_second_run_is_told_who_has_the_phone(
 
 
 def test_a_second_run_waits_if_it_may(tmp_path: Path) -> None:
-    with emulated() as phone:
+    with emulated(fixed_latency_us=1000) as phone:
         command(phone, "benchmark_model", SLOW)
         for name in ("first", "second"):
             (tmp_path / name).mkdir()
@@ -76,7 +76,7 @@ def test_a_second_run_waits_if_it_may(tmp_path: Path) -> None:
         first.until(hanging(phone))
         waiting = (TINY, "--launches", "2", "--wait", "100s")
         second = bench(tmp_path / "second", {"phone": entry(phone)}, *waiting)
-        assert second.process.returncode == 0, second.stderr
+        assert second.status == 0, second.stderr
         assert first.finish() == 0
         assert_clean(phone)
     done = first.report.cases[0].launches, second.report.cases[0].launches
@@ -84,10 +84,10 @@ def test_a_second_run_waits_if_it_may(tmp_path: Path) -> None:
 
 
 def test_two_entries_of_one_phone_are_not_measured_at_once(tmp_path: Path) -> None:
-    with emulated() as phone:
+    with emulated(fixed_latency_us=1000) as phone:
         command(phone, "benchmark_model", SLOW)
         run = bench(tmp_path, {"cable": entry(phone), "wifi": entry(phone)})
-        assert run.process.returncode == 3
+        assert run.status == 3
         assert "another entry of this run is the same phone" in run.said("failed (busy)")
         assert_clean(phone)
     statuses = sorted(case.status for case in run.report.cases)
@@ -99,7 +99,7 @@ def test_what_a_killed_run_left_is_taken_over_and_removed(
     tmp_path: Path, userland: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(VARIABLE, userland)
-    with emulated() as phone:
+    with emulated(fixed_latency_us=1000) as phone:
         command(phone, "benchmark_model", SLOW)
         for name in ("first", "second"):
             (tmp_path / name).mkdir()
@@ -110,7 +110,7 @@ def test_what_a_killed_run_left_is_taken_over_and_removed(
         left = [path.name for path in phone.phone.work.iterdir()]
         assert lease.NAME in left and len(left) == 2
         second = bench(tmp_path / "second", {"phone": entry(phone)})
-        assert second.process.returncode == 0, second.stderr
+        assert second.status == 0, second.stderr
         assert "has ended without releasing it" in second.said("took the phone over from run")
         assert "removed 1 folder that earlier runs had left" in second.said("removed")
         assert_clean(phone)

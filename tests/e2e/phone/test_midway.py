@@ -49,7 +49,7 @@ def test_a_disk_that_fills_up_during_the_push(tmp_path: Path) -> None:
     with emulated(storage_kb=1000) as phone:
         command(phone, "df", "echo Filesystem; echo /data 9 9 99000 9% /data")
         run = bench(tmp_path, {"phone": entry(phone, runner={"path": str(big)})})
-        assert run.process.returncode == 3, run.stderr
+        assert run.status == 3, run.stderr
         assert documented("disk fills up").fullmatch(run.said("failed (push)"))
         assert_clean(phone)
 
@@ -58,7 +58,7 @@ def test_a_battery_that_runs_down(tmp_path: Path) -> None:
     with emulated(fixed_latency_us=1000) as phone:
         dumpsys_after(phone, 3, "sed 's/level: 83/level: 5/'")
         run = bench(tmp_path, {"phone": entry(phone)}, TINY, *SEVERAL)
-        assert run.process.returncode == 3, run.stderr
+        assert run.status == 3, run.stderr
         assert documented("battery low").fullmatch(run.said("failed (guard)"))
         assert_clean(phone)
     (case,) = run.report.cases
@@ -76,7 +76,7 @@ def test_a_crash_at_the_third_launch(tmp_path: Path) -> None:
         )
         command(phone, "benchmark_model", third)
         run = bench(tmp_path, {"phone": entry(phone)}, TINY, OTHER, *SEVERAL)
-        assert run.process.returncode == 3, run.stderr
+        assert run.status == 3, run.stderr
         assert "crashed (status 134" in run.said("failed (launch)")
         assert_clean(phone)
     cases = {c.variant: c for c in run.report.cases}
@@ -114,7 +114,7 @@ def test_unplugged_during_the_memory_launch(tmp_path: Path, again: bool) -> None
     faults = Faults(unplug_during="memory.err", unplugged_for_s=0.5 if again else None)
     with emulated(faults=faults, fixed_latency_us=50_000) as phone:
         run = bench(tmp_path, {"phone": entry(phone, reconnect_timeout_s=2)})
-        assert run.process.returncode == (0 if again else 3), run.stderr
+        assert run.status == (0 if again else 3), run.stderr
         if again:
             assert_clean(phone)
     first, *others = run.report.cases[0].launches

@@ -44,7 +44,7 @@ def test_a_file_that_is_not_the_one_named_is_not_said_to_be_fetched_again(tmp_pa
     with emulated() as phone:
         runner = {"path": str(RUNNER), "sha256": "0" * 64}
         run = bench(tmp_path, {"phone": entry(phone, runner=runner)})
-    assert run.process.returncode == EXIT_USAGE
+    assert run.status == EXIT_USAGE
     assert "correct runner.sha256 if you trust this one" in run.stderr
     assert "get it again" not in run.stderr
     assert not (tmp_path / "reports").exists()
@@ -55,5 +55,5 @@ def test_a_mistake_that_is_found_late_is_still_the_users(tmp_path: Path) -> None
     toy = {"kind": "android", "transport": "emulated", "affinity": "100", "runner": {
         "device_path": THERE.device_path}}  # fmt: skip
     run = bench(tmp_path, {"toy": toy}, TINY, "--launches", "1")
-    assert run.process.returncode == EXIT_USAGE, run.stderr
+    assert run.status == EXIT_USAGE, run.stderr
     assert "toy failed (configuration): affinity: '100'" in run.stderr

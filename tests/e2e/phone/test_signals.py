@@ -53,7 +53,10 @@ def test_ctrl_c(tmp_path: Path, stage: str, phones: int) -> None:
     """It ends within seconds, though a launch may last 300, and cleans up on every phone."""
     faults, changes, reached = STAGES[stage]
     with contextlib.ExitStack() as stack:
-        all_phones = [stack.enter_context(emulated(faults=faults)) for _ in range(phones)]
+        all_phones = [
+            stack.enter_context(emulated(faults=faults, fixed_latency_us=1000))
+            for _ in range(phones)
+        ]
         entries = {f"phone{n}": entry(p, **changes) for n, p in enumerate(all_phones)}
         run = Run(tmp_path, entries, TINY, *SHORT)
         for phone in all_phones:

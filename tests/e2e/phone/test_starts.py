@@ -80,5 +80,5 @@ def test_a_cache_that_is_not_used_is_told_and_the_cold_start_holds(
 )  # fmt: skip
 def test_what_cannot_be_started_is_refused(tmp_path: Path, start: str, words: str) -> None:
     run = bench(tmp_path, {"host": {"kind": "host"}}, TINY, "--start", start)
-    assert run.process.returncode == EXIT_USAGE
+    assert run.status == EXIT_USAGE
     assert words in run.stderr

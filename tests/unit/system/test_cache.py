@@ -228,3 +228,15 @@ def test_a_wrong_size_is_one_line(size: str, capsys: pytest.CaptureFixture[str])
         cli.main(["cache", "prune", f"--keep={size}"])
     assert ended.value.code == 2
     assert "is not a size such as 10GB" in capsys.readouterr().err
+
+
+def test_a_program_that_used_the_cache_leaves_nothing_behind(fresh_cache: Path) -> None:
+    code = (
+        "from harness.system.cache_use import cache_in_use; print(*cache_in_use().glob('users/*'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert Path(done.stdout.strip()).parent == fresh_cache / "users"
+    assert done.stderr == ""
+    assert list((fresh_cache / "users").iterdir()) == []
