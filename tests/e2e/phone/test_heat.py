@@ -170,7 +170,17 @@ def test_an_old_phone_that_warms_up_is_noticed(tmp_path: Path) -> None:
 
 
 def test_hot_in_the_middle_twice_is_invalid(tmp_path: Path) -> None:
-    with emulated(faults=Faults(hot_launches=100, hot_for_s=1.5)) as phone:
+    """After each time that the runner runs, the phone is hot the next two times it is looked at."""
+    with emulated(fixed_latency_us=1000) as phone:
+        hot = "$EMULATED_ROOT/state/hot"
+        runs = f'case "$*" in *--graph*) echo 2 > {hot};; esac; "$REAL" "$@"'
+        command(phone, "benchmark_model", runs)
+        looks = (
+            f'n=$(cat {hot} 2>/dev/null || echo 0); if [ "$1 $n" = "thermalservice 0" ] || '
+            f'[ "$1" != thermalservice ]; then exec "$REAL" "$@"; fi; echo $((n - 1)) > {hot}; '
+            '"$REAL" "$@" | sed "s/Thermal Status: 0/Thermal Status: 3/"'
+        )
+        command(phone, "dumpsys", looks)
         run = bench(tmp_path, {"phone": entry(phone)}, TINY, "--launches", "1", "--iterations", "3")
         assert run.status == 3, run.stderr
         (case,) = run.report.cases

@@ -170,8 +170,12 @@ def test_a_second_client_is_told_who_has_the_phone(
 ) -> None:
     made, phone, _ = two_hosts
     first = begun_on(phone, made, tmp_path / "a", launches=3)
+    go = phone.phone.root / "state/go"
+    waits = 'while [ ! -e "$EMULATED_ROOT/state/go" ]; do sleep 0.1; done; exec "$REAL" "$@"'
+    command(phone, "benchmark_model", waits)
     second = LabRun(tmp_path / "b", made, TINY, "--device", "pixel")
     assert second.finish() == 3
+    go.touch()
     (run_id,) = [p.name for p in (tmp_path / "a/reports").glob("[0-9]*")]
     assert f"the phone is in use by run {run_id} of " in second.stderr
     third = LabRun(tmp_path / "c", made, TINY, *SHORT, "--device", "pixel", "--wait", "10m")
