@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.analysis.search_front import front
 from harness.core.search import Asked as Request
 from harness.core.search import Candidate, SearchHeader, SearchReport, Trial
 from harness.core.specs import SearchSpec, VariantsFile
-from harness.search.front import front
 from harness.search.loop import Stop
 from harness.search.space import Space, read_space
 from harness.search.study import Asked, Study

@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
     from harness import __version__
     from harness.renderers import history as renderer
+    from harness.renderers import search as searches
     from harness.results import history
 
     _json.check(args)
@@ -56,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
     if args.plots:
         for kind in _output.plot_kinds(args):
             _output.write_all(Path(args.plots), renderer.plots(trends, kind))
-    taken = _json.write(args, {"runs": lines, "trends": trends, "skipped": past.skipped})
+    told = {"runs": lines, "trends": trends, "searches": past.searches, "skipped": past.skipped}
+    taken = _json.write(args, told)
     if args.html:
         data = renderer.page(lines, trends, past.skipped, f"mobile-bench-harness {__version__}")
         if args.html == "-":
@@ -70,5 +72,6 @@ def run(args: argparse.Namespace) -> int:
         renderer.show_trends(trends, console)
     else:
         renderer.show_runs(lines, console)
+        searches.show_list(past.searches, console)
     renderer.show_skipped(past.skipped, console)
     return EXIT_OK

@@ -176,9 +176,11 @@ def _wanted(args: argparse.Namespace) -> dict[str, str]:
 
 def _emit(saved: Saved, args: argparse.Namespace, wanted: dict[str, str]) -> None:
     from harness.renderers import search as renderer
+    from harness.renderers import search_page
 
+    renders = {"json": renderer.as_json, "csv": renderer.as_csv, "html": search_page.page}
     for name, target in wanted.items():
-        data = getattr(renderer, f"as_{name}")(saved.report)
+        data = renders[name](saved.report)
         if target == "-":
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()

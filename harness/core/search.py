@@ -150,3 +150,16 @@ class SearchReport(Value, frozen=True):
     def count(self, state: TrialState) -> int:
         """How many trials ended so."""
         return sum(t.state == state for t in self.trials)
+
+
+class SearchLine(Value, frozen=True):
+    """A search as a list shows it. `front` is how many trials nothing beats, `recommended` what it
+    found, and `stopped` is as of a SearchReport."""
+
+    search_id: str
+    started_at: str
+    budget: str
+    trials: int
+    front: int
+    recommended: str
+    stopped: str

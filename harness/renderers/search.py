@@ -13,19 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.core import units
-from harness.core.search import Candidate, SearchReport, Trial
+from harness.core.search import Candidate, SearchLine, SearchReport, Trial
 from harness.core.serial import encode
 from harness.core.text import count
 from harness.renderers.table import DOUBT, GOOD, QUIET
 
 MOST_ROWS = 20
-_WIDE = 100
-TITLES = {
-    "size_bytes": "size",
-    "accuracy": "validation accuracy",
-    "instructions": "instructions",
-    "macs": "multiply-accumulates",
-}
+_SPACE = " space"  # among the fixed options: there is a single entry
 # How a search can end before its finalists, in words.
 ENDS = {
     "trials": "all trials were done",
@@ -37,11 +31,13 @@ ENDS = {
 
 
 def what(candidate: Candidate, *, fixed: Sequence[str] = ()) -> str:
-    """In a line: `efficientnet_lite, cut block_9, input_size 192, int8`. Options that are `fixed`
-    in the whole search are left out."""
+    """In a line: `efficientnet_lite, cut block_9, input_size 192, int8`. What is `fixed` in the
+    whole search is left out."""
     options = {**candidate.options, **candidate.recipe_options}
     said = [f"{name} {_value(v)}" for name, v in options.items() if name not in fixed]
-    return ", ".join(map(units.printable, [candidate.space, *said, candidate.recipe]))
+    if _SPACE not in fixed:
+        said.insert(0, candidate.space)
+    return ", ".join(map(units.printable, [*said, candidate.recipe]))
 
 
 def _value(value: object) -> str:
@@ -53,12 +49,14 @@ def _value(value: object) -> str:
 
 
 def fixed_options(report: SearchReport) -> list[str]:
-    """Options that are the same in all trials that have them."""
+    """Options that are the same in all trials, and which entry they are of if it is a single
+    one."""
     seen: dict[str, set[str]] = {}
     for trial in report.trials:
         for name, value in {**trial.candidate.options, **trial.candidate.recipe_options}.items():
             seen.setdefault(name, set()).add(repr(value))
-    return [name for name, values in seen.items() if len(values) == 1 and len(report.trials) > 1]
+    fixed = [name for name, values in seen.items() if len(values) == 1 and len(report.trials) > 1]
+    return [*fixed, _SPACE] if len(report.header.space) == 1 else fixed
 
 
 def line(trial: Trial, report: SearchReport, most: int | None) -> str:
@@ -95,7 +93,9 @@ def counts(report: SearchReport) -> str:
         *_some(report.count("failed"), "failed"),
         *_some(report.count("unfinished"), "unfinished"),
     ]
-    return f"{count(len(report.trials), 'trial')} looked at: {', '.join(parts)}"
+    every = report.header.combinations
+    of = "" if every is None else f" of {every:,} combinations"
+    return f"{count(len(report.trials), 'trial')} looked at{of}: {', '.join(parts)}"
 
 
 def _some(number: int, text: str) -> list[str]:
@@ -105,8 +105,7 @@ def _some(number: int, text: str) -> list[str]:
 def lines(report: SearchReport) -> list[str]:
     """What is to be known beside the front."""
     header = report.header
-    of = "" if header.combinations is None else f" of {header.combinations:,} combinations"
-    said = [counts(report) + (f"{of}" if of else "")]
+    said = [counts(report)]
     if header.data is not None:
         said.append(
             f"judged on {header.data.count('validation'):,} validation images of "
@@ -189,6 +188,29 @@ def _measured(trial: Trial, name: str) -> str:
 
 def _print(console: Console, part: Text | Table) -> None:
     console.print(part, highlight=False, markup=False, emoji=False)
+
+
+def show_list(found: Sequence[SearchLine], console: Console) -> None:
+    """A list of searches, the latest last; nothing if there is none."""
+    if not found:
+        return
+    _print(console, Text(""))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for head in ("search", "when", "trials", "front", "found", "budget"):
+        table.add_column(head, no_wrap=True, justify="right" if head == "trials" else "left")
+    for one in found[-MOST_ROWS:]:
+        ended = one.recommended or (one.stopped if one.stopped == "interrupted" else "none")
+        table.add_row(
+            Text(units.printable(one.search_id)),
+            units.moment(one.started_at)[:16],
+            str(one.trials),
+            str(one.front),
+            Text(units.printable(ended)),
+            Text(units.printable(one.budget)),
+        )
+    _print(console, table)
+    if len(found) > MOST_ROWS:
+        _print(console, Text(f"and {len(found) - MOST_ROWS} earlier ones", style=QUIET))
 
 
 # --- files -----------------------------------------------------------------------------------

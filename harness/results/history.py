@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 
 from harness.core.errors import HarnessError, UsageError
+from harness.core.search import SearchLine
 from harness.core.text import command, count, did_you_mean
 from harness.core.types import SCHEMA_VERSION, Status, Value
-from harness.results import store
+from harness.results import searches, store
 from harness.stats import trend
 from harness.stats.trend import Point, RunLine, Skipped, Trend
 
@@ -78,9 +79,10 @@ class Run(_Part, frozen=True):
 
 
 class History(Value, frozen=True):
-    """All runs of a folder, oldest first."""
+    """All runs and searches of a folder, oldest first."""
 
     runs: tuple[Run, ...]
+    searches: tuple[SearchLine, ...] = ()
     skipped: tuple[Skipped, ...] = ()
 
 
@@ -89,6 +91,7 @@ def scan(out: Path) -> History:
     in it is not."""
     decoder = msgspec.json.Decoder(Run)
     runs: list[Run] = []
+    found: list[SearchLine] = []
     skipped: list[Skipped] = []
     for folder in _folders(out):
         try:
@@ -97,11 +100,19 @@ def scan(out: Path) -> History:
             elif (folder / store.HEADER).exists():
                 fix = command("bench", "--resume", folder)
                 skipped.append(Skipped(path=str(folder), reason="ended early", fix=fix))
+            elif (folder / searches.HEADER).exists():
+                line = searches.line(folder)
+                if line is not None:
+                    found.append(line)
+                else:
+                    fix = command("search", "--resume", folder)
+                    skipped.append(Skipped(path=str(folder), reason="ended early", fix=fix))
         except (OSError, ValueError, msgspec.MsgspecError, HarnessError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             skipped.append(Skipped(path=str(folder), reason=reason))
     runs.sort(key=lambda run: (run.started_at, run.run_id))
-    return History(runs=tuple(runs), skipped=tuple(skipped))
+    found.sort(key=lambda search: (search.started_at, search.search_id))
+    return History(runs=tuple(runs), searches=tuple(found), skipped=tuple(skipped))
 
 
 def _folders(out: Path) -> list[Path]:

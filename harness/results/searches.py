@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from harness.core.errors import StorageError, UsageError
-from harness.core.search import SEARCH_VERSION, Final, SearchHeader, SearchReport
+from harness.core.search import SEARCH_VERSION, Final, SearchHeader, SearchLine, SearchReport
 from harness.core.serial import encode
 from harness.core.text import command
 from harness.results.store import new_run_id
@@ -87,6 +87,38 @@ def read_report(path: Path) -> SearchReport | None:
         return _decoded((path / REPORT).read_bytes(), path / REPORT, SearchReport)
     except FileNotFoundError:
         return None
+
+
+class _Verdict(msgspec.Struct, frozen=True):
+    recommended: str | None = None
+
+
+class _Line(msgspec.Struct, frozen=True):
+    """Of a report only what a list shows; the rest is skipped unread."""
+
+    header: SearchHeader
+    trials: tuple[msgspec.Raw, ...]
+    front: tuple[int, ...] = ()
+    stopped: str = ""
+    verdict: _Verdict | None = None
+
+
+def line(folder: Path) -> SearchLine | None:
+    """What a list shows of the search in `folder`; None if it ended early. Raises OSError and
+    UsageError."""
+    if not (folder / REPORT).exists():
+        return None
+    found = _decoded((folder / REPORT).read_bytes(), folder / REPORT, _Line)
+    recommended = found.verdict.recommended if found.verdict else None
+    return SearchLine(
+        search_id=found.header.search_id,
+        started_at=found.header.started_at,
+        budget=found.header.asked.budget or "",
+        trials=len(found.trials),
+        front=len(found.front),
+        recommended=recommended or "",
+        stopped=found.stopped,
+    )
 
 
 def find(search: str, out: Path) -> Path:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from harness.analysis.search_front import front
 from harness.core.errors import UsageError
 from harness.core.search import Final, SearchHeader, Trial
 from harness.core.specs import DeviceSpec
@@ -24,7 +25,6 @@ from harness.measure import session
 from harness.project.config import Project
 from harness.project.request import Job, Request
 from harness.results import searches, store
-from harness.search.front import front
 from harness.search.objective import variant_of
 from harness.system.progress import Narrator
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.analysis.budget import Budget, excess
+from harness.analysis.search_front import may_reach
 from harness.artifacts import builder
 from harness.artifacts.representative import of_dataset
 from harness.artifacts.side_by_side import Children
@@ -31,7 +32,6 @@ from harness.core.search import Candidate, Trial
 from harness.core.specs import VariantsFile, VariantSpec
 from harness.core.types import Artifact, Measurement
 from harness.measure import evaluate
-from harness.search.front import may_reach
 from harness.search.loop import Stop, Stopped
 from harness.search.study import Asked, Study
 

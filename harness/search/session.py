@@ -12,6 +12,7 @@ import msgspec
 
 from harness.analysis import metric_specs
 from harness.analysis.budget import Budget, parse_budget
+from harness.analysis.search_front import front
 from harness.artifacts import builder
 from harness.artifacts.child import forked
 from harness.core.errors import BuildError, UsageError
@@ -25,7 +26,6 @@ from harness.project.config import Project, load_project
 from harness.project.request import Job, Request
 from harness.results import searches
 from harness.search import finalists, loop, measuring
-from harness.search.front import front
 from harness.search.loop import Loop, Stop
 from harness.search.objective import COUNTED, OF_THE_FILE, Built, Setting, WithoutTest
 from harness.search.space import Space, read_space

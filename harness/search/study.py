@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from harness.analysis.search_front import HIGHER
 from harness.core.errors import StorageError, UsageError
 from harness.core.search import Candidate, Trial
-from harness.search.front import HIGHER
 from harness.search.space import Space, Suggests
 from harness.system import locks
 

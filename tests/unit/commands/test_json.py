@@ -56,7 +56,12 @@ def test_doctor_says_of_each_device_whether_it_is_fit(answer: Any) -> None:
 
 def test_history_has_runs_and_trends(answer: Any) -> None:
     Path("reports").mkdir()
-    assert answer("history", "--json", "-") == {"runs": [], "trends": [], "skipped": []}
+    assert answer("history", "--json", "-") == {
+        "runs": [],
+        "trends": [],
+        "searches": [],
+        "skipped": [],
+    }
 
 
 def test_init_says_where_the_files_are(answer: Any) -> None:

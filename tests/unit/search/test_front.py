@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from harness.analysis.search_front import front, grown, may_reach
 from harness.search.finalists import choose
-from harness.search.front import front, grown, may_reach
 from tests.searches import OBJECTIVES, report, trial
 
 SMALL, MIDDLE, LARGE = trial(1, 100, 0.80), trial(2, 200, 0.95), trial(3, 400, 0.96)

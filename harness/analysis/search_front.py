@@ -1,4 +1,4 @@
-"""The trials that nothing beats."""
+"""The trials of a search that nothing beats, and how they became so."""
 
 from __future__ import annotations
 
