@@ -12,7 +12,7 @@ from harness.core.search import Candidate, SearchHeader, SearchReport, Trial
 from harness.core.specs import SearchSpec, VariantsFile
 from harness.search.loop import Stop
 from harness.search.space import Space, read_space
-from harness.search.study import Asked, Study
+from harness.search.study import Asked, Study, Watched
 
 WIDE = """
 def build(*, weights=None, seed=0, width=8, depth=2, classes=2):
@@ -59,7 +59,7 @@ class Instant:
     def __init__(self) -> None:
         self.tried: list[int] = []
 
-    def __call__(self, asked: Asked, study: Study, stop: Stop) -> Trial:
+    def __call__(self, asked: Asked, study: Watched, stop: Stop) -> Trial:
         stop.check()
         self.tried.append(asked.number)
         return judged(asked)

@@ -20,6 +20,7 @@ from harness.core.text import command
 
 if TYPE_CHECKING:
     from harness.core.search import Asked, SearchReport, Trial
+    from harness.engine.dask import DaskEngine
     from harness.search.session import Saved
     from harness.system.progress import Narrator
 
@@ -85,6 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trial", type=_arguments.positive, metavar="N",
                         help="--keep: this trial instead of the recommended one")  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="exit 4 if the verdict is undecided")
+    _arguments.add_lab(parser, defaults=False)
     _arguments.add_project(parser, defaults=False)
     _arguments.add_out(parser)
     group = parser.add_argument_group("output", "FILE may be - for standard output")
@@ -98,6 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Search, save, print."""
+    from harness.measure import lab_engine
     from harness.search import session
     from harness.system.progress import Narrator
 
@@ -108,10 +111,14 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--trial says what --keep keeps", "add --keep NAME")
     if args.keep is not None:
         _check_keep(args)
-    with Narrator() as narrator:
+    lab = getattr(args, "lab", None), getattr(args, "lab_keys", None)
+    with (
+        Narrator() as narrator,
+        lab_engine.opened(*lab, getattr(args, "project", None), narrator.say) as engine,
+    ):
         told = functools.partial(_told, narrator)
         if args.resume is not None:
-            saved = _resumed(args, given, narrator)
+            saved = _resumed(args, given, narrator, engine)
         else:
             saved = session.begin(
                 _asked(given),
@@ -119,6 +126,7 @@ def run(args: argparse.Namespace) -> int:
                 out=args.out,
                 command=("python", "-m", "harness", *sys.argv[1:]),
                 told=told,
+                engine=engine,
             )
     if args.keep is not None and saved.report.stopped != "interrupted":
         _keep(saved, args)
@@ -135,7 +143,12 @@ def _asked(given: dict[str, Any]) -> Asked:
     return Asked(**given)
 
 
-def _resumed(args: argparse.Namespace, given: dict[str, Any], narrator: Narrator) -> Saved:
+def _resumed(
+    args: argparse.Namespace,
+    given: dict[str, Any],
+    narrator: Narrator,
+    engine: DaskEngine | None,
+) -> Saved:
     from harness.results import searches
     from harness.search import session
 
@@ -151,6 +164,7 @@ def _resumed(args: argparse.Namespace, given: dict[str, Any], narrator: Narrator
         time_budget_s=given.get("time_budget_s"),
         workers=given.get("workers"),
         told=functools.partial(_told, narrator),
+        engine=engine,
     )
 
 

@@ -12,7 +12,7 @@ from harness.core.search import Trial
 from harness.core.text import clean
 from harness.engine import Ending, Engine
 from harness.engine.local import LocalEngine
-from harness.search.study import Asked, Study
+from harness.search.study import Asked, Study, Watched
 from harness.system import causes
 
 # If the first trials all fail, so will the others.
@@ -32,7 +32,7 @@ class OutOfTime(Exception):
 class Objective(Protocol):
     """Tries one candidate."""
 
-    def __call__(self, asked: Asked, study: Study, stop: Stop) -> Trial:
+    def __call__(self, asked: Asked, study: Watched, stop: Stop) -> Trial:
         """What it came to. Raises Stopped, OutOfTime if `stop` says so, or HarnessError, which
         makes it a failed trial."""
 

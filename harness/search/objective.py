@@ -33,7 +33,7 @@ from harness.core.specs import VariantsFile, VariantSpec
 from harness.core.types import Artifact, Measurement
 from harness.measure import evaluate
 from harness.search.loop import Stop, Stopped
-from harness.search.study import Asked, Study
+from harness.search.study import Asked, Watched
 
 if TYPE_CHECKING:
     from typing import Any
@@ -120,7 +120,7 @@ class Built:
         """See Objective."""
         self._setting.children.end()
 
-    def __call__(self, asked: Asked, study: Study, stop: Stop) -> Trial:
+    def __call__(self, asked: Asked, study: Watched, stop: Stop) -> Trial:
         """See Objective."""
         setting = self._setting
         stop.check()
@@ -135,7 +135,7 @@ class Built:
         stop.check()
         # What runs on this machine's processors must have them to itself.
         with self._turns.alone(), setting.alone():
-            measured = setting.measure(self._artifact(trial.candidate, trained=True))
+            measured = setting.measure(self.artifact(trial.candidate, trained=True))
         return over_budget(
             msgspec.structs.replace(trial, measured={**trial.measured, **measured}),
             setting.budgets,
@@ -145,7 +145,7 @@ class Built:
     def _cheap(self, asked: Asked) -> Trial:
         """What is known without training; refused if that is over a budget."""
         setting = self._setting
-        artifact = self._artifact(asked.candidate, trained=False)
+        artifact = self.artifact(asked.candidate, trained=False)
         trial = described(
             Trial(
                 number=asked.number, candidate=asked.candidate, params=asked.params, state="done"
@@ -158,7 +158,7 @@ class Built:
         counted = setting.count(artifact)
         return refused(with_counts(trial, counted, setting.budgets))
 
-    def _trained(self, trial: Trial, asked: Asked, study: Study, stop: Stop) -> Trial:
+    def _trained(self, trial: Trial, asked: Asked, study: Watched, stop: Stop) -> Trial:
         setting = self._setting
         curve = study.curve(asked)
 
@@ -171,7 +171,7 @@ class Built:
 
         early = True
         try:
-            artifact = self._artifact(trial.candidate, trained=True, progress=progress)
+            artifact = self.artifact(trial.candidate, trained=True, progress=progress)
             early = False
         except Stopped as stopped:
             at = f"{stopped.args[0]:.3f}"
@@ -202,7 +202,7 @@ class Built:
         # A trial that was trained is done, whatever it misses: what it misses is in `over`.
         return over_budget(trial, setting.budgets, after_training(artifact, right / answered.n))
 
-    def _artifact(
+    def artifact(
         self,
         candidate: Candidate,
         *,

@@ -36,6 +36,7 @@ from harness.system.clock import now_iso
 
 if TYPE_CHECKING:
     from harness.data.dataset import Dataset
+    from harness.engine.dask import DaskEngine
     from harness.system.progress import Narrator
 
 DEFAULT_TRIALS = 40
@@ -71,14 +72,16 @@ def begin(
     out: Path,
     command: tuple[str, ...] = (),
     told: Told = lambda trial, report: None,
+    engine: DaskEngine | None = None,
 ) -> Saved:
-    """Check the request, make the search's folder and search. Raises HarnessError."""
+    """Check the request, make the search's folder and search. With an `engine` trials are done at
+    the hosts of its lab. Raises HarnessError."""
     _check_installed()
     prepared = _prepared(asked, narrator, out, command)
     header = msgspec.structs.replace(prepared.header, reference=_reference(prepared, narrator))
     prepared = prepared._replace(header=header)
     folder = searches.create(out, header)
-    return _search(prepared, folder, narrator, told)
+    return _search(prepared, folder, narrator, told, engine)
 
 
 def resume(
@@ -89,6 +92,7 @@ def resume(
     time_budget_s: float | None = None,
     workers: int | None = None,
     told: Told = lambda trial, report: None,
+    engine: DaskEngine | None = None,
 ) -> Saved:
     """Go on with a search; what it tried is not tried again. With `trials` (in all) or
     `time_budget_s` (from now on) it goes on for longer, unless its test split has been opened.
@@ -113,7 +117,7 @@ def resume(
         raise UsageError(
             "the images are not those that the search began with", "begin a new search"
         )
-    return _search(now._replace(header=header), folder, narrator, told)
+    return _search(now._replace(header=header), folder, narrator, told, engine)
 
 
 def _check_installed() -> None:
@@ -250,14 +254,20 @@ def _dataset(job: Job) -> Dataset:
     return job.dataset
 
 
-def _search(prepared: Prepared, folder: Path, narrator: Narrator, told: Told) -> Saved:
+def _search(
+    prepared: Prepared,
+    folder: Path,
+    narrator: Narrator,
+    told: Told,
+    engine: DaskEngine | None,
+) -> Saved:
     header, asked = prepared.header, prepared.header.asked
     study = Study(folder, prepared.space, header.objectives, seed=asked.seed, sampler="tpe")
     with contextlib.closing(study):
         final = searches.read_final(folder)
         stopped = "" if final is None else "trials"
         if final is None:
-            stopped = _tried(prepared, folder, study, narrator, told)
+            stopped = _tried(prepared, folder, study, narrator, told=told, engine=engine)
         report = _reported(header, study, stopped)
         if stopped == "interrupted":
             return Saved(_saved(folder, report), folder)
@@ -290,7 +300,15 @@ def _search(prepared: Prepared, folder: Path, narrator: Narrator, told: Told) ->
         return Saved(_saved(folder, report), folder, judged.report, judged.folder)
 
 
-def _tried(prepared: Prepared, folder: Path, study: Study, narrator: Narrator, told: Told) -> str:
+def _tried(
+    prepared: Prepared,
+    folder: Path,
+    study: Study,
+    narrator: Narrator,
+    *,
+    told: Told,
+    engine: DaskEngine | None,
+) -> str:
     """Do the trials; why they ended."""
     header, asked = prepared.header, prepared.header.asked
     limit = asked.trials
@@ -299,18 +317,58 @@ def _tried(prepared: Prepared, folder: Path, study: Study, narrator: Narrator, t
     deadline = None
     if asked.time_budget_s is not None:
         deadline = time.monotonic() + asked.time_budget_s
+    setting = _setting(prepared, folder, narrator)
     trials = Loop(
         study,
-        Built(_setting(prepared, folder, narrator)),
+        Built(setting),
         trials=limit,
         stop=Stop(deadline),
         told=lambda trial: told(trial, _reported(header, study, "")),
     )
+    if engine is not None:
+        return _tried_away(prepared, setting, trials, narrator, engine)
     with forked.server:  # one import of TensorFlow for all trials
         try:
             return loop.run(trials, asked.workers)
         except KeyboardInterrupt:
             return "interrupted"
+
+
+def _tried_away(
+    prepared: Prepared, setting: Setting, trials: Loop, narrator: Narrator, engine: DaskEngine
+) -> str:
+    from harness.search import at_lab
+
+    asked = prepared.header.asked
+    if setting.count is not None or setting.measure is not None:
+        raise UsageError(
+            "at a lab trials are not counted or measured",
+            "leave --lab out, or of --budget what is not known from the file; the finalists are "
+            "measured here",
+        )
+    sender = at_lab.Sender(
+        setting.project,
+        setting.models_dir,
+        setting.dataset,
+        setting.cache,
+        seed=asked.seed,
+        budget=asked.budget,
+        objectives=prepared.header.objectives,
+    )
+    hosts = engine.where()
+    several = asked.workers if asked.workers > 1 else max(1, at_lab.slots(hosts))
+    narrator.say(f"trials at {', '.join(h.name for h in hosts)}, {several} at a time")
+    works = [
+        at_lab.Slot(
+            trials,
+            prepared.header.search_id,
+            arguments=sender.arguments,
+            paths=sender.files,
+            bring=lambda address, made: sender.bring(engine, address, made),
+        )
+        for _ in range(several)
+    ]
+    return at_lab.run(trials, engine, works)
 
 
 def _setting(prepared: Prepared, folder: Path, narrator: Narrator) -> Setting:

@@ -13,7 +13,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -44,6 +44,26 @@ class Asked(NamedTuple):
     candidate: Candidate
     params: dict[str, object]
     handle: Any
+
+
+class Watches(Protocol):
+    """Told how a training goes."""
+
+    def __call__(self, accuracy: float) -> bool:
+        """The validation accuracy after one more epoch; whether the training is to be ended."""
+
+    def ended(self, *, early: bool) -> None:
+        """The training is over."""
+
+
+class Watched(Protocol):
+    """What a trial asks of its study."""
+
+    def curve(self, asked: Asked) -> Watches:
+        """To be told how a training goes."""
+
+    def trials(self) -> tuple[Trial, ...]:
+        """All that were tried."""
 
 
 class Study:
