@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
@@ -104,6 +105,7 @@ class ForkServer:
         self._lock = threading.Lock()
         self._users = 0
         self._server: _Server | None = None
+        self._starter: ThreadPoolExecutor | None = None
 
     def start(
         self, folder: Path, *, stderr: IO[bytes], environment: Mapping[str, str]
@@ -138,13 +140,18 @@ class ForkServer:
     def _end(self) -> None:
         if self._server is not None:
             self._server.end()
-        self._server = None
+        if self._starter is not None:
+            self._starter.shutdown()
+        self._server = self._starter = None
 
     def _running(self, environment: Mapping[str, str]) -> _Server:
         """The server, which is started if it is not there."""
         if self._server is None or self._server.process.ended(0):
             self._end()
-            self._server = _Server(environment)
+            # The kernel kills a child with the thread that started it, and those who bring jobs may
+            # end before the server is to.
+            self._starter = ThreadPoolExecutor(1)
+            self._server = self._starter.submit(_Server, environment).result()
         return self._server
 
 

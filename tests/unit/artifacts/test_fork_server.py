@@ -87,6 +87,24 @@ def test_a_job_is_what_a_new_process_would_be(job: Jobs) -> None:
     assert "ValueError: not foreseen" in log
 
 
+def test_the_server_outlives_the_thread_that_brought_the_first_job(job: Jobs) -> None:
+    with forked.ForkServer() as server:
+
+        def bring() -> None:
+            started = job.start(server, "0")
+            assert started is not None
+            assert started.wait() == 0
+            started.end()
+
+        pids = []
+        for _ in range(2):
+            bringing = threading.Thread(target=bring)
+            bringing.start()
+            bringing.join()
+            pids.append(server.pid)
+        assert pids[0] is not None and pids[0] == pids[1]
+
+
 def test_a_job_is_ended_from_any_thread_and_with_its_server(job: Jobs) -> None:
     with forked.ForkServer() as server:
         one, two = (job.start(server, "stay") for _ in range(2))
