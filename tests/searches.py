@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.analysis.search_front import front
 from harness.core.search import Asked as Request
-from harness.core.search import Candidate, SearchHeader, SearchReport, Trial
+from harness.core.search import Candidate, Sampler, SearchHeader, SearchReport, Trial
 from harness.core.specs import SearchSpec, VariantsFile
 from harness.search.loop import Stop
 from harness.search.space import Space, read_space
@@ -31,7 +31,9 @@ def space(folder: Path, options: Mapping[str, object] | None = None, **more: Any
     return read_space(VariantsFile(variants={}, search={"wide": spec}), models)
 
 
-def study(folder: Path, of: Space | None = None, *, seed: int = 0, sampler: str = "tpe") -> Study:
+def study(
+    folder: Path, of: Space | None = None, *, seed: int = 0, sampler: Sampler = "tpe"
+) -> Study:
     return Study(folder, of or space(folder), OBJECTIVES, seed=seed, sampler=sampler)
 
 

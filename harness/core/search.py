@@ -20,6 +20,10 @@ TrialState = Literal["done", "refused", "stopped", "failed", "unfinished"]
 FINISHED: tuple[TrialState, ...] = ("done", "refused", "stopped", "failed")
 
 
+# Who chooses the candidates; the other two are there to be compared with.
+Sampler = Literal["tpe", "random", "grid"]
+
+
 class Candidate(Value, frozen=True):
     """One point of the space, as a variant has it. `space` is the entry of `search:`."""
 
@@ -88,6 +92,7 @@ class Asked(Value, frozen=True):
     seed: int = 0
     weights: str = "auto"
     project: str = ""
+    sampler: Sampler = "tpe"
 
 
 class SearchHeader(Value, frozen=True):

@@ -143,13 +143,17 @@ class Built:
         )
 
     def _cheap(self, asked: Asked) -> Trial:
-        """What is known without training; refused if that is over a budget."""
+        """What is known without training; refused if that is over a budget. Nothing is converted
+        for that if no budget is about it."""
         setting = self._setting
+        new = Trial(
+            number=asked.number, candidate=asked.candidate, params=asked.params, state="done"
+        )
+        if setting.count is None and not any(b.spec.name in OF_THE_FILE for b in setting.budgets):
+            return new
         artifact = self.artifact(asked.candidate, trained=False)
         trial = described(
-            Trial(
-                number=asked.number, candidate=asked.candidate, params=asked.params, state="done"
-            ),
+            new,
             artifact,
             setting.budgets,
         )

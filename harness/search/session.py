@@ -262,7 +262,7 @@ def _search(
     engine: DaskEngine | None,
 ) -> Saved:
     header, asked = prepared.header, prepared.header.asked
-    study = Study(folder, prepared.space, header.objectives, seed=asked.seed, sampler="tpe")
+    study = Study(folder, prepared.space, header.objectives, seed=asked.seed, sampler=asked.sampler)
     with contextlib.closing(study):
         final = searches.read_final(folder)
         stopped = "" if final is None else "trials"

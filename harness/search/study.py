@@ -19,7 +19,7 @@ import msgspec
 
 from harness.analysis.search_front import HIGHER
 from harness.core.errors import StorageError, UsageError
-from harness.core.search import Candidate, Trial
+from harness.core.search import Candidate, Sampler, Trial
 from harness.search.space import Space, Suggests
 from harness.system import locks
 
@@ -71,7 +71,13 @@ class Study:
     fields of Trial; accuracy is to be high, the others low."""
 
     def __init__(
-        self, folder: Path, space: Space, objectives: tuple[str, ...], *, seed: int, sampler: str
+        self,
+        folder: Path,
+        space: Space,
+        objectives: tuple[str, ...],
+        *,
+        seed: int,
+        sampler: Sampler,
     ) -> None:
         import optuna
 
@@ -144,9 +150,11 @@ class Study:
         import numpy as np
 
         drawn = np.random.SeedSequence([self._seed, len(self._all())]).generate_state(1)
-        from optuna.samplers import RandomSampler, TPESampler
+        from optuna.samplers import BruteForceSampler, RandomSampler, TPESampler
 
         seed = int(drawn[0])
+        if self._sampler == "grid":
+            return BruteForceSampler(seed=seed)
         if self._sampler == "random" or again >= _RANDOM_AFTER:
             return RandomSampler(seed=seed)
         return TPESampler(seed=seed)

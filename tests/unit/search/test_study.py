@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness.core.errors import StorageError, UsageError
-from harness.core.search import Trial
+from harness.core.search import Sampler, Trial
 from harness.search import loop, study
 from harness.search.loop import Loop, Stop
 from tests.searches import Instant, judged, space
@@ -100,7 +100,7 @@ def test_what_is_over_the_budget_teaches_the_optimizer(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
 
-    def refused(folder: Path, limit: int | None, sampler: str) -> int:
+    def refused(folder: Path, limit: int | None, sampler: Sampler) -> int:
         with contextlib.closing(opened(folder, sampler=sampler)) as of:
             for _ in range(40):
                 asked = of.ask()
