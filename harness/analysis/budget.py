@@ -20,12 +20,14 @@ ALIASES = {"gzip": "gzip_size"}
 _TIME = {"ns": 1, "us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9}
 _FILE_SIZE = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 _MEMORY = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_ENERGY = {"uJ": 1e-6, "µJ": 1e-6, "mJ": 1e-3, "J": 1}
 _SHARE = {"": 1, "%": 0.01}
 _COUNT = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
 _UNITS: Mapping[Quantity, tuple[str, Mapping[str, float]]] = {
     "time": ("a time", _TIME),
     "file size": ("the size of a file", _FILE_SIZE),
     "memory": ("memory", _MEMORY),
+    "energy": ("an energy", _ENERGY),
     "ratio": ("a share", _SHARE),
     "count": ("a count", _COUNT),
 }
@@ -33,10 +35,11 @@ _EXAMPLES: Mapping[Quantity, str] = {
     "time": "50ms",
     "file size": "10MB",
     "memory": "100MiB",
+    "energy": "20mJ",
     "ratio": "0.95",
     "count": "100M",
 }
-_ALL_UNITS = {*_TIME, *_FILE_SIZE, *_MEMORY, *_SHARE, *_COUNT}
+_ALL_UNITS = {*_TIME, *_FILE_SIZE, *_MEMORY, *_ENERGY, *_SHARE, *_COUNT}
 
 # The excess, as a logarithm, of a share whose interval begins at 0.
 _BEYOND_ALL = 100.0
@@ -104,7 +107,7 @@ def _limit(item: str, value: str, spec: MetricSpec) -> float:
         raise UsageError(f"{value!r} in {item!r} is not a number with a unit", _example(spec))
     number, unit = float(found[1]), found[2].strip()
     if unit not in scales:
-        known = ", ".join(u for u in scales if u and u != "µs")
+        known = ", ".join(u for u in scales if u and not u.startswith("µ"))
         what = f"the unit {unit!r}" if unit else "a number without a unit"
         raise UsageError(
             f"{item!r} has {what}, but {spec.name} is {kind}",

@@ -6,10 +6,16 @@ from typing import Literal
 
 from harness.core.base import Direction, Value
 
-Quantity = Literal["time", "file size", "memory", "ratio", "count"]
+Quantity = Literal["time", "file size", "memory", "energy", "ratio", "count"]
 
 # What a number is, by its unit. Bytes are memory unless the metric says that they are a file's.
-QUANTITIES: dict[str, Quantity] = {"ns": "time", "bytes": "memory", "1": "ratio", "count": "count"}
+QUANTITIES: dict[str, Quantity] = {
+    "ns": "time",
+    "bytes": "memory",
+    "J": "energy",
+    "1": "ratio",
+    "count": "count",
+}
 
 
 class Estimate(Value, frozen=True):
@@ -123,8 +129,8 @@ class Cost(Value, frozen=True):
 
 
 class MetricSpec(Value, frozen=True):
-    """All that the rest of the harness knows of a metric: its unit ("ns", "bytes", "1", "count"),
-    which way is better, and what follows.
+    """All that the rest of the harness knows of a metric: its unit ("ns", "bytes", "J", "1",
+    "count"), which way is better, and what follows.
 
     An `exact` metric has no sampling error and needs no interval. Only `gated` metrics are
     compared with a baseline: each one more makes the correction for many comparisons stricter.

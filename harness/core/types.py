@@ -47,6 +47,7 @@ from harness.core.evaluation import Agreement, DeviceAnswers, DeviceImages, Eval
 from harness.core.explanation import Change, GreyCost
 from harness.core.lab import LabDevice
 from harness.core.pixels import Pixels
+from harness.core.power import Drawn
 
 __all__ = [
     "Agreement",
@@ -63,6 +64,7 @@ __all__ = [
     "DeviceImages",
     "DeviceVerdict",
     "Direction",
+    "Drawn",
     "Estimate",
     "Evaluation",
     "Failure",
@@ -374,6 +376,7 @@ class Launch(Value, frozen=True):
     latency_summary: LatencySummary | None = None
     op_times: tuple[OpTime, ...] = ()
     minutes: tuple[Minute, ...] = ()
+    drawn: tuple[Drawn, ...] = ()
     rss_before_load_bytes: int | None = None
     rss_after_load_bytes: int | None = None
     rss_warm_bytes: int | None = None  # after warm-up, before the first timed iteration

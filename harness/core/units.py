@@ -142,6 +142,7 @@ SCALES: dict[Quantity, tuple[Scale, ...]] = {
     "time": (Scale(NS_PER_S, "s"), Scale(NS_PER_MS, "ms"), Scale(1_000, "µs"), Scale(1, "ns")),
     "file size": (Scale(1e6, "MB"), Scale(1e3, "kB"), Scale(1, "B")),
     "memory": (Scale(2**20, "MiB"), Scale(2**10, "KiB"), Scale(1, "B")),
+    "energy": (Scale(1, "J"), Scale(1e-3, "mJ"), Scale(1e-6, "µJ")),
     "ratio": (Scale(1, "ratio"),),
     "count": (Scale(1, "count"),),
 }
@@ -173,6 +174,12 @@ def duration(ns: float | None) -> str:
 def file_size(size_bytes: float | None) -> str:
     """11_500_000 -> '11.5 MB' (10^6)."""
     return shown(size_bytes, "file size")
+
+
+def power(microwatts: float) -> str:
+    """1_920_000 -> '1.92 W', 43_000 -> '43.0 mW'."""
+    scale = _scale(microwatts, (Scale(1e6, "W"), Scale(1e3, "mW"), Scale(1, "µW")))
+    return f"{scale.show(microwatts)} {scale.label}"
 
 
 def memory(size_bytes: float | None) -> str:

@@ -31,6 +31,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     makes the runner claim a GPU and an NPU that take all, a part or none of a model's nodes;
     `accelerator_answers` makes their answers wrong, not finite (nan), or wrong unless they compute
     in float32 (fp16). `mask_ignored` lets all processes run on all cores, whatever taskset is told.
+    `charging` puts the phone on a cable; `battery_current` makes its battery's current impossible
+    to read, positive while it discharges, told in milliamperes, or always the same.
     `cache` makes the runtime's caches impossible to write, or never read.
     """
 
@@ -44,6 +46,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     read_only: bool = False
     wrong_hash: bool = False
     battery_percent: int | None = None
+    charging: bool = False
+    battery_current: Literal["unreadable", "positive", "milliamperes", "stuck"] | None = None
     hot: int | None = None
     hot_for_s: float | None = None
     hot_launches: int | None = None

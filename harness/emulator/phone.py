@@ -28,6 +28,7 @@ import msgspec
 from harness.core.errors import ConfigError
 from harness.emulator import auth
 from harness.emulator.faults import Faults, Link
+from harness.emulator.gauge import Gauge
 from harness.emulator.packets import VERSION_SKIP_CHECKSUM
 from harness.emulator.userland import Userland, find_userland
 from harness.system.plugins import unknown
@@ -53,8 +54,9 @@ class Core(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one model of phone says of itself. `dialect` is of its benchmark_model: A is the
     classic Interpreter's, B LiteRT's; `fixed_latency_us` makes that tool not run the model but
-    sleep. `features` without shell_v2 play a phone from before Android 7, `adb_version` 0x01000000
-    plays an older one, which wants the sum of every packet."""
+    sleep. With `rails` its shell may read meters of power rails, as on a rooted Pixel. `features`
+    without shell_v2 play a phone from before Android 7, `adb_version` 0x01000000 plays an older
+    one, which wants the sum of every packet."""
 
     props: dict[str, str]
     cores: tuple[Core, ...]
@@ -66,6 +68,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     governor: str = "schedutil"
     dialect: Literal["A", "B"] = "A"
     fixed_latency_us: int | None = None
+    rails: bool = False
     adb_version: int = VERSION_SKIP_CHECKSUM
     features: tuple[str, ...] = ("shell_v2", "cmd", "stat_v2", "ls_v2", "fixed_push_mkdir")
 
@@ -131,6 +134,9 @@ class Phone:
         self._groups: set[int] = set()
         self.root = Path(tempfile.mkdtemp(prefix="emulated-phone-")).resolve()
         self._furnish()
+        self._gauge = Gauge(
+            self.root, self.faults, rails=profile.rails, charging=self.faults.charging
+        )
         if trusted is not None and not self.faults.refused_key:
             self._keys_file.write_bytes(b"".join(key.strip() + b"\n" for key in trusted))
 
@@ -241,6 +247,8 @@ class Phone:
             if self.faults.hot is not None and self._hot_until is None:
                 self._hot_until = until
             self._show_state()
+            if "power_supply" in command:
+                self._gauge.start()
 
     def take_unplug(self) -> bool:
         """True once: the cable is pulled during one command only."""
@@ -268,6 +276,7 @@ class Phone:
     def close(self) -> None:
         """End every command and remove the folder."""
         self.link.close()
+        self._gauge.close()
         for group in list(self._groups):
             self.ended(group)
         shutil.rmtree(self.root, ignore_errors=True)
@@ -329,7 +338,10 @@ class Phone:
         level = self.faults.battery_percent
         level = profile.battery_percent if level is None else level
         tenths = int(profile.battery_temperature_c * 10)
-        self._write("dumpsys/battery", _BATTERY.format(level=level, tenths=tenths))
+        self._write(
+            "dumpsys/battery",
+            _BATTERY.format(level=level, tenths=tenths, **_plugged(self.faults.charging)),
+        )
         screen = (self.root / "state/screen").read_text().strip()
         self._write("dumpsys/power", f"POWER MANAGER (dumpsys power)\n  mWakefulness={screen}\n")
         self._write("state/slowdown", str(1.0 / share))
@@ -343,6 +355,11 @@ class Phone:
             if path.read_text("utf-8") == text:
                 return
         path.write_text(text, "utf-8")
+
+
+def _plugged(charging: bool) -> dict[str, str]:
+    """On a cable, or on its battery: BatteryManager.BATTERY_STATUS_CHARGING, _DISCHARGING."""
+    return {"usb": "true", "status": "2"} if charging else {"usb": "false", "status": "3"}
 
 
 _THERMAL = """\
@@ -362,9 +379,9 @@ Current temperatures from HAL:
 _BATTERY = """\
 Current Battery Service state:
   AC powered: false
-  USB powered: true
+  USB powered: {usb}
   Wireless powered: false
-  status: 2
+  status: {status}
   health: 2
   present: true
   level: {level}

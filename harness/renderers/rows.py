@@ -246,6 +246,11 @@ def _observed(launch: Launch) -> Columns:
     add("minute_iterations", "count", [m.iterations for m in minutes])
     add_each("minute_temperature", "C", (m.temperature_c for m in minutes))
     add_each("minute_thermal_status", "1", (m.thermal_status for m in minutes))
+    for drawn in launch.drawn:
+        add("power_idle_before", "uW", drawn.idle_before, [drawn.source] * len(drawn.idle_before))
+        add("power_idle_after", "uW", drawn.idle_after, [drawn.source] * len(drawn.idle_after))
+        loaded = [reading for stretch in drawn.loaded for reading in stretch]
+        add("power", "uW", loaded, [drawn.source] * len(loaded))
     ops = launch.op_times
     add("op", "ns", [op.mean_ns for op in ops], [f"{op.op} {op.name}".strip() for op in ops])
     add("instructions", "count", launch.instructions)

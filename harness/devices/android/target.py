@@ -7,7 +7,7 @@ happened, as long as it can be reached.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median_low
 from typing import NamedTuple, TypeVar
@@ -23,14 +23,16 @@ from harness.core.types import (
     Case,
     Conditions,
     DeviceFacts,
+    Drawn,
     Finding,
     LatencySummary,
     Launch,
     Minute,
     Timing,
 )
+from harness.core.units import NS_PER_S
 from harness.devices import Examples
-from harness.devices.android import facts, guards
+from harness.devices.android import energy, facts, guards
 from harness.devices.android.answering import Answering
 from harness.devices.android.besides import MEMORY_FIELDS, Extras, Observer
 from harness.devices.android.link import PhoneLink
@@ -81,6 +83,8 @@ class _Observed(NamedTuple):
     after: Conditions
     notes: list[Finding]
     minutes: tuple[Minute, ...] = ()
+    drawn: tuple[Drawn, ...] = ()
+    absent: Mapping[str, str] = {}
     set_aside: _Observed | None = None
 
 
@@ -220,7 +224,7 @@ class AndroidTarget:
         aside = observed.set_aside
         unobserved = dict.fromkeys(MEMORY_FIELDS, "a launch that was set aside")
         absent = dict.fromkeys(("latency_ns", "warmup_ns"), _SUMMARY_ONLY)
-        absent |= dict.fromkeys(_NOT_SEEN_FIELDS, _NOT_SEEN) | extra.absent
+        absent |= {**dict.fromkeys(_NOT_SEEN_FIELDS, _NOT_SEEN), **extra.absent, **observed.absent}
         notes = [*observed.notes, *observed.outcome.notes, *extra.notes]
         if observed.after.thermal_status is None:
             notes.append(guards.no_thermal_status())
@@ -243,6 +247,7 @@ class AndroidTarget:
             clock_resolution_ns=runner.RESOLUTION_NS,
             op_times=extra.op_times,
             minutes=observed.minutes,
+            drawn=observed.drawn,
             peak_rss_bytes=extra.peak_rss_bytes,
             pss_bytes=extra.pss_bytes,
             counters=observed.outcome.counters,
@@ -298,6 +303,8 @@ class AndroidTarget:
         total = timing.sustained_ns or 0
         span = min(MINUTE_NS, total // 2)  # there is always a start and an end
         before = after = self._await_fit()
+        meter = energy.Meter(self.link, self._attendant, total / NS_PER_S)
+        meter.begin(before)
         started_at, began = now_iso(), time.monotonic_ns()
         outcomes: list[runner.Outcome] = []
         minutes: list[Minute] = []
@@ -309,13 +316,24 @@ class AndroidTarget:
                 min_warmup=1 if number == 1 else 0,
                 warmup_time_ns=timing.warmup_time_ns if number == 1 else 0,
             )
-            outcomes.append(self.tool.measure(case, artifact, stretch))
+            outcomes.append(self.tool.measure(case, artifact, stretch, beside=meter.beside))
             after = self._conditions()
+            meter.loaded(outcomes[-1].latency, stretch, after)
             minutes.append(_minute(outcomes[-1].latency, after))
             self._attendant.show(_progress(number, round(total / span), minutes[-1]))
         outcome = outcomes[0]._replace(latency=_whole([o.latency for o in outcomes]))
         wall_ns = time.monotonic_ns() - began
-        return _Observed(started_at, wall_ns, outcome, before, after, [], tuple(minutes))
+        return _Observed(
+            started_at=started_at,
+            wall_ns=wall_ns,
+            outcome=outcome,
+            before=before,
+            after=after,
+            minutes=tuple(minutes),
+            drawn=meter.end(),
+            notes=energy.notes(meter),
+            absent=energy.absent_fields(meter),
+        )
 
     def _besides(self, case: Case, artifact: Artifact, timing: Timing, index: int) -> Extras:
         """In the first round everything that is observed once; in each a cached start."""

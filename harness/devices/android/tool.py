@@ -216,9 +216,14 @@ class PhoneTool:
         return outcome, stdout + stderr
 
     def measure(
-        self, case: Case, artifact: Artifact, timing: Timing, profile: bool = False
+        self,
+        case: Case,
+        artifact: Artifact,
+        timing: Timing,
+        profile: bool = False,
+        beside: str = "",
     ) -> runner.Outcome:
-        """One fresh process."""
+        """One fresh process. `beside` are shell commands that start what runs beside it."""
         timeout = self._spec.launch_timeout_s
         if timing.sustained_ns is not None:
             timeout += timing.min_time_ns / NS_PER_S * PHASES
@@ -233,7 +238,8 @@ class PhoneTool:
             profile=profile,
             signature=artifact.signature,
         )
-        result = self._run(f"rm -f {shlex.quote(result_path)}", case, arguments, timeout)
+        first = f"rm -f {shlex.quote(result_path)}"
+        result = self._run(first, case, arguments, timeout, beside)
         stdout, stderr = _text(result.stdout), _text(result.stderr)
         self._write_log(case.id, arguments, result.exit_code, stdout, stderr)
         file = None if result.exit_code else self._link.read_file(result_path, RESULT_BYTES)
@@ -248,10 +254,14 @@ class PhoneTool:
                 dialect=self._dialect,
             )
 
-    def _run(self, first: str, case: Case, arguments: list[str], timeout: float) -> ShellResult:
+    def _run(
+        self, first: str, case: Case, arguments: list[str], timeout: float, beside: str = ""
+    ) -> ShellResult:
         """The runner as the only process of its shell, its PID in a file so that it can be ended
         when it hangs."""
-        command = f"{first}; echo $$ > pid; {self._prelude()}exec {self.command(case, arguments)}"
+        command = (
+            f"{first}; echo $$ > pid; {beside}{self._prelude()}exec {self.command(case, arguments)}"
+        )
         return self.in_work_folder(command, timeout)
 
     def command(self, case: Case, arguments: list[str]) -> str:

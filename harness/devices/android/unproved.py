@@ -75,6 +75,11 @@ UNPROVED = (
         "python -m harness bench --quick --device {name} --delegate cpu,gpu,npu; the report tells "
         "how many nodes each took",
     ),
+    (
+        "the current of this maker's battery, its unit and sign",
+        "unplug the phone, reach it with transport: adb_tcp, then python -m harness bench --device "
+        "{name} --sustained 10m; the report says the power under load and idle",
+    ),
     ("waiting for a hot phone", "python -m harness bench --device {name} --sustained 10m"),
 )
 

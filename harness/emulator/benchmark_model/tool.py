@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import time
 from pathlib import Path
 from typing import NoReturn
 
 from .caches import caches
-from .console import Failed, abort, say, state
+from .console import ROOT, Failed, abort, say, state
 from .delegation import ACCELERATORS, delegate
 from .flags import ACCELERATED, BASE, DIALECTS, Flags, parse, usage
 from .model import Model
@@ -64,6 +66,12 @@ def fail_on_purpose(kind: str) -> None:
         raise Failed("Failed to initialize the interpreter")
 
 
+def say_computing() -> None:
+    """Let the phone's battery know."""
+    with contextlib.suppress(OSError):  # the phone is being taken down
+        (ROOT / "state/computing").write_text(str(os.getpid()))
+
+
 def fault_of_accelerator(flags: Flags) -> str:
     """What becomes of the answers: `wrong`, `nan`, or nothing."""
     fault = state("accelerator_answers", "")
@@ -86,6 +94,7 @@ def run(flags: Flags, dialect: str) -> None:
     size = Path(flags["graph"]).stat().st_size / 1e6
     say(f"The input model file size (MB): {size:g}")
     say(f"Initialized session in {init / 1000:g}ms.")
+    say_computing()
     warmup = loop(model, flags["warmup_runs"], flags["warmup_min_secs"], flags["max_secs"], flags)
     if state("runner_fault", "") == "half_line":
         sys.stdout.write("INFO: count=10 first=98")

@@ -16,6 +16,7 @@ from harness.core.types import (
     Case,
     Conditions,
     DeviceFacts,
+    Drawn,
     Evidence,
     Failure,
     Finding,
@@ -177,6 +178,20 @@ def sustained(*means_ms: float) -> Evidence:
     return evidence(with_fields(steady_launches(1), minutes=minutes))
 
 
+def drew(before_uw: int, after_uw: int) -> Evidence:
+    """A sustained launch with 2.5 W under load and these idle draws."""
+    drawn = Drawn(
+        source="battery",
+        unit="mA",
+        every_ns=1_000_000_000,
+        idle_before=(before_uw,) * 60,
+        idle_after=(after_uw,) * 60,
+        loaded=((2_500_000,) * 60,) * 2,
+        ns_per_inference=(10_000_000,) * 2,
+    )
+    return evidence(with_fields(steady_launches(1), drawn=(drawn,)))
+
+
 def profiled(*ops: OpTime, why: str = "") -> Evidence:
     absent = {"op_times": why} if why else {}
     about = evidence(with_fields(steady_launches(7), op_times=ops, absent=absent))
@@ -277,6 +292,10 @@ FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
     "sustained": [
         ("sustained", "info", lambda: sustained(5, 5)),
         ("sustained-slowdown", "warning", lambda: sustained(5, 6, 8)),
+    ],
+    "energy": [
+        ("power", "info", lambda: drew(500_000, 500_000)),
+        ("idle-draw-changed", "warning", lambda: drew(500_000, 900_000)),
     ],
     "op_profile": [
         (
