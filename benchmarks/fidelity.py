@@ -1,27 +1,36 @@
-"""Does the harness time what the official tool times?
+"""Does the harness time what the official tools time? Like with like:
 
-Our worker against `litert-benchmark` (the Python tool in the ai-edge-litert wheel, so the same
-build of the runtime), launch by launch in random order, with the same threads, warm-up and number
-of iterations. Prints, per variant, the ratio of medians ours / official with its 95 % interval
-over pairs. It should contain 1, or lie within 0.97 to 1.03.
+- runtime litert-compiled against `litert-benchmark` (the Python tool in the ai-edge-litert wheel),
+  which both use CompiledModel of the same build;
+- runtime litert, the Interpreter, against a `benchmark_model` of dialect A, if you give one: it is
+  of another build of the runtime, which the ratio then shows too;
+- for information, Interpreter over CompiledModel, both ours: what an app sees depends on which of
+  the two it uses.
 
-    python benchmarks/fidelity.py [--pairs 15] [VARIANT ...]
+Launch by launch in random order, with the same threads, warm-up and number of iterations. Prints,
+per variant, the ratio of medians ours / official with its 95 % interval over pairs. That of the
+first pair should contain 1, or lie within 0.97 to 1.03; else the exit status is 1.
+
+    python benchmarks/fidelity.py [--pairs 15] [--benchmark-model FILE] [VARIANT ...]
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import random
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 from harness.core.attendant import Attendant
 from harness.core.types import Artifact, Case, Timing
 from harness.devices import Target
+from harness.devices.runners import benchmark_model as runner
 from harness.measure import lanes, prepare
 from harness.project.preflight import resolve
 from harness.project.request import Request
@@ -57,12 +66,26 @@ def official(artifact: Artifact, folder: Path) -> float:
     return float(json.loads(result.read_text())["latency"]["median_ms"]) * 1e6
 
 
+def classic(tool: Path, artifact: Artifact) -> float:
+    """Median of one launch of the classic benchmark_model of this machine, in ns."""
+    done = subprocess.run(
+        [str(tool), f"--graph={artifact.path}", f"--num_runs={ITERATIONS}", "--min_secs=0",
+         f"--warmup_runs={WARMUP}", "--warmup_min_secs=0", "--num_threads=1"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    found = runner.interpret(0, done.stdout, done.stderr, delegate="cpu", dialect="A")
+    return float(found.latency.median_ns)
+
+
 def main() -> int:
-    """Print a line per variant; exit status 1 if one is off."""
+    """Print the lines of each variant; exit status 1 if one is off."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="*", default=["scratch", "mobilenet", "mobilenet-int8"])
     parser.add_argument("--pairs", type=int, default=15)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--benchmark-model", type=Path)
     args = parser.parse_args()
     rng = random.Random(args.seed)
     off = 0
@@ -73,29 +96,50 @@ def main() -> int:
         inputs = prepare.input_sets(artifacts, args.seed)
         target = lanes.open_target("host", job.devices["host"], folder, Attendant())
         for name, artifact in artifacts.items():
-            case = Case(variant=name, device="host", runtime="litert")
             target.prepare(artifact, inputs[name])
-            pairs = []
-            for _ in range(args.pairs):
-                if rng.random() < 0.5:
-                    a = ours(target, case, artifact)
-                    b = official(artifact, folder)
-                else:
-                    b = official(artifact, folder)
-                    a = ours(target, case, artifact)
-                pairs.append((b, a))
-            ratio = paired(pairs)
-            assert ratio is not None
-            e = ratio.estimate()
-            close = e.ci_low <= 1 <= e.ci_high or (e.ci_low >= 0.97 and e.ci_high <= 1.03)
-            off += not close
-            print(
-                f"{name}: ours / litert-benchmark = {e.point:.3f} [{e.ci_low:.3f}, {e.ci_high:.3f}]"
-                f" over {e.n} pairs; medians {median(a for _, a in pairs) / 1e6:.2f} and"
-                f" {median(b for b, _ in pairs) / 1e6:.2f} ms: {'agrees' if close else 'OFF'}",
-                flush=True,
+            interpreter, compiled = (
+                functools.partial(
+                    ours, target, Case(variant=name, device="host", runtime=runtime), artifact
+                )
+                for runtime in ("litert", "litert-compiled")
             )
+            theirs = functools.partial(official, artifact, folder)
+            off += not _told(f"{name}: litert-compiled / litert-benchmark", rng, args.pairs,
+                             compiled, theirs)  # fmt: skip
+            if tool := args.benchmark_model:
+                _told(f"{name}: litert / benchmark_model", rng, args.pairs,
+                      interpreter, functools.partial(classic, tool, artifact))  # fmt: skip
+            _told(f"{name}: litert / litert-compiled", rng, args.pairs, interpreter, compiled)
     return 1 if off else 0
+
+
+def _told(
+    what: str,
+    rng: random.Random,
+    pairs: int,
+    one: Callable[[], float],
+    other: Callable[[], float],
+) -> bool:
+    """Measure both by turns and print their ratio; whether they agree."""
+    found = []
+    for _ in range(pairs):
+        if rng.random() < 0.5:
+            a, b = one(), other()
+        else:
+            b = other()
+            a = one()
+        found.append((b, a))
+    ratio = paired(found)
+    assert ratio is not None
+    e = ratio.estimate()
+    close = e.ci_low <= 1 <= e.ci_high or (e.ci_low >= 0.97 and e.ci_high <= 1.03)
+    print(
+        f"{what} = {e.point:.3f} [{e.ci_low:.3f}, {e.ci_high:.3f}] over {e.n} pairs; medians "
+        f"{median(a for _, a in found) / 1e6:.2f} and {median(b for b, _ in found) / 1e6:.2f} ms: "
+        f"{'agree' if close else 'DIFFER'}",
+        flush=True,
+    )
+    return close
 
 
 if __name__ == "__main__":

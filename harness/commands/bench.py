@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--runtime",
         type=_arguments.comma_list,
         metavar="NAME[,NAME]",
-        help="litert, tflite-runtime (default: from devices.yaml)",
+        help="litert, litert-compiled, tflite-runtime (default: from devices.yaml)",
     )
     option(
         parser,

@@ -46,11 +46,17 @@ def findings(evidence: Evidence) -> list[Finding]:
         Finding(
             level="serious",
             code="answers-differ-from-host",
-            message=f"{evidence.device.name} and the host answer the same inputs differently: "
-            f"{how}",
+            message=f"{_who(evidence)} answer the same inputs differently: {how}",
             fix="try another version of the runtime, or of the emulator",
         )
     ]
+
+
+def _who(evidence: Evidence) -> str:
+    """A case of the host itself has a newer API of its runtime beside the older one."""
+    if evidence.device.kind == "host":
+        return "CompiledModel and the Interpreter"
+    return f"{evidence.device.name} and the host"
 
 
 def _in_part(evidence: Evidence, launch: Launch) -> list[Finding]:

@@ -7,11 +7,12 @@ import importlib.util
 import platform
 import time
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
 from harness.core.attendant import Attendant
-from harness.core.errors import UsageError
+from harness.core.errors import UsageError, WorkerError
 from harness.core.specs import HostSpec
 from harness.core.types import Artifact, Case, DeviceFacts, Finding, Launch, Outputs, Timing
 from harness.devices.host import linux, worker_process
@@ -20,8 +21,14 @@ from harness.devices.host.worker_process import WORKER
 from harness.system import process, processors
 from harness.system.clock import now_iso
 
-PACKAGES = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime"}
+PACKAGES = {
+    "litert": "ai-edge-litert",
+    "litert-compiled": "ai-edge-litert",
+    "tflite-runtime": "tflite-runtime",
+}
 _VERSIONS = "import importlib.metadata as m;print(m.version({!r}));print(m.version('numpy'))"
+
+COMPILED = "litert-compiled"  # its answers are held against the Interpreter's
 
 _ONE_ITERATION = Timing(
     min_time_ns=0, min_iterations=1, max_iterations=1, warmup_time_ns=0, min_warmup=0, max_warmup=1
@@ -40,7 +47,7 @@ def runtime_version(runtime: str, spec: HostSpec) -> str:
 
         raise unknown("runtime", runtime, RUNTIMES)
     package = PACKAGES[runtime]
-    extra = "mobile-bench-harness" + ("" if runtime == "litert" else f"[{runtime}]")
+    extra = "mobile-bench-harness" + (f"[{runtime}]" if runtime == "tflite-runtime" else "")
     try:
         version, numpy = _versions(package, spec.python.get(runtime))
     except (importlib.metadata.PackageNotFoundError, OSError) as error:
@@ -128,6 +135,8 @@ class HostTarget:
             "resources": artifact.keeps_resources,
             "observe_outputs": index == 0,
             "marker": False,
+            "given": [tensor.name for tensor in artifact.inputs],
+            "asked": [(t.name, t.scale, t.zero_point) for t in artifact.outputs],
             **msgspec.structs.asdict(timing),
         }
         log = self.log_dir / f"{artifact.sha256[:12]}.log"
@@ -145,6 +154,9 @@ class HostTarget:
         )
         wall_ns = time.perf_counter_ns() - began
         public_call = result.pop("public_call", None)
+        after = watch.now()
+        if index == 0 and case.runtime == COMPILED:
+            self._compare_with_interpreter(result, artifact, log)
         return msgspec.convert(
             {
                 **result,
@@ -155,10 +167,26 @@ class HostTarget:
                 "started_at": started_at,
                 "wall_ns": wall_ns,
                 "before": before,
-                "after": watch.now(),
+                "after": after,
             },
             Launch,
         )
+
+    def _compare_with_interpreter(
+        self, result: dict[str, object], artifact: Artifact, log: Path
+    ) -> None:
+        """Add what the Interpreter answers to the same inputs, or why it does not."""
+        try:
+            result["reference"] = answers(
+                artifact,
+                self._inputs[artifact.sha256],
+                log=log,
+                timeout_s=self.spec.launch_timeout_s,
+                attendant=self.attendant,
+            )
+        except WorkerError as error:
+            absent = cast(dict[str, str], result["absent"])
+            absent["reference"] = f"the Interpreter fails: {error.message}"
 
     def close(self) -> None:
         """Nothing was changed."""

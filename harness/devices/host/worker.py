@@ -8,7 +8,9 @@ loop (`serve`) and this way to load a model (`interpreter_class`, `Model`).
 
 Request: path (where packages are found; without it, where this Python finds them), model, runtime,
 threads, inputs (.npz), signature or null, resources (whether the model keeps a state in them),
-observe_outputs, marker, and the fields of `Timing`. With
+observe_outputs, marker, and the fields of `Timing`. Runtime litert-compiled also needs `given` and
+`asked`, the names of inputs and outputs in the order of the input set and of answers, outputs with
+their scale and zero point. With
 `marker` a getppid() system call is made right before and right after loading and each inference but
 those of stage `outputs`, for a counter outside the process to snapshot. With `answers` every value
 of every answer is written to that file, as float64 in a .npy with a row for each example; the
@@ -27,7 +29,11 @@ from pathlib import Path
 from time import get_clock_info, perf_counter_ns
 from typing import Any
 
-RUNTIMES = {"litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter"}
+RUNTIMES = {
+    "litert": "ai_edge_litert.interpreter",
+    "litert-compiled": "ai_edge_litert.compiled_model",
+    "tflite-runtime": "tflite_runtime.interpreter",
+}
 MAX_OUTPUT_VALUES = 16
 
 
@@ -171,9 +177,84 @@ class Model:
         return values
 
 
+class CompiledModel:
+    """LiteRT's newer API of that name, behind the calls of Model that a launch makes. Buffers are
+    made while loading, as an app makes them; writing inputs and reading answers is not timed."""
+
+    def __init__(self, request: dict[str, Any], api: Any) -> None:
+        options = importlib.import_module("ai_edge_litert.options")
+        self._request, self._api = request, api
+        self.model = api.CompiledModel.from_file(
+            request["model"],
+            options=options.Options(
+                hardware_accelerators=api.HardwareAccelerator.CPU,
+                cpu_options=options.CpuOptions(num_threads=request["threads"]),
+            ),
+        )
+        signatures = self.model.get_signature_list()
+        key = request["signature"] or next(iter(signatures))
+        number = self.model.get_signature_index(key)
+        inputs = self.model.create_input_buffers(number)
+        outputs = self.model.create_output_buffers(number)
+        details = self.model.get_output_tensor_details(key)
+        self._inputs = dict(zip(signatures[key]["inputs"], inputs, strict=True))
+        self._outputs = dict(zip(signatures[key]["outputs"], outputs, strict=True))
+        self.asked = [details[name] for name, *_ in request["asked"]]
+        self.public_call: str | None = None
+        self.invoke: Callable[[], Any] = lambda: self.model.run_by_index(number, inputs, outputs)
+        run = getattr(getattr(self.model, "_model", None), "RunByIndex", None)
+        if run is None:
+            self.public_call = "collects the handles of its buffers"
+        else:
+            given, taken = [b.capsule for b in inputs], [b.capsule for b in outputs]
+            self.invoke = lambda: run(number, given, taken)
+
+    def forget(self) -> None:
+        """As Model's; it takes no models with variables."""
+        if self._request.get("resources"):
+            self.__init__(self._request, self._api)  # type: ignore[misc]
+
+    def set_inputs(self, example: list[Any]) -> None:
+        """Copy one example of the input set in."""
+        import numpy
+
+        for name, value in zip(self._request["given"], example, strict=True):
+            array = numpy.asarray(value)
+            try:
+                self._inputs[name].write(array)
+            except ValueError as error:
+                raise ValueError(
+                    f"{error}: LiteRT's Python binding of CompiledModel cannot fill such an "
+                    "input; measure the model with --runtime litert"
+                ) from None
+
+    def answer(self) -> list[float]:
+        """As Model's."""
+        import numpy
+
+        values: list[float] = []
+        for detail, (name, scale, zero_point) in zip(
+            self.asked, self._request["asked"], strict=True
+        ):
+            count = int(numpy.prod(detail["shape"], dtype="int64"))
+            raw = self._outputs[name].read(count, numpy.dtype(detail["dtype"]).type)
+            raw = raw.astype("float64").ravel()
+            values.extend(((raw - zero_point) * scale if scale else raw).tolist())
+        return values
+
+
+def loader_of(runtime: str) -> Callable[[dict[str, Any]], Any]:
+    """What loads the model of a request, by one of RUNTIMES; imports it."""
+    if runtime == "litert-compiled":
+        api = importlib.import_module(RUNTIMES[runtime])
+        return lambda request: CompiledModel(request, api)
+    make_interpreter = interpreter_class(runtime)
+    return lambda request: Model(request, make_interpreter)
+
+
 def is_text(detail: dict[str, Any]) -> bool:
     """Whether a tensor holds strings."""
-    return issubclass(detail["dtype"], (bytes, str))
+    return isinstance(detail["dtype"], type) and issubclass(detail["dtype"], (bytes, str))
 
 
 def between_marks(call: Callable[[], Any]) -> Callable[[], Any]:
@@ -203,7 +284,7 @@ def timed(invoke: Callable[[], Any], min_time_ns: int, least: int, most: int) ->
 
 
 def outputs_of(
-    model: Model, examples: list[list[Any]], source: str, file: str | None
+    model: Model | CompiledModel, examples: list[list[Any]], source: str, file: str | None
 ) -> dict[str, Any]:
     """Run every example once, outside the timing, describe the answers and keep them in `file`."""
     answers = []
@@ -235,7 +316,7 @@ def launch(request: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
     say(stage="import")
     import numpy
 
-    make_interpreter = interpreter_class(request["runtime"])
+    load_model = loader_of(request["runtime"])
 
     say(stage="inputs")
     with numpy.load(request["inputs"], allow_pickle=False) as archive:
@@ -250,7 +331,7 @@ def launch(request: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
     memory.forget_peak()
     before = memory.read()
     marked = between_marks if request["marker"] else lambda call: call
-    load = marked(lambda: Model(request, make_interpreter))
+    load = marked(lambda: load_model(request))
     began = perf_counter_ns()
     model = load()
     init_ns = perf_counter_ns() - began

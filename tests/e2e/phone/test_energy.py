@@ -18,8 +18,8 @@ pytestmark = pytest.mark.slow
 LOAD_W = LOAD_MA / 1e3 * VOLTAGE_UV / 1e6
 
 
-def sustained(folder: Path, faults: Faults | None = None, **profile: object) -> CaseReport:
-    with emulated(faults=faults, fixed_latency_us=5000, **profile) as phone:
+def sustained(folder: Path, faults: Faults, *, rails: bool = False) -> CaseReport:
+    with emulated(faults=faults, fixed_latency_us=5000, rails=rails) as phone:
         run = bench(folder, {"phone": entry(phone)}, TINY, "--sustained", "8s")
         assert run.status == 0, run.stderr
         assert_clean(phone)

@@ -143,3 +143,30 @@ def test_a_release_without_the_private_call_is_timed_through_the_public_one(
     assert [note.code for note in public.notes] == ["public-call"]
     assert public.latency_ns
     assert public.outputs == usual.outputs
+
+
+@pytest.mark.parametrize("file", ["tiny_int8", "scalar_input", "two_signatures"])
+def test_compiled_model_answers_as_the_interpreter_does(tmp_path: Path, file: str) -> None:
+    """Two inputs in another order, a scalar, int8 and a chosen signature included."""
+    signature = {"two_signatures": "encode", "scalar_input": "serving_default"}.get(file)
+    made = inspect(DATA / f"models/{file}.tflite", variant=file, signature=signature)
+    target = HostTarget("host", HostSpec(), tmp_path)
+    target.prepare(made, inputs_for(made, tmp_path, seed=0))
+    compiled = msgspec.structs.replace(case(file), runtime="litert-compiled")
+    launch = target.launch(compiled, made, SHORT, 0)
+    assert launch.outputs is not None
+    assert launch.reference is not None
+    assert launch.outputs.values == launch.reference.values
+    assert launch.latency_ns
+    assert launch.notes == ()
+    assert target.launch(compiled, made, SHORT, 1).reference is None
+
+
+def test_compiled_model_says_which_inputs_it_cannot_fill(tmp_path: Path) -> None:
+    made = inspect(DATA / "models/int64_ids.tflite", variant="ids")
+    target = HostTarget("host", HostSpec(), tmp_path)
+    target.prepare(made, inputs_for(made, tmp_path, seed=0))
+    with pytest.raises(WorkerError, match=r"int64.*--runtime litert"):
+        target.launch(
+            msgspec.structs.replace(case("ids"), runtime="litert-compiled"), made, SHORT, 0
+        )
