@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from harness.renderers.plots import Kind
 
 MOST_CHARTS = 40  # of a page: those that changed, then the first ones; `--plots` draws all
+MOST_DRAWN = 2400  # points in all of them, so that a page of long trends is soon there and small
 MOST_RUNS = 30  # of a list or a trend on the terminal, the last ones
 _EXACT = (
     "A point per run, and a line where it changed: these numbers are exact, so that every "
@@ -196,12 +197,14 @@ def page(
 ) -> bytes:
     """The same as one self-contained HTML file."""
     from harness.renderers import html_page as pages
+    from harness.renderers.board import board
     from harness.renderers.html_page import figures
 
-    chosen = sorted(range(len(trends)), key=lambda i: not trends[i].changes)[:MOST_CHARTS]
-    shown = [trends[i] for i in sorted(chosen)]
+    chosen = _chosen(trends)
+    shown = [trends[i] for i in chosen]
     drawn = figures.draw([trend_charts.trend(found, i) for i, found in enumerate(shown)])
-    sections = [("trends", "Trends")] if trends else []
+    anchors = {i: f"trend-{number}" for number, i in enumerate(chosen)}
+    sections = [("board", "Board"), ("trends", "Trends")] if trends else []
     sections += [("runs", "Runs")] + ([("skipped", "Skipped")] if skipped else [])
     return pages.page(
         "history.html",
@@ -210,6 +213,7 @@ def page(
             "sections": sections,
             "metric": metrics.title(trends[0].metric) if trends else "",
             "lead": _EXACT if all(found.exact for found in trends) else _NOISY,
+            "board": board(trends, anchors),
             "trends": [
                 {"chart": chart, "lines": _lines(found)}
                 for chart, found in zip(drawn, shown, strict=True)
@@ -222,6 +226,18 @@ def page(
             ],
         },
     )
+
+
+def _chosen(trends: Sequence[Trend]) -> list[int]:
+    """Which of them are drawn, in their order: those with a change first."""
+    chosen: list[int] = []
+    left = MOST_DRAWN
+    for i in sorted(range(len(trends)), key=lambda i: not trends[i].changes)[:MOST_CHARTS]:
+        left -= min(len(trends[i].points), trend_charts.MOST_POINTS)
+        if chosen and left < 0:
+            break
+        chosen.append(i)
+    return sorted(chosen)
 
 
 def _left_out(count: int) -> str:

@@ -75,7 +75,16 @@ def history_page() -> bytes:
         )
         for p in points
     ]
-    return history.page(runs, [found], [skipped], "mobile-bench-harness")
+    other = Trend(
+        variant="student",
+        device="pixel",
+        identity="",
+        setting="litert, cpu, 1 thread",
+        metric="latency",
+        unit="ns",
+        points=points[:3],
+    )
+    return history.page(runs, [found, other], [skipped], "mobile-bench-harness")
 
 
 @pytest.fixture(scope="module")
@@ -355,6 +364,26 @@ def test_no_serious_accessibility_fault(
     )
     assert passed > 20  # it looked
     assert [v for v in found if v["impact"] in ("serious", "critical")] == []
+
+
+def test_the_board_is_filtered_by_variant_and_device(page: Page, pages: dict[str, Path]) -> None:
+    page.open(pages["history"])
+
+    def shown(words: str, of: str) -> list[str]:
+        page.run(
+            f"(() => {{ const i = document.getElementById('board-{of}'); i.value = '{words}';"
+            " i.dispatchEvent(new Event('input')); })()"
+        )
+        found: list[str] = page.run(
+            "[...document.querySelectorAll('table.board th')]"
+            ".filter(h => h.getClientRects().length).map(h => h.firstChild.textContent)"
+        )
+        return found
+
+    assert shown("stud", "variant") == ["variant", "host", "pixel", "student"]
+    assert shown("pix", "device") == ["variant", "pixel", "student"]
+    said = page.run("document.getElementById('board-shown').textContent")
+    assert said == "1 of 2 variants, 1 of 2 devices"
 
 
 def test_a_screenshot_has_the_size_asked_for(page: Page, pages: dict[str, Path]) -> None:

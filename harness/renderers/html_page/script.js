@@ -59,6 +59,23 @@
     }
     status.textContent = `${shown} of ${rows.length} cases`;
   });
+  // The board: rows by variant and columns by device.
+  const board = document.querySelector("table.board");
+  const asked = ["board-variant", "board-device"].map((id) => document.getElementById(id));
+  const narrow = () => {
+    const [variant, device] = asked.map((input) => input.value.toLowerCase().split(/\s+/).filter(Boolean));
+    const holds = (text, words) => words.every((word) => text.toLowerCase().includes(word));
+    const heads = [...board.tHead.rows[0].cells].slice(1);
+    const columns = heads.map((head) => holds(head.dataset.name, device));
+    const rows = [...board.tBodies[0].rows];
+    const kept = rows.map((row) => holds(row.cells[0].textContent, variant));
+    for (const row of [board.tHead.rows[0], ...rows]) columns.forEach((on, i) => { row.cells[i + 1].hidden = !on; });
+    rows.forEach((row, i) => { row.hidden = !kept[i]; });
+    const some = (shown) => `${shown.filter(Boolean).length} of ${shown.length}`;
+    document.getElementById("board-shown").textContent = `${some(kept)} variants, ${some(columns)} devices`;
+  };
+  if (board) asked.forEach((input) => input.addEventListener("input", narrow));
+
   for (const element of document.querySelectorAll(".tools")) element.hidden = false;
 
   // Intervals and reasons for absence, which a cell otherwise tells when it is pointed at.

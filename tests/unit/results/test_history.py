@@ -273,7 +273,7 @@ def test_the_page_has_a_chart_per_trend(out: Path, tmp_path: Path) -> None:
     page = tmp_path / "history.html"
     assert main("history", "--out", out, "--html", page) == 0
     text = page.read_text("utf-8")
-    assert text.count("<svg") == 2 * 5  # for a wide screen and for a phone
+    assert text.count('class="plot scroll') == 2 * 5  # for a wide screen and for a phone
     assert "scratch on host" in text
     assert "1 change." in text
 
@@ -298,7 +298,7 @@ def test_a_page_of_very_many_trends_draws_those_that_changed(tmp_path: Path) -> 
     page = tmp_path / "history.html"
     assert main("history", "--metric", "size", "--out", tmp_path, "--html", page) == 0
     text = page.read_text("utf-8")
-    assert text.count("<svg") == 2 * renderer.MOST_CHARTS
+    assert text.count('class="plot scroll') == 2 * renderer.MOST_CHARTS
     assert "5 more trends are not drawn" in text
     assert "The numbers of v44 on host" in text
     assert "The numbers of v43 on host" not in text
