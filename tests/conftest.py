@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.artifacts.child import forked
+from tests import pages
 
 # A shell that starts this in the background makes it ignore Ctrl-C, and every process it starts
 # would inherit that; the tests press Ctrl-C in earnest.
@@ -43,6 +44,14 @@ def _one_tensorflow() -> Iterator[None]:
     is imported once and not for every build."""
     with forked.server:
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _drawn_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The processes of one session share the pages that they draw."""
+    own = tmp_path_factory.getbasetemp()
+    pages.folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "pages"
+    pages.folder.mkdir(exist_ok=True)
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from harness.renderers import frames
 from harness.renderers.formats import terminal
 from harness.renderers.view import View
 from harness.system import plugins
+from tests import pages
 
 
 class Number(NamedTuple):
@@ -403,6 +404,8 @@ def _observations(report: Report) -> Rows:
 
 
 def _rendered(name: str, report: Report) -> bytes:
+    if name == "html":
+        return pages.page_of(report)
     data: bytes = plugins.load("harness.renderers.formats", name).render(View(report))
     return data
 

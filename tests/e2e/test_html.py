@@ -11,12 +11,10 @@ from pathlib import Path
 import pytest
 
 from harness.renderers import history
-from harness.renderers.formats import html
-from harness.renderers.view import View
 from harness.stats import trend
 from harness.stats.trend import Point, RunLine, Skipped, Trend
-from tests import reports
 from tests.browser import Page, browser
+from tests.pages import page as page_of_report
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.needs("chromium")
@@ -36,7 +34,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     files = {}
     for name in PAGES:
         files[name] = folder / f"{name}.html"
-        files[name].write_bytes(html.render(View(reports.REPORTS[name]())))
+        files[name].write_bytes(page_of_report(name))
     files["history"] = folder / "history.html"
     files["history"].write_bytes(history_page())
     return files

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import csv
-import functools
 import io
 
 import pytest
 
-from harness.core.types import CaseReport, Report
+from harness.core.types import CaseReport
 from harness.renderers import metrics
 from harness.renderers.view import View
 from harness.system import plugins
-from tests import reports
+from tests.pages import made
 from tests.readers import READERS, Told
 
 pytest.importorskip("pandas")
@@ -20,11 +19,6 @@ pytest.importorskip("pandas")
 FRAMES = {"frame", "launches", "observations"}
 # Statuses of every kind, intervals and none, verdicts and comparisons, a phone's summaries.
 AMONG = ["with_verdict", "some_failed", "compared", "no_intervals", "fixed"]
-
-
-@functools.cache
-def made(name: str) -> Report:
-    return reports.REPORTS[name]()
 
 
 def test_every_format_has_a_reader() -> None:

@@ -27,7 +27,8 @@ from harness.renderers.formats import terminal
 from harness.renderers.view import View
 from harness.results import store
 from harness.system import plugins
-from tests import reports, schema
+from tests import pages, reports, schema
+from tests.pages import made
 from tests.paths import ROOT
 
 FORMATS = plugins.names("harness.renderers.formats")
@@ -48,18 +49,14 @@ def render(name: str, report: Report) -> bytes:
     """Rendered once per report and format, whoever asks."""
     key = (name, id(report))
     if key not in _RENDERED:
-        data: bytes = plugins.load("harness.renderers.formats", name).render(View(report))
+        rendered = plugins.load("harness.renderers.formats", name).render
+        data: bytes = pages.page_of(report) if name == "html" else rendered(View(report))
         _RENDERED[key] = (report, data)
     return _RENDERED[key][1]
 
 
 # The report is kept beside its bytes so that its id stays its own.
 _RENDERED: dict[tuple[str, int], tuple[Report, bytes]] = {}
-
-
-@functools.cache
-def made(name: str) -> Report:
-    return reports.REPORTS[name]()
 
 
 def formats(*names: str) -> pytest.MarkDecorator:
