@@ -161,6 +161,8 @@ class RunnerSpec(Value, frozen=True):
     `dispatch`, `compiler_plugin` and `libraries` are files on this machine that an NPU needs beside
     the runner: LiteRT's dispatch library for the chip, its compiler plugin where the phone itself
     is to compile the model, and the vendor's own libraries.
+    With the tool `benchmark_app` each case is measured in the shell and in Google's benchmark app,
+    which is the file `app`, or already on the phone, or downloaded.
     `lock` is the file that the SHA-256 of downloads are written to. Relative paths are meant from
     the folder of devices.yaml.
     """
@@ -176,6 +178,7 @@ class RunnerSpec(Value, frozen=True):
     dispatch: str | None = None
     compiler_plugin: str | None = None
     libraries: tuple[str, ...] = ()
+    app: str | None = None
 
 
 class AndroidSpec(Value, frozen=True, tag_field="kind", tag="android"):

@@ -33,6 +33,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     in float32 (fp16). `mask_ignored` lets all processes run on all cores, whatever taskset is told.
     `charging` puts the phone on a cable; `battery_current` makes its battery's current impossible
     to read, positive while it discharges, told in milliamperes, or always the same.
+    `app` makes the benchmark app crash, the package manager refuse it, or somebody clear the log.
     `cache` makes the runtime's caches impossible to write, or never read.
     """
 
@@ -58,6 +59,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ) = None
     accelerator: Literal["all", "part", "none"] | None = None
     mask_ignored: bool = False
+    app: Literal["crash", "refused", "log_cleared"] | None = None
     cache: Literal["unwritable", "ignored"] | None = None
     accelerator_answers: Literal["wrong", "nan", "fp16"] | None = None
     escape_codes: bool = False

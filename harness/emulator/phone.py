@@ -277,9 +277,15 @@ class Phone:
         """End every command and remove the folder."""
         self.link.close()
         self._gauge.close()
+        self._end_app()
         for group in list(self._groups):
             self.ended(group)
         shutil.rmtree(self.root, ignore_errors=True)
+
+    def _end_app(self) -> None:
+        """The benchmark app outlives the command that started it."""
+        with contextlib.suppress(OSError, ValueError):
+            self.ended(int((self.root / "state/app_pid").read_text()))
 
     def _furnish(self) -> None:
         for folder in (WORK, "data/misc/adb", "sdcard", "state", "dumpsys", "proc", "vendor/bin"):
@@ -310,6 +316,7 @@ class Phone:
         self._write("state/runner_fault", self.faults.runner or "")
         self._write("state/accelerator", self.faults.accelerator or "")
         self._write("state/mask_ignored", "yes" if self.faults.mask_ignored else "")
+        self._write("state/app_fault", self.faults.app or "")
         self._write("state/cache", self.faults.cache or "")
         self._write("state/accelerator_answers", self.faults.accelerator_answers or "")
         self._write("state/wrong_hash", "yes" if self.faults.wrong_hash else "")

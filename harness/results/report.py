@@ -120,8 +120,13 @@ def evidence_of(header: Report, journal: Journal) -> list[Evidence]:
             on_device=on_device.get(case.id),
             loss=losses.get(case.id),
         )
-        found.append(msgspec.structs.replace(evidence, metrics=extract(evidence)))
-    return found
+        found.append(evidence)
+    return [
+        msgspec.structs.replace(
+            e, metrics=extract(msgspec.structs.replace(e, peers=_peers(e, found)))
+        )
+        for e in found
+    ]
 
 
 # Nothing is wrong with the case, but a case without a number must not be told as one that is ok.

@@ -97,6 +97,7 @@ def check_affinity(affinity: str) -> None:
 
 def _check_runner(runner: RunnerSpec) -> None:
     _named("runner.tool", runner.tool, "harness.devices.runners")
+    _check_app(runner)
     places = [key for key in ("path", "device_path") if getattr(runner, key)]
     if len(places) == 2:
         raise ConfigError("runner: both path and device_path", "give one of the two")
@@ -121,6 +122,19 @@ def _check_runner(runner: RunnerSpec) -> None:
         raise ConfigError(
             "runner.sha256: is not a SHA-256, which has 64 hexadecimal digits",
             "sha256sum FILE prints it",
+        )
+
+
+def _check_app(runner: RunnerSpec) -> None:
+    if runner.tool != "benchmark_app":
+        if runner.app:
+            raise ConfigError(
+                "runner.app: tool benchmark_model does not use it", "set `tool: benchmark_app`"
+            )
+    elif runner.dialect == "B":
+        raise ConfigError(
+            "runner.dialect: the benchmark app is of dialect A",
+            "write `dialect: A`, or leave it out",
         )
 
 

@@ -33,7 +33,7 @@ def read_entry(spec: AndroidSpec, folder: Path | None) -> AndroidSpec:
     if folder is None:
         return spec
     runner = spec.runner
-    for key in ("path", "dispatch", "compiler_plugin"):
+    for key in ("path", "app", "dispatch", "compiler_plugin"):
         if named := getattr(runner, key):
             runner = replace(runner, **{key: str(in_folder(folder, named))})
     libraries = tuple(str(in_folder(folder, named)) for named in runner.libraries)
@@ -50,9 +50,12 @@ def settings(name: str, spec: AndroidSpec, asked: Asked) -> Settings:
         )
     _refuse_what_takes_too_long(asked, name, spec)
     _refuse_what_the_runner_does_not(asked, name, spec)
+    app = spec.runner.tool == "benchmark_app"
+    if app:
+        _refuse_what_the_app_does_not(asked, name, spec)
     npu.refuse_without_libraries(spec, dialect_for(spec.runner))
     return Settings(
-        (spec.runner.tool,),
+        ("benchmark_model", "benchmark_app") if app else (spec.runner.tool,),
         asked.delegates or spec.delegate,
         asked.threads or spec.threads,
         accuracy=spec.accuracy == "device",
@@ -101,6 +104,22 @@ def _refuse_what_the_runner_does_not(asked: Asked, name: str, spec: AndroidSpec)
             f"dialect A, and the runner of {name} is of dialect B",
             f"write `dialect: A` below {name}: runner: in devices.yaml, or set runner.path to a "
             "build of it",
+        )
+
+
+def _refuse_what_the_app_does_not(asked: Asked, name: str, spec: AndroidSpec) -> None:
+    options = {
+        "--sustained": asked.sustained_s is not None,
+        "--profile": asked.profile,
+        "--parity": asked.parity,
+        "--start cached": "cached" in asked.starts,
+        "--accuracy device": spec.accuracy == "device",
+        "affinity": spec.affinity != "all",
+    }
+    if given := [option for option, on in options.items() if on]:
+        raise UsageError(
+            f"{given[0]} does not go together with the benchmark app, the runner of {name}",
+            f"write `tool: benchmark_model` below {name}: runner: in devices.yaml for it",
         )
 
 

@@ -22,6 +22,7 @@ from harness.core.text import clean, clean_lines, count
 from harness.core.units import file_size
 from harness.devices.android import facts
 from harness.devices.android.lease import BUSY, NO_FOLDER, Lease, no_folder
+from harness.devices.runners.benchmark_app import PACKAGE
 from harness.devices.transports import ShellResult, Transport
 from harness.system import interrupts, plugins
 
@@ -203,6 +204,7 @@ class PhoneLink:
         found = self.shell(
             f'for d in {base}/mobile-bench-????????????; do [ -d "$d" ] || continue; '
             '[ -f "$d/pid" ] && kill -9 $(cat "$d/pid") 2>/dev/null; '
+            f'[ -f "$d/app" ] && pm uninstall {PACKAGE} >/dev/null 2>&1; '
             'rm -rf "$d" && echo "$d"; done'
         )
         self.leftovers = tuple(filter(None, clean_lines(found.stdout).split("\n")))
@@ -211,6 +213,10 @@ class PhoneLink:
                 f"removed {count(len(self.leftovers), 'folder')} that earlier runs had left on "
                 "the phone"
             )
+
+    def make(self, change: Change) -> ShellResult | None:
+        """Do it unless it is in place, and undo it at the end; the phone's answer if it refuses."""
+        return self._make(change)
 
     def _make(self, change: Change) -> ShellResult | None:
         """Do it unless it is in place; the phone's answer if it refuses."""

@@ -32,6 +32,7 @@ from harness.core.types import (
 )
 from harness.core.units import NS_PER_S
 from harness.devices import Examples
+from harness.devices.android import app as apps
 from harness.devices.android import energy, facts, guards
 from harness.devices.android.answering import Answering
 from harness.devices.android.besides import MEMORY_FIELDS, Extras, Observer
@@ -105,6 +106,7 @@ class AndroidTarget:
         self.link = PhoneLink(spec, transport, attendant, log_dir.parent.name)
         self._log = log_dir / f"{plain_name(name)}.log"
         self._tool: PhoneTool | None = None
+        self._app: apps.PhoneApp | None = None
         self._inputs: dict[str, Path] = {}
 
     # --- the seam ---
@@ -120,6 +122,7 @@ class AndroidTarget:
         extra = {
             "serial": phone.serial,
             "runner_sha256": self.tool.sha256,
+            "app_sha256": self._app.sha256 if self._app else None,
             "fingerprint": phone.fingerprint,
             "sdk": str(phone.sdk),
             "max_khz": " ".join(str(c.max_khz) for c in phone.cores),
@@ -142,7 +145,8 @@ class AndroidTarget:
             cores=len(phone.cores) or None,
             ram_bytes=phone.ram_bytes,
             emulated=phone.emulated,
-            runtimes={self._spec.runner.tool: self.tool.version()},
+            runtimes={"benchmark_model": self.tool.version()}
+            | ({apps.TOOL: self._app.version()} if self._app else {}),
             extra={k: v for k, v in extra.items() if v is not None},
         )
 
@@ -164,6 +168,8 @@ class AndroidTarget:
         """The work folder, steady clocks and the runner; what is there already stays."""
         self.link.make_ready()
         self.tool.install()
+        if self._app is not None:
+            self._app.install()
 
     def _install_model(self, artifact: Artifact) -> None:
         self.install()
@@ -211,6 +217,8 @@ class AndroidTarget:
         """Connect, learn what phone it is."""
         self.link.open()
         self._tool = PhoneTool(self._spec, self.link, self._log)
+        if self._spec.runner.tool == apps.TOOL:
+            self._app = apps.PhoneApp(self._spec, self.link, self._log)
 
     @property
     def tool(self) -> PhoneTool:
@@ -293,7 +301,10 @@ class AndroidTarget:
     def _timed(self, case: Case, artifact: Artifact, timing: Timing) -> _Observed:
         before = self._await_fit()
         started_at, began = now_iso(), time.monotonic_ns()
-        outcome = self.tool.measure(case, artifact, timing)
+        if self._app is not None and case.runtime == apps.TOOL:
+            outcome = self._app.measure(case, self.tool.model_path(artifact), timing)
+        else:
+            outcome = self.tool.measure(case, artifact, timing)
         wall_ns = time.monotonic_ns() - began
         return _Observed(started_at, wall_ns, outcome, before, self._conditions(), [])
 
@@ -337,6 +348,8 @@ class AndroidTarget:
 
     def _besides(self, case: Case, artifact: Artifact, timing: Timing, index: int) -> Extras:
         """In the first round everything that is observed once; in each a cached start."""
+        if case.runtime == apps.TOOL:
+            return Extras(absent=dict.fromkeys(MEMORY_FIELDS, "not read of an app"))
         observer = Observer(
             self.tool,
             self._attendant,

@@ -83,7 +83,7 @@ class PhoneTool:
             self._npu.bring()
             return
         spec = self._spec.runner
-        if spec.tool != "benchmark_model":
+        if spec.tool not in ("benchmark_model", "benchmark_app"):
             raise plugins.unknown("runner", spec.tool, plugins.names("harness.devices.runners"))
         if spec.device_path:
             path = spec.device_path

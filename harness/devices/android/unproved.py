@@ -80,6 +80,11 @@ UNPROVED = (
         "unplug the phone, reach it with transport: adb_tcp, then python -m harness bench --device "
         "{name} --sustained 10m; the report says the power under load and idle",
     ),
+    (
+        "the benchmark app: pm, am and logcat of this phone",
+        "runner: {{tool: benchmark_app}} in devices.yaml, the screen unlocked, then python -m "
+        "harness bench --quick --device {name}; app / shell is in the table",
+    ),
     ("waiting for a hot phone", "python -m harness bench --device {name} --sustained 10m"),
 )
 

@@ -57,6 +57,8 @@ def dialect_for(spec: RunnerSpec) -> Literal["A", "B"] | None:
     the executable must be asked."""
     if spec.dialect != "auto":
         return spec.dialect
+    if spec.tool == "benchmark_app":
+        return "A"  # the app is: like is compared with like
     return None if spec.path or spec.device_path or spec.url else "B"
 
 

@@ -21,6 +21,7 @@ BASE: Flags = {
     "report_peak_memory_footprint": False,
     "result_file_path": "",
     "signature_to_run_for": "",
+    "benchmark_name": "",
     "input_layer_value_range": "",
     "help": False,
 }

@@ -31,7 +31,7 @@ def test_the_names_are_a_contract() -> None:
     assert METRICS.keys() >= {
         *("size", "gzip_size", "sparsity", "init", "first_inference"),
         *("latency", "latency_mean", "latency_p90", "latency_p95", "latency_p99"),
-        *("energy", "energy_rails"),
+        *("energy", "energy_rails", "app_over_shell"),
         *("latency_start", "latency_end", "peak_rss", "rss_anon", "rss_file", "pss", "arena"),
         *("accuracy", "balanced_accuracy", "auc", "log_loss", "calibration_error"),
         *("agreement", "agreement_largest", "agreement_mean"),
