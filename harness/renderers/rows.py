@@ -251,6 +251,9 @@ def _observed(launch: Launch) -> Columns:
         add("power_idle_after", "uW", drawn.idle_after, [drawn.source] * len(drawn.idle_after))
         loaded = [reading for stretch in drawn.loaded for reading in stretch]
         add("power", "uW", loaded, [drawn.source] * len(loaded))
+        paces = drawn.ns_per_inference
+        add("power_pace", "ns", paces, [drawn.source] * len(paces))
+        add("power_every", "ns", [drawn.every_ns], [drawn.source])
     ops = launch.op_times
     add("op", "ns", [op.mean_ns for op in ops], [f"{op.op} {op.name}".strip() for op in ops])
     add("instructions", "count", launch.instructions)

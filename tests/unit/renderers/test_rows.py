@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from harness.core.types import (
     Conditions,
+    Drawn,
     LatencySummary,
     Launch,
     Minute,
@@ -42,6 +43,9 @@ LAUNCH = Launch(
     op_times=(OpTime(name="conv1", op="CONV_2D", mean_ns=9_009, share=0.5),),
     minutes=(Minute(iterations=61, median_ns=9_010, mean_ns=9_011, temperature_c=43.25,
                     thermal_status=2),),
+    drawn=(Drawn(source="battery", unit="mA", every_ns=9_025, idle_before=(9_026,),
+                 idle_after=(9_027,), loaded=((9_028, 9_029), (9_030,)),
+                 ns_per_inference=(9_031, 9_032)),),
     rss_before_load_bytes=9_012, rss_after_load_bytes=9_013, rss_warm_bytes=9_014,
     rss_end_bytes=9_015, peak_rss_bytes=9_016, rss_anon_bytes=9_017, rss_file_bytes=9_018,
     pss_bytes=9_019, arena_bytes=9_020, clock_resolution_ns=9_021,
