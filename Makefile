@@ -1,6 +1,6 @@
 # Three commands matter: `make bench` (the main job), `make unit` while working (a minute or so:
 # tests/unit and tests/contract without what is marked slow) and `make test` (lint, types, all tests).
-# `make arm64` counts instructions and `make arm64-baseline` writes what they are held against.
+# `make docs` builds the documentation as a site; `make arm64` counts instructions and `make arm64-baseline` writes what they are held against.
 # Everything runs in .venv, which is made once and remade only when what it is made from changes.
 
 PYTHON ?= python3
@@ -14,7 +14,7 @@ PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder  # the long files are no
 # Where this is set, each of the hundreds of processes that the tests start compiles the harness anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench test unit lint types arm64 arm64-baseline clean
+.PHONY: bench test unit lint types docs arm64 arm64-baseline clean
 
 # What is counted on the emulated ARM64 core and held against the committed baseline: every variant
 # that takes under a minute there on a processor of its own. vgg16 and vgg16-gap in float32 take
@@ -48,10 +48,14 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(PY) -m mypy
 
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(PY) -m mkdocs build --quiet
+	@echo "site/index.html"
+
 # pip compiles on one processor only, which takes half of the time.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[build,pretrained,quantize,search,report,usb,adb-server,lab,completion,dev]'
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[build,pretrained,quantize,search,report,usb,adb-server,lab,completion,docs,dev]'
 	$(PY) -m compileall -q -j 0 $(VENV)/lib > /dev/null || true  # some packages hold Python 2
 	@touch $@
 
