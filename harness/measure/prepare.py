@@ -33,6 +33,7 @@ def build_artifacts(
     """(artifacts in the order asked for, a finding for each variant that could not be built).
     `ready` is called with each as soon as it is there."""
     from harness.artifacts import brought, builder, representative
+    from harness.artifacts.converters import ENDINGS, convert
 
     cache = cache_in_use()
     data = job.dataset
@@ -54,21 +55,25 @@ def build_artifacts(
         **{v: BuildError(failure.message, failure.fix) for v, failure in built.failures.items()},
     }
     by_user = brought.told(job.request.pixels, job.request.labels)
-    for name, path in job.keras_files.items():
+    for name, path in job.to_convert.items():
         try:
-            converted = builder.build_keras_file(
-                path,
-                variant=name,
-                cache_dir=cache,
-                representative=images,
-                seed=job.request.seed,
-                progress=narrator.building,
-            )
-            artifacts[name] = brought.described(converted, by_user, path)
+            if path.suffix.lower() in ENDINGS:
+                narrator.say(f"converting {units.printable(str(path))}")
+                artifact = convert.converted(path, name, cache)
+            else:
+                artifact = builder.build_keras_file(
+                    path,
+                    variant=name,
+                    cache_dir=cache,
+                    representative=images,
+                    seed=job.request.seed,
+                    progress=narrator.building,
+                )
+            artifacts[name] = brought.described(artifact, by_user, path)
         except HarnessError as error:  # the others are measured all the same
             causes.tell(error)
             errors[name] = error
-    ours = [name for name in (*job.tflite, *job.keras_files) if name in artifacts]
+    ours = [name for name in (*job.tflite, *job.to_convert) if name in artifacts]
     for name in ours:
         made, refused = _smaller(artifacts[name], job.request.recipes, images if data else None)
         artifacts |= made
@@ -178,7 +183,7 @@ def float_parents(
         return {}
     try:
         parents, _ = build_artifacts(
-            job._replace(variants=wanted, tflite={}, keras_files={}, unusable={}), narrator
+            job._replace(variants=wanted, tflite={}, to_convert={}, unusable={}), narrator
         )
     except BuildError:
         return {}

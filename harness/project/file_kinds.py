@@ -6,9 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from harness.artifacts.converters import ENDINGS
 from harness.core.errors import UsageError
 
-Kind = Literal["tflite", "keras"]
+Kind = Literal["tflite", "convert"]
 
 TFLITE_ENDINGS = (".tflite",)
 KERAS_ENDINGS = (".keras", ".h5", ".hdf5")
@@ -17,16 +18,11 @@ SAVED_MODEL = "saved_model.pb"
 _LFS = b"version https://git-lfs"
 _TORCH = (
     "a PyTorch model",
-    "export it to ONNX or with litert-torch, and give the .tflite that comes of it",
+    "export it with torch.export.save (.pt2) or to ONNX, and give that file",
 )
 _OTHERS = {
-    ".onnx": ("an ONNX model", "convert it with onnx2tf, and give the .tflite that comes of it"),
     ".pt": _TORCH,
     ".pth": _TORCH,
-    ".pt2": (
-        "a model exported by PyTorch",
-        "convert it with litert-torch, and give the .tflite that comes of it",
-    ),
     ".safetensors": ("a file of weights without a network", "export the whole model"),
     ".task": (
         "a bundle of MediaPipe",
@@ -59,17 +55,23 @@ def kind_of(text: str) -> Kind | None:
         )
     if ending in TFLITE_ENDINGS:
         return "tflite"
-    if ending in KERAS_ENDINGS or (path / SAVED_MODEL).is_file():
-        return "keras"
+    if ending in (*KERAS_ENDINGS, *ENDINGS) or (path / SAVED_MODEL).is_file():
+        return "convert"
     if ending in _OTHERS:
         what, fix = _OTHERS[ending]
         raise UsageError(f"{path} is {what}", fix)
     if path.is_file():
         raise UsageError(
             f"{path} is not a model that can be measured",
-            "give a .tflite, .keras or .h5 file, the folder of a SavedModel, or a variant's name",
+            "give a .tflite, .keras, .h5, .onnx or .pt2 file, the folder of a SavedModel, or a "
+            "variant's name",
         )
     return None
+
+
+def is_keras(path: Path) -> bool:
+    """Whether TensorFlow converts it, of the files to convert."""
+    return path.suffix.lower() not in ENDINGS
 
 
 def _is_lfs_pointer(path: Path) -> bool:

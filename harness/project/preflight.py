@@ -67,24 +67,24 @@ def resolve(
         devices = _on_cores(devices, request.affinity)
     if request.delegates is not None:
         devices = _with(devices, delegate=request.delegates)
-    tflite, keras, patterns = _sort(request.what)
+    tflite, others, patterns = _sort(request.what)
     variants = project.select(patterns) if patterns or not request.what else {}
-    _refuse_clashes(variants, tflite, keras)
+    _refuse_clashes(variants, tflite, others)
     settings = {}
     for name, spec in devices.items():
         settings[name] = kind_of(spec).settings(name, spec, request)
         if name not in at_lab:
             _refuse_if_not_set_up(request, spec, attendant(name))
-    by_user = _told(request, bool(tflite or keras))
+    by_user = _told(request, bool(tflite or others))
     inspected, unusable = _inspected(tflite, request.signature, by_user)
-    if unusable and not (inspected or keras or variants):
+    if unusable and not (inspected or others or variants):
         raise next(iter(unusable.values()))
-    _refuse_missing(keras.values())
+    _refuse_if_not_convertible(others.values())
     store.check_writable(request.out)
     if not at_lab:
         _refuse_if_no_device_answers(devices, attendant, everything=request.devices == ("all",))
     dataset = None
-    if variants or keras or request.data is not None:
+    if variants or request.data is not None or any(map(file_kinds.is_keras, others.values())):
         dataset = labelled(
             request.data,
             untrained=request.untrained,
@@ -93,7 +93,7 @@ def resolve(
             looking=looking,
         )
     job = Job(
-        *(request, project, devices, variants, inspected, keras, settings, dataset, at_lab),
+        *(request, project, devices, variants, inspected, others, settings, dataset, at_lab),
         unusable=unusable,
     )
     _check_recipes(job)
@@ -121,10 +121,15 @@ def _inspected(
     return inspected, unusable
 
 
-def _refuse_missing(paths: Iterable[Path]) -> None:
+def _refuse_if_not_convertible(paths: Iterable[Path]) -> None:
+    """Raise UsageError for a file that is not there, or whose converter is not set up."""
+    from harness.artifacts.converters import ENDINGS, environment
+
     for path in paths:
         if not path.exists():
-            raise UsageError(f"there is no file {path}", "give a file that Keras saved")
+            raise UsageError(f"there is no file {path}", "give a file that was saved")
+        if kind := ENDINGS.get(path.suffix.lower()):
+            environment.required(kind, cache_in_use(), path)
 
 
 def _check_words(request: Request) -> None:
@@ -273,7 +278,7 @@ def _check_recipes(job: Job) -> None:
     for recipe in recipes:
         if recipe not in quantize.RECIPES:
             raise unknown("recipe", recipe, quantize.RECIPES)
-    if recipes and not (job.tflite or job.keras_files):
+    if recipes and not (job.tflite or job.to_convert):
         raise UsageError(
             "--recipe is about files that you give; the variants have their own in variants.yaml",
             "give a .tflite or .keras file, or leave --recipe out",
@@ -339,24 +344,24 @@ def _refuse_if_no_device_answers(
 
 
 def _sort(what: tuple[str, ...]) -> tuple[dict[str, Path], dict[str, Path], list[str]]:
-    """(.tflite files, what Keras or TensorFlow saved, variant patterns); a file's row is named by
-    its stem, or by its path where two files share one."""
+    """(.tflite files, files to convert, variant patterns); a file's row is named by its stem, or by
+    its path where two files share one."""
     tflite: dict[str, Path] = {}
-    keras: dict[str, Path] = {}
+    others: dict[str, Path] = {}
     patterns: list[str] = []
     for text in what:
         kind = file_kinds.kind_of(text)
         if kind is None:
             patterns.append(text)
             continue
-        found = tflite if kind == "tflite" else keras
+        found = tflite if kind == "tflite" else others
         path = Path(text)
         _refuse_if_not_utf8(path)
-        if path in (*tflite.values(), *keras.values()):
+        if path in (*tflite.values(), *others.values()):
             continue
-        taken = path.stem in tflite or path.stem in keras
+        taken = path.stem in tflite or path.stem in others
         found[text if taken else path.stem] = path
-    return tflite, keras, patterns
+    return tflite, others, patterns
 
 
 def _refuse_if_not_utf8(path: Path) -> None:

@@ -78,7 +78,7 @@ class Job(NamedTuple):
     devices: dict[str, DeviceSpec]
     variants: dict[str, VariantSpec]
     tflite: dict[str, Artifact]
-    keras_files: dict[str, Path]
+    to_convert: dict[str, Path]
     settings: dict[str, Settings]
     dataset: Dataset | None = None
     at_lab: Mapping[str, LabDevice] = MappingProxyType({})
@@ -93,4 +93,4 @@ class Job(NamedTuple):
     @property
     def names(self) -> tuple[str, ...]:
         """What its rows are called, in their order."""
-        return (*self.variants, *self.tflite, *self.keras_files)
+        return (*self.variants, *self.tflite, *self.to_convert)

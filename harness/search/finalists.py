@@ -133,7 +133,7 @@ def judge(
         devices=dict(devices),
         variants={name: variants[name] for name in (*found, *asked.against)},
         tflite={},
-        keras_files={},
+        to_convert={},
         settings={n: kind_of(spec).settings(n, spec, request) for n, spec in devices.items()},
         dataset=dataset,
     )

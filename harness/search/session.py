@@ -163,7 +163,7 @@ def _prepared(
         narrator.looking,
         narrator.attendant,
     )
-    if job.tflite or job.keras_files:
+    if job.tflite or job.to_convert or job.unusable:
         raise UsageError("--against names variants, not files", "add the file as a variant")
     assert job.dataset is not None
     budgets = parse_budget(asked.budget, metric_specs.specs()) if asked.budget else ()

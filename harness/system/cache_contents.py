@@ -47,6 +47,12 @@ KINDS = (
     Kind("evaluations", "answers to test images"),
     Kind("runners", "benchmark executables", listed=True),
     Kind("arm64", "the emulated ARM core", listed=True, lock_files=("arm64.lock", "arm64.users")),
+    Kind(
+        "converters",
+        "converters of ONNX and PyTorch models",
+        listed=True,
+        lock_files=("converters-onnx.lock", "converters-torch.lock"),
+    ),
     Kind("lab", "files and unfinished work of a lab"),
     Kind("logs", "logs of builds"),
 )

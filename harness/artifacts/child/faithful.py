@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from harness.artifacts.conversion import Compared
 from harness.artifacts.recipes._tflite import inputs_of
 from harness.core.types import Finding
 
 _EXAMPLES = 8
-# Rounding in another order moves float32 answers by parts in a hundred thousand.
-_LARGEST = 1e-2
 
 
 def findings(model: Any, path: Path) -> tuple[Finding, ...]:
@@ -51,18 +50,4 @@ def findings(model: Any, path: Path) -> tuple[Finding, ...]:
             largest = max(largest, float(np.abs(left - right).max(initial=0)))
             magnitude = max(magnitude, float(np.abs(left).max(initial=0)))
         same += wanted[0].argmax() == answers[0].argmax()
-    share = largest / magnitude if magnitude else largest
-    message = (
-        f"on {_EXAMPLES} random inputs the converted file's answers are at most {share:.1e} of the "
-        f"largest answer away from the source's, and {same} of {_EXAMPLES} decisions are the same"
-    )
-    if share <= _LARGEST:
-        return (Finding(level="info", code="conversion-checked", message=message),)
-    return (
-        Finding(
-            level="serious",
-            code="conversion-changed-answers",
-            message=message,
-            fix="look for layers that behave otherwise in training, or convert it elsewhere",
-        ),
-    )
+    return (Compared(largest, magnitude, same, _EXAMPLES).finding,)

@@ -13,8 +13,20 @@ from harness.project.file_kinds import kind_of
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        *(("a.tflite", "tflite"), ("A.TFLITE", "tflite"), ("a.keras", "keras"), ("a.h5", "keras")),
-        *(("a.hdf5", "keras"), ("scratch", None), ("mobilenet*", None), ("v1.5-int8", None)),
+        *(
+            ("a.tflite", "tflite"),
+            ("A.TFLITE", "tflite"),
+            ("a.keras", "convert"),
+            ("a.h5", "convert"),
+        ),
+        *(
+            ("a.hdf5", "convert"),
+            ("a.onnx", "convert"),
+            ("a.PT2", "convert"),
+            ("scratch", None),
+            ("mobilenet*", None),
+            ("v1.5-int8", None),
+        ),
     ],
 )
 def test_what_can_be_measured(name: str, kind: str | None) -> None:
@@ -24,15 +36,13 @@ def test_what_can_be_measured(name: str, kind: str | None) -> None:
 def test_the_folder_of_a_saved_model(tmp_path: Path) -> None:
     assert kind_of(str(tmp_path)) is None
     (tmp_path / "saved_model.pb").write_bytes(b"")
-    assert kind_of(str(tmp_path)) == "keras"
+    assert kind_of(str(tmp_path)) == "convert"
 
 
 @pytest.mark.parametrize(
     ("name", "what", "fix"),
     [
-        ("a.onnx", "an ONNX model", "onnx2tf"),
-        ("a.pt", "a PyTorch model", "litert-torch"),
-        ("a.pt2", "exported by PyTorch", "litert-torch"),
+        ("a.pt", "a PyTorch model", "torch.export.save (.pt2)"),
         ("a.task", "a bundle of MediaPipe", "unpack it"),
         ("a.litertlm", "a language model", "litert-lm"),
         ("frozen.pb", "a TensorFlow graph", "SavedModel"),

@@ -1,0 +1,37 @@
+"""What the answers of a converted file say beside those of its source, on the same inputs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from harness.core.types import Finding
+
+# Rounding in another order moves float32 answers by parts in a hundred thousand.
+_LARGEST = 1e-2
+
+
+class Compared(NamedTuple):
+    """The largest difference, the largest answer, and how many of `examples` decisions agree."""
+
+    largest: float
+    magnitude: float
+    same: int
+    examples: int
+
+    @property
+    def finding(self) -> Finding:
+        """Serious where the file answers otherwise than its source."""
+        share = self.largest / self.magnitude if self.magnitude else self.largest
+        message = (
+            f"on {self.examples} random inputs the converted file's answers are at most "
+            f"{share:.1e} of the largest answer away from the source's, and {self.same} of "
+            f"{self.examples} decisions are the same"
+        )
+        if share <= _LARGEST:
+            return Finding(level="info", code="conversion-checked", message=message)
+        return Finding(
+            level="serious",
+            code="conversion-changed-answers",
+            message=message,
+            fix="look for layers that behave otherwise in training, or convert it elsewhere",
+        )
