@@ -15,7 +15,7 @@ import pytest
 
 from harness.artifacts.converters import Kind, environment
 from harness.cli import main
-from harness.system.files import cache_dir
+from harness.system.files import cache_dir, sha256
 from tests.paths import DATA
 
 FILES: dict[Kind, Path] = {
@@ -43,11 +43,12 @@ def test_it_answers_as_its_source(kind: Kind, tmp_path: Path) -> None:
     if environment.find(kind, CACHE) is None:
         pytest.skip(f"not set up: python -m harness setup {kind}")
     assert os.environ.get("MOBILE_BENCH_CACHE", str(CACHE)) == str(CACHE)
-    report = tmp_path / "report.json"
+    report, before = tmp_path / "report.json", sha256(FILES[kind])
     words = ["bench", str(FILES[kind]), "--quick", "--launches", "1", "--json", str(report)]
     assert main([*words, "--out", str(tmp_path / "reports")]) in (0, 3)
     (artifact,) = json.loads(report.read_text())["artifacts"]
     (told,) = (f for f in artifact["findings"] if f["code"].startswith("conversion"))
     assert told["code"] == "conversion-checked"
     assert "8 of 8 decisions are the same" in told["message"]
+    assert sha256(FILES[kind]) == before, "onnx2tf writes to the file that it is given"
     assert artifact["inputs"][0]["shape"] == [1, 25, 25, 1]

@@ -61,12 +61,15 @@ class Onnx:
     def convert(self, target: str) -> None:
         """Write the .tflite file; onnx2tf leaves others in the current folder."""
         import numpy as np
+        import onnx
         import onnx2tf
 
+        # onnx2tf writes to the file that it is given.
+        onnx.save(onnx.load(self._path), "copy.onnx")
         np.save(_SAMPLES, np.random.default_rng(0).uniform(0, 1, (20, 128, 128, 3)).astype("f4"))
         try:
             onnx2tf.convert(
-                input_onnx_file_path=self._path,
+                input_onnx_file_path="copy.onnx",
                 output_folder_path="converted",
                 batch_size=1,
                 non_verbose=True,
