@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from typing_extensions import Unpack
 
+    from harness.core.search import SearchReport
     from harness.core.specs import AccuracyOn
 
-__all__ = ["LoadedReport", "Report", "bench", "build", "compare", "load"]
+__all__ = ["LoadedReport", "Report", "bench", "build", "compare", "load", "search"]
 
 
 # How a notebook shows the parts of a report. The types in core do not know about rendering, so the
@@ -242,6 +243,58 @@ def build(
     for name, failure in built.failures.items():
         raise BuildError(f"{name}: {failure.message}", failure.fix)
     return built.artifacts
+
+
+def search(
+    *models: str,
+    budget: str | None = None,
+    against: Sequence[str] = (),
+    devices: Sequence[str] = ("host",),
+    data: str | Path | None = None,
+    split: str | None = None,
+    max_accuracy_loss: float | None = None,
+    prefer: Prefer = "size",
+    trials: int | None = None,
+    time_budget_s: float | None = None,
+    finalists: int = 3,
+    workers: int = 1,
+    seed: int = 0,
+    weights: str = "auto",
+    project: str | Path | None = None,
+    out: str | Path = "reports",
+) -> SearchReport:
+    """Search entries of `search:` in models/variants.yaml for the smallest model that keeps the
+    budget; see the command of that name. The report has all trials, the front, and the verdict on
+    the finalists. Raises HarnessError, and KeyboardInterrupt after Ctrl-C, when what was tried is
+    saved."""
+    from harness.core.search import Asked
+    from harness.search import session as searching
+
+    for name, given in (("against", against), ("devices", devices)):
+        if isinstance(given, str):
+            raise TypeError(f"{name} is a list, such as [{given!r}]")
+    asked = Asked(
+        spaces=models,
+        against=tuple(against),
+        devices=tuple(devices),
+        budget=budget,
+        data=None if data is None else str(data),
+        split=split,
+        max_accuracy_loss=max_accuracy_loss,
+        prefer=prefer,
+        trials=trials,
+        time_budget_s=time_budget_s,
+        finalists=finalists,
+        workers=workers,
+        seed=seed,
+        weights=weights,
+        project="" if project is None else str(Path(project).absolute()),
+    )
+    with Narrator() as narrator:
+        saved = searching.begin(asked, narrator, out=Path(out))
+    if saved.report.stopped == "interrupted":
+        raise KeyboardInterrupt(f"what was tried is saved in {saved.folder}")
+    return saved.report
 
 
 def compare(

@@ -73,7 +73,7 @@ class Instant:
 def trial(number: int, size_bytes: int, accuracy: float | None, **more: Any) -> Trial:
     candidate = Candidate(space="wide", model="wide", recipe="int8", options={"width": number})
     known = {"state": "done", "params": {}, "size_bytes": size_bytes, "accuracy": accuracy}
-    return Trial(number=number, candidate=candidate, **{**known, **more})
+    return Trial(number=number, **{"candidate": candidate, **known, **more})
 
 
 def report(*trials: Trial, **more: Any) -> SearchReport:

@@ -65,8 +65,8 @@ def choose(
     if best not in chosen:
         chosen.append(best)
     why = (
-        f"the smallest of {count(len(within), 'trial')} of the front that lose at most the margin "
-        "on validation images, and the most accurate"
+        f"the smallest of the front within the margin on validation images ({len(within)} are), "
+        "and the most accurate"
         if within
         else "the most accurate: none of the front is within the margin on validation images"
     )
