@@ -1,10 +1,11 @@
 """Take the pictures of the documentation again, from runs that were saved:
 
-    python docs/images/make.py [REPORT [--budget BUDGET]] [--history FOLDER]
+    python docs/images/make.py [REPORT [--budget BUDGET]] [--history FOLDER] [--search FILE]
 
 REPORT is a report file of a real run; with `--budget` its verdict is made again under these
 budgets, from the same observations. FOLDER holds runs of one file over time: they are the history,
-and the last one is compared with the first. The pictures of what is not given stay as they are.
+and the last one is compared with the first. FILE is the JSON of a search. The pictures of what is
+not given stay as they are.
 Findings of level info and the paths in the command are left out: they tell of the machine where
 the run was made. Needs Chromium.
 """
@@ -17,6 +18,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 from msgspec.structs import replace
 from PIL import Image
 from rich.console import Console
@@ -24,8 +26,11 @@ from rich.terminal_theme import DEFAULT_TERMINAL_THEME, MONOKAI, TerminalTheme
 
 from harness.analysis import gate, metric_specs
 from harness.analysis.verdict import judge
+from harness.core.search import SearchReport
 from harness.core.types import Report
 from harness.renderers import history as history_renderer
+from harness.renderers import search as search_renderer
+from harness.renderers import search_page
 from harness.renderers.formats import html, terminal
 from harness.renderers.view import View
 from harness.results import history, store
@@ -139,12 +144,29 @@ def of_history(page: Page, runs: Path, folder: Path) -> None:
     take(page, "history", past(folder, runs), (1280, 900), of=["header", "#trends figure"])
 
 
+def of_search(page: Page, report: SearchReport, folder: Path) -> None:
+    """The pictures of a search: its page, and what the terminal shows."""
+    file = folder / "search.html"
+    file.write_bytes(search_page.page(report))
+    take(page, "search", file, (1280, 900), of=["#verdict", "#how"])
+    for theme, colours in (("light", DEFAULT_TERMINAL_THEME), ("dark", MONOKAI)):
+        console = Console(width=80, record=True, force_terminal=True, color_system="standard",
+                          file=io.StringIO(), legacy_windows=False, _environ={})  # fmt: skip
+        search_renderer.show(report, console)
+        shown = folder / "terminal.html"
+        code = console.export_html(theme=colours, inline_styles=True, code_format=PRE)
+        shown.write_text(code, "utf-8")
+        page.open(shown, 780, 600)
+        save(f"search-terminal-{theme}", page.screenshot(of=["pre"]))
+
+
 def main() -> None:
     """All of them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("report", type=Path, nargs="?")
     parser.add_argument("--budget")
     parser.add_argument("--history", type=Path)
+    parser.add_argument("--search", type=Path)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, browser(Path(name) / "profile") as page:
         if args.report:
@@ -155,6 +177,9 @@ def main() -> None:
             of_report(page, report, Path(name))
         if args.history:
             of_history(page, args.history, Path(name))
+        if args.search:
+            found = msgspec.json.decode(args.search.read_bytes(), type=SearchReport)
+            of_search(page, found, Path(name))
 
 
 if __name__ == "__main__":

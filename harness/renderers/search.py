@@ -112,6 +112,8 @@ def lines(report: SearchReport) -> list[str]:
             f"{units.printable(header.data.name)}; the {header.data.count('test'):,} test images "
             + ("judge the finalists" if report.verdict else "are not opened")
         )
+    if header.counted_on is not None and any(t.instructions for t in report.trials):
+        said.append(f"instructions were counted on {units.printable(header.counted_on)}")
     if report.stopped and report.stopped != "trials":
         said.append(f"it ended because {ENDS.get(report.stopped, report.stopped)}")
     if report.final is not None and report.final.finalists:

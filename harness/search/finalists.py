@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from harness.analysis import metric_specs
+from harness.analysis.budget import parse_budget
 from harness.analysis.search_front import front
 from harness.core.errors import UsageError
 from harness.core.search import Final, SearchHeader, Trial
@@ -25,7 +27,7 @@ from harness.measure import session
 from harness.project.config import Project
 from harness.project.request import Job, Request
 from harness.results import searches, store
-from harness.search.objective import variant_of
+from harness.search.objective import COUNTED, variant_of
 from harness.system.progress import Narrator
 
 
@@ -77,6 +79,17 @@ def _accuracy(trial: Trial) -> float:
     return trial.accuracy or 0.0
 
 
+def judged_budget(budget: str | None, devices: Mapping[str, DeviceSpec]) -> str | None:
+    """What of the budget the run of the finalists can judge. Instructions were counted for every
+    trial already, and a device that tells time does not count them."""
+    if budget is None or all(kind_of(s).traits(s).counts_exactly for s in devices.values()):
+        return budget
+    kept = [
+        b.text for b in parse_budget(budget, metric_specs.specs()) if b.spec.name not in COUNTED
+    ]
+    return ",".join(kept) or None
+
+
 def judge(
     final: Final,
     trials: Sequence[Trial],
@@ -110,7 +123,7 @@ def judge(
         seed=asked.seed,
         data=asked.data,
         split=asked.split,
-        budget=asked.budget,
+        budget=judged_budget(asked.budget, devices),
         max_accuracy_loss=asked.max_accuracy_loss,
         prefer=asked.prefer,
         weights=asked.weights,

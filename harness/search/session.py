@@ -265,8 +265,9 @@ def _search(
     study = Study(folder, prepared.space, header.objectives, seed=asked.seed, sampler=asked.sampler)
     with contextlib.closing(study):
         final = searches.read_final(folder)
-        stopped = "" if final is None else "trials"
-        if final is None:
+        if final is not None:
+            stopped = _ended_before(folder)
+        else:
             stopped = _tried(prepared, folder, study, narrator, told=told, engine=engine)
         report = _reported(header, study, stopped)
         if stopped == "interrupted":
@@ -282,6 +283,7 @@ def _search(
         if not final.finalists:
             report = msgspec.structs.replace(report, final=final)
             return Saved(_saved(folder, report), folder)
+        _saved(folder, msgspec.structs.replace(report, final=final))
         searches.save(folder, final)
         judged = finalists.judge(
             final,
@@ -421,6 +423,12 @@ def _reported(header: SearchHeader, study: Study, stopped: str) -> SearchReport:
         repeats=study.repeats,
         stopped=stopped,
     )
+
+
+def _ended_before(folder: Path) -> str:
+    """Why the trials ended, of a search whose finalists are chosen."""
+    known = searches.read_report(folder)
+    return known.stopped if known and known.stopped != "interrupted" else "trials"
 
 
 def _saved(folder: Path, report: SearchReport) -> SearchReport:

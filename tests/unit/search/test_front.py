@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from harness.analysis.search_front import front, grown, may_reach
-from harness.search.finalists import choose
+from harness.core.specs import ArmSpec, HostSpec
+from harness.search.finalists import choose, judged_budget
 from tests.searches import OBJECTIVES, report, trial
 
 SMALL, MIDDLE, LARGE = trial(1, 100, 0.80), trial(2, 200, 0.95), trial(3, 400, 0.96)
@@ -51,6 +52,14 @@ def test_the_margin_is_against_the_reference_too() -> None:
 def test_without_a_front_there_are_none_and_it_says_why() -> None:
     assert chosen(OVER, REFUSED) == []
     assert chosen() == []
+
+
+def test_the_finalists_are_judged_by_what_their_device_can_tell() -> None:
+    both, phone, core = "size<=1MB, instructions<=9M", HostSpec(), ArmSpec()
+    assert judged_budget(both, {"host": phone}) == "size<=1MB"
+    assert judged_budget("instructions<=9M", {"host": phone}) is None
+    assert judged_budget(both, {"arm64": core}) == both
+    assert judged_budget(None, {"host": phone}) is None
 
 
 def test_a_report_tells_how_many_were_looked_at() -> None:
