@@ -3,13 +3,15 @@ a run that finds everything in the cache starts fast."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
@@ -40,6 +42,25 @@ Listener = Callable[[BuildProgress], None]
 Ready = Callable[[Artifact], None]
 
 
+class Site(NamedTuple):
+    """What the jobs of one call have in common."""
+
+    cache: Path
+    representative: Representative
+    material: Material | None
+
+
+class Elsewhere(Protocol):
+    """Other machines that can build."""
+
+    def bring(
+        self, jobs: Sequence[BuildJob], site: Site, tell: Callable[[str, Step], None]
+    ) -> Mapping[str, Failure]:
+        """Have these jobs done and their artifacts brought into the cache; why a variant was not
+        built, by its name. `tell` hears how far each variant is. Raises UsageError for what the
+        user has to correct."""
+
+
 @dataclass(frozen=True)
 class Built:
     """Artifacts by variant, in the order asked for; a variant that failed is in `failures`."""
@@ -63,12 +84,14 @@ def build(
     timeout_s: float = TIMEOUT_S,
     classes: int = 2,
     children: Children | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> Built:
     """The artifacts of the variants `names` of `project`, from the cache or built. They are trained
     on `data`, which also calibrates int8 if there is no `representative`; without `data` they are
     not trained. `margin` is the share of accuracy that `cut: auto` may give up. `ready` is called
     with each artifact as soon as it is built. Without `data`, networks tell so many `classes`
-    apart. `children` are the processes that build, for whoever wants to end them.
+    apart. `children` are the processes that build, for whoever wants to end them. What is not in
+    the cache is built `elsewhere`, if that is given.
 
     Mistakes that can be found before the first child starts are raised as UsageError or
     ConfigError. A variant whose build fails later is in `failures`; the others are still built.
@@ -102,7 +125,8 @@ def build(
 
         plans.fetching = fetching
         jobs.append(planner.variant(name, project, plans))
-    return builder.run(jobs, ready)
+    failed = builder.brought(jobs, elsewhere) if elsewhere else {}
+    return builder.run(jobs, ready, failed)
 
 
 def build_keras_file(
@@ -131,6 +155,38 @@ def build_keras_file(
     return built.artifacts[job.variant]
 
 
+def carry_out(
+    job: BuildJob | Training,
+    afterwards: Sequence[str],
+    site: Site,
+    *,
+    variant: str,
+    tell: Callable[[Step], None],
+    children: Children,
+) -> list[Path]:
+    """Do one job for another machine, as it would be done here; the folders of the cache that
+    then hold it, also those of what is made of it `afterwards`. Raises what `build` raises, and
+    BuildError. The images of a training without `material` must be in the cache."""
+    builder = _Builder(
+        Cache(site.cache), site.representative, None, TIMEOUT_S, site.material, children
+    )
+    with forked.server:
+        if isinstance(job, Training):
+            builder.train(job, variant, tell)
+            return [builder.trained.folder(job.key)]
+        artifact = builder.converted(job, tell)
+    folders = [Path(artifact.path).parent]
+    for recipe in afterwards:
+        tell(Step(stage=f"making {recipe}"))
+        # Whoever asked makes it again, and meets the error.
+        with contextlib.suppress(BuildError, UsageError):
+            smaller = quantized(
+                artifact, recipe, cache_dir=site.cache, representative=site.representative
+            )
+            folders.append(Path(smaller.path).parent)
+    return folders
+
+
 _Tell = Callable[[Step], None]
 _WAITING = Step(stage="waiting for another process that builds the same")
 
@@ -150,17 +206,42 @@ class _Builder:
         """Where trained networks are."""
         return TrainedCache(self.cache.root)
 
-    def run(self, jobs: list[BuildJob], ready: Ready | None = None) -> Built:
-        """Get all of them; stops at the first error that the user has to fix."""
-        with forked.server:
-            return self._run_all(jobs, ready)
+    def brought(self, jobs: list[BuildJob], elsewhere: Elsewhere) -> Mapping[str, Failure]:
+        """Have built elsewhere what is not in the cache; the failures by variant."""
+        tellers = self._tellers(jobs)
+        wanted = []
+        for job in jobs:
+            self.cache.note_use(job.key, job.variant)
+            with contextlib.suppress(Corrupted):  # it is built again here, which says why
+                if self.cache.get(job.key) is None:
+                    wanted.append(job)
+        if not wanted:
+            return {}
+        site = Site(self.cache.root, self.representative, self.material)
+        return elsewhere.bring(wanted, site, lambda variant, step: tellers[variant](step))
 
-    def _run_all(self, jobs: list[BuildJob], ready: Ready | None) -> Built:
-        tellers = {j.variant: self.teller(j.variant, i, len(jobs)) for i, j in enumerate(jobs)}
+    def run(
+        self,
+        jobs: list[BuildJob],
+        ready: Ready | None = None,
+        failed: Mapping[str, Failure] = MappingProxyType({}),
+    ) -> Built:
+        """Get all of them but those that have `failed`; stops at the first error that the user has
+        to fix."""
+        with forked.server:
+            return self._run_all(jobs, ready, failed)
+
+    def _tellers(self, jobs: list[BuildJob]) -> dict[str, _Tell]:
+        return {j.variant: self.teller(j.variant, i, len(jobs)) for i, j in enumerate(jobs)}
+
+    def _run_all(
+        self, jobs: list[BuildJob], ready: Ready | None, failed: Mapping[str, Failure]
+    ) -> Built:
+        tellers = self._tellers(jobs)
         done: dict[str, Artifact] = {}
-        failures: dict[str, Failure] = {}
+        failures = dict(failed)
         for job, future in side_by_side.each(
-            jobs,
+            [job for job in jobs if job.variant not in failed],
             lambda job: self._have(job, tellers[job.variant]),
             claims=lambda job: {
                 job.key,
@@ -186,7 +267,7 @@ class _Builder:
 
     def _have(self, job: BuildJob, tell: _Tell) -> Artifact:
         """The artifact of a job, whatever it takes."""
-        artifact = self._converted(job, tell)
+        artifact = self.converted(job, tell)
         if job.afterwards is None:
             return artifact
         tell(Step(stage=f"making {job.afterwards}"))
@@ -201,7 +282,7 @@ class _Builder:
         claims = {**job.claims, "options": artifact.options, "findings": found}
         return msgspec.structs.replace(smaller, **claims)
 
-    def _converted(self, job: BuildJob, tell: _Tell) -> Artifact:
+    def converted(self, job: BuildJob, tell: _Tell) -> Artifact:
         """What TensorFlow makes, from the cache or else built; said so if what the cache held was
         broken."""
         self.cache.note_use(job.key, job.variant)
@@ -233,7 +314,7 @@ class _Builder:
             if artifact is None:
                 for training in job.trainings:
                     own = training is job.trainings[-1]
-                    self._train(training, job.variant, tell if own else _without_epochs(tell))
+                    self.train(training, job.variant, tell if own else _without_epochs(tell))
                 request = job.request
                 if job.calibrates:
                     with self._writing:
@@ -248,17 +329,17 @@ class _Builder:
         tell(Step(stage="built"))
         return artifact
 
-    def _train(self, training: Training, variant: str, tell: _Tell) -> None:
+    def train(self, training: Training, variant: str, tell: _Tell) -> None:
         """Put the network into the cache; a training that was killed continues where it was."""
         cache, key = self.trained, training.key
         with cache.lock(key, lambda: tell(_WAITING), self.children.stopping):
             cache.note_use(key, variant)
             if cache.has(key):
                 return
-            assert self.material is not None
-            tell(Step(stage="reading the images"))
-            with self._writing:
-                self.material.save()
+            if self.material is not None:
+                tell(Step(stage="reading the images"))
+                with self._writing:
+                    self.material.save()
             log = cache.log(key, training.label)
             with cache.building(key) as folder:
                 self._run(training.request, folder, log, tell, TRAINING_TIMEOUT_S)

@@ -33,6 +33,8 @@ DESCRIPTION = "artifact.json"
 NETWORK = "network.npz"
 TRAINING = "training.json"
 CURVE = "training.csv"
+ARTIFACTS, TRAINED = "artifacts", "trained"
+BUILT = (ARTIFACTS, TRAINED)  # the folders of the cache
 _PARTIAL = ".partial-"
 
 
@@ -112,7 +114,7 @@ class Cache(Folders):
     """Finished artifacts."""
 
     def __init__(self, root: Path) -> None:
-        super().__init__(root, "artifacts")
+        super().__init__(root, ARTIFACTS)
 
     def get(self, key: str) -> Artifact | None:
         """The finished artifact, its file checked against its digest; None if it is not there.
@@ -138,7 +140,7 @@ class TrainedCache(Folders):
     """Finished networks."""
 
     def __init__(self, root: Path) -> None:
-        super().__init__(root, "trained")
+        super().__init__(root, TRAINED)
 
     def weights(self, key: str) -> Path:
         """Where the weights of KEY are, or will be."""

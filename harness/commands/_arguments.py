@@ -62,7 +62,7 @@ def add_lab(parser: argparse.ArgumentParser, *, defaults: bool = True) -> None:
         type=lab_address,
         metavar="ADDRESS",
         help="use the phones and processors of this lab, such as tls://lab:8786 (without ADDRESS: "
-        "that of devices.yaml)",
+        "that of devices.yaml); its hosts train and convert",
     )
     option(
         parser,

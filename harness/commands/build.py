@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: {default})",
     )
     _arguments.add_data(parser)
+    _arguments.add_lab(parser)
     _json.add_json(parser, "what was built")
     _arguments.add_project(parser)
 
@@ -34,6 +35,8 @@ def run(args: argparse.Namespace) -> int:
 
     from harness.artifacts import builder
     from harness.core import units
+    from harness.measure import lab_engine
+    from harness.measure.lab_build import LabBuild
     from harness.project import config
     from harness.project.preflight import labelled
     from harness.system.cache_use import cache_in_use
@@ -42,7 +45,10 @@ def run(args: argparse.Namespace) -> int:
     _json.check(args)
     project = config.load_project(args.project, args.weights)
     chosen = project.select(args.what or ["*"])
-    with Narrator() as narrator:
+    with (
+        Narrator() as narrator,
+        lab_engine.opened(args.lab, args.lab_keys, args.project, narrator.say) as engine,
+    ):
         data = labelled(
             args.data,
             untrained=args.untrained,
@@ -60,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
             data=data,
             seed=args.seed,
             progress=narrator.building,
+            elsewhere=LabBuild(engine, narrator.say, or_here=False) if engine else None,
         )
     width = max(map(len, chosen))
     silent = _json.write(args, {"artifacts": built.artifacts, "failures": built.failures})

@@ -159,6 +159,7 @@ def _say(text: str) -> None:
 
 def lines(hosts: Sequence[HostOffer]) -> list[str]:
     """A line for each host, and below it its phones and what runs there."""
+    from harness.core.lab import BUILD
     from harness.core.text import count, printable
 
     if not hosts:
@@ -166,7 +167,8 @@ def lines(hosts: Sequence[HostOffer]) -> list[str]:
     shown = []
     wide = max((len(p.name) for host in hosts for p in host.phones), default=0)
     for host in hosts:
-        core = ", emulated ARM core" if host.arm64 else ""
+        core = ", TensorFlow" if host.builds else ""
+        core += ", emulated ARM core" if host.arm64 else ""
         late = f", not heard of for {host.seen_s:.0f} s" if host.seen_s > LATE_S else ""
         shown.append(
             f"{host.name}  {host.system}, {count(host.processors, 'processor')}{core}{late}"
@@ -179,7 +181,8 @@ def lines(hosts: Sequence[HostOffer]) -> list[str]:
             shown.append(f"  {phone.name:{wide}}  {state:12}  {said}".rstrip())
         for doing in host.doing:
             if not any(p.resource in doing.uses for p in host.phones):
-                shown.append(f"  {doing.name}: run {doing.run} of {doing.who} since {doing.since}")
+                run = "a build" if BUILD in doing.uses else f"run {doing.run}"
+                shown.append(f"  {doing.name}: {run} of {doing.who} since {doing.since}")
     return [printable(line) for line in shown]
 
 

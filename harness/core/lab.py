@@ -10,6 +10,7 @@ from harness.core.specs import AndroidSpec
 
 PROCESSOR = "processor"  # a resource of each host: as many as it has
 ARM64 = "arm64"  # likewise, where the emulated core is set up
+BUILD = "build"  # likewise: as many trainings and conversions as its memory allows at once
 
 
 class PhoneOffer(Value, frozen=True):
@@ -44,7 +45,9 @@ class Doing(Value, frozen=True):
 
 
 class HostOffer(Value, frozen=True):
-    """A host of a lab. `address` is the worker's, `seen_s` how long ago it was heard of."""
+    """A host of a lab. `address` is the worker's, `seen_s` how long ago it was heard of. It can do
+    so many `builds` at once, 0 without TensorFlow, and what it builds depends on the versions
+    `builds_with`."""
 
     name: str
     address: str
@@ -54,6 +57,8 @@ class HostOffer(Value, frozen=True):
     arm64: bool = False
     phones: tuple[PhoneOffer, ...] = ()
     doing: tuple[Doing, ...] = ()
+    builds: int = 0
+    builds_with: dict[str, str] = {}
     seen_s: float = 0.0
 
     @property

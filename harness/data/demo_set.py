@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.core.base import Value
 from harness.core.data import SPLITS, DataSummary, Split
 from harness.core.errors import UsageError
 from harness.data import demo, stored
@@ -31,6 +32,13 @@ def sizes_of(shares: Shares) -> dict[Split, int]:
     return sizes
 
 
+class Drawn(Value, frozen=True):
+    """What decides all of the images: whoever has it can draw the same ones."""
+
+    seed: int
+    sizes: dict[Split, int]
+
+
 class DemoSet:
     """300 demo images for training, 400 for validation and 1,200 for the test, unless other `sizes`
     are asked for; half of each are cracked."""
@@ -46,6 +54,11 @@ class DemoSet:
         self._cache = cache
         self._seed = seed
         self._sizes = sizes
+
+    @property
+    def drawn(self) -> Drawn:
+        """See Drawn."""
+        return Drawn(seed=self._seed, sizes=dict(self._sizes))
 
     @property
     def summary(self) -> DataSummary:

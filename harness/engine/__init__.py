@@ -7,7 +7,7 @@ which imports nothing of Dask.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -112,6 +112,14 @@ class Engine(Protocol):
     def gather(self) -> None:
         """Do everything that was submitted; returns when all of it has ended. Ctrl-C stops it all,
         and each piece of work tells that it was interrupted."""
+
+    def has(self, address: str, keys: Sequence[str]) -> frozenset[str]:
+        """Which of these keys of artifacts and trained networks the host at `address` has in its
+        cache. Raises OSError if it cannot be reached."""
+
+    def fetch(self, address: str, sha256: str, write: Callable[[bytes], object]) -> None:
+        """A file that the host at `address` keeps, in pieces. Raises UsageError if it has none,
+        OSError if it cannot be reached."""
 
     def close(self) -> None:
         """Leave what was connected to."""

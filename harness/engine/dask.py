@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,14 +23,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from harness.core.base import Failure
-from harness.core.errors import HarnessError, UsageError
-from harness.core.lab import ARM64, PROCESSOR, HostOffer
+from harness.core.errors import HarnessError
+from harness.core.lab import HostOffer
 from harness.core.text import clean
 from harness.engine import INTERRUPTED, AwayWork, Later, Place, Work, lost_work
-from harness.engine.lab import worker
+from harness.engine.lab import transfer, worker
 from harness.engine.lab.address import Address
 from harness.engine.lab.dask_settings import CONNECT_S, applied
-from harness.engine.lab.depot import PIECE_BYTES
+from harness.engine.lab.hosts import free_of, offers_of
 from harness.engine.lab.protocol import Outcome, Task
 from harness.engine.local import LocalEngine, stop
 from harness.system import interrupts
@@ -379,41 +379,17 @@ class DaskEngine:
         if not wanted:
             return
         with self._sending[host.address]:
-            client.sync(_send, client, host.address, wanted)
+            client.sync(transfer.send, client, host.address, wanted)
+
+    def has(self, address: str, keys: Sequence[str]) -> frozenset[str]:
+        """See Engine."""
+        client = self._client
+        ask = client.rpc(address).lab_built
+        return frozenset(client.sync(ask, keys=list(keys), callback_timeout=CONNECT_S))
 
     def fetch(self, address: str, sha256: str, write: Callable[[bytes], object]) -> None:
-        """A file from a host, in pieces. Raises UsageError if it has none."""
-        self._client.sync(_fetch, self._client, address, sha256, write)
-
-
-async def _send(client: Any, address: str, wanted: Mapping[str, Path]) -> None:
-    host, sender = client.rpc(address), uuid.uuid4().hex
-    for sha256 in await host.lab_missing(wanted=list(wanted)):
-        offset = 0
-        with wanted[sha256].open("rb") as file:
-            piece = file.read(PIECE_BYTES)
-            while True:
-                following = file.read(PIECE_BYTES)
-                said = await host.lab_put(
-                    sha256=sha256, sender=sender, offset=offset, data=piece, last=not following
-                )
-                if said:
-                    raise UsageError(said)
-                if not following:
-                    break
-                offset, piece = offset + len(piece), following
-
-
-async def _fetch(client: Any, address: str, sha256: str, write: Callable[[bytes], object]) -> None:
-    host, offset = client.rpc(address), 0
-    while True:
-        piece = await host.lab_get(sha256=sha256, offset=offset)
-        if isinstance(piece, str):
-            raise UsageError(piece, "run again")
-        if not piece:
-            return
-        write(bytes(piece))
-        offset += len(piece)
+        """See Engine."""
+        self._client.sync(transfer.fetch, self._client, address, sha256, write)
 
 
 def connect(address: Address, say: Say = lambda text: None) -> DaskEngine:
@@ -425,31 +401,6 @@ def connect(address: Address, say: Say = lambda text: None) -> DaskEngine:
         engine.close()
         raise
     return engine
-
-
-def offers_of(identity: Mapping[str, Any]) -> tuple[HostOffer, ...]:
-    """What the scheduler knows of the hosts, those of a foreign kind left out."""
-    hosts = []
-    for address, known in identity["workers"].items():
-        told = known.get("metrics", {}).get(worker.OFFERS)
-        if told is None:
-            continue
-        offer = msgspec.convert(told, HostOffer, strict=False)
-        seen_s = max(0.0, time.time() - known.get("last_seen", time.time()))
-        hosts.append(msgspec.structs.replace(offer, address=address, seen_s=seen_s))
-    return tuple(sorted(hosts, key=lambda host: host.name))
-
-
-def free_of(host: HostOffer, used_besides: Mapping[str, float]) -> dict[str, float]:
-    """How much of each resource of a host nobody uses."""
-    free: dict[str, float] = {PROCESSOR: host.processors}
-    if host.arm64:
-        free[ARM64] = host.processors
-    free |= {phone.resource: 1 for phone in host.phones if phone.state == "ready"}
-    for used in (used_besides, *(doing.uses for doing in host.doing)):
-        for resource, amount in used.items():
-            free[resource] = free.get(resource, 0) - amount
-    return free
 
 
 def _user() -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from harness.core.errors import UsageError
 from harness.core.lab import HostOffer
 from harness.engine import AwayWork, Work
 from harness.system import interrupts
@@ -33,6 +34,14 @@ class LocalEngine:
             _take_turns(in_lanes[0], in_lanes[0])
         elif in_lanes:
             _side_by_side(in_lanes)
+
+    def has(self, address: str, keys: Sequence[str]) -> frozenset[str]:
+        """See Engine. There is no other host."""
+        return frozenset()
+
+    def fetch(self, address: str, sha256: str, write: Callable[[bytes], object]) -> None:
+        """See Engine. There is no other host."""
+        raise UsageError(f"there is no host at {address}", "name a lab with --lab")
 
     def close(self) -> None:
         """See Engine. There is nothing to leave."""

@@ -25,15 +25,21 @@ if TYPE_CHECKING:
 
     from harness.artifacts.representative import Representative
     from harness.data.dataset import Dataset
+    from harness.engine import Engine
 
 
 def build_artifacts(
-    job: Job, narrator: Narrator, ready: Callable[[Artifact], None] | None = None
+    job: Job,
+    narrator: Narrator,
+    ready: Callable[[Artifact], None] | None = None,
+    engine: Engine | None = None,
 ) -> tuple[dict[str, Artifact], tuple[Finding, ...]]:
     """(artifacts in the order asked for, a finding for each variant that could not be built).
-    `ready` is called with each as soon as it is there."""
+    `ready` is called with each as soon as it is there. Variants are built at the hosts of `engine`
+    if there is one; the user's own files are converted here."""
     from harness.artifacts import brought, builder, representative
     from harness.artifacts.converters import ENDINGS, convert
+    from harness.measure.lab_build import LabBuild
 
     cache = cache_in_use()
     data = job.dataset
@@ -47,6 +53,7 @@ def build_artifacts(
         margin=job.max_accuracy_loss,
         progress=narrator.building,
         ready=ready,
+        elsewhere=LabBuild(engine, narrator.say, or_here=True) if engine else None,
     )
     images = representative.of_dataset(data) if data else representative.demo(seed=job.request.seed)
     artifacts = {**built.artifacts, **job.tflite}
@@ -171,7 +178,10 @@ def first_words(job: Job, narrator: Narrator) -> Callable[[Artifact], None]:
 
 
 def float_parents(
-    job: Job, artifacts: Mapping[str, Artifact], narrator: Narrator
+    job: Job,
+    artifacts: Mapping[str, Artifact],
+    narrator: Narrator,
+    engine: Engine | None = None,
 ) -> dict[str, Artifact]:
     """Artifacts that are not measured but whose answers others should reproduce; none without
     labelled images. One that cannot be built only leaves the agreement absent, which says so."""

@@ -62,7 +62,7 @@ def bench(
     before a run folder exists.
     """
     with _held(_here(job.devices, job.at_lab.values())):
-        run = _begun(job, narrator, all_must_build)
+        run = _begun(job, narrator, engine, all_must_build=all_must_build)
         if opened:
             opened(run.folder.header.run_id)
         return _carry_out(run, narrator, engine, enough)
@@ -121,18 +121,18 @@ def _held(devices: Mapping[str, DeviceSpec]) -> Iterator[None]:
         yield
 
 
-def _begun(job: Job, narrator: Narrator, all_must_build: bool) -> _Run:
+def _begun(job: Job, narrator: Narrator, engine: Engine | None, *, all_must_build: bool) -> _Run:
     """Build what is missing, let it answer the labelled images, prepare inputs, and open a run
     folder."""
     if job.dataset is not None:
         lines = job.dataset.summary.lines()
         narrator.tell([*lines, *what_the_test_decides(job)])
     artifacts, unbuilt = prepare.build_artifacts(
-        job, narrator, ready=prepare.first_words(job, narrator)
+        job, narrator, ready=prepare.first_words(job, narrator), engine=engine
     )
     if unbuilt and all_must_build:
         raise BuildError(unbuilt[0].message, unbuilt[0].fix)
-    parents = prepare.float_parents(job, artifacts, narrator)
+    parents = prepare.float_parents(job, artifacts, narrator, engine)
     # A comparison of two has no third row.
     more = mixed.NOTHING if all_must_build else mixed.added(job, artifacts, parents, narrator)
     artifacts |= more.artifacts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,7 +106,25 @@ def sealing(path: Path) -> Iterator[BinaryIO]:
     """As `replacing`, with the file's digest beside it, so that `intact` notices later damage."""
     with replacing(path) as file:
         yield file
-    write_atomic(_seal(path), sha256(path).encode())
+    seal(path, sha256(path))
+
+
+def seal(path: Path, digest: str) -> None:
+    """Put the SHA-256 of a file beside it, for `intact`."""
+    write_atomic(_seal(path), digest.encode())
+
+
+def linked(source: Path, target: Path) -> None:
+    """The same file at `target` too, without another copy where that is possible; a file that is
+    there already stays."""
+    with contextlib.suppress(FileExistsError):
+        try:
+            target.hardlink_to(source)
+        except FileExistsError:
+            raise
+        except OSError:  # another disk, or a file system without links
+            with replacing(target) as out, source.open("rb") as file:
+                shutil.copyfileobj(file, out)
 
 
 def intact(path: Path) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+import msgspec
 
 from harness.core.specs import TrainingSpec
 from harness.core.types import Value
@@ -150,3 +153,43 @@ class Refusal(Value, frozen=True):
     usage: bool
     message: str
     fix: str = ""
+
+
+# What a path in a request leads to: a model file, initial weights, a trained network or its folder,
+# an array of images, or something that the child keeps in the cache.
+Leads = Literal["model", "weights", "trained", "images", "kept"]
+Move = Callable[[Leads, str], str]
+
+
+def moved(request: BuildRequest | TrainRequest, move: Move) -> BuildRequest | TrainRequest:
+    """The request with `move` applied to each of its paths."""
+    if isinstance(request, BuildRequest):
+        return msgspec.structs.replace(
+            request,
+            network=request.network and _network(request.network, move),
+            trained=request.trained and move("trained", request.trained),
+        )
+    return msgspec.structs.replace(
+        request,
+        network=_network(request.network, move),
+        train=_images(request.train, move),
+        validation=_images(request.validation, move),
+        checkpoint=move("kept", request.checkpoint),
+        features=request.features and move("kept", request.features),
+        trunk=request.trunk and _network(request.trunk, move),
+        teachers=tuple(Teacher(t.variant, _network(t.network, move)) for t in request.teachers),
+    )
+
+
+def _network(network: Network, move: Move) -> Network:
+    return msgspec.structs.replace(
+        network,
+        model_file=move("model", network.model_file),
+        weights=network.weights and move("weights", network.weights),
+        trained=network.trained and move("trained", network.trained),
+        parent=network.parent and _network(network.parent, move),
+    )
+
+
+def _images(images: Images, move: Move) -> Images:
+    return Images(images=move("images", images.images), labels=move("images", images.labels))

@@ -7,5 +7,8 @@ scheduler.py  the process of `lab start`
 worker.py     the process of `lab join`: what it offers, how it does tasks
 offers.py     the phones and the processors of one host
 child.py      the process that does one task, and puts everything back when nobody listens
+apart.py      that process as the worker sees it
 depot.py      files by SHA-256, sent to each host once
+transfer.py   files between a client and a host
+hosts.py      the hosts as the scheduler knows them
 """

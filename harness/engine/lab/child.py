@@ -25,9 +25,10 @@ EVENT, ANSWER, FAILURE = b"E", b"A", b"F"
 
 class Desk(Protocol):
     """What a task finds where it is done. `folder` is its own: tasks of one run with one name find
-    what the former of them left. `stopping` is set when it is to end."""
+    what the former of them left. `cache` is the host's. `stopping` is set when it is to end."""
 
     folder: Path
+    cache: Path
     stopping: threading.Event
 
     def file(self, sha256: str) -> Path:
@@ -53,10 +54,11 @@ class Order(Value, frozen=True):
 class DeskHere:
     """A Desk whose events go to `tell`."""
 
-    def __init__(self, folder: Path, depot: Depot, tell: Callable[[bytes], None]) -> None:
+    def __init__(self, folder: Path, cache: Path, tell: Callable[[bytes], None]) -> None:
         self.folder = folder
+        self.cache = cache
         self.stopping = threading.Event()
-        self._depot = depot
+        self._depot = Depot(cache)
         self._tell = tell
 
     def file(self, sha256: str) -> Path:
@@ -105,7 +107,7 @@ def main() -> None:
         except OSError:
             gone.set()
 
-    desk = DeskHere(Path(order.folder), Depot(Path(order.cache)), event)
+    desk = DeskHere(Path(order.folder), Path(order.cache), event)
     threading.Thread(target=_watch, args=(sys.stdin.buffer, desk.stopping), daemon=True).start()
     done = do(order, desk)
     try:

@@ -7,10 +7,8 @@ CACHE/lab/parts/...        being sent
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -65,16 +63,9 @@ class Depot:
 
     def add(self, path: Path, sha256: str) -> None:
         """A file of this host under its digest, without another copy where that is possible."""
-        target = self.path(sha256)
-        with writing(self._files.parent), contextlib.suppress(FileExistsError):
+        with writing(self._files.parent):
             self._files.mkdir(parents=True, exist_ok=True)
-            try:
-                target.hardlink_to(path)
-            except FileExistsError:
-                raise
-            except OSError:  # another disk, or a file system without links
-                with files.replacing(target) as out, path.open("rb") as source:
-                    shutil.copyfileobj(source, out)
+            files.linked(path, self.path(sha256))
 
     def read(self, sha256: str, offset: int) -> bytes:
         """At most PIECE_BYTES from `offset`; empty at the end. Raises UsageError if it is not

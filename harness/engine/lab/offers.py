@@ -4,14 +4,42 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
+from harness.artifacts import parcel
 from harness.core.attendant import Attendant
 from harness.core.errors import HarnessError
 from harness.core.lab import PhoneOffer, phone_resource
 from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec
 from harness.devices import Probe, kind_of
 from harness.devices.android import at_lab, discovery
+from harness.devices.host import linux
 from harness.devices.probe import Attendants, probe
+from harness.system import processors
+
+# What TensorFlow needs with one of the larger models.
+BUILD_BYTES = 3 << 30
+
+
+class Builds(NamedTuple):
+    """How many trainings and conversions a host can do at once, and the versions that their bytes
+    depend on."""
+
+    at_once: int
+    builds_with: Mapping[str, str]
+
+
+NO_BUILDS = Builds(0, MappingProxyType({}))
+
+
+def builds() -> Builds:
+    """Of this host: at most one on each processor, and no more than fit into the memory."""
+    with_ = parcel.builds_with()
+    if not with_:
+        return NO_BUILDS
+    ram, most = linux.ram_bytes(), processors.usable()
+    return Builds(most if ram is None else min(most, max(1, ram // BUILD_BYTES)), with_)
 
 
 def has_arm64(devices: Mapping[str, DeviceSpec]) -> bool:

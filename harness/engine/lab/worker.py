@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import asyncio
 import platform
-import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
@@ -19,27 +18,26 @@ from typing import Any
 import msgspec
 
 from harness import __version__
+from harness.artifacts.cache import BUILT
 from harness.core.base import Failure
 from harness.core.errors import HarnessError, UsageError
-from harness.core.lab import ARM64, PROCESSOR, Doing, HostOffer, PhoneOffer
+from harness.core.lab import ARM64, BUILD, PROCESSOR, Doing, HostOffer, PhoneOffer
 from harness.core.specs import DeviceSpec
-from harness.core.text import clean, plain_name
-from harness.engine.lab import offers, protocol
+from harness.core.text import clean, is_sha256, plain_name
+from harness.engine.lab import apart, offers, protocol
 from harness.engine.lab.address import Address
-from harness.engine.lab.child import ANSWER, EVENT, FAILURE, DeskHere, Order, do
+from harness.engine.lab.child import DeskHere, Order, do
 from harness.engine.lab.dask_settings import CONNECT_S, applied
 from harness.engine.lab.depot import Depot
 from harness.engine.lab.protocol import Outcome, Task
 from harness.engine.lab.signals import until_asked_to_end
-from harness.system import process, processors
+from harness.system import processors
 from harness.system.cache_use import cache_in_use
 from harness.system.clock import now_iso
-from harness.system.process import Child
 
 OFFERS = "lab_offers"  # the name of the metric that tells what a host offers
 LOOK_EVERY_S = 20.0
 TRY_AGAIN_S = 2.0
-POLL_S = 0.5
 # More than any host has phones and processors: what limits tasks are resources.
 THREADS = 256
 
@@ -56,6 +54,7 @@ def join(address: Address, name: str, devices: Mapping[str, DeviceSpec], say: Sa
 
 async def _join(address: Address, name: str, devices: Mapping[str, DeviceSpec], say: Say) -> None:
     arm64 = offers.has_arm64(devices)
+    builds = offers.builds()
 
     def look(known: tuple[PhoneOffer, ...], busy: frozenset[str]) -> tuple[PhoneOffer, ...]:
         return offers.phones(devices, known, busy)
@@ -68,7 +67,7 @@ async def _join(address: Address, name: str, devices: Mapping[str, DeviceSpec], 
     while True:
         try:
             await check_versions(address)
-            worker = make(address, name, look, found, arm64=arm64)
+            worker = make(address, name, look, found, arm64=arm64, builds=builds)
             await asyncio.wait_for(started(worker), 60)
         except UsageError:
             raise
@@ -156,6 +155,7 @@ def make(
     found: tuple[PhoneOffer, ...] = (),
     *,
     arm64: bool = False,
+    builds: offers.Builds = offers.NO_BUILDS,
     cache: Path | None = None,
     cores: int | None = None,
 ) -> Any:
@@ -166,6 +166,7 @@ def make(
     own = protocol.own_versions()
     amount = cores or processors.usable()
     resources: dict[str, float] = {PROCESSOR: amount, **({ARM64: amount} if arm64 else {})}
+    resources |= {BUILD: builds.at_once} if builds.at_once else {}
     resources |= {offer.resource: 1 for offer in found if offer.state == "ready"}
     local = address.scheme == "tcp"
 
@@ -196,6 +197,7 @@ def make(
                 startup_information={protocol.VERSIONS: lambda _: msgspec.to_builtins(own)},
             )
             self.handlers |= {
+                "lab_built": self.lab_built,
                 "lab_missing": self.lab_missing,
                 "lab_put": self.lab_put,
                 "lab_get": self.lab_get,
@@ -218,6 +220,8 @@ def make(
                     arm64=arm64,
                     phones=self.phones,
                     doing=doing,
+                    builds=builds.at_once,
+                    builds_with=dict(builds.builds_with),
                 )
             )
 
@@ -241,6 +245,12 @@ def make(
             if had != has:
                 now = dict.fromkeys(has - had, 1) | dict.fromkeys(had - has, 0)
                 await self.set_resources(**now)
+
+        async def lab_built(self, keys: list[str]) -> list[str]:
+            """Those of which the cache has an artifact or a trained network."""
+            kinds = [self.cache / kind for kind in BUILT]
+            known = [key for key in keys if is_sha256(key)]
+            return [key for key in known if any((kind / key).is_dir() for kind in kinds)]
 
         # --- files ---
 
@@ -308,7 +318,7 @@ def make(
 
         def _carry_out(self, task: Task, stopping: threading.Event) -> Outcome:
             if absent := self.depot.missing(task.files):
-                return Outcome(failure=_lost(f"this host has no file {absent[0]}"))
+                return Outcome(failure=apart.lost(f"this host has no file {absent[0]}"))
             folder = self.cache / "lab" / "work" / plain_name(task.run) / plain_name(task.name)
             folder.mkdir(parents=True, exist_ok=True)
             order = Order(
@@ -327,8 +337,8 @@ def make(
                 return not stopping.is_set() and known is not None and known.state == "executing"
 
             if task.apart:
-                return _apart(order, folder / "worker.log", tell, wanted)
-            desk = DeskHere(folder, self.depot, tell)
+                return apart.done(order, folder / "worker.log", tell, wanted)
+            desk = DeskHere(folder, self.cache, tell)
             desk.stopping = stopping
             done = do(order, desk)
             if isinstance(done, Failure):
@@ -355,58 +365,3 @@ def carry_out(task: bytes) -> bytes:
     worker: Any = get_worker()
     done: Outcome = worker.carry_out(msgspec.json.decode(task, type=Task))
     return msgspec.json.encode(done)
-
-
-def _apart(
-    order: Order, log: Path, tell: Callable[[bytes], None], wanted: Callable[[], bool]
-) -> Outcome:
-    """In a process of its own, until it has ended."""
-    with log.open("ab") as errors:
-        child = Child(
-            process.module("harness.engine.lab.child"),
-            stderr=errors,
-            stdin=subprocess.PIPE,
-            env=process.python_environment(),
-        )
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(POLL_S):
-            if not wanted():
-                child.close_input()  # which tells it to end
-                return
-
-    child.stdin.write(msgspec.json.encode(order) + b"\n")
-    child.stdin.flush()
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    outcome = None
-    try:
-        for line in child.stdout:
-            letter, data = line[:1], line[1:-1]
-            if letter == EVENT:
-                tell(data)
-            elif letter == ANSWER:
-                outcome = Outcome(answer=data.decode())
-            elif letter == FAILURE:
-                outcome = Outcome(failure=msgspec.json.decode(data, type=Failure))
-        child.wait()
-    finally:
-        ended.set()
-        watcher.join()
-        child.end()
-    if outcome is not None:
-        return outcome
-    said = process.last_line(log)
-    return Outcome(
-        failure=_lost(f"the task's process ended: {process.ending(child.returncode)} {said}")
-    )
-
-
-def _lost(message: str) -> Failure:
-    return Failure(
-        stage="lab",
-        transient=True,
-        message=clean(message, 300),
-        fix="go on with --resume; CACHE/lab/work on the host has the log",
-    )

@@ -97,7 +97,10 @@ def test_every_phone_of_the_lab_is_measured(
     report = run.report
     assert [c.device for c in report.cases] == ["pixel", "nexus"]
     assert [len(c.launches) for c in report.cases] == [2, 2]
-    assert [c.status for c in report.cases] != ["failed", "failed"]
+    assert {c.device: c.failure for c in report.cases} == {"pixel": None, "nexus": None}
+    for c in report.cases:
+        assert c.metrics["latency"].point is not None, c.device
+        assert [len(launch.latency_ns) for launch in c.launches] == [3, 3], c.device
     identities = {d.name: d.extra["serial"] for d in report.devices}
     assert identities == {"pixel": "EMULATED0001", "nexus": "EMULATED0002"}
     assert [(d.name, d.host) for d in report.lab] == [("pixel", "bench1"), ("nexus", "bench2")]

@@ -13,6 +13,7 @@ from harness.commands.lab import lines
 from harness.core.base import Failure
 from harness.core.errors import UsageError
 from harness.core.lab import (
+    BUILD,
     PROCESSOR,
     Doing,
     HostOffer,
@@ -23,7 +24,7 @@ from harness.core.lab import (
 )
 from harness.core.specs import AndroidSpec
 from harness.engine import Ending, Job, Later, Place, dask
-from harness.engine.lab import keys, protocol, worker
+from harness.engine.lab import hosts, keys, protocol, worker
 from harness.engine.lab.address import Address, parse
 from harness.engine.lab.child import Desk
 from harness.engine.lab.depot import Depot
@@ -56,7 +57,7 @@ def test_a_lab_knows_its_hosts_and_their_phones_come_and_go() -> None:
             bench0, bench1 = engine.where()
             assert (bench0.processors, bench0.phones) == (3, ())
             assert bench1.phones == (PIXEL,)
-            assert dask.free_of(bench1, {})[PIXEL.resource] == 1
+            assert hosts.free_of(bench1, {})[PIXEL.resource] == 1
             other = phone("galaxy", "other")
             there[:] = [other]
             made.do(host._offer((other,)))
@@ -226,7 +227,8 @@ def test_the_status_says_who_has_which_phone() -> None:
         since="2026-11-29T10:00:00+00:00",
         uses={PIXEL.resource: 1},
     )
-    building = msgspec.structs.replace(doing, name="scratch", uses={"processor": 1})
+    counting = msgspec.structs.replace(doing, name="scratch", uses={"processor": 1})
+    building = msgspec.structs.replace(doing, name="train x", run="build", uses={BUILD: 1})
     absent = msgspec.structs.replace(
         phone("galaxy", "x"), state="absent", error="no phone answers\x1b[31m"
     )
@@ -239,16 +241,18 @@ def test_the_status_says_who_has_which_phone() -> None:
         system="Linux x86_64",
         arm64=True,
         phones=(PIXEL, absent, held),
-        doing=(doing, building),
+        doing=(doing, counting, building),
+        builds=1,
         seen_s=30.0,
     )
     told = lines([host])
     assert told[0] == (
-        "bench1  Linux x86_64, 2 processors, emulated ARM core, not heard of for 30 s"
+        "bench1  Linux x86_64, 2 processors, TensorFlow, emulated ARM core, not heard of for 30 s"
     )
     said = "pixel measuring run 20261129-1 of anna@desk since 2026-11-29T10:00:00+00:00"
     assert " ".join(told[1].split()) == said
     assert told[2] == r"  galaxy  absent        no phone answers\x1b[31m"
     assert "in use by run r on desk" in told[3]
     assert told[4].startswith("  scratch: run 20261129-1 of anna@desk")
+    assert told[5].startswith("  train x: a build of anna@desk since")
     assert "lab join" in lines([])[0]

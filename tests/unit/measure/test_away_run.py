@@ -12,7 +12,7 @@ from harness.core.lab import ARM64, Doing, HostOffer, LabDevice, PhoneOffer, pho
 from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec, HostSpec
 from harness.core.types import Case, DeviceFacts, Failure, Launch, Plan
 from harness.engine import Later, Place
-from harness.engine.dask import free_of
+from harness.engine.lab.hosts import free_of
 from harness.measure import away, away_run
 from harness.measure.away_run import AwayRun
 from harness.results import store
