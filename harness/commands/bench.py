@@ -23,7 +23,7 @@ from harness.core.errors import (
     EXIT_USAGE,
     UsageError,
 )
-from harness.core.text import command
+from harness.core.text import command, count
 
 if TYPE_CHECKING:
     from harness.core.types import Report
@@ -109,6 +109,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _arguments.add_verdict(gate, defaults=False)
     gate.add_argument("--baseline", metavar="RUN", help="compare with this saved report")
+    gate.add_argument(
+        "--confirm",
+        action="store_true",
+        help="measure the cases that failed a gate once more, apart, and exit 1 only if they fail "
+        "again",
+    )
     _arguments.add_gate(gate)
     parser.add_argument("--resume", metavar="RUN", help="continue a run that was interrupted")
     _arguments.add_lab(parser, defaults=False)
@@ -233,7 +239,7 @@ def _add_how_much(group: argparse._ArgumentGroup, option: Callable[..., None]) -
 def run(args: argparse.Namespace) -> int:
     """Measure, save, print. The exit status says whether every case has a number and what the gates
     say."""
-    from harness.analysis import gate
+    from harness.analysis import confirm, gate
     from harness.measure import lab_engine, session
     from harness.measure.schedule import cases
     from harness.project.preflight import resolve
@@ -248,6 +254,8 @@ def run(args: argparse.Namespace) -> int:
     for option, given in (("--exact", args.exact), ("--max-regression", args.max_regression)):
         if given and baseline is None:
             raise UsageError(f"{option} needs a baseline", "give one with --baseline")
+    if args.confirm and baseline is None and request.budget is None and args.resume is None:
+        raise UsageError("--confirm needs a gate", "give --baseline or --budget")
     with (
         Narrator() as narrator,
         lab_engine.opened(request.lab, request.lab_keys, request.project, narrator.say) as engine,
@@ -262,10 +270,21 @@ def run(args: argparse.Namespace) -> int:
             if baseline is not None:
                 gate.refuse_if_nothing_in_common(baseline, cases(job.names, job.settings))
             run = session.bench(job, narrator, engine=engine)
-    report = run.report
-    if baseline is not None:
-        report = gate.compared(report, baseline, args.max_regression)
-        store.write_report(run.folder, report)
+        report = run.report
+        if baseline is not None:
+            report = gate.compared(report, baseline, args.max_regression)
+        if args.confirm and (asked := confirm.doubtful(report)):
+            narrator.say(f"measuring {count(len(asked), 'case')} that failed a gate once more")
+            store.write_report(run.folder, report)
+            second = session.again(run, asked, request.project, narrator, engine)
+            if exit_code(second.report, second.folder) == EXIT_INTERRUPTED:
+                return EXIT_INTERRUPTED
+            compared = None
+            if baseline is not None:
+                compared = gate.compared(second.report, baseline, args.max_regression).comparison
+            report = confirm.confirmed(report, second.report, compared)
+        if report is not run.report:
+            store.write_report(run.folder, report)
     written = _output.emit(report, args, wanted)
     print(f"saved in {run.folder}; again: {command('report', run.folder)}", file=sys.stderr)
     return (

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 from harness import __version__
 from harness.analysis import fallback
@@ -15,7 +17,7 @@ from harness.core import units
 from harness.core.errors import BuildError, UsageError
 from harness.core.lab import LabDevice
 from harness.core.specs import DeviceSpec
-from harness.core.types import SCHEMA_VERSION, Report, Stopped, Tool
+from harness.core.types import SCHEMA_VERSION, Case, Report, Stopped, Tool
 from harness.devices import kind_of
 from harness.engine import Engine
 from harness.measure import device_images, lanes, mixed, prepare, schedule
@@ -87,6 +89,28 @@ def resume(
             device_images.refuse_if_gone(folder.header)
             run = _Run(folder, devices, _inputs_of(folder.header))
             return _carry_out(run, narrator, engine)
+
+
+def again(
+    run: SavedRun,
+    cases: Collection[Case],
+    project: Path | None,
+    narrator: Narrator,
+    engine: Engine | None = None,
+) -> SavedRun:
+    """Measure some cases of a run once more, apart, in a run folder of their own: the same
+    artifacts, inputs and plan; test images are not answered again."""
+    first = store.read_header(run.folder)
+    plan = msgspec.structs.replace(
+        first.plan, cases=tuple(c for c in first.plan.cases if c in cases), accuracy_devices=()
+    )
+    header = msgspec.structs.replace(
+        first, run_id=store.new_run_id(), started_at=now_iso("seconds"), plan=plan
+    )
+    devices = _devices_of(header, project)
+    with _held(_here(devices, header.lab)):
+        folder = store.create(run.folder.parent, header)
+        return _carry_out(_Run(folder, devices, _inputs_of(header)), narrator, engine)
 
 
 def _here(devices: Mapping[str, DeviceSpec], at_lab: Iterable[LabDevice]) -> dict[str, DeviceSpec]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -35,7 +36,8 @@ def test_every_input_is_used_and_no_other() -> None:
 def test_every_variable_of_a_step_is_used() -> None:
     for step in SCRIPTS.values():
         for variable in step["env"]:
-            assert re.search(rf"\$\{{?{variable}\b", step["run"]), variable
+            if variable != "GH_TOKEN":  # for `gh` itself
+                assert re.search(rf"\$\{{?{variable}\b", step["run"]), variable
 
 
 def measured(tmp_path: Path, **inputs: str) -> tuple[int, dict[str, str], str]:
@@ -68,6 +70,73 @@ def measured(tmp_path: Path, **inputs: str) -> tuple[int, dict[str, str], str]:
     told = dict(x.split("=", 1) for x in files["GITHUB_OUTPUT"].read_text().splitlines())
     summary = files["GITHUB_STEP_SUMMARY"]
     return done.returncode, told, summary.read_text() if summary.exists() else ""
+
+
+GH = """#!{python}
+import json, pathlib, sys
+words, store = sys.argv[1:], pathlib.Path("comments.json")
+comments = json.loads(store.read_text()) if store.exists() else {{"1": "hello"}}
+method = words[words.index("--method") + 1] if "--method" in words else "GET"
+if method == "GET":
+    print(json.dumps([[{{"id": int(i), "body": body}} for i, body in comments.items()]]))
+else:
+    path = next(w for w in words if w.startswith("repos/"))
+    body = pathlib.Path(words[-1].removeprefix("body=@")).read_text()
+    comments[path.split("/")[-1] if method == "PATCH" else str(len(comments) + 1)] = body
+    store.write_text(json.dumps(comments))
+"""
+
+
+def commented(tmp_path: Path, text: str, job: str = "bench") -> list[str]:
+    """All comments of the pull request after the step has run, with a `gh` that keeps them."""
+    folder = tmp_path / "bin"
+    folder.mkdir(exist_ok=True)
+    (folder / "gh").write_text(GH.format(python=sys.executable))
+    (folder / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    for program in folder.iterdir():
+        program.chmod(0o755)
+    (tmp_path / "benchmark.md").write_text(text)
+    subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", SCRIPTS["Comment"]["run"]],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            **{"REPOSITORY": "me/mine", "NUMBER": "7", "JOB": job, "GH_TOKEN": "x"},
+            "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+        },
+        check=True,
+    )
+    return list(json.loads((tmp_path / "comments.json").read_text()).values())
+
+
+def test_the_comment_is_updated_and_not_repeated(tmp_path: Path) -> None:
+    assert commented(tmp_path, "first") == ["hello", "<!-- mobile-bench bench -->\nfirst"]
+    assert commented(tmp_path, "second") == ["hello", "<!-- mobile-bench bench -->\nsecond"]
+    other = commented(tmp_path, "third", job="other")
+    assert other[1:] == [
+        "<!-- mobile-bench bench -->\nsecond",
+        "<!-- mobile-bench other -->\nthird",
+    ]
+
+
+def test_a_comment_that_cannot_be_written_fails_nothing(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "benchmark.md").write_text("text")
+    (tmp_path / "bin/gh").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "bin/gh").chmod(0o755)
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", SCRIPTS["Comment"]["run"]],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            **{"REPOSITORY": "me/mine", "NUMBER": "7", "JOB": "bench", "GH_TOKEN": "x"},
+            "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        },
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "::warning::the comment could not be written" in done.stdout
 
 
 def test_a_budget_that_is_not_kept_fails_the_step_and_is_told(tmp_path: Path) -> None:
