@@ -41,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--prove",
         action="store_true",
         help="also write proof-NAME.json: what the phone answers to every command that the harness "
-        "relies on, without its serial, to be sent to the project",
+        "relies on, and what comes of each kind of measurement (some ten minutes), without its "
+        "serial, to be sent to the project",
     )
     _json.add_json(parser, "what was found")
     _arguments.add_project(parser)
@@ -84,13 +85,24 @@ def run(args: argparse.Namespace) -> int:
 def _proof(name: str, spec: DeviceSpec, attendant: Attendant) -> str | None:
     """Write `proof-NAME.json` in the current folder and say so; None for a kind of device that has
     nothing to prove."""
+    import json
+
+    from harness.commands import _prove
+    from harness.core.specs import AndroidSpec
     from harness.core.text import plain_name
     from harness.devices import inspection_of, kind_of
 
     if not kind_of(spec).traits(spec).proves:
         return None
+    inspection = inspection_of(spec)
+    document = json.loads(inspection.prove(spec, attendant))
+    if isinstance(spec, AndroidSpec):
+        document["runs"] = _prove.runs(name, spec, attendant)
+    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    if serial := inspection.probe(name, spec, attendant).serial:
+        text = text.replace(serial, "(serial)")
     path = Path(f"proof-{plain_name(name)}.json")
-    path.write_text(inspection_of(spec).prove(spec, attendant) + "\n", "utf-8")
+    path.write_text(text, "utf-8")
     return str(path)
 
 

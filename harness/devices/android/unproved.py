@@ -10,6 +10,10 @@ from harness.core.text import quoted
 
 _LOG = "then read logs/{name}.log in the run's folder"
 UNPROVED = (
+    (
+        "all measurements below, with a small model, into one file to be sent to the project",
+        "python -m harness doctor --device {name} --prove",
+    ),
     ("the USB cable", "python -m harness doctor --device {name}"),
     (
         "a cable that is pulled and put back",
