@@ -65,7 +65,7 @@ def line(trial: Trial, report: SearchReport, most: int | None) -> str:
     said = f"trial {trial.number}{of}: {what(trial.candidate, fixed=fixed_options(report))}"
     if trial.state != "done":
         return f"{said}: {trial.state}, {units.printable(trial.reason)}"
-    told = f"{units.file_size(trial.size_bytes)}, accuracy {units.ratio(trial.accuracy or 0)}"
+    told = f"{units.file_size(trial.size_bytes)}, validation {units.ratio(trial.accuracy or 0)}"
     if missed := over(trial):
         return f"{said}: {told}, misses {missed}"
     on = ", on the front" if trial.number in report.front else ""
@@ -134,13 +134,20 @@ def show(report: SearchReport, console: Console) -> None:
     if report.front:
         _print(console, Text(""))
         _print(console, front_table(report, console.width))
+        _print(console, Text(""))
     for text in lines(report):
         _print(console, Text(text, style=QUIET if report.front else DOUBT))
     if report.importance:
         shares = ", ".join(
-            f"{units.printable(name)} {share:.0%}" for name, share in _most(report.importance)
+            f"{short_option(name, report)} {share:.0%}" for name, share in _most(report.importance)
         )
         _print(console, Text(f"what mattered: {shares}", style=QUIET))
+
+
+def short_option(name: str, report: SearchReport) -> str:
+    """An option's name, without that of the entry where there is a single one."""
+    (*_, last) = report.header.space if len(report.header.space) == 1 else ("",)
+    return units.printable(name.removeprefix(f"{last}.") if last else name)
 
 
 def _most(importance: dict[str, float], most: int = 5) -> list[tuple[str, float]]:
@@ -152,7 +159,7 @@ def front_table(report: SearchReport, width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     work = "instructions" if any(t.instructions for t in report.trials) else "macs"
     measured = measured_metrics(report)
-    heads = ["front", "size", "accuracy", "instructions" if work == "instructions" else "MACs"]
+    heads = ["front", "size", "validation", "instructions" if work == "instructions" else "MACs"]
     for place, head in enumerate([*heads, *measured]):
         table.add_column(head, justify="left" if place == 0 else "right", no_wrap=True)
     table.add_column("what")

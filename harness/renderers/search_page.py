@@ -28,7 +28,9 @@ def page(report: SearchReport) -> bytes:
     """The page. Needs the extra `report`."""
     fixed = search.fixed_options(report)
     named = {t.number: search.what(t.candidate, fixed=fixed) for t in report.trials}
-    charts = figures.draw(drawn.charts(report, named))
+    charts = figures.draw(
+        drawn.charts(report, named, lambda name: search.short_option(name, report))
+    )
     header, verdict = report.header, report.verdict
     recommended = verdict.recommended if verdict else None
     work = "instructions" if any(t.instructions for t in report.trials) else "macs"

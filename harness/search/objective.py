@@ -105,7 +105,7 @@ class Setting:
     count: Measures | None = None
     measure: Measures | None = None
     alone: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
-    progress: Callable[[BuildProgress], None] | None = None
+    progress: Callable[[int, BuildProgress], None] = lambda number, progress: None
     children: Children = field(default_factory=Children)
 
 
@@ -151,7 +151,11 @@ class Built:
         )
         if setting.count is None and not any(b.spec.name in OF_THE_FILE for b in setting.budgets):
             return new
-        artifact = self.artifact(asked.candidate, trained=False)
+        artifact = self.artifact(
+            asked.candidate,
+            trained=False,
+            progress=lambda now: setting.progress(asked.number, now),
+        )
         trial = described(
             new,
             artifact,
@@ -167,8 +171,7 @@ class Built:
         curve = study.curve(asked)
 
         def progress(now: BuildProgress) -> None:
-            if setting.progress:
-                setting.progress(now)
+            setting.progress(asked.number, now)
             stop.check()
             if now.validation_accuracy is not None and curve(now.validation_accuracy):
                 raise Stopped(now.validation_accuracy)

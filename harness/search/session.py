@@ -407,7 +407,7 @@ def _setting(prepared: Prepared, folder: Path, narrator: Narrator) -> Setting:
         objectives=header.objectives,
         count=count if header.counted_on is not None and about_work else None,
         measure=measure if on_device and timing else None,
-        progress=narrator.building,
+        progress=narrator.searching,
     )
 
 

@@ -104,6 +104,14 @@ class Narrator:
         text = f"{line}: {progress.variant}, {progress.stage}"
         self._show(line, text, progress.index, progress.count)
 
+    def searching(self, number: int, progress: BuildProgress) -> None:
+        """The candidate of a trial has come to another stage of being built."""
+        line = f"trial {number}"
+        if progress.stage in ("cached", "built", "failed"):
+            self._hide(line)
+            return
+        self._show(line, f"{line}: {progress.stage}", progress.done or 0, progress.total or 1)
+
     # --- what harness.measure.evaluate tells ---
 
     def evaluating(self, variant: str, done: int, total: int, far: str = "") -> None:

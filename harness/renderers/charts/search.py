@@ -3,7 +3,7 @@ each option mattered."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from harness.analysis.search_front import grown
@@ -30,14 +30,17 @@ _STAGES = 4  # lines of the growing front
 _OBJECTIVES = ("accuracy", "size_bytes")
 
 
-def charts(report: SearchReport, named: dict[int, str]) -> list[Chart]:
-    """Those that there is something to draw for. `named` says what each trial is."""
+def charts(
+    report: SearchReport, named: dict[int, str], short: Callable[[str], str] = units.printable
+) -> list[Chart]:
+    """Those that there is something to draw for. `named` says what each trial is, `short` what an
+    option is called."""
     done = [t for t in report.trials if t.state == "done" and t.size_bytes and t.accuracy]
     found = []
     if done:
         found += [_front(report, done, named), _smallest(report)]
     if report.importance:
-        found.append(_importance(report))
+        found.append(_importance(report, short))
     return found
 
 
@@ -197,9 +200,10 @@ def _draw_smallest(sizes: list[tuple[int, int | None]], theme: Theme, width: int
 # --- importance ------------------------------------------------------------------------------
 
 
-def _importance(report: SearchReport) -> Chart:
-    shares = dict(sorted(report.importance.items(), key=lambda item: -item[1])[:MOST_CASES])
-    said = ", ".join(f"{units.printable(n)} {share:.0%}" for n, share in shares.items())
+def _importance(report: SearchReport, short: Callable[[str], str]) -> Chart:
+    ordered = sorted(report.importance.items(), key=lambda item: -item[1])[:MOST_CASES]
+    shares = {short(name): share for name, share in ordered}
+    said = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
     return Chart(
         key="search-importance",
         group="search",
@@ -215,7 +219,7 @@ def _importance(report: SearchReport) -> Chart:
 
 
 def _draw_importance(shares: dict[str, float], theme: Theme, width: int) -> Drawing:
-    figure, ax = rows_axes(theme, width, [units.printable(n) for n in shares], most=34)
+    figure, ax = rows_axes(theme, width, list(shares), most=34)
     values = [100 * share for share in shares.values()]
     ax.barh(range(len(values)), values, height=row_height(width), color=theme.series[0])
     for i, value in enumerate(values):
