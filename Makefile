@@ -14,7 +14,7 @@ PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder  # the long files are no
 # Where this is set, each of the hundreds of processes that the tests start compiles the harness anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench test unit lint types docs arm64 arm64-baseline clean
+.PHONY: bench test tests unit lint types docs arm64 arm64-baseline clean
 
 # What is counted on the emulated ARM64 core and held against the committed baseline: every variant
 # that takes under a minute there on a processor of its own. vgg16 and vgg16-gap in float32 take
@@ -26,7 +26,11 @@ COUNTS  := reports/baselines/arm64.json
 bench: $(STAMP)
 	$(PY) -m harness bench $(ARGS)
 
-test: lint types
+# The types take half a minute on one processor, and the tests need not wait for them.
+test: lint
+	@$(MAKE) --no-print-directory -j 2 types tests
+
+tests: $(STAMP)
 	$(PY) -m pytest $(PARALLEL) $(ARGS)
 
 unit: $(STAMP)

@@ -19,7 +19,7 @@ import pytest
 
 from harness import api
 from harness.system import files
-from tests.e2e.test_bench_cli import harness, only_run
+from tests.e2e.test_bench_cli import only_run, started
 from tests.line_pictures import folder
 from tests.paths import ROOT
 from tests.unit.artifacts.test_training import TINY
@@ -96,7 +96,7 @@ def test_fetched_checked_frozen_and_fine_tuned(
     url, original = served
     root = project(tmp_path / "project", url)
     images = folder(tmp_path / "lines", {"lying": 15, "standing": 15})
-    done = harness("build", "mobilenet", "--data", images, "--project", root, cwd=tmp_path)
+    done = started("build", "mobilenet", "--data", images, "--project", root, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "ImageNet" not in done.stderr  # nothing to say when all went well
     path = Path(done.stdout.split()[-1])
@@ -126,7 +126,7 @@ def test_fetched_checked_frozen_and_fine_tuned(
 
     # Another file of that name is not used in silence.
     (keras_home / "models" / NAME).write_bytes(original.read_bytes() + b"\0")
-    again = harness("build", "mobilenet", "--data", images, "--project", root, cwd=tmp_path)
+    again = started("build", "mobilenet", "--data", images, "--project", root, cwd=tmp_path)
     assert again.returncode == 2
     assert f"expected {digest}" in again.stderr
     assert "Traceback" not in again.stderr
@@ -144,7 +144,7 @@ def test_offline_ends_in_the_documented_findings(tmp_path: Path, fresh_cache: Pa
         (("--untrained",), "random-weights", "built from random weights"),
     ):
         out = tmp_path / code
-        done = harness(
+        done = started(
             "bench", "tiny", "--quick", *option, "--project", root, "--out", out / "reports",
             cwd=tmp_path,
         )  # fmt: skip

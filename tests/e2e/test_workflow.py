@@ -57,7 +57,8 @@ def run_steps(root: Path, summary: Path) -> int:
             cwd=root,
             env={
                 **os.environ,
-                **workflow["env"],
+                **{name: str(value) for name, value in workflow["env"].items()},
+                "LAUNCHES": "5",  # the fewest that give an interval
                 "PYTHONPATH": str(ROOT),
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
                 "GITHUB_STEP_SUMMARY": str(summary),
