@@ -17,6 +17,7 @@ from pathlib import Path
 from unittest import mock
 
 from harness import cli
+from harness.core.errors import EXIT_INTERRUPTED
 from harness.system.interrupts import ENDING
 
 
@@ -37,6 +38,8 @@ def run(
         _kept(),
     ):
         status = _status()
+    if status == EXIT_INTERRUPTED:  # the tests are what Ctrl-C was for
+        raise KeyboardInterrupt
     texts = []
     for stream in (out, errors):
         stream.flush()
