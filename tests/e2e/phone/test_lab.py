@@ -100,7 +100,8 @@ def test_every_phone_of_the_lab_is_measured(
     assert {c.device: c.failure for c in report.cases} == {"pixel": None, "nexus": None}
     for c in report.cases:
         assert c.metrics["latency"].point is not None, c.device
-        assert [len(launch.latency_ns) for launch in c.launches] == [3, 3], c.device
+        timed = [launch.latency_summary for launch in c.launches]
+        assert [summary and summary.count for summary in timed] == [3, 3], c.device
     identities = {d.name: d.extra["serial"] for d in report.devices}
     assert identities == {"pixel": "EMULATED0001", "nexus": "EMULATED0002"}
     assert [(d.name, d.host) for d in report.lab] == [("pixel", "bench1"), ("nexus", "bench2")]
