@@ -23,13 +23,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 from harness.core.search import Asked, Sampler, Trial
+from harness.core.specs import SearchSpec, VariantsFile
 from harness.core.types import Report
 from harness.results import searches, store
-from harness.search import session
+from harness.search import loop, session
+from harness.search import study as studies
+from harness.search.objective import Built
+from harness.search.space import read_space
 from harness.system.files import cache_dir
 from harness.system.progress import Narrator
 
@@ -51,6 +57,11 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=TRIALS, help="of hypervolume")
     parser.add_argument("--models", default="efficientnet_lite", help="entries of the space")
     parser.add_argument("--data", help="of hypervolume; default: demo images")
+    parser.add_argument(
+        "--landscape",
+        action="store_true",
+        help="of hypervolume: a made-up space whose trials take no time",
+    )
     parser.add_argument("--takes", type=float, default=4.0, help="of lab: seconds of a trial")
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--sampler", default="tpe", help=argparse.SUPPRESS)
@@ -62,7 +73,10 @@ def main() -> int:
     if asked.part == "demo":
         return demo(asked.seeds or 3, asked.seconds, asked.models)
     if asked.part == "hypervolume":
-        return hypervolume(asked.seeds or 5, asked.trials, spaces, asked.data)
+        tried = (
+            _on_landscape if asked.landscape else partial(_trials, spaces=spaces, data=asked.data)
+        )
+        return hypervolume(asked.seeds or 5, asked.trials, tried)
     return lab(asked.takes)
 
 
@@ -168,17 +182,15 @@ def _smallest(out: Path, seed: int, sampler: str) -> float | None:
 # --- the optimizer ---------------------------------------------------------------------------
 
 
-def hypervolume(seeds: int, trials: int, spaces: tuple[str, ...], data: str | None) -> int:
-    """See the module. Real trials; a candidate that another seed tried comes from the cache."""
+def hypervolume(seeds: int, trials: int, tried: Callable[..., tuple[Trial, ...]]) -> int:
+    """See the module."""
     ratios = []
-    print(f"{trials} trials of {', '.join(spaces)}; hypervolume of accuracy over log size")
+    print(f"{trials} trials; hypervolume of accuracy over log size")
     for seed in range(seeds):
         areas = {}
         for sampler in ("tpe", "random"):
             with tempfile.TemporaryDirectory() as scratch:
-                areas[sampler] = area(
-                    _trials(Path(scratch), seed, sampler, trials=trials, spaces=spaces, data=data)
-                )
+                areas[sampler] = area(tried(Path(scratch), seed, sampler, trials=trials))
         ratios.append(areas["tpe"] / areas["random"] if areas["random"] else 1.0)
         print(f"seed {seed}: search {areas['tpe']:.4f}, random {areas['random']:.4f}, "
               f"ratio {ratios[-1]:.4f}", flush=True)  # fmt: skip
@@ -197,21 +209,64 @@ def _trials(
     spaces: tuple[str, ...],
     data: str | None,
 ) -> tuple[Trial, ...]:
-    """The trials of one search, without finalists: the test split stays closed. The study's seed
-    differs, and the networks' does not, so that a candidate is the same in all."""
-    from harness.search.loop import Loop, Stop, run
-    from harness.search.objective import Built
-    from harness.search.study import Study
-
+    """The real trials of one search, without finalists: the test split stays closed. The study's
+    seed differs and the networks' does not, so that a candidate is the same in all and comes from
+    the cache when it was tried before."""
     asked = Asked(spaces=spaces, data=data, project=str(ROOT))
     with Narrator() as narrator:
         prepared = session._prepared(asked, narrator, out, ())
         setting = session._setting(prepared, out, narrator)
     objectives = prepared.header.objectives
-    study = Study(out, prepared.space, objectives, seed=seed, sampler=sampler)
-    with contextlib.closing(study):
-        run(Loop(study, Built(setting), trials=trials, stop=Stop()), 1)
-        return study.trials()
+    of = studies.Study(out, prepared.space, objectives, seed=seed, sampler=sampler)
+    with contextlib.closing(of):
+        loop.run(loop.Loop(of, Built(setting), trials=trials, stop=loop.Stop()), 1)
+        return of.trials()
+
+
+class _Landscape:
+    """An Objective that takes no time. Accuracy rises with the logarithm of the work and falls off
+    where depth and width are out of proportion; 400 answers are drawn of it, the same for every
+    seed of the search."""
+
+    def __call__(self, asked: studies.Asked, study: studies.Watched, stop: loop.Stop) -> Trial:
+        import numpy as np
+
+        options = {name: float(str(value)) for name, value in asked.candidate.options.items()}
+        width, depth, pixels = options["width"], options["depth"], options["pixels"]
+        work = width**2 * depth * (pixels / 256) ** 2
+        share = 1 - 0.45 * np.exp(-work / 2000) - 0.05 * abs(np.log(width / (4 * depth)))
+        rng = np.random.default_rng([int(10 * x) for x in (width, depth, pixels)])
+        right = int(rng.binomial(400, float(np.clip(share, 0.5, 0.999))))
+        return Trial(
+            number=asked.number,
+            candidate=asked.candidate,
+            params=asked.params,
+            state="done",
+            size_bytes=int(9 * width**2 * depth + 3000),
+            accuracy=right / 400,
+            right=right,
+            images=400,
+        )
+
+    def end(self) -> None:
+        """Nothing is under way."""
+
+
+def _on_landscape(out: Path, seed: int, sampler: Sampler, *, trials: int) -> tuple[Trial, ...]:
+    """The trials of one search of the landscape."""
+    (out / "models").mkdir()
+    (out / "models/net.py").write_text("def build(*, width=8, depth=2, pixels=96): ...\n")
+    options: dict[str, object] = {
+        "width": {"from": 4, "to": 128, "step": 4},
+        "depth": {"from": 1, "to": 12},
+        "pixels": {"from": 96, "to": 256, "step": 16},
+    }
+    file = VariantsFile(variants={}, search={"net": SearchSpec(options=options, recipe="int8")})
+    space = read_space(file, out / "models")
+    of = studies.Study(out, space, ("accuracy", "size_bytes"), seed=seed, sampler=sampler)
+    with contextlib.closing(of):
+        loop.run(loop.Loop(of, _Landscape(), trials=trials, stop=loop.Stop()), 1)
+        return of.trials()
 
 
 # Sizes in MB and accuracy beyond which nothing counts: the corner of what is dominated.
@@ -254,24 +309,24 @@ def _rate(hosts: int, trials: int, takes_s: float) -> float:
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     from harness.engine import dask
     from harness.search import at_lab
-    from harness.search.loop import Loop, Stop
     from tests import fixed_trial
     from tests.labs import lab as made_lab
-    from tests.searches import Instant, study
+    from tests.searches import Instant
+    from tests.searches import study as made_study
 
     with (
         tempfile.TemporaryDirectory() as scratch,
         made_lab() as made,
-        contextlib.closing(study(Path(scratch))) as of,
+        contextlib.closing(made_study(Path(scratch))) as of,
     ):
         for number in range(hosts):
             made.join(f"host{number}", cores=2)
         engine = dask.connect(made.address)
         with contextlib.closing(engine):
-            loop = Loop(of, Instant(), trials=trials, stop=Stop())
+            doing = loop.Loop(of, Instant(), trials=trials, stop=loop.Stop())
             works = [
                 at_lab.Slot(
-                    loop,
+                    doing,
                     "search-1",
                     arguments=fixed_trial.arguments(takes_s),
                     paths={},
@@ -281,7 +336,7 @@ def _rate(hosts: int, trials: int, takes_s: float) -> float:
                 for _ in range(at_lab.slots(engine.where()))
             ]
             began = time.monotonic()
-            at_lab.run(loop, engine, works)
+            at_lab.run(doing, engine, works)
             return trials / (time.monotonic() - began) * 60
 
 

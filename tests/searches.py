@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from harness.analysis.search_front import front
+from harness.core.data import SPLITS, DataSummary, Split
 from harness.core.search import Asked as Request
 from harness.core.search import Candidate, Sampler, SearchHeader, SearchReport, Trial
 from harness.core.specs import SearchSpec, VariantsFile
@@ -19,6 +22,56 @@ def build(*, weights=None, seed=0, width=8, depth=2, classes=2):
     raise NotImplementedError
 """
 OBJECTIVES = ("accuracy", "size_bytes")
+
+# A model that is trained in seconds.
+TINY = """
+def build(*, weights=None, seed=0, units=4, classes=2):
+    import keras
+    keras.utils.set_random_seed(seed)
+    image = keras.Input((16, 16, 1), name="image")
+    x = keras.layers.Rescaling(1 / 64, offset=-2)(image)
+    x = keras.layers.Conv2D(units, 3, strides=2, activation="relu")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, keras.layers.Dense(1, activation="sigmoid")(x))
+"""
+
+# No other image has such a row, and no number in any file is like that by chance.
+BETRAYING = bytes([251, 3, 249, 5] * 16)
+
+
+class Betraying:
+    """Bright and dark images; those of the test split would leave a trace wherever they went."""
+
+    name = "betraying"
+    classes = ("bright", "dark")
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    @property
+    def summary(self) -> DataSummary:
+        return DataSummary(
+            name=self.name,
+            counts={name: dict.fromkeys(SPLITS, 20) for name in self.classes},
+            split_by="so",
+            fingerprints={split: self.fingerprint(split) for split in SPLITS},
+        )
+
+    def fingerprint(self, split: Split) -> str:
+        return f"betraying {split}"
+
+    def arrays(self, split: Split) -> tuple[Any, Any]:
+        self.read.append(split)
+        rng, n = np.random.default_rng(len(split)), 40
+        labels = np.arange(n) % 2
+        images = rng.integers(0, 60, (n, 64, 64)) + np.where(labels, 40, 150)[:, None, None]
+        images = images.astype(np.uint8)
+        if split == "test":
+            images[:, 30] = np.frombuffer(BETRAYING, np.uint8)
+        return images, labels.astype(np.int64)
+
+    def colours(self, split: Split) -> None:
+        self.read.append(split)
 
 
 def space(folder: Path, options: Mapping[str, object] | None = None, **more: Any) -> Space:

@@ -23,7 +23,6 @@ from harness.engine.lab.child import Desk
 from harness.search.loop import OutOfTime, Stop
 from harness.search.objective import Built, Setting, WithoutTest
 from harness.search.study import Asked
-from harness.system.cache_use import cache_in_use
 
 if TYPE_CHECKING:
     from typing import Any
@@ -135,7 +134,7 @@ def carry_out(arguments: bytes, desk: Desk) -> bytes:
     setting = Setting(
         project=order.project,
         models_dir=models,
-        cache=cache_in_use(),
+        cache=desk.cache,
         dataset=WithoutTest(Sent(order, desk)),
         seed=order.seed,
         budgets=parse_budget(order.budget, metric_specs.specs()) if order.budget else (),

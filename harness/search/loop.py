@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -119,6 +121,9 @@ class Loop:
         except Exception as error:
             if self.stop.now:
                 return None  # what ended is what was ended
+            if _disk_is_full(error):
+                self.fail(StorageError(str(error), "free some space, then go on with --resume"))
+                return None
             if isinstance(error, HarnessError):
                 causes.tell(error)
             trial = failed(asked, error)
@@ -151,6 +156,12 @@ class Loop:
             self.reason = "failed"
         self.stop.interrupted.set()
         self.objective.end()
+
+
+def _disk_is_full(error: BaseException) -> bool:
+    """Whether that is why a trial failed, in this process or in one that it started: the next one
+    would fail as well, and this one is to be gone on with."""
+    return os.strerror(errno.ENOSPC) in str(error)
 
 
 def failed(asked: Asked, error: BaseException) -> Trial:

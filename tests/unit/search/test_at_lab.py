@@ -6,17 +6,26 @@ import contextlib
 import os
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
+from harness.artifacts.cache import Cache
+from harness.core.search import Candidate
+from harness.core.specs import TrainingSpec, VariantsFile
 from harness.engine import dask
-from harness.search import at_lab, loop
+from harness.search import at_lab, away, loop
 from harness.search.loop import Loop, Stop
+from harness.search.objective import WithoutTest
+from harness.search.study import Asked
+from harness.system.files import cache_dir
 from tests import fixed_trial
 from tests.labs import lab
 from tests.paths import ROOT
-from tests.searches import Instant, study
+from tests.searches import TINY, Betraying, Instant, study
 
 TAKES_S = 0.2
 
@@ -68,6 +77,68 @@ def test_a_host_that_is_lost_costs_a_try_and_not_the_trial(tmp_path: Path) -> No
             assert at_lab.run(trials, engine, [slot(trials, takes_s=3)]) == "trials"
         losing.join()
         assert [(t.number, t.state) for t in of.trials()] == [(1, "done"), (2, "done")]
+
+
+class Desk:
+    """Where a host does a trial, with the files in a folder."""
+
+    def __init__(self, folder: Path, paths: Mapping[str, Path]) -> None:
+        self.folder, self.stopping = folder, threading.Event()
+        self.cache = cache_dir()
+        self._paths, self.said, self.kept = paths, [], {}  # type: ignore[var-annotated]
+
+    def file(self, sha256: str) -> Path:
+        return self._paths[sha256]
+
+    def keep(self, path: Path, sha256: str) -> None:
+        self.kept[sha256] = path
+
+    def say(self, event: bytes) -> None:
+        self.said.append(float(event))
+
+
+@pytest.mark.slow
+def test_a_host_trains_on_what_it_was_sent_and_offers_what_it_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = Betraying()
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/tiny.py").write_text(TINY)
+    training = TrainingSpec(epochs=2, learning_rate=0.02, batch_size=16)
+    project = VariantsFile(variants={}, training={"tiny": training})
+    here, there = tmp_path / "here", tmp_path / "there"
+    monkeypatch.setenv("MOBILE_BENCH_CACHE", str(there))
+    sender = at_lab.Sender(
+        project,
+        tmp_path / "models",
+        WithoutTest(data),
+        here,
+        seed=0,
+        budget="size<=1MB",
+        objectives=("accuracy", "size_bytes"),
+    )
+    candidate = Candidate(space="tiny", model="tiny", recipe="float32", options={"units": 4})
+    desk = Desk(tmp_path / "desk", sender.files)
+    asked = Asked(3, candidate, {}, None)
+    answer = msgspec.json.decode(away.carry_out(sender.arguments(asked), desk), type=away.Answer)
+    assert answer.trial is not None and answer.trial.state == "done"
+    assert (answer.trial.number, answer.trial.images) == (3, 40)
+    assert len(desk.said) == 2  # an accuracy after each epoch
+    assert "test" not in data.read
+    names = {"tiny.py", "images.npy", "labels.npy"}
+    assert {path.name for path in sender.files.values()} == names
+
+    class Engine:
+        def fetch(self, address: str, sha256: str, write: Any) -> None:
+            write(desk.kept[sha256].read_bytes())
+
+    assert answer.made is not None
+    sender.bring(Engine(), "host", answer.made)  # type: ignore[arg-type]
+    artifact = Cache(here).get(answer.made.key)
+    assert artifact is not None and artifact.size_bytes == answer.trial.size_bytes
+    desk.stopping.set()
+    stopped = away.carry_out(sender.arguments(asked), desk)
+    assert msgspec.json.decode(stopped, type=away.Answer).trial is None
 
 
 def test_without_hosts_it_says_so_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

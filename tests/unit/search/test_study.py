@@ -154,6 +154,22 @@ def test_a_failed_trial_has_its_reason_and_is_not_the_end(tmp_path: Path) -> Non
         assert of.trials()[1].reason == "ValueError: out of luck"
 
 
+def test_a_full_disk_in_a_trial_ends_the_search_and_leaves_it_unfinished(tmp_path: Path) -> None:
+    class Full(Instant):
+        def __call__(self, asked: Any, study: Any, stop: Stop) -> Trial:
+            if asked.number == 2:
+                raise UsageError(
+                    f"cannot write to /cache: {os.strerror(errno.ENOSPC)}", "make room"
+                )
+            return super().__call__(asked, study, stop)
+
+    with contextlib.closing(opened(tmp_path)) as of:
+        with pytest.raises(StorageError, match="No space left on device"):
+            loop.run(Loop(of, Full(), trials=4, stop=Stop()), 1)
+        assert [t.state for t in of.trials()] == ["done", "unfinished"]
+    assert [t.state for t in tried(tmp_path, 4)] == ["done"] * 4
+
+
 def test_if_all_fail_it_ends(tmp_path: Path) -> None:
     with contextlib.closing(opened(tmp_path)) as of:
         with pytest.raises(Exception, match="all of the first 5 trials failed: ValueError"):
