@@ -95,7 +95,7 @@ def test_doctor_tells_what_is_unproved_and_its_status_whether_one_can_measure(
     told = lines[start + 1 :]
     assert told[::2] == [f"  {what}" for what, _ in UNPROVED]
     assert all(line.startswith("      -> ") for line in told[1::2])
-    assert not any("{" in line for line in told if "dialect: A" not in line)
+    assert not any("{" in line for line in told if "runner: {" not in line)
     assert sum("--device mine" in line for line in told) > 8
     for word in ("settaskprofile", "/proc", "sha256sum", "dumpsys", "pulled", "paired", "download",
                  "dialect A"):  # fmt: skip
