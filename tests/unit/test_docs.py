@@ -96,3 +96,11 @@ def test_every_picture_is_in_a_document_and_says_what_it_shows() -> None:
     assert there <= set(shown)
     for alt in re.findall(r'!\[(.*?)\]\([^)]*\.png\)|<img alt="(.*?)"', "\n".join(pages)):
         assert len("".join(alt)) > 10
+
+
+def test_every_page_is_on_the_site() -> None:
+    site = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    named = set(re.findall(r": ([\w/-]+\.md)$", site, re.MULTILINE))
+    pages = {p.relative_to(ROOT / "docs").as_posix() for p in ROOT.glob("docs/**/*.md")}
+    assert pages - named == set(), "add it to nav in mkdocs.yml"
+    assert named - pages == {"reference/options.md", "reference/python.md"}  # generated

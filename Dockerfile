@@ -1,0 +1,32 @@
+# The harness with its emulated ARM core set up: measures and builds without a phone, and counts ARM
+# instructions. Debian 12, since its qemu loads plugins.
+#
+#     docker build -t mobile-bench .
+#     docker run --rm -v "$PWD:/work" mobile-bench bench my_model.tflite --device arm64
+#
+# Phones: those of an adb server of the host, with --network host and `transport: adb_server` in
+# devices.yaml.
+FROM debian:12-slim
+
+RUN apt-get update && \
+    apt-get install -y --no-install-recommends \
+      adb ca-certificates gcc libc6-dev python3 python3-venv qemu-user && \
+    rm -rf /var/lib/apt/lists/*
+
+# Extras of the package, such as report or build,report; empty for one that only measures files.
+ARG EXTRAS=build,report
+COPY constraints.txt pyproject.toml README.md LICENSE devices.yaml /src/
+COPY harness /src/harness
+COPY models /src/models
+RUN python3 -m venv /opt/mobile-bench && \
+    /opt/mobile-bench/bin/python -m pip install --no-cache-dir -c /src/constraints.txt \
+      "/src${EXTRAS:+[$EXTRAS]}" && \
+    rm -rf /src
+
+# What is fetched or built is in the cache; keep it over runs with a volume of its own.
+ENV PATH=/opt/mobile-bench/bin:$PATH MOBILE_BENCH_CACHE=/var/cache/mobile-bench
+RUN mobile-bench setup arm64 && chmod -R a+rwX "$MOBILE_BENCH_CACHE"
+
+WORKDIR /work
+ENTRYPOINT ["mobile-bench"]
+CMD ["--help"]
