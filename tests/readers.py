@@ -355,7 +355,7 @@ def _trace(report: Report) -> Rows:
     }
     timed: dict[str, dict[str, list[list[float]]]] = {}
     for event in raw["traceEvents"]:
-        if event["ph"] != "X" or event["tid"] == 0:
+        if event["ph"] != "X" or named[event["pid"], event["tid"]] == "pauses":
             continue
         launches = timed.setdefault(named[event["pid"], event["tid"]], {})
         name = event["name"]

@@ -26,6 +26,7 @@ from harness.core.types import (
 from harness.renderers.view import View
 
 Event = dict[str, Any]
+_THREADS = 100_000  # of one process, at most
 _PLACED = (
     "Of the stages of a launch the durations were measured, not the starts: they are placed one "
     "after the other so that the last ends with the launch."
@@ -98,22 +99,33 @@ class _Span(NamedTuple):
 
 
 class _Lane(NamedTuple):
-    """The events of one device. `start` is the start of the run, in nanoseconds since 1970. Thread
-    0 is that of the device itself."""
+    """The events of one device. `start` is the start of the run, in nanoseconds since 1970. Threads
+    are counted from 0, which is that of the device itself."""
 
     pid: int
     start: int
 
+    def thread(self, number: int) -> int:
+        """The id of a thread, the only one with it in the whole trace."""
+        # Perfetto takes a thread for another's of the same id, and 0 for one of the system.
+        return self.pid * _THREADS + number
+
     def named(self, what: str, tid: int, name: str) -> Event:
-        return {"ph": "M", "name": what, "pid": self.pid, "tid": tid, "args": {"name": name}}
+        return {
+            "ph": "M",
+            "name": what,
+            "pid": self.pid,
+            "tid": self.thread(tid),
+            "args": {"name": name},
+        }
 
     def slice(self, tid: int, name: str, span: _Span, args: Event | None = None) -> Event:
         times = {"ts": span.begin / 1000, "dur": span.duration / 1000}
-        event: Event = {"ph": "X", "name": name, "pid": self.pid, "tid": tid, **times}
+        event: Event = {"ph": "X", "name": name, "pid": self.pid, "tid": self.thread(tid), **times}
         return {**event, "args": args} if args else event
 
     def counter(self, name: str, at: int, values: dict[str, float]) -> Event:
-        base = {"ph": "C", "name": name, "pid": self.pid, "tid": 0}
+        base = {"ph": "C", "name": name, "pid": self.pid, "tid": self.thread(0)}
         return {**base, "ts": at / 1000, "args": values}
 
     def span(self, launch: Launch) -> _Span:
@@ -202,7 +214,7 @@ def _rounds(lane: _Lane, launches: Iterable[Launch]) -> Iterator[Event]:
         # "local" makes the id one of this process.
         base = {"name": f"round {index + 1}", "cat": "rounds", "id2": {"local": str(index + 1)}}
         for phase, at in (("b", begin), ("e", end)):
-            yield {**base, "ph": phase, "pid": lane.pid, "tid": 0, "ts": at / 1000}
+            yield {**base, "ph": phase, "pid": lane.pid, "tid": lane.thread(0), "ts": at / 1000}
 
 
 def _pauses(lane: _Lane, launches: Iterable[Launch]) -> Iterator[Event]:
