@@ -1,8 +1,8 @@
 """Search for the smallest model that keeps a budget, instead of choosing among listed variants.
 
 What may vary is in `search:` of models/variants.yaml. Trials are judged on the validation images;
-the test images are opened once, for the finalists, with the verdict of `bench`. A candidate that is
-over the budget is refused before it is trained. Every trial is saved as it ends: after Ctrl-C,
+the test images are opened once, for the finalists, with the verdict of `bench`. What is over
+the budget is refused before it is trained. Every trial is saved as it ends: after Ctrl-C,
 --resume continues.
 """
 
