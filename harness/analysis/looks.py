@@ -1,15 +1,17 @@
 """Which variants need not answer more test images, and what is known of those that stopped early.
 
 A slow variant answers an eighth of the images, then a quarter, half, three quarters, and all. What
-it answers matters in two ways: it may be the most accurate, against which the others' losses are
-measured, and it may be recommended itself. After each look it stops if neither can change any more:
+it answers matters in two ways: it may be recommended itself, and it may be the most accurate,
+against which the others' losses are measured. After each look it stops if neither can change any
+more. So it has to be settled whether it can be recommended: it is shown to be within the margin of
+all others, or shown to lose more than the margin against one of them, or *given up*. And
 
 - another variant is shown to be more accurate, so that no loss is measured against it, or
 - each other variant is shown to lose no more than the margin against it, or shown to lose more than
-  the margin against some variant, or is *given up*: the slow one is shown to be within the margin
-  itself, and there is hardly a chance that all images would show the other to be.
+  the margin against some variant, or is given up, where the slow one is within the margin itself.
 
-A variant that is given up can get no star, so giving up cannot make a wrong one; it may cost a
+A variant is given up if there is hardly a chance that all images would show it to be within the
+margin of the other. It can get no star then, so giving up cannot make a wrong one; it may cost a
 right one, as rarely as `HARDLY` says.
 
 If the best variant is one that answered everything at once, the losses against it are bounded once,
@@ -62,32 +64,41 @@ def is_beaten(known: Pairwise, slow: int) -> Bools:
 
 def is_settled(known: Pairwise, counted: Counts, slow: int, of: int, margin: float) -> Bools:
     """By run, whether the variant of this index need not answer any more of the `of` images."""
-    done = _is_within(known, slow, margin) | _is_out(known, margin)
-    done |= are_given_up(known, counted, slow, of, margin)
-    settled: Bools = is_beaten(known, slow) | _but(done, slow).all(axis=1)
+    out = _is_out(known, margin) | are_given_up(known, counted, slow, of, margin)
+    others = out | (known.above[:, slow] <= margin)
+    own = out[:, slow] | _is_within(known, slow, margin)
+    settled: Bools = own & (is_beaten(known, slow) | _but(others, slow).all(axis=1))
     return settled
 
 
 def are_given_up(known: Pairwise, counted: Counts, slow: int, of: int, margin: float) -> Bools:
-    """By run and variant, whether it is given up for the one of the index `slow`: runs x k."""
+    """By run and variant, whether it is given up by what the one of the index `slow`, which may be
+    itself, has answered: runs x k."""
+    import numpy as np
+
     from harness.stats.with_the_best import lost_of
 
     (both,), (seen,) = counted
     lost = lost_of(both)
     differ = (lost + lost.swapaxes(1, 2)) / seen
-    hardly = hardly_shown(known.point[:, slow], differ[:, slow], seen, of, margin)
-    keeps = known.above[:, :, slow].max(axis=1) <= margin
-    open_ = ~_is_within(known, slow, margin) & ~_is_out(known, margin)
-    given_up: Bools = hardly & keeps[:, None] & open_
-    return given_up
+    hardly = hardly_shown(known.point, differ, seen, of, margin) & ~np.eye(
+        both.shape[-1], dtype=bool
+    )
+    open_ = (known.above.max(axis=1) > margin) & ~_is_out(known, margin)
+    keeps = _is_within(known, slow, margin)
+    against_it: Bools = hardly[:, slow] & open_ & keeps[:, None]
+    against_it[:, slow] = hardly[:, :, slow].any(axis=1) & open_[:, slow]
+    return against_it
 
 
-def _is_within(known: Pairwise, slow: int, margin: float) -> Bools:
-    within: Bools = known.above[:, slow] <= margin
+def _is_within(known: Pairwise, variant: int, margin: float) -> Bools:
+    """By run, whether it is shown to be within the margin of all others."""
+    within: Bools = known.above[:, :, variant].max(axis=1) <= margin
     return within
 
 
 def _is_out(known: Pairwise, margin: float) -> Bools:
+    """By run and variant, whether it is shown to lose more than the margin against one of them."""
     out: Bools = known.below.max(axis=1) > margin
     return out
 
@@ -127,16 +138,14 @@ def settled(right: Right, slow: Collection[str], looks: Sequence[int], margin: f
 
 
 def given_up(right: Right, looks: Sequence[int], margin: float) -> dict[str, int]:
-    """The variants that were given up when a slow one stopped, and the number of images after which
-    it did."""
+    """The variants that were given up when a slow one, or they themselves, stopped, and the number
+    of images after which it did."""
     found: dict[str, int] = {}
     for n in looks[:-1]:
         for slow in (name for name, answers in right.items() if len(answers) == n):
             names, counted, known = _at_look(right, n, looks, ALPHA)
-            place = names.index(slow)
-            if not is_beaten(known, place)[0]:
-                those = are_given_up(known, counted, place, looks[-1], margin)[0]
-                found |= {name: n for name, yes in zip(names, those, strict=True) if yes}
+            those = are_given_up(known, counted, names.index(slow), looks[-1], margin)[0]
+            found |= {name: n for name, yes in zip(names, those, strict=True) if yes}
     return found
 
 

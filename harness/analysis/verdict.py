@@ -274,6 +274,8 @@ class _Device:
     def _what_decides(self, c: Candidate) -> str:
         """`if it loses nothing, about 900 test images decide (700 to 1,300)`."""
         found, protected = self._images(c), self.losses.protected
+        if c.loss is not None and c.loss.n < self.losses.images:
+            return f"it answered only the first {c.loss.n:,} of {self.losses.images:,} test images"
         if found is None or found.low is None:
             return "more than a million test images would be needed"
         images = f"test images of {protected.name}" if protected.name else "test images"
@@ -390,12 +392,13 @@ class _Device:
         for."""
         for c in cheaper:
             seen = self.losses.given_up[c.judged_as]
+            itself = c.loss is not None and c.loss.n == seen
             lost = units.points(c.loss.point) if c.loss else "?"
             self.notes.append(
                 f"{c.label} costs less and lost {lost} on the first {seen:,} test images; the "
                 f"chance that all {self.losses.images:,} would show that it loses no more than "
                 f"{units.points(self.margin)} was below {HARDLY * 100:g} %, so "
-                f"{best.variant} stopped answering"
+                f"{'it' if itself else best.variant} stopped answering"
             )
 
     def _tell_doubts(self, chosen: Candidate, cheaper: Sequence[Candidate]) -> None:

@@ -38,6 +38,17 @@ def test_one_that_is_shown_to_be_worse_stops() -> None:
     assert looks.settled(right, {"slow"}, PLAN, 0.02) == {"slow"}
 
 
+def test_one_that_is_worse_but_may_keep_the_accuracy_goes_on() -> None:
+    """It is shown to be less accurate than `a`, so that no loss is measured against it, but by
+    about one point: it may be the cheapest that keeps the accuracy."""
+    right = {"a": answers(0), "slow": answers(1, 1500)}
+    found = looks.losses(right, {"slow"}, PLAN)["slow"]
+    assert 0 < found.at_least < 0.02
+    assert looks.settled(right, {"slow"}, PLAN, 0.012) == set()
+    assert looks.settled(right, {"slow"}, PLAN, 0.02) == {"slow"}  # which it is shown to do
+    assert looks.settled(right, {"slow"}, PLAN, 0.001) == {"slow"}  # which it hardly can
+
+
 def test_one_that_may_be_the_best_goes_on() -> None:
     right = {"a": answers(3), "b": answers(4, shift=50), "slow": answers(3, 500, shift=20)}
     assert looks.settled(right, {"slow"}, PLAN, 0.02) == set()
