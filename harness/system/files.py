@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+# hashlib, shutil and tempfile are imported where they are used: --help needs none of them.
 import contextlib
-import hashlib
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -31,6 +29,8 @@ def cache_dir() -> Path:
 
 
 def _temporary_cache() -> Path:
+    import tempfile
+
     user = os.getuid() if hasattr(os, "getuid") else "user"
     folder = Path(tempfile.gettempdir()) / f"{NAME}-{user}"
     with contextlib.suppress(OSError):
@@ -86,6 +86,8 @@ def write_atomic(path: Path, data: bytes, *, flush: bool = True) -> None:
 def replacing(path: Path, *, flush: bool = True) -> Iterator[BinaryIO]:
     """A file to write to that becomes `path` when all went well, and else leaves no trace; for
     what is too large to be in memory twice. See `write_atomic`."""
+    import tempfile
+
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -123,6 +125,8 @@ def linked(source: Path, target: Path) -> None:
         except FileExistsError:
             raise
         except OSError:  # another disk, or a file system without links
+            import shutil
+
             with replacing(target) as out, source.open("rb") as file:
                 shutil.copyfileobj(file, out)
 
@@ -141,6 +145,8 @@ def _seal(path: Path) -> Path:
 
 def sha256(path: str | Path) -> str:
     """Hexadecimal digest of a file, read in pieces."""
+    import hashlib
+
     digest = hashlib.sha256()
     with Path(path).open("rb") as file:
         while piece := file.read(2**20):

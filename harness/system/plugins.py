@@ -7,8 +7,8 @@ is a member. Members are imported only when asked for by name, so listing them c
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Iterable
+from pathlib import Path
 from types import ModuleType
 
 from harness.core.errors import UsageError
@@ -17,8 +17,13 @@ from harness.core.text import did_you_mean
 
 def names(package_name: str) -> tuple[str, ...]:
     """The members of a package such as "harness.artifacts.recipes", sorted."""
-    package = importlib.import_module(package_name)
-    return tuple(sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name[0] != "_"))
+    # Not pkgutil, which imports inspect: a third of the time that --help takes.
+    found: set[str] = set()
+    for folder in map(Path, importlib.import_module(package_name).__path__):
+        for path in folder.iterdir():
+            if path.suffix == ".py" or (path / "__init__.py").is_file():
+                found.add(path.stem)
+    return tuple(sorted(name for name in found if name[0] != "_"))
 
 
 def load(package_name: str, name: str) -> ModuleType:

@@ -90,11 +90,13 @@ def test_each_script_starts(script: str, scripts: Path, tmp_path: Path) -> None:
 
 def test_the_first_command_measures_a_file(scripts: Path, tmp_path: Path) -> None:
     script = scripts / SCRIPTS[1]
-    done = run(script, "bench", str(TINY), "--quick", "--json", "r.json", cwd=tmp_path)
+    kept = ("--json", "r.json", "--html", "r.html")
+    done = run(script, "bench", str(TINY), "--quick", *kept, cwd=tmp_path)
     assert "tiny_float32" in done.stdout
     (case,) = store.read_report(tmp_path / "r.json").cases
     assert case.failure is None
     assert case.metrics["latency"].point is not None
+    assert (tmp_path / "r.html").read_bytes().startswith(b"<!doctype html>")
 
 
 def test_a_wrong_file_is_one_line(scripts: Path, tmp_path: Path) -> None:

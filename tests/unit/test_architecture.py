@@ -80,6 +80,7 @@ def test_what_prints_is_seen() -> None:
 HEAVY = (
     *("numpy", "tensorflow", "pandas", "ai_edge_litert", "rich", "matplotlib", "adb_shell"),
     *("distributed", "dask", "tornado", "cryptography"),
+    *("inspect", "hashlib", "shtab"),
 )
 
 
