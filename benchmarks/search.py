@@ -32,7 +32,7 @@ from harness.core.search import Asked, Sampler, Trial
 from harness.core.specs import SearchSpec, VariantsFile
 from harness.core.types import Report
 from harness.results import searches, store
-from harness.search import loop, session
+from harness.search import loop, prepare, session
 from harness.search import study as studies
 from harness.search.objective import Built
 from harness.search.space import read_space
@@ -214,7 +214,7 @@ def _trials(
     the cache when it was tried before."""
     asked = Asked(spaces=spaces, data=data, project=str(ROOT))
     with Narrator() as narrator:
-        prepared = session._prepared(asked, narrator, out, ())
+        prepared = prepare.prepared(asked, narrator, out, ())
         setting = session._setting(prepared, out, narrator)
     objectives = prepared.header.objectives
     of = studies.Study(out, prepared.space, objectives, seed=seed, sampler=sampler)

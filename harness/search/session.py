@@ -10,32 +10,29 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from harness.analysis import metric_specs
-from harness.analysis.budget import Budget, parse_budget
 from harness.analysis.search_front import front
-from harness.artifacts import builder
 from harness.artifacts.child import forked
-from harness.core.errors import BuildError, UsageError
-from harness.core.search import SEARCH_VERSION, Asked, SearchHeader, SearchReport, Trial
-from harness.core.specs import DeviceSpec
+from harness.core.errors import UsageError
+from harness.core.search import Asked, SearchHeader, SearchReport, Trial
 from harness.core.types import Artifact, Measurement, Report
 from harness.devices import kind_of
-from harness.measure import evaluate
-from harness.project import preflight
-from harness.project.config import Project, load_project
-from harness.project.request import Job, Request
 from harness.results import searches
 from harness.search import finalists, loop, measuring
 from harness.search.loop import Loop, Stop
 from harness.search.objective import COUNTED, OF_THE_FILE, Built, Setting, WithoutTest
-from harness.search.space import Space, read_space
+from harness.search.prepare import (
+    Prepared,
+    check_installed,
+    dataset_of,
+    prepared,
+    reference,
+    to_count,
+)
 from harness.search.study import Study
 from harness.system import interrupts
 from harness.system.cache_use import cache_in_use
-from harness.system.clock import now_iso
 
 if TYPE_CHECKING:
-    from harness.data.dataset import Dataset
     from harness.engine.dask import DaskEngine
     from harness.system.progress import Narrator
 
@@ -55,16 +52,6 @@ class Saved(NamedTuple):
     run_folder: Path | None = None
 
 
-class Prepared(NamedTuple):
-    """A search that has been checked."""
-
-    header: SearchHeader
-    project: Project
-    space: Space
-    job: Job
-    budgets: tuple[Budget, ...]
-
-
 def begin(
     asked: Asked,
     narrator: Narrator,
@@ -76,12 +63,12 @@ def begin(
 ) -> Saved:
     """Check the request, make the search's folder and search. With an `engine` trials are done at
     the hosts of its lab. Raises HarnessError."""
-    _check_installed()
-    prepared = _prepared(asked, narrator, out, command)
-    header = msgspec.structs.replace(prepared.header, reference=_reference(prepared, narrator))
-    prepared = prepared._replace(header=header)
+    check_installed()
+    checked = prepared(asked, narrator, out, command)
+    known = reference(checked, narrator)
+    header = msgspec.structs.replace(checked.header, reference=known)
     folder = searches.create(out, header)
-    return _search(prepared, folder, narrator, told, engine)
+    return _search(checked._replace(header=header), folder, narrator, told, engine)
 
 
 def resume(
@@ -97,7 +84,7 @@ def resume(
     """Go on with a search; what it tried is not tried again. With `trials` (in all) or
     `time_budget_s` (from now on) it goes on for longer, unless its test split has been opened.
     Raises UsageError if the images are others now."""
-    _check_installed()
+    check_installed()
     header = searches.read_header(folder)
     more = trials is not None or time_budget_s is not None
     if more and searches.read_final(folder) is not None:
@@ -112,146 +99,12 @@ def resume(
     if workers is not None:
         asked = msgspec.structs.replace(header.asked, workers=workers)
         header = msgspec.structs.replace(header, asked=asked)
-    now = _prepared(header.asked, narrator, folder.parent, header.command, space=header)
+    now = prepared(header.asked, narrator, folder.parent, header.command, space=header)
     if now.header.fingerprints != header.fingerprints:
         raise UsageError(
             "the images are not those that the search began with", "begin a new search"
         )
     return _search(now._replace(header=header), folder, narrator, told, engine)
-
-
-def _check_installed() -> None:
-    import importlib.util
-
-    if importlib.util.find_spec("optuna") is None:
-        raise UsageError(
-            "a search needs Optuna, which is not installed",
-            "pip install 'mobile-bench-harness[build,search]'",
-        )
-
-
-def _prepared(
-    asked: Asked,
-    narrator: Narrator,
-    out: Path,
-    command: tuple[str, ...],
-    space: SearchHeader | None = None,
-) -> Prepared:
-    """Everything that can be wrong is found here, before anything is built."""
-    root = Path(asked.project) if asked.project else None
-    project = load_project(root, asked.weights)
-    if space is not None:  # the file may have changed since
-        variants = msgspec.structs.replace(project.variants, search=space.space)
-        project = project._replace(variants=variants)
-    entries = read_space(project.variants, project.models_dir, asked.spaces)
-    # The variants that it is compared with, or any: what is checked is the rest of the request.
-    some = asked.against or tuple(project.variants.variants)[:1]
-    job = preflight.resolve(
-        Request(
-            what=some,
-            devices=asked.devices,
-            data=asked.data,
-            split=asked.split,
-            seed=asked.seed,
-            budget=asked.budget,
-            max_accuracy_loss=asked.max_accuracy_loss,
-            prefer=asked.prefer,
-            weights=asked.weights,
-            project=root,
-            out=out,
-        ),
-        narrator.looking,
-        narrator.attendant,
-    )
-    if job.tflite or job.to_convert or job.unusable:
-        raise UsageError("--against names variants, not files", "add the file as a variant")
-    assert job.dataset is not None
-    budgets = parse_budget(asked.budget, metric_specs.specs()) if asked.budget else ()
-    _check_budgets(budgets)
-    counted = measuring.counting_device(_to_count(job, project), narrator)
-    if counted is None and any(b.spec.name in COUNTED for b in budgets):
-        raise UsageError(
-            f"{asked.budget}: instructions need the emulated core", "python -m harness setup arm64"
-        )
-    dataset = job.dataset
-    header = SearchHeader(
-        search_version=SEARCH_VERSION,
-        search_id=searches.new_id(),
-        started_at=now_iso("seconds"),
-        asked=msgspec.structs.replace(
-            asked, project=str(project.folder), max_accuracy_loss=job.max_accuracy_loss
-        ),
-        objectives=_objectives(asked, budgets, counted is not None),
-        classes=dataset.classes,
-        fingerprints={
-            "train": dataset.fingerprint("train"),
-            "validation": dataset.fingerprint("validation"),
-        },
-        space={name: entry.spec for name, entry in entries.entries.items()},
-        combinations=entries.combinations,
-        data=dataset.summary,
-        counted_on=None if counted is None else counted[0],
-        command=command,
-    )
-    return Prepared(header, project, entries, job, budgets)
-
-
-def _to_count(job: Job, project: Project) -> Mapping[str, DeviceSpec]:
-    """The devices asked for first, then the others of the project."""
-    return {**job.devices, **project.devices}
-
-
-def _check_budgets(budgets: tuple[Budget, ...]) -> None:
-    for budget in budgets:
-        if budget.spec.labelled and budget.spec.name != "accuracy":
-            raise UsageError(
-                f"--budget {budget.text}: a search cannot aim at {budget.spec.name}",
-                "leave it out; the report of the finalists has it",
-            )
-
-
-def _objectives(asked: Asked, budgets: tuple[Budget, ...], counts: bool) -> tuple[str, ...]:
-    """Accuracy and size; where time is what matters, also what stands for it and has no noise."""
-    work = "instructions" if counts else "macs"
-    if asked.prefer == "latency":
-        return ("accuracy", work)
-    about_work = {"macs", *COUNTED}
-    if any(b.spec.quantity == "time" or b.spec.name in about_work for b in budgets):
-        return ("accuracy", "size_bytes", work)
-    return ("accuracy", "size_bytes")
-
-
-def _reference(prepared: Prepared, narrator: Narrator) -> dict[str, float]:
-    """What the variants that it is compared with answer rightly of the validation images."""
-    asked, job = prepared.header.asked, prepared.job
-    if not asked.against:
-        return {}
-    dataset = WithoutTest(_dataset(job))
-    built = builder.build(
-        job.variants,
-        prepared.project.variants,
-        models_dir=prepared.project.models_dir,
-        cache_dir=cache_in_use(),
-        data=dataset,
-        seed=asked.seed,
-        margin=job.max_accuracy_loss,
-        progress=narrator.building,
-    )
-    for name, failure in built.failures.items():
-        raise BuildError(f"{name}: {failure.message}", failure.fix)
-    found = evaluate.evaluate(
-        built.artifacts,
-        dataset,
-        cache=cache_in_use(),
-        split=evaluate.VALIDATION,
-        progress=narrator.trying,
-    )
-    return {e.variant: sum(e.right) / e.n for e in found if e.failure is None and e.n}
-
-
-def _dataset(job: Job) -> Dataset:
-    assert job.dataset is not None
-    return job.dataset
 
 
 def _search(
@@ -292,7 +145,7 @@ def _search(
             header,
             project=prepared.project,
             devices=prepared.job.devices,
-            dataset=_dataset(prepared.job),
+            dataset=dataset_of(prepared.job),
             narrator=narrator,
         )
         ended = judged.report.stopped
@@ -376,7 +229,7 @@ def _tried_away(
 def _setting(prepared: Prepared, folder: Path, narrator: Narrator) -> Setting:
     header, project, job = prepared.header, prepared.project, prepared.job
     seed, out = header.asked.seed, folder / searches.MEASURED
-    devices = _to_count(job, project)
+    devices = to_count(job, project)
     timing = {
         name: spec for name, spec in job.devices.items()
         if not kind_of(spec).traits(spec).counts_exactly
@@ -401,7 +254,7 @@ def _setting(prepared: Prepared, folder: Path, narrator: Narrator) -> Setting:
         project=project.variants,
         models_dir=project.models_dir,
         cache=cache_in_use(),
-        dataset=WithoutTest(_dataset(job)),
+        dataset=WithoutTest(dataset_of(job)),
         seed=seed,
         budgets=prepared.budgets,
         objectives=header.objectives,
