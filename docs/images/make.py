@@ -1,11 +1,13 @@
 """Take the pictures of the documentation again, from runs that were saved:
 
     python docs/images/make.py [REPORT [--budget BUDGET]] [--history FOLDER] [--search FILE]
+        [--delegates REPORT]
 
 REPORT is a report file of a real run; with `--budget` its verdict is made again under these
 budgets, from the same observations. FOLDER holds runs of one file over time: they are the history,
-and the last one is compared with the first. FILE is the JSON of a search. The pictures of what is
-not given stay as they are.
+and the last one is compared with the first. FILE is the JSON of a search. The REPORT after
+`--delegates` is of a run in which one of them changes answers (docs/explanation/phone-session.md).
+The pictures of what is not given stay as they are.
 Findings of level info and the paths in the command are left out: they tell of the machine where
 the run was made. Needs Chromium.
 """
@@ -134,6 +136,13 @@ def of_report(page: Page, report: Report, folder: Path) -> None:
             save(f"terminal-{width}-{theme}", page.screenshot(of=["pre"]))
 
 
+def of_delegates(page: Page, report: Report, folder: Path) -> None:
+    """The pictures of a run in which a delegate changes answers."""
+    file = folder / "delegates.html"
+    file.write_bytes(html.render(View(report)))
+    take(page, "delegates", file, (1280, 900), of=["header", "#cases .card", "#findings"])
+
+
 def of_history(page: Page, runs: Path, folder: Path) -> None:
     """The pictures of several runs."""
     reports = sorted(runs.glob("*/report.json"))
@@ -167,6 +176,7 @@ def main() -> None:
     parser.add_argument("--budget")
     parser.add_argument("--history", type=Path)
     parser.add_argument("--search", type=Path)
+    parser.add_argument("--delegates", type=Path)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, browser(Path(name) / "profile") as page:
         if args.report:
@@ -180,6 +190,8 @@ def main() -> None:
         if args.search:
             found = msgspec.json.decode(args.search.read_bytes(), type=SearchReport)
             of_search(page, found, Path(name))
+        if args.delegates:
+            of_delegates(page, loaded(args.delegates), Path(name))
 
 
 if __name__ == "__main__":

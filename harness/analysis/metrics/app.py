@@ -20,6 +20,7 @@ APP_OVER_SHELL = MetricSpec(
     head="app / shell",
     place=56,
     importance=4,
+    headline=True,
 )
 
 
