@@ -42,7 +42,12 @@ def settings(name: str, spec: HostSpec, asked: Asked) -> Settings:
         raise UsageError(
             f"device {name} runs on the CPU only", "--delegate is for phones; leave it out"
         )
-    only_phones(name, asked)
+    if "cached" in asked.starts and set(runtimes) != {target.COMPILED}:
+        raise UsageError(
+            f"device {name} makes no cached starts with {runtimes[0]}, which keeps no cache",
+            "add --runtime litert-compiled, or leave --start cached out",
+        )
+    only_phones(name, asked, starts=True)
     return Settings(runtimes, ("cpu",), asked.threads or spec.threads)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import importlib.util
 import platform
+import tempfile
 import time
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import msgspec
 
@@ -92,6 +94,7 @@ class HostTarget:
         self.worker = worker
         self.attendant = attendant or Attendant()
         self._inputs: dict[str, Path] = {}
+        self._caches: tempfile.TemporaryDirectory[str] | None = None
 
     def facts(self) -> DeviceFacts:
         """What this machine says of itself."""
@@ -144,23 +147,19 @@ class HostTarget:
         before = watch.now()
         started_at = now_iso()
         began = time.perf_counter_ns()
-        result = worker_process.ask(
-            request,
-            log=log,
-            timeout_s=self.spec.launch_timeout_s,
-            attendant=self.attendant,
-            worker=self.worker,
-            python=self.spec.python.get(case.runtime),
-        )
+        result: dict[str, Any] = self._ask(request, log)
         wall_ns = time.perf_counter_ns() - began
         public_call = result.pop("public_call", None)
         after = watch.now()
+        if timing.cached_start and case.runtime == COMPILED:
+            self._start_cached(result, request, log)
         if index == 0 and case.runtime == COMPILED:
             self._compare_with_interpreter(result, artifact, log)
+        if public_call:
+            result.setdefault("notes", []).append(_timed_publicly(public_call))
         return msgspec.convert(
             {
                 **result,
-                "notes": [msgspec.to_builtins(_timed_publicly(public_call))] if public_call else [],
                 "case": case.id,
                 "index": index,
                 "order": 0,
@@ -173,7 +172,7 @@ class HostTarget:
         )
 
     def _compare_with_interpreter(
-        self, result: dict[str, object], artifact: Artifact, log: Path
+        self, result: dict[str, Any], artifact: Artifact, log: Path
     ) -> None:
         """Add what the Interpreter answers to the same inputs, or why it does not."""
         try:
@@ -185,11 +184,66 @@ class HostTarget:
                 attendant=self.attendant,
             )
         except WorkerError as error:
-            absent = cast(dict[str, str], result["absent"])
-            absent["reference"] = f"the Interpreter fails: {error.message}"
+            result["absent"]["reference"] = f"the Interpreter fails: {error.message}"
+
+    def _start_cached(self, result: dict[str, Any], request: dict[str, object], log: Path) -> None:
+        """Add a start that finds XNNPACK's weights, which a launch before it wrote; or why there is
+        none."""
+        if self._caches is None:
+            self._caches = tempfile.TemporaryDirectory()
+        key = hashlib.sha256(f"{request['model']} {request['threads']}".encode()).hexdigest()
+        cache = Path(self._caches.name) / key[:16]
+        short = {
+            **request,
+            **msgspec.structs.asdict(_ONE_ITERATION),
+            "observe_outputs": False,
+            "cache": str(cache),
+        }
+        try:
+            if not cache.is_file():
+                self._ask(short, log)
+            before = cache.stat()
+            found = self._ask(short, log)
+            after = cache.stat()
+        except OSError:
+            why = "the runtime was told to keep a cache and wrote none"
+        except WorkerError as error:
+            why = error.message
+        else:
+            if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
+                for field in _CACHED:
+                    result[field] = found[field.replace("_cached", "")]
+                result.setdefault("notes", []).append(_UNPROVED)
+                return
+            why = "the runtime wrote its cache again, so that it did not use the one from before"
+        result["absent"] |= dict.fromkeys(_CACHED, why)
+        note = msgspec.structs.replace(_NOT_USED, message=f"{_NOT_USED.message}: {why}")
+        result.setdefault("notes", []).append(note)
+
+    def _ask(self, request: dict[str, object], log: Path) -> dict[str, object]:
+        return worker_process.ask(
+            request,
+            log=log,
+            timeout_s=self.spec.launch_timeout_s,
+            attendant=self.attendant,
+            worker=self.worker,
+            python=self.spec.python.get(str(request["runtime"])),
+        )
 
     def close(self) -> None:
-        """Nothing was changed."""
+        """Only the caches of its launches are there to be removed."""
+        if self._caches is not None:
+            self._caches.cleanup()
+
+
+_CACHED = ("init_cached_ns", "first_inference_cached_ns")
+_NOT_USED = Finding(level="warning", code="cache-not-used", message="there is no cached start")
+_UNPROVED = Finding(
+    level="info",
+    code="cache-use-unproved",
+    message="the runtime does not say whether it read its cache; the cache was there, and was not "
+    "written again",
+)
 
 
 def _timed_publicly(what: object) -> Finding:

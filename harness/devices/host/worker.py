@@ -10,7 +10,7 @@ Request: path (where packages are found; without it, where this Python finds the
 threads, inputs (.npz), signature or null, resources (whether the model keeps a state in them),
 observe_outputs, marker, and the fields of `Timing`. Runtime litert-compiled also needs `given` and
 `asked`, the names of inputs and outputs in the order of the input set and of answers, outputs with
-their scale and zero point. With
+their scale and zero point; with `cache`, a file, it keeps XNNPACK's packed weights there. With
 `marker` a getppid() system call is made right before and right after loading and each inference but
 those of stage `outputs`, for a counter outside the process to snapshot. With `answers` every value
 of every answer is written to that file, as float64 in a .npy with a row for each example; the
@@ -188,7 +188,10 @@ class CompiledModel:
             request["model"],
             options=options.Options(
                 hardware_accelerators=api.HardwareAccelerator.CPU,
-                cpu_options=options.CpuOptions(num_threads=request["threads"]),
+                cpu_options=options.CpuOptions(
+                    num_threads=request["threads"],
+                    xnnpack_weight_cache_path=request.get("cache", ""),
+                ),
             ),
         )
         signatures = self.model.get_signature_list()

@@ -75,7 +75,7 @@ def test_a_cache_that_is_not_used_is_told_and_the_cold_start_holds(
 
 @pytest.mark.parametrize(
     ("start", "words"),
-    [("cold,cached", "--start cached is for phones"), ("cached", "needs a cold start"),
+    [("cold,cached", "add --runtime litert-compiled"), ("cached", "needs a cold start"),
      ("warm", "unknown start")],
 )  # fmt: skip
 def test_what_cannot_be_started_is_refused(tmp_path: Path, start: str, words: str) -> None:

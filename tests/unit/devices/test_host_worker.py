@@ -170,3 +170,51 @@ def test_compiled_model_says_which_inputs_it_cannot_fill(tmp_path: Path) -> None
         target.launch(
             msgspec.structs.replace(case("ids"), runtime="litert-compiled"), made, SHORT, 0
         )
+
+
+def test_compiled_model_starts_with_the_weights_of_an_earlier_launch(tmp_path: Path) -> None:
+    made = inspect(DATA / "models/s255_f32.tflite", variant="s")
+    target = HostTarget("host", HostSpec(), tmp_path)
+    target.prepare(made, inputs_for(made, tmp_path, seed=0))
+    timing = msgspec.structs.replace(SHORT, cached_start=True)
+    compiled = msgspec.structs.replace(case("s"), runtime="litert-compiled")
+    launch = target.launch(compiled, made, timing, 1)
+    assert launch.init_cached_ns
+    assert launch.first_inference_cached_ns
+    assert [note.code for note in launch.notes] == ["cache-use-unproved"]
+    assert target._caches is not None
+    (cache,) = Path(target._caches.name).iterdir()
+    written = cache.stat().st_mtime_ns
+    assert target.launch(compiled, made, timing, 2).init_cached_ns
+    assert cache.stat().st_mtime_ns == written
+    target.close()
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize(
+    ("keep", "says"), [("", "wrote none"), ("write(path + 'x', path)", "wrote its cache again")]
+)
+def test_a_cache_that_is_not_used_gives_no_cached_start(
+    tmp_path: Path, keep: str, says: str
+) -> None:
+    """A runtime that keeps no cache, and one that writes it anew at every start."""
+    worker = tmp_path / "worker.py"
+    worker.write_text(
+        "import json, sys, time\n"
+        "def write(text, path): open(path, 'a').write(text)\n"
+        "asked = json.load(sys.stdin); path = asked.get('cache', '')\n"
+        f"if path: {keep or 'pass'}\n"
+        "print(json.dumps({'result': {'init_ns': 5, 'first_inference_ns': 6, 'absent': {}}}))\n"
+    )
+    target = HostTarget("host", HostSpec(), tmp_path, worker=worker)
+    made = artifact("a")
+    target.prepare(made, tmp_path / "inputs.npz")
+    timing = msgspec.structs.replace(SHORT, cached_start=True)
+    launch = target.launch(
+        msgspec.structs.replace(case("a"), runtime="litert-compiled"), made, timing, 1
+    )
+    assert launch.init_ns == 5
+    assert launch.init_cached_ns is None
+    assert says in launch.absent["init_cached_ns"]
+    assert [note.code for note in launch.notes] == ["cache-not-used"]
+    target.close()
