@@ -63,12 +63,13 @@ def test_a_file_that_cannot_be_converted_costs_the_others_nothing(ran: Ran) -> N
     assert ran.status == 3
     assert "Traceback" not in ran.stderr
     assert {a.variant for a in ran.report.artifacts} == {
-        *("sequential", "multi_output_dict", "where_dynamic_out", "string_output"),
+        *("sequential", "multi_output_dict", "nested", "where_dynamic_out", "string_output"),
     }
 
 
 @pytest.mark.parametrize(
-    "variant", ["sequential", "multi_output_dict", "where_dynamic_out", "string_output"]
+    "variant",
+    ["sequential", "multi_output_dict", "nested", "where_dynamic_out", "string_output"],
 )
 def test_it_runs_and_keeps_its_latency(ran: Ran, variant: str) -> None:
     case = case_of(ran, variant)

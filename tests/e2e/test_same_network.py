@@ -8,7 +8,6 @@ each other.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -39,10 +38,12 @@ def test_without_a_converter_it_is_one_line(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", FILES)
-def test_it_answers_as_its_source(kind: Kind, tmp_path: Path) -> None:
+def test_it_answers_as_its_source(
+    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if environment.find(kind, CACHE) is None:
         pytest.skip(f"not set up: python -m harness setup {kind}")
-    assert os.environ.get("MOBILE_BENCH_CACHE", str(CACHE)) == str(CACHE)
+    monkeypatch.setenv("MOBILE_BENCH_CACHE", str(CACHE))
     report, before = tmp_path / "report.json", sha256(FILES[kind])
     words = ["bench", str(FILES[kind]), "--quick", "--launches", "1", "--json", str(report)]
     assert main([*words, "--out", str(tmp_path / "reports")]) in (0, 3)
