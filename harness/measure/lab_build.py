@@ -45,10 +45,18 @@ _NEVER = math.inf
 
 class LabBuild:
     """See the module; an Elsewhere of harness.artifacts.builder. `or_here` means that what no host
-    can build is left to this machine."""
+    can build is left to this machine. `function` is what a host does, for whoever has another."""
 
-    def __init__(self, engine: Engine, say: Callable[[str], None], *, or_here: bool) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        say: Callable[[str], None],
+        *,
+        or_here: bool,
+        function: str = BUILD_THERE,
+    ) -> None:
         self._engine = engine
+        self._function = function
         self._say = say
         self._or_here = or_here
 
@@ -64,7 +72,7 @@ class LabBuild:
             self._say(f"no host of the lab can build ({why}), so this machine does")
             return {}
         cache, trained = Cache(site.cache), TrainedCache(site.cache)
-        shared = _Shared(self._engine, cache, trained, tell, {}, set(), {})
+        shared = _Shared(self._engine, self._function, cache, trained, tell, {}, set(), {})
         pieces = _pieces(jobs, site, shared)
         keys = [piece.key for piece in pieces]
         for host in filter(_able, hosts):
@@ -117,6 +125,7 @@ class _Shared(NamedTuple):
     the name of the host that has which features, and the keys that each host has in its cache."""
 
     engine: Engine
+    function: str
     cache: Cache
     trained: TrainedCache
     tell: Tell
@@ -205,7 +214,7 @@ class Piece:
         return Job(
             name=f"{does} {self.variant} {self.key[:12]}",
             run=RUN,
-            function=BUILD_THERE,
+            function=self._shared.function,
             arguments=msgspec.json.encode(packed.parcel),
             files=packed.files,
         )

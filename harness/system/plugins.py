@@ -6,6 +6,7 @@ is a member. Members are imported only when asked for by name, so listing them c
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,8 +16,10 @@ from harness.core.errors import UsageError
 from harness.core.text import did_you_mean
 
 
+@functools.cache
 def names(package_name: str) -> tuple[str, ...]:
-    """The members of a package such as "harness.artifacts.recipes", sorted."""
+    """The members of a package such as "harness.artifacts.recipes", sorted. The folder is read
+    once: a report of many cases asks for its checks for each of them."""
     # Not pkgutil, which imports inspect: a third of the time that --help takes.
     found: set[str] = set()
     for folder in map(Path, importlib.import_module(package_name).__path__):

@@ -26,6 +26,9 @@ from harness.core.errors import BuildError, HarnessError, UsageError, naming_log
 from harness.system.files import writing
 from harness.system.process import Child, ending, module, python_environment
 
+# Made before there are threads: msgspec crashes where two are the first to decode a type.
+_STEP = msgspec.json.Decoder(Step)
+
 
 def run(
     request: BuildRequest | TrainRequest,
@@ -52,7 +55,7 @@ def run(
         try:
             with children.watching(child):
                 for line in child.stdout:
-                    tell(msgspec.json.decode(line, type=Step))
+                    tell(_STEP.decode(line))
                 status = child.wait()
         finally:
             timed_out = not overdue.is_alive()

@@ -387,7 +387,7 @@ def test_no_path_leads_out_of_its_folder(project: Project, tmp_path: Path, name:
 def test_steps_say_where_and_nothing_is_built_before_it_is_here(project: Project) -> None:
     told: list[str] = []
     piece = Piece(
-        lab_build._Shared(None, None, None, lambda v, s: told.append(s.stage), {}, set(), {}),  # type: ignore[arg-type]
+        lab_build._Shared(None, "", None, None, lambda v, s: told.append(s.stage), {}, set(), {}),  # type: ignore[arg-type]
         project.training(),
         lambda: None,  # type: ignore[arg-type,return-value]
         (),
