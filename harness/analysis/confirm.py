@@ -42,7 +42,7 @@ def _regressed(metric: MetricComparison) -> bool:
 
 def _noisy(metric: str) -> bool:
     spec = specs().get(metric)
-    return spec is not None and not spec.exact and spec.quantity in ("time", "memory")
+    return spec is not None and not spec.exact and spec.quantity in ("time", "memory", "energy")
 
 
 def confirmed(report: Report, again: Report, compared: Comparison | None) -> Report:
