@@ -9,7 +9,7 @@ import pytest
 from harness.cli import main
 
 CASES = {
-    "command": (["bnech"], "error: unknown command 'bnech'; did you mean 'bench'?"),
+    "command": (["bnech"], "error: unknown command 'bnech'; did you mean 'bench'"),
     "option": (
         ["bench", "scratch", "--jsn", "a.json"],
         "error: unknown option '--jsn'; did you mean '--json' or '--junit' or ",
