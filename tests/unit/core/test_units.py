@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from harness.core import units
 from harness.core.estimates import QUANTITIES, Measurement, Quantity
 
-WITH_UNITS: tuple[Quantity, ...] = ("time", "file size", "memory")
-EVERY: tuple[Quantity, ...] = ("time", "file size", "memory", "ratio", "count")
+WITH_UNITS: tuple[Quantity, ...] = ("time", "file size", "memory", "energy")
+EVERY: tuple[Quantity, ...] = ("time", "file size", "memory", "energy", "ratio", "count")
 
 # Where the unit, or the number of digits, changes: these are the values that go wrong.
 EDGES = [
