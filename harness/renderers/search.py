@@ -119,6 +119,11 @@ def lines(report: SearchReport) -> list[str]:
     if report.final is not None and report.final.finalists:
         names = ", ".join(report.final.finalists)
         said.append(f"finalists: {names}: {report.final.why}")
+        if not header.asked.against:
+            said.append(
+                "compared with each other only: what a larger model would reach is not known; name "
+                "one with --against"
+            )
     elif report.final is not None:
         said.append(f"there are no finalists: {report.final.why}")
     return said

@@ -52,6 +52,7 @@ def test_the_terminal_shows_the_front_and_what_was_looked_at() -> None:
     assert "5 trials looked at: 3 judged on validation images, 1 over the budget" in text
     assert all(len(line) <= 80 for line in text.splitlines())
     assert "\x1b" not in text
+    assert "--against" in text  # there is nothing to say how good a larger one is
 
 
 def test_the_page_shows_the_front_over_the_trials_and_escapes_everything() -> None:
