@@ -222,14 +222,21 @@ def build(
     weights: str = "auto",
     seed: int = 0,
     project: Path | None = None,
+    lab: str | None = None,
+    lab_keys: Path | None = None,
 ) -> dict[str, Artifact]:
     """The artifacts of variants, given by name or glob: from the cache, or built. They are trained
-    on the demo images, unless `data` names a folder or `untrained` is true. Raises BuildError for
-    the first that cannot be built."""
+    on the demo images, unless `data` names a folder or `untrained` is true. With `lab`, an
+    address or "" for that of devices.yaml, its hosts build. Raises BuildError for the first that
+    cannot be built."""
     from harness.artifacts import builder
+    from harness.measure.lab_build import LabBuild
 
     opened = config.load_project(project, weights)
-    with Narrator() as narrator:
+    with (
+        Narrator() as narrator,
+        lab_engine.opened(lab, lab_keys, project, narrator.say) as engine,
+    ):
         chosen = None if data is None else str(data)
         built = builder.build(
             opened.select(names or ["*"]),
@@ -239,6 +246,7 @@ def build(
             data=labelled(chosen, untrained=untrained, seed=seed, looking=narrator.looking),
             seed=seed,
             progress=narrator.building,
+            elsewhere=LabBuild(engine, narrator.say, or_here=False) if engine else None,
         )
     for name, failure in built.failures.items():
         raise BuildError(f"{name}: {failure.message}", failure.fix)

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from harness import api
 from harness.artifacts import parcel
 from harness.artifacts.builder import Site
 from harness.artifacts.cache import CURVE, NETWORK, TRAINING, TrainedCache
@@ -23,6 +24,7 @@ from harness.artifacts.material import Material
 from harness.artifacts.network_plans import Training
 from harness.artifacts.parcel import Packer
 from harness.artifacts.representative import demo
+from harness.cli import main
 from harness.core.errors import UsageError
 from harness.core.lab import BUILD, HostOffer
 from harness.core.specs import TrainingSpec
@@ -34,6 +36,7 @@ from harness.measure import lab_build
 from harness.measure.away_build import Answer, Made
 from harness.measure.lab_build import LabBuild, Piece
 from harness.system import files
+from tests.labs import lab
 from tests.unit.artifacts.test_training import Stripes
 
 WITH = {"tensorflow": "2", "keras": "3"}
@@ -316,6 +319,24 @@ def test_what_was_made_comes_into_the_cache_whole_or_not_at_all(project: Project
     engine = Engine(host("bench1"), does=does)
     with pytest.raises(UsageError, match="something else than artifacts"):
         bring(engine, project, project.job("a", "a" * 64, training))
+
+
+@pytest.mark.parametrize("way", ["command", "python"])
+def test_build_asks_the_lab_that_is_named(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MOBILE_BENCH_CACHE", str(tmp_path))
+    said = "no host of the lab can build: bench1 has no TensorFlow"
+    with lab() as made:
+        made.join("bench1", cache=tmp_path / "there")
+        address = str(made.address)
+        if way == "python":
+            with pytest.raises(UsageError, match=said):
+                api.build("scratch", untrained=True, weights="random", lab=address)
+            return
+        words = ["build", "scratch", "--untrained", "--weights", "random", "--lab", address]
+        assert main(words) == 2
+    assert said in capsys.readouterr().err
 
 
 # --- parcels ---------------------------------------------------------------------------------
