@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from harness.commands import _arguments, _json
 from harness.core.errors import EXIT_MEASUREMENT, EXIT_OK, UsageError
@@ -96,8 +96,7 @@ def _proof(name: str, spec: DeviceSpec, attendant: Attendant) -> str | None:
         return None
     inspection = inspection_of(spec)
     document = json.loads(inspection.prove(spec, attendant))
-    if isinstance(spec, AndroidSpec):
-        document["runs"] = _prove.runs(name, spec, attendant)
+    document["runs"] = _prove.runs(name, cast("AndroidSpec", spec), attendant)
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     if serial := inspection.probe(name, spec, attendant).serial:
         text = text.replace(serial, "(serial)")
