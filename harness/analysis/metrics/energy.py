@@ -18,6 +18,7 @@ ENERGY = MetricSpec(
     head="energy",
     place=112,
     importance=13,
+    headline=True,
 )
 
 # The same of processor, accelerators and memory only, where the phone measures their power rails.
@@ -31,6 +32,7 @@ ENERGY_RAILS = MetricSpec(
     head="energy, rails",
     place=113,
     importance=13,
+    headline=True,
 )
 
 
