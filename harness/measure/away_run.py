@@ -20,7 +20,7 @@ from harness.devices.android import at_lab
 from harness.engine import Ending, Job, Later, Place, lost_work
 from harness.measure import away, identity
 from harness.measure.device_run import DeviceRun, Listener
-from harness.results.store import Entry, Journal, RunFolder
+from harness.results.store import SAVING, Entry, Journal, RunFolder
 from harness.system import files
 
 MEASURE = "harness.measure.away:measure"
@@ -356,4 +356,4 @@ def _not_here(name: str, spec: DeviceSpec, log_dir: Path, attendant: Attendant) 
 
 
 def _as_failure(error: HarnessError) -> Failure:
-    return Failure(stage="saving", transient=True, message=error.message, fix=error.fix)
+    return Failure(stage=SAVING, transient=True, message=error.message, fix=error.fix)

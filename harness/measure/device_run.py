@@ -41,7 +41,7 @@ from harness.engine import Ending
 from harness.measure import identity
 from harness.measure import schedule as planning
 from harness.measure.answering import Answers
-from harness.results.store import Entry, RunFolder
+from harness.results.store import SAVING, Entry, RunFolder
 from harness.stats.summaries import launch_medians, median_interval
 from harness.system import causes, processors
 
@@ -358,6 +358,6 @@ def _failure(error: HarnessError) -> Failure:
     if isinstance(error, MeasurementError):
         return error.failure
     if isinstance(error, StorageError):
-        return Failure(stage="saving", transient=True, message=error.message, fix=error.fix)
+        return Failure(stage=SAVING, transient=True, message=error.message, fix=error.fix)
     # Nothing of the phone's: it will be the same until devices.yaml or the command is changed.
     return Failure(stage=CONFIGURATION, transient=False, message=error.message, fix=error.fix)

@@ -46,6 +46,7 @@ __all__ = ["encode"]  # beside `decode`, though it is pure
 
 HEADER = "run.json"
 JOURNAL = "journal.jsonl"
+SAVING = "saving"  # the stage of what could not be saved
 REPORT = "report.json"
 LOGS = "logs"
 ORDER = ".order"
@@ -129,7 +130,12 @@ class RunFolder:
             raise
 
     def append_failure(self, case: str, failure: Failure) -> None:
-        """Save that a case failed. On a full disk it is remembered instead, until the report."""
+        """Save that a case failed. On a full disk it is remembered instead, until the report; so is
+        that the disk is full, which may fit where a launch did not: saved, it would keep --resume
+        from making the launches that are missing."""
+        if failure.stage == SAVING:
+            self._unsaved[case] = failure
+            return
         try:
             self.append(Entry(failed=CaseFailure(case=case, failure=failure)))
         except StorageError:

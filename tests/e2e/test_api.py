@@ -25,7 +25,7 @@ TINY, TINY_INT8 = str(MODELS / "tiny_float32.tflite"), str(MODELS / "tiny_int8.t
 
 def test_public_names() -> None:
     assert set(harness.__all__) == {"Report", "__version__", "bench", "build", "compare", "load"}
-    assert set(api.__all__) == {"LoadedReport", "Report", "bench", "build", "compare", "load"}
+    assert set(api.__all__) == {*harness.__all__, "LoadedReport", "search"} - {"__version__"}
     for name in harness.__all__:
         assert getattr(harness, name) is not None
     with pytest.raises(AttributeError):
@@ -52,7 +52,8 @@ def test_bench_takes_what_the_command_line_takes() -> None:
     options = set(inspect.signature(api.bench).parameters)
     assert options == set(Request._fields) - {"command"}
     built = set(inspect.signature(api.build).parameters)
-    assert built == {"names", "data", "untrained", "weights", "seed", "project"}
+    own = {"names", "data", "untrained", "weights", "seed", "project"}
+    assert built == own | {"lab", "lab_keys"}
 
 
 def test_an_option_has_its_default_in_one_place() -> None:

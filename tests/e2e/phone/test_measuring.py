@@ -153,7 +153,7 @@ def test_a_launch_on_the_emulated_phone(tmp_path: Path) -> None:
         assert conditions.thermal_status == 0
         assert conditions.temperature_c == 31.2
         assert conditions.battery_percent == 83
-        assert conditions.on_battery is False
+        assert conditions.on_battery is True
         assert conditions.screen_on is False
         assert conditions.governor == "schedutil"
         assert len(conditions.frequency_khz) == 8

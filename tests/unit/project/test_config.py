@@ -156,8 +156,8 @@ REFUSED = {
     "a mask": ("affinity: '0xf0'", "affinity: '0xf0' is not a set of cores"),
     "a mask of no cores": ("affinity: '00'", "affinity: '00' is not a set of cores"),
     "a word for a mask": ("affinity: bgi", "affinity: 'bgi' is not a set of cores"),
-    "a typo in the runner": ("runner: {tool: benchmark_modle}", "runner.tool: unknown runner "
-                             "'benchmark_modle'; did you mean 'benchmark_model'?"),
+    "a typo in the runner": ("runner: {tool: benchmark_modle}", "runner.tool: unknown runner 'bench"
+                             "mark_modle'; did you mean 'benchmark_model' or 'benchmark_app'?"),
     "two files": ("runner: {path: a, device_path: b}", "runner: both path and device_path"),
     "a version of a file": ("runner: {path: a, version: '2.2.0'}", "runner.version: is of a"),
     "an address of a file": ("runner: {device_path: a, url: 'https://a'}", "runner.url: is of a"),

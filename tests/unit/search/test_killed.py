@@ -16,7 +16,7 @@ from harness.search.study import JOURNAL
 from tests.paths import ROOT
 from tests.searches import study
 
-TRIALS, KILLS = 30, 10
+TRIALS, KILLS = 120, 10
 
 SEARCHING = """
 import contextlib, json, sys, time
