@@ -142,8 +142,11 @@ def given_up(right: Right, looks: Sequence[int], margin: float) -> dict[str, int
     of images after which it did."""
     found: dict[str, int] = {}
     for n in looks[:-1]:
-        for slow in (name for name, answers in right.items() if len(answers) == n):
-            names, counted, known = _at_look(right, n, looks, ALPHA)
+        stopped = [name for name, answers in right.items() if len(answers) == n]
+        if not stopped:
+            continue
+        names, counted, known = _at_look(right, n, looks, ALPHA)
+        for slow in stopped:
             those = are_given_up(known, counted, names.index(slow), looks[-1], margin)[0]
             found |= {name: n for name, yes in zip(names, those, strict=True) if yes}
     return found

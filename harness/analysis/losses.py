@@ -94,12 +94,12 @@ def losses_of(
     evaluations: Sequence[Evaluation],
     artifacts: Sequence[Artifact],
     protect: str = ACCURACY,
-    margin: float = 0.0,
+    margin: float | None = None,
 ) -> Losses:
     """The losses of every trained variant of `artifacts` that answered the same images as the first
     one. A float parent that answered only to be compared with is not one that could be shipped, so
     no loss is measured against it. Without `artifacts` all who answered are variants. What is given
-    up depends on the `margin`."""
+    up is found for a `margin` only."""
     protected = parse_protect(protect)
     trained = {a.variant for a in artifacts if a.trained is not False}
     answered = [
@@ -139,7 +139,7 @@ def _in_looks(
     right: Mapping[str, Sequence[bool]],
     slow: Sequence[str],
     plan: Sequence[int],
-    margin: float,
+    margin: float | None,
 ) -> Losses:
     """The losses where some variants may have stopped early. Variants that have answered all images
     come first, because the counts are theirs."""
@@ -153,7 +153,7 @@ def _in_looks(
         looks.losses(ordered, slow, plan),
         plan[-1],
         found,
-        given_up=looks.given_up(ordered, plan, margin),
+        given_up={} if margin is None else looks.given_up(ordered, plan, margin),
     )
 
 

@@ -306,11 +306,7 @@ class _Builder:
             )
         with self.cache.lock(job.key, lambda: tell(_WAITING), self.children.stopping):
             self.cache.note_use(job.key, job.variant)
-            try:
-                artifact = self.cache.get(job.key)
-            except Corrupted:
-                self.cache.discard(job.key)
-                artifact = None
+            artifact = self.cache.intact(job.key)
             if artifact is None:
                 for training in job.trainings:
                     own = training is job.trainings[-1]

@@ -135,6 +135,15 @@ class Cache(Folders):
             raise Corrupted(f"{folder / MODEL} has changed since it was built")
         return msgspec.structs.replace(artifact, path=str(folder / MODEL))
 
+    def intact(self, key: str) -> Artifact | None:
+        """The finished artifact; a broken one is removed and counts as not there. Call it with the
+        lock held."""
+        try:
+            return self.get(key)
+        except Corrupted:
+            self.discard(key)
+            return None
+
 
 class TrainedCache(Folders):
     """Finished networks."""

@@ -19,7 +19,7 @@ import msgspec
 
 from harness.artifacts import parcel
 from harness.artifacts.builder import Site
-from harness.artifacts.cache import BUILT, TRAINED, Cache, Corrupted, Folders, TrainedCache
+from harness.artifacts.cache import BUILT, TRAINED, Cache, Folders, TrainedCache
 from harness.artifacts.child.protocol import Step
 from harness.artifacts.jobs import BuildJob
 from harness.artifacts.network_plans import Training
@@ -277,11 +277,7 @@ class Piece:
     def _is_here(self, made: Made) -> bool:
         if made.kind == TRAINED:
             return self._shared.trained.has(made.key)
-        try:
-            return self._shared.cache.get(made.key) is not None
-        except Corrupted:
-            self._shared.cache.discard(made.key)
-            return False
+        return self._shared.cache.intact(made.key) is not None
 
     @property
     def _address(self) -> str:

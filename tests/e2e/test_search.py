@@ -12,17 +12,8 @@ import pytest
 from harness import cli
 from harness.core.search import FINISHED
 from harness.project.config import load_project
+from tests.searches import TINY
 
-TINY = """
-def build(*, weights=None, seed=0, units=4, classes=2):
-    import keras
-    keras.utils.set_random_seed(seed)
-    image = keras.Input((16, 16, 1), name="image")
-    x = keras.layers.Rescaling(1 / 64, offset=-2)(image)
-    x = keras.layers.Conv2D(units, 3, strides=2, activation="relu")(x)
-    x = keras.layers.GlobalAveragePooling2D()(x)
-    return keras.Model(image, keras.layers.Dense(1, activation="sigmoid")(x))
-"""
 VARIANTS = """\
 # Mine.
 variants:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.artifacts.cache import DESCRIPTION, MODEL, Cache, Corrupted
+from harness.artifacts.cache import DESCRIPTION, MODEL, Cache
 from harness.artifacts.conversion import Compared
 from harness.artifacts.converters import ENDINGS, Kind
 from harness.artifacts.converters import environment as environments
@@ -45,11 +45,7 @@ def converted(path: Path, variant: str, cache_dir: Path) -> Artifact:
     key = _key(path, environment)
     with environments.using(kind, cache_dir), cache.lock(key):
         cache.note_use(key, variant)
-        try:
-            found = cache.get(key)
-        except Corrupted:
-            cache.discard(key)
-            found = None
+        found = cache.intact(key)
         if found is None:
             _make(path, kind, environment, cache, key)
             cache.note_use(key, variant)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from harness.artifacts.cache import DESCRIPTION, MODEL, Cache, Corrupted
+from harness.artifacts.cache import DESCRIPTION, MODEL, Cache
 from harness.artifacts.quantize import CALIBRATED, check_installed
 from harness.artifacts.quantize.protocol import Quantized, QuantizeRequest
 from harness.artifacts.representative import Representative
@@ -40,11 +40,7 @@ def quantized(
     cache = Cache(cache_dir)
     key = _key(source, recipe, representative)
     with cache.lock(key):
-        try:
-            found = cache.get(key)
-        except Corrupted:
-            cache.discard(key)
-            found = None
+        found = cache.intact(key)
         if found is None:
             _make(source, recipe, cache, key, representative)
             found = cache.get(key)
