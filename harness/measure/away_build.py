@@ -60,7 +60,7 @@ def build(arguments: bytes, desk: Desk) -> bytes:
             raise UsageError(f"this host {other}", "bring all hosts to the same software")
         with _ended_when_stopping(desk, children), _scratch(desk) as folder:
             made = _built(asked, folder, desk, children)
-        answer = Answer(made=tuple(_kept(each, desk) for each in made))
+        answer = Answer(made=tuple(kept(each, desk) for each in made))
     except HarnessError as error:
         usage = isinstance(error, UsageError)
         failure = Failure(stage="build", transient=False, message=error.message, fix=error.fix)
@@ -102,7 +102,7 @@ def _artifact(asked: Parcel, request: BuildRequest) -> BuildJob:
     )
 
 
-def _kept(folder: Path, desk: Desk) -> Made:
+def kept(folder: Path, desk: Desk) -> Made:
     """The files of a folder, offered to whoever asks for their digests."""
     digests = {}
     for path in (folder / name for name in FILES):

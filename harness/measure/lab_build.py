@@ -242,47 +242,18 @@ class Piece:
                 self.refusal = UsageError(f"{self.host}: {message}", told.failed.fix)
             return self._over("failed", "refused" if told.usage else "done")
         try:
+            assert self._place is not None
             for made in told.made:
-                self._bring(made)
+                receive(
+                    made, self._shared.cache.root, self._shared.engine, self._place.host.address,
+                    host=self.host, variant=self.variant,
+                )  # fmt: skip
         except OSError as error:
             return self.lost(lost_work(f"{self.host} cannot be reached: {error}"))
         except UsageError as error:  # such as a full disk here
             self.refusal = error
             return self._over("failed", "refused")
         return self._over("done", "done")
-
-    def _bring(self, made: Made) -> None:
-        """One folder into this machine's cache, whole or not at all."""
-        if made.kind not in BUILT or not set(made.files) <= set(FILES):
-            raise UsageError(f"{self.host} answers something else than artifacts", "")
-        of: Folders = self._shared.trained if made.kind == TRAINED else self._shared.cache
-        with of.lock(made.key):
-            of.note_use(made.key, self.variant)
-            if self._is_here(made):
-                return
-            with of.building(made.key) as folder:
-                for name, digest in made.files.items():
-                    self._fetch(digest, folder / name)
-            of.note_use(made.key, self.variant)
-
-    def _fetch(self, digest: str, path: Path) -> None:
-        try:
-            with path.open("wb") as out:
-                self._shared.engine.fetch(self._address, digest, out.write)
-        except UsageError as error:
-            raise OSError(error.message) from None
-        if files.sha256(path) != digest:
-            raise OSError(f"{path.name} arrived damaged")
-
-    def _is_here(self, made: Made) -> bool:
-        if made.kind == TRAINED:
-            return self._shared.trained.has(made.key)
-        return self._shared.cache.intact(made.key) is not None
-
-    @property
-    def _address(self) -> str:
-        assert self._place is not None
-        return self._place.host.address
 
     def lost(self, failure: Failure) -> Ending | None:
         """See AwayWork."""
@@ -315,6 +286,35 @@ class Piece:
 
     def waiting(self, why: Later, left_s: float) -> None:
         """See AwayWork."""
+
+
+def receive(
+    made: Made, cache: Path, engine: Engine, address: str, *, host: str, variant: str
+) -> None:
+    """One folder of the cache of the host at `address` into this machine's `cache`, whole or not at
+    all. Raises OSError if it cannot be had from there, UsageError if it is not of a cache."""
+    if made.kind not in BUILT or not set(made.files) <= set(FILES):
+        raise UsageError(f"{host} answers something else than artifacts", "")
+    trained, artifacts = TrainedCache(cache), Cache(cache)
+    of: Folders = trained if made.kind == TRAINED else artifacts
+    with of.lock(made.key):
+        of.note_use(made.key, variant)
+        if trained.has(made.key) if of is trained else artifacts.intact(made.key):
+            return
+        with of.building(made.key) as folder:
+            for name, digest in made.files.items():
+                _fetch(engine, address, digest, folder / name)
+        of.note_use(made.key, variant)
+
+
+def _fetch(engine: Engine, address: str, digest: str, path: Path) -> None:
+    try:
+        with path.open("wb") as out:
+            engine.fetch(address, digest, out.write)
+    except UsageError as error:
+        raise OSError(error.message) from None
+    if files.sha256(path) != digest:
+        raise OSError(f"{path.name} arrived damaged")
 
 
 def _pieces(jobs: Sequence[BuildJob], site: Site, shared: _Shared) -> list[Piece]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from harness.artifacts.cache import DESCRIPTION, MODEL, Cache
 from harness.artifacts.material import LEARNED_FROM, Material
 from harness.core.base import Failure
 from harness.core.errors import HarnessError, UsageError
@@ -17,10 +16,11 @@ from harness.core.lab import PROCESSOR, HostOffer
 from harness.core.search import Trial
 from harness.core.specs import VariantsFile
 from harness.engine import Ending, Engine, Job, Later, Place
-from harness.engine.dask import DaskEngine
+from harness.measure.away_build import Made
+from harness.measure.lab_build import receive
 from harness.search import away, loop
 from harness.search.loop import Loop
-from harness.search.objective import WithoutTest
+from harness.search.objective import TRIED, WithoutTest
 from harness.search.study import Asked, Curve
 from harness.system import causes, files
 
@@ -78,15 +78,9 @@ class Sender:
             )
         )
 
-    def bring(self, engine: DaskEngine, address: str, made: away.Made) -> None:
+    def bring(self, engine: Engine, address: str, made: Made) -> None:
         """Put what a host made into our cache, so that it need not be made again here."""
-        cache = Cache(self._cache)
-        with cache.lock(made.key):
-            if cache.folder(made.key).exists():
-                return
-            with cache.building(made.key) as folder, (folder / MODEL).open("wb") as file:
-                engine.fetch(address, made.sha256, file.write)
-                (folder / DESCRIPTION).write_text(made.description, encoding="utf-8")
+        receive(made, self._cache, engine, address, host=address, variant=TRIED)
 
 
 class Slot:
@@ -99,7 +93,7 @@ class Slot:
         *,
         arguments: Callable[[Asked], bytes],
         paths: Mapping[str, Path],
-        bring: Callable[[str, away.Made], None],
+        bring: Callable[[str, Made], None],
         function: str = CARRY_OUT,
     ) -> None:
         self._loop, self._run, self._function = trials, run, function

@@ -20,6 +20,7 @@ from harness.core.data import SPLITS, DataSummary, Split
 from harness.core.search import Candidate, Trial
 from harness.core.specs import VariantsFile
 from harness.engine.lab.child import Desk
+from harness.measure.away_build import Made, kept
 from harness.search.loop import OutOfTime, Stop
 from harness.search.objective import Built, Setting, WithoutTest
 from harness.search.study import Asked
@@ -53,15 +54,6 @@ class Order(Value, frozen=True):
     seed: int
     budget: str | None
     objectives: tuple[str, ...]
-
-
-class Made(Value, frozen=True):
-    """An artifact that a trial made: its key in the cache, its description, and the SHA-256 of the
-    file."""
-
-    key: str
-    description: str
-    sha256: str
 
 
 class Answer(Value, frozen=True):
@@ -157,7 +149,4 @@ def _made(built: Built, trial: Trial, desk: Desk) -> Made | None:
     if trial.state != "done":
         return None
     artifact = built.artifact(trial.candidate, trained=True)
-    path = Path(artifact.path)
-    desk.keep(path, artifact.sha256)
-    description = (path.parent / "artifact.json").read_text(encoding="utf-8")
-    return Made(key=path.parent.name, description=description, sha256=artifact.sha256)
+    return kept(Path(artifact.path).parent, desk)

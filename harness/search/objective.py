@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 # Metrics that the file tells, before anything is trained: pruning and training change none of them.
 OF_THE_FILE = ("size", "parameters", "macs")
+TRIED = "search"  # the variant that a trial is built as
 COUNTED = ("instructions", "instructions_first", "instructions_init")
 
 Measures = Callable[[Artifact], Mapping[str, Measurement]]
@@ -217,7 +218,7 @@ class Built:
         progress: Callable[[BuildProgress], None] | None = None,
     ) -> Artifact:
         """From the cache or built. Raises BuildError."""
-        setting, name = self._setting, "search"
+        setting, name = self._setting, TRIED
         variants = {**setting.project.variants, name: variant_of(candidate)}
         built = builder.build(
             [name],
