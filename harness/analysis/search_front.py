@@ -12,14 +12,19 @@ HIGHER = ("accuracy",)  # of the objectives, those that are better when higher
 def front(trials: Iterable[Trial], objectives: Sequence[str]) -> list[Trial]:
     """The judged trials that keep the budget and that no other one is better than: at least as good
     in all of `objectives`, and better in one. Of equal ones the first. By size."""
-    done = [t for t in trials if _judged(t, objectives) and t.keeps_budget]
     kept: list[Trial] = []
-    for trial in sorted(done, key=lambda t: t.number):
+    for trial in candidates(trials, objectives):
         if any(beats(other, trial, objectives, or_equal=True) for other in kept):
             continue
         kept = [other for other in kept if not beats(trial, other, objectives)]
         kept.append(trial)
     return sorted(kept, key=lambda t: (t.size_bytes or 0, t.number))
+
+
+def candidates(trials: Iterable[Trial], objectives: Sequence[str]) -> list[Trial]:
+    """The judged trials that keep the budget, by number."""
+    found = [t for t in trials if _judged(t, objectives) and t.keeps_budget]
+    return sorted(found, key=lambda t: t.number)
 
 
 def beats(one: Trial, other: Trial, objectives: Sequence[str], *, or_equal: bool = False) -> bool:

@@ -44,6 +44,19 @@ def test_finalists_are_the_smallest_within_the_margin_and_the_most_accurate() ->
     assert chosen(*ALL, margin=0.2) == [1, 2, 3]
 
 
+def test_places_that_the_front_leaves_free_go_to_the_smallest_behind_it() -> None:
+    lucky, next_one, beside, last = (
+        trial(11, 100, 0.960),
+        trial(12, 150, 0.959),
+        trial(13, 105, 0.958),  # as large as the lucky one: fails where that fails
+        trial(14, 200, 0.970),
+    )
+    far = trial(15, 300, 0.940)  # not within the margin
+    assert chosen(lucky, next_one, beside, last, far) == [11, 12, 14]
+    assert chosen(lucky, next_one, beside, last, far, most=2) == [11, 14]
+    assert chosen(next_one, last, far, trial(16, 260, 0.951), most=5) == [12, 14, 16]
+
+
 def test_the_margin_is_against_the_reference_too() -> None:
     assert chosen(*ALL, reference=0.975) == [3]
     assert chosen(*ALL, reference=1.0, most=2) == [3, 2]  # none is: the most accurate
