@@ -30,7 +30,6 @@ from harness.results import searches, store
 from harness.search.objective import COUNTED, variant_of
 from harness.system.progress import Narrator
 
-
 # How much the costs of two finalists differ at least, as a share, if one is behind the front.
 APART = 0.1
 
@@ -90,7 +89,7 @@ def choose(
 def _smallest(
     on_front: Sequence[Trial], all_within: Sequence[Trial], cost: str, most: int
 ) -> list[Trial]:
-    """The `most` smallest of the front by `cost`, and in places left free the smallest behind it."""
+    """The `most` smallest of the front by `cost`; places left free go to the smallest behind it."""
 
     def cost_of(trial: Trial) -> float:
         return float(getattr(trial, cost))
