@@ -28,6 +28,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from harness.artifacts.child import forked
 from harness.core.search import Asked, Sampler, Trial
 from harness.core.specs import SearchSpec, VariantsFile
 from harness.core.types import Report
@@ -218,7 +219,7 @@ def _trials(
         setting = session._setting(prepared, out, narrator)
     objectives = prepared.header.objectives
     of = studies.Study(out, prepared.space, objectives, seed=seed, sampler=sampler)
-    with contextlib.closing(of):
+    with contextlib.closing(of), forked.server:  # one import of TensorFlow for all trials
         loop.run(loop.Loop(of, Built(setting), trials=trials, stop=loop.Stop()), 1)
         return of.trials()
 

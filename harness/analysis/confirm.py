@@ -1,94 +1,265 @@
-"""A gate that asks twice: what it would say no to is measured again, apart, and it says no only if
-both measurements do.
+"""A gate that asks again: what it would say no to is measured in further sessions, and it says no
+only if that is more than the luck of a session.
 
-The second measurement can only take alarms back. So false alarms are at most as frequent as of the
-gate alone, whose corrections hold for the noise between launches; what moves a whole session (a
-busy machine, a warm phone) is what the second one is for. The price is that a change at the edge of
-what one session can show is more often missed; `benchmarks/confirm.py` has both rates.
+The gate's own corrections hold for the noise between launches. What moves a whole session (a busy
+machine, a warm phone) moves all of its launches, so only several sessions tell how far sessions
+differ. What failed is measured again, apart, until
+
+- a session does not show it: it is taken back;
+- there are three or five sessions that all show it, and a t test on their spread says that a
+  typical session would be beyond the limit too. The baseline is a single session, whose luck nobody
+  sees, so it counts with the same spread (`stats/sessions.py`).
+
+The tests of the two looks share 5 %, which is divided by the number of cases compared, so the gate
+as a whole raises a false alarm in at most 5 % of its decisions, however far sessions differ. (The
+metrics of one case share the luck of its session and are not corrected for.) The price is that a
+change at the edge of what sessions can show is missed more often; `benchmarks/confirm.py` has both
+rates.
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from harness.analysis.metric_specs import specs
 from harness.core import units
 from harness.core.text import count
-from harness.core.types import Case, Comparison, Finding, MetricComparison, Report
+from harness.core.types import (
+    BudgetLine,
+    BudgetOutcome,
+    Case,
+    CaseReport,
+    Finding,
+    MetricComparison,
+    Report,
+    Verdict,
+)
+from harness.stats.sessions import p_of_chance
+
+# After so many sessions: how large the share of chance may be. The first look is for what is plain.
+LOOKS = {3: 0.01, 5: 0.04}
 
 
-def doubtful(report: Report) -> tuple[Case, ...]:
-    """The cases that the gate says no to because of numbers with noise: another measurement may
-    come out otherwise. A size, a count or lost accuracy would be the same again."""
-    found: dict[Case, None] = {}
-    if report.comparison is not None:
-        for case in report.comparison.cases:
-            if any(_regressed(metric) for metric in case.metrics):
-                found[case.candidate] = None
-    verdict = report.verdict
-    if verdict is not None and verdict.outcome == "missed":
-        known = {case.case.id: case for case in report.cases}
-        noisy = [line for line in verdict.budgets if _noisy(line.metric)]
-        for line in noisy:
-            for id_, outcome in line.outcomes.items():
-                if outcome == "missed" and id_ not in line.unknown and id_ in known:
-                    found[known[id_].case] = None
-    return tuple(found)
+class Doubt(NamedTuple):
+    """One number with noise that a gate says no to: of a baseline, or of a `budget`."""
+
+    case: Case
+    metric: str
+    budget: str = ""
+
+    @property
+    def name(self) -> str:
+        """`latency of scratch is`."""
+        return f"{self.budget or self.metric} of {units.name(self.case.variant)} is"
 
 
-def _regressed(metric: MetricComparison) -> bool:
-    return metric.outcome == "regression" and not metric.exact and metric.loss is None
+class _Seen(NamedTuple):
+    """A doubt in one session: whether the gate says no to it there, the value over the baseline's
+    or the limit, and the logarithm of how far that is beyond what is allowed."""
+
+    failed: bool
+    ratio: float
+    beyond: float = 0.0
 
 
-def _noisy(metric: str) -> bool:
+class _Answer(NamedTuple):
+    """`no` is None as long as more sessions have to tell."""
+
+    no: bool | None
+    why: str
+
+
+def doubtful(sessions: Sequence[Report]) -> tuple[Case, ...]:
+    """The cases to measure in another session: those that the first one says no to because of a
+    number with noise, and that the others do not answer yet. A size, a count or lost accuracy would
+    be the same again."""
+    open_ = (d.case for d, answer in _answers(sessions).items() if answer.no is None)
+    return tuple(dict.fromkeys(open_))
+
+
+def confirmed(sessions: Sequence[Report]) -> Report:
+    """The first session's report after its doubtful cases were measured again; each session has
+    been compared with the same baseline. A regression or a missed budget that the others do not
+    confirm becomes inconclusive or undecided, and findings say why the gate says yes or no."""
+    first = sessions[0]
+    answers = _answers(sessions)
+    taken_back = {d: answer.why for d, answer in answers.items() if not answer.no}
+    kept = {d: answer.why for d, answer in answers.items() if answer.no}
+    comparison, verdict = first.comparison, first.verdict
+    if comparison is not None:
+        cases = tuple(
+            msgspec.structs.replace(
+                case,
+                metrics=tuple(
+                    _inconclusive(m, taken_back.get(Doubt(case.candidate, m.metric)))
+                    for m in case.metrics
+                ),
+            )
+            for case in comparison.cases
+        )
+        comparison = msgspec.structs.replace(comparison, cases=cases)
+    if (
+        verdict is not None
+        and verdict.outcome == "missed"
+        and _may_keep(first, verdict, taken_back)
+    ):
+        verdict = msgspec.structs.replace(verdict, outcome="undecided")
+    return msgspec.structs.replace(
+        first,
+        comparison=comparison,
+        verdict=verdict,
+        findings=(*first.findings, *_findings(sessions, kept, taken_back)),
+    )
+
+
+def _findings(
+    sessions: Sequence[Report], kept: dict[Doubt, str], taken_back: dict[Doubt, str]
+) -> list[Finding]:
+    asked = len({doubt.case for doubt in (*kept, *taken_back)})
+    runs = ", ".join(report.run_id for report in sessions[1:])
+    said = f"{count(asked, 'case')} measured again in {runs}"
+    found = []
+    if kept:
+        found.append(Finding(level="info", code="confirmed", message=f"{said}: {_told(kept)}"))
+    if taken_back:
+        found.append(
+            Finding(
+                level="warning",
+                code="not-confirmed",
+                message=f"{said}: {_told(taken_back)}",
+                fix="measure both sides in one run, where what slows a session slows both: "
+                "python -m harness ab",
+            )
+        )
+    return found
+
+
+def _told(answers: dict[Doubt, str]) -> str:
+    return "; ".join(f"{doubt.name} {why}" for doubt, why in answers.items())
+
+
+# --- what is asked again, and what the sessions answer ---------------------------------------
+
+
+def _answers(sessions: Sequence[Report]) -> dict[Doubt, _Answer]:
+    """Each doubt of the first session with what all of them say about it."""
+    first = sessions[0]
+    cases = lines = 0
+    if first.comparison is not None:
+        cases = sum(any(map(_noisy, case.metrics)) for case in first.comparison.cases)
+    if first.verdict is not None:
+        lines = sum(_of_device(line.metric) for line in first.verdict.budgets)
+    missed = first.verdict is not None and first.verdict.outcome == "missed"
+    seen = [_seen(report) for report in sessions]
+    return {
+        doubt: _answer(
+            [session.get(doubt) for session in seen],
+            share=1 / (lines if doubt.budget else cases),
+            one_baseline=not doubt.budget,
+        )
+        for doubt, one in seen[0].items()
+        if one.failed and (missed or not doubt.budget)
+    }
+
+
+def _answer(sessions: Sequence[_Seen | None], *, share: float, one_baseline: bool) -> _Answer:
+    """`share` is the part of the error rate that this doubt may use."""
+    known: list[_Seen] = []
+    of = "the baseline" if one_baseline else "the limit"
+
+    def told(why: str) -> str:
+        ratios = ", ".join(f"{units.ratio(seen.ratio)}x" for seen in known)
+        return f"{ratios} {of} in {count(len(known), 'session')}: {why}"
+
+    for seen in sessions:
+        if seen is None:
+            return _Answer(True, told("it could not be measured again"))
+        known.append(seen)
+        if not seen.failed:
+            return _Answer(False, told("the last one does not show it"))
+        allowed = LOOKS.get(len(known), 0.0) * share
+        if allowed == 0:
+            continue
+        p = p_of_chance([s.beyond for s in known], one_baseline=one_baseline)
+        chance = f"the luck of sessions would do that with a probability of {_small(p)}"
+        if p <= allowed:
+            return _Answer(True, told(f"{chance}, and {_small(allowed)} are allowed"))
+        if len(known) == max(LOOKS):
+            why = f"sessions differ so much that {chance}, and {_small(allowed)} are allowed"
+            return _Answer(False, told(why))
+    return _Answer(None, "")
+
+
+def _small(share: float) -> str:
+    return units.percent(share) if share >= 1e-4 else "less than 0.01 %"
+
+
+def _seen(report: Report) -> dict[Doubt, _Seen]:
+    """Every number with noise that a gate judges in one session."""
+    found = {}
+    for pair in () if report.comparison is None else report.comparison.cases:
+        for metric in filter(_noisy, pair.metrics):
+            found[Doubt(pair.candidate, metric.metric)] = _of_metric(metric)
+    if report.verdict is not None:
+        for line in report.verdict.budgets:
+            for case, outcome in _judged(report, line):
+                point = case.metrics[line.metric].point or 0.0
+                ratio = point / line.limit
+                beyond = math.log(ratio) if ratio > 0 else 0.0
+                higher = specs()[line.metric].direction == "higher"
+                found[Doubt(case.case, line.metric, line.text)] = _Seen(
+                    outcome == "missed", ratio, -beyond if higher else beyond
+                )
+    return found
+
+
+def _of_metric(metric: MetricComparison) -> _Seen:
+    ratio = metric.ratio or 0.0
+    if metric.outcome != "regression" or ratio <= 0:
+        return _Seen(False, ratio)
+    worse = math.log(ratio) if metric.direction == "lower" else -math.log(ratio)
+    return _Seen(True, ratio, worse - math.log(1 + (metric.threshold or 0.0)))
+
+
+def _judged(report: Report, line: BudgetLine) -> Iterator[tuple[CaseReport, BudgetOutcome]]:
+    """The cases whose number decided about the line; none if that has no noise."""
+    if _of_device(line.metric):
+        for case in report.cases:
+            outcome = line.outcomes.get(case.case.id)
+            if outcome is not None and case.case.id not in line.unknown:
+                yield case, outcome
+
+
+def _noisy(metric: MetricComparison) -> bool:
+    return not metric.exact and metric.loss is None
+
+
+def _of_device(metric: str) -> bool:
     spec = specs().get(metric)
     return spec is not None and not spec.exact and spec.quantity in ("time", "memory", "energy")
 
 
-def confirmed(report: Report, again: Report, compared: Comparison | None) -> Report:
-    """The report after its doubtful cases were measured `again`; `compared` is the comparison of
-    that run with the same baseline. A regression or a missed budget that the second run does not
-    show becomes inconclusive or undecided, and a finding says what was asked twice."""
-    comparison, verdict = report.comparison, report.verdict
-    taken_back: list[str] = []
-    if comparison is not None and compared is not None:
-        second = {(c.candidate, m.metric): m for c in compared.cases for m in c.metrics}
-        cases = []
-        for case in comparison.cases:
-            metrics = []
-            for metric in case.metrics:
-                other = second.get((case.candidate, metric.metric))
-                if _regressed(metric) and other is not None and other.outcome != "regression":
-                    taken_back.append(f"{metric.metric} of {units.name(case.candidate.variant)}")
-                    metrics.append(_not_confirmed(metric, other, again.run_id))
-                else:
-                    metrics.append(metric)
-            cases.append(msgspec.structs.replace(case, metrics=tuple(metrics)))
-        comparison = msgspec.structs.replace(comparison, cases=tuple(cases))
-    if verdict is not None and verdict.outcome == "missed" and again.verdict is not None:
-        kept = again.verdict.outcome
-        if kept != "missed" and kept is not None:
-            taken_back.append("the missed budget")
-            verdict = msgspec.structs.replace(verdict, outcome="undecided")
-    asked = count(len(doubtful(report)), "case")
-    said = f"{asked} measured again in run {again.run_id}"
-    if taken_back:
-        finding = Finding(
-            level="warning",
-            code="not-confirmed",
-            message=f"{said}, which does not confirm {', '.join(taken_back)}",
-            fix="measure longer, or look for what else the machine was doing",
-        )
-    else:
-        finding = Finding(
-            level="info", code="confirmed", message=f"{said}, which confirms what the gate says"
-        )
-    return msgspec.structs.replace(
-        report, comparison=comparison, verdict=verdict, findings=(*report.findings, finding)
-    )
+# --- what becomes of the report --------------------------------------------------------------
 
 
-def _not_confirmed(metric: MetricComparison, other: MetricComparison, run: str) -> MetricComparison:
-    ratio = "" if other.ratio is None else f", where it is {units.ratio(other.ratio)}x"
-    note = f"a regression here, not confirmed in run {run}{ratio}"
+def _inconclusive(metric: MetricComparison, why: str | None) -> MetricComparison:
+    if why is None:
+        return metric
+    note = f"a regression here, not confirmed: it is {why}"
     return msgspec.structs.replace(metric, outcome="inconclusive", note=note)
+
+
+def _may_keep(report: Report, verdict: Verdict, taken_back: Mapping[Doubt, str]) -> bool:
+    """Whether on every device some case may keep every budget after all."""
+    devices: dict[str, bool] = {}
+    for case in report.cases:
+        missed = [line for line in verdict.budgets if line.outcomes.get(case.case.id) == "missed"]
+        may = case.status not in ("failed", "invalid") and all(
+            Doubt(case.case, line.metric, line.text) in taken_back for line in missed
+        )
+        devices[case.case.device] = devices.get(case.case.device, False) or may
+    return all(devices.values())

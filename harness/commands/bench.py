@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +26,10 @@ from harness.core.errors import (
 from harness.core.text import command, count
 
 if TYPE_CHECKING:
-    from harness.core.types import Report
+    from harness.core.types import Case, Report
+    from harness.measure.session import SavedRun
     from harness.project.request import Request
+    from harness.system.progress import Narrator
 
 HELP = "build, measure and report: the main job"
 EXAMPLE = "python -m harness bench 'mobilenet*' my_model.tflite --threads 1,2 --json report.json"
@@ -112,8 +114,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     gate.add_argument(
         "--confirm",
         action="store_true",
-        help="measure the cases that failed a gate once more, apart, and exit 1 only if they fail "
-        "again",
+        help="measure the cases that failed a gate in two to four further sessions, apart, and "
+        "exit 1 only if all of them fail and that is more than how far sessions differ",
     )
     _arguments.add_gate(gate)
     parser.add_argument("--resume", metavar="RUN", help="continue a run that was interrupted")
@@ -239,7 +241,7 @@ def _add_how_much(group: argparse._ArgumentGroup, option: Callable[..., None]) -
 def run(args: argparse.Namespace) -> int:
     """Measure, save, print. The exit status says whether every case has a number and what the gates
     say."""
-    from harness.analysis import confirm, gate
+    from harness.analysis import gate
     from harness.measure import lab_engine, session
     from harness.measure.schedule import cases
     from harness.project.preflight import resolve
@@ -273,16 +275,15 @@ def run(args: argparse.Namespace) -> int:
         report = run.report
         if baseline is not None:
             report = gate.compared(report, baseline, args.max_regression)
-        if args.confirm and (asked := confirm.doubtful(report)):
-            narrator.say(f"measuring {count(len(asked), 'case')} that failed a gate once more")
-            store.write_report(run.folder, report)
-            second = session.again(run, asked, request.project, narrator, engine)
-            if exit_code(second.report, second.folder) == EXIT_INTERRUPTED:
+        if args.confirm:
+
+            def again(cases: Collection[Case]) -> SavedRun:
+                return session.again(run, cases, request.project, narrator, engine)
+
+            asked = _asked_again(run._replace(report=report), again, args, baseline, narrator)
+            if asked is None:
                 return EXIT_INTERRUPTED
-            compared = None
-            if baseline is not None:
-                compared = gate.compared(second.report, baseline, args.max_regression).comparison
-            report = confirm.confirmed(report, second.report, compared)
+            report = asked
         if report is not run.report:
             store.write_report(run.folder, report)
     written = _output.emit(report, args, wanted)
@@ -293,6 +294,33 @@ def run(args: argparse.Namespace) -> int:
         or gate.verdict_exit_code(report, strict=args.strict)
         or written
     )
+
+
+def _asked_again(
+    run: SavedRun,
+    again: Callable[[Collection[Case]], SavedRun],
+    args: argparse.Namespace,
+    baseline: Report | None,
+    narrator: Narrator,
+) -> Report | None:
+    """The report after what failed a gate was measured in further sessions; None if one of them was
+    interrupted."""
+    from harness.analysis import confirm, gate
+    from harness.results import store
+
+    sessions = [run.report]
+    while cases := confirm.doubtful(sessions):
+        what = f"{count(len(cases), 'case')} that failed a gate once more"
+        narrator.say(f"session {len(sessions) + 1}: measuring {what}")
+        store.write_report(run.folder, run.report)
+        more = again(cases)
+        if exit_code(more.report, more.folder) == EXIT_INTERRUPTED:
+            return None
+        report = more.report
+        if baseline is not None:
+            report = gate.compared(report, baseline, args.max_regression)
+        sessions.append(report)
+    return confirm.confirmed(sessions) if len(sessions) > 1 else run.report
 
 
 def exit_code(report: Report, folder: Path) -> int:

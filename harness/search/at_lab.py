@@ -19,7 +19,7 @@ from harness.engine import Ending, Engine, Job, Later, Place
 from harness.measure.away_build import Made
 from harness.measure.lab_build import receive
 from harness.search import away, loop
-from harness.search.loop import Loop
+from harness.search.loop import Complete, Loop
 from harness.search.objective import TRIED, WithoutTest
 from harness.search.study import Asked, Curve
 from harness.system import causes, files
@@ -84,7 +84,8 @@ class Sender:
 
 
 class Slot:
-    """One trial at a time at the lab; a piece of AwayWork."""
+    """One trial at a time at the lab; a piece of AwayWork. What a host trained is counted and
+    measured here by `complete`, one trial after the other."""
 
     def __init__(
         self,
@@ -94,10 +95,12 @@ class Slot:
         arguments: Callable[[Asked], bytes],
         paths: Mapping[str, Path],
         bring: Callable[[str, Made], None],
+        complete: Complete = lambda trial, study, stop: trial,
         function: str = CARRY_OUT,
     ) -> None:
         self._loop, self._run, self._function = trials, run, function
         self._arguments, self._paths, self._bring = arguments, paths, bring
+        self._complete = complete
         self._asked: Asked | None = None
         self._curve: Curve | None = None
         self._behind = ""
@@ -184,7 +187,8 @@ class Slot:
         self._end_curve(early=trial is None or trial.state != "done")
         if trial is None:
             return "interrupted"
-        self._loop.finish(asked, trial, time.monotonic() - self._began)
+        came = trial
+        self._loop.do(asked, lambda _, study, stop: self._complete(came, study, stop), self._began)
         return None
 
     def _end_curve(self, *, early: bool) -> None:

@@ -42,6 +42,10 @@ class Objective(Protocol):
         """End what is under way; from any thread."""
 
 
+Trying = Callable[[Asked, Watched, "Stop"], Trial]
+Complete = Callable[[Trial, Watched, "Stop"], Trial]
+
+
 class Stop:
     """Whether to end: `deadline` is by the monotonic clock, None for never."""
 
@@ -105,11 +109,14 @@ class Loop:
         enough = self._most is not None and self._begun >= self._most
         return "trials" if enough else None
 
-    def do(self, asked: Asked) -> Trial | None:
-        """Do one trial in this process and note it; None if it stays unfinished."""
-        began = time.monotonic()
+    def do(
+        self, asked: Asked, trying: Trying | None = None, began: float | None = None
+    ) -> Trial | None:
+        """Do one trial in this process, or what is left of one that `began` elsewhere, and note it;
+        None if it stays unfinished."""
+        began = time.monotonic() if began is None else began
         try:
-            trial = self.objective(asked, self.study, self.stop)
+            trial = (trying or self.objective)(asked, self.study, self.stop)
         except OutOfTime:
             return None
         except StorageError as error:

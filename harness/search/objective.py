@@ -123,13 +123,24 @@ class Built:
 
     def __call__(self, asked: Asked, study: Watched, stop: Stop) -> Trial:
         """See Objective."""
-        setting = self._setting
         stop.check()
         with self._turns.together():
             trial = self._cheap(asked)
             if trial.keeps_budget:
                 trial = self._trained(trial, asked, study, stop)
-        if trial.state != "done" or setting.measure is None or not trial.keeps_budget:
+        return self.complete(trial, study, stop)
+
+    def complete(self, trial: Trial, study: Watched, stop: Stop) -> Trial:
+        """A trial that was trained, here or at a host of a lab, with what is counted and measured
+        here. Raises as an Objective does."""
+        setting = self._setting
+        if trial.state != "done":
+            return trial
+        if setting.count is not None and trial.instructions is None:
+            stop.check()
+            counted = setting.count(self.artifact(trial.candidate, trained=True))
+            trial = with_counts(trial, counted, setting.budgets)
+        if setting.measure is None or not trial.keeps_budget:
             return trial
         if not may_reach(trial, study.trials(), setting.objectives):
             return trial

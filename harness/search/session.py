@@ -18,7 +18,7 @@ from harness.core.types import Artifact, Measurement, Report
 from harness.devices import kind_of
 from harness.results import searches
 from harness.search import finalists, loop, measuring
-from harness.search.loop import Loop, Stop
+from harness.search.loop import Complete, Loop, Stop
 from harness.search.objective import COUNTED, OF_THE_FILE, Built, Setting, WithoutTest
 from harness.search.prepare import (
     Prepared,
@@ -173,15 +173,18 @@ def _tried(
     if asked.time_budget_s is not None:
         deadline = time.monotonic() + asked.time_budget_s
     setting = _setting(prepared, folder, narrator)
+    built = Built(setting)
     trials = Loop(
         study,
-        Built(setting),
+        built,
         trials=limit,
         stop=Stop(deadline),
         told=lambda trial: told(trial, _reported(header, study, "")),
     )
     if engine is not None:
-        return _tried_away(prepared, setting, trials, narrator, engine)
+        return _tried_away(
+            prepared, setting, trials, complete=built.complete, narrator=narrator, engine=engine
+        )
     with forked.server:  # one import of TensorFlow for all trials
         try:
             return loop.run(trials, asked.workers)
@@ -190,17 +193,17 @@ def _tried(
 
 
 def _tried_away(
-    prepared: Prepared, setting: Setting, trials: Loop, narrator: Narrator, engine: DaskEngine
+    prepared: Prepared,
+    setting: Setting,
+    trials: Loop,
+    *,
+    complete: Complete,
+    narrator: Narrator,
+    engine: DaskEngine,
 ) -> str:
     from harness.search import at_lab
 
     asked = prepared.header.asked
-    if setting.count is not None or setting.measure is not None:
-        raise UsageError(
-            "at a lab trials are not counted or measured",
-            "leave --lab out, or of --budget what is not known from the file; the finalists are "
-            "measured here",
-        )
     sender = at_lab.Sender(
         setting.project,
         setting.models_dir,
@@ -220,6 +223,7 @@ def _tried_away(
             arguments=sender.arguments,
             paths=sender.files,
             bring=lambda address, made: sender.bring(engine, address, made),
+            complete=complete,
         )
         for _ in range(several)
     ]
