@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.artifacts.child import forked
-from tests import pages
+from tests import decoders, pages, scheduling
 
 # A shell that starts this in the background makes it ignore Ctrl-C, and every process it starts
 # would inherit that; the tests press Ctrl-C in earnest.
@@ -24,15 +24,21 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip a test whose program of the system is missing, and say which. Files with many slow tests
-    come first, so that the last thing that a process does is short."""
-    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+    """Skip a test whose program of the system is missing, and say which."""
+    scheduling.order(items)
     for item in items:
         for mark in item.iter_markers("needs"):
             for tool in mark.args:
                 if shutil.which(tool) is None:
                     item.add_marker(pytest.mark.skip(reason=f"{tool} is not installed"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """How the tests are divided among processes."""
+    if config.getvalue("dist") == "loadfile":
+        return scheduling.Scheduling(config, log)
+    return None
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +53,14 @@ def _one_tensorflow() -> Iterator[None]:
     """What the tests of one session build, they build in forks of one process, so that TensorFlow
     is imported once and not for every build."""
     with forked.server:
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_decoder() -> Iterator[None]:
+    """Folders of images are opened hundreds of times; one process decodes for all of them, so that
+    it is not started for a few small pictures each."""
+    with decoders.one():
         yield
 
 

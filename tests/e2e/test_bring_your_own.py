@@ -15,7 +15,7 @@ from tests.e2e.test_bench_cli import harness
 from tests.paths import DATA
 
 MODELS = DATA / "models"
-QUICK = ("--quick", "--launches", "5", "--iterations", "5")
+QUICK = ("--quick", "--launches", "1", "--iterations", "5")
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_two_files_are_compared_as_the_user_says_that_they_want_pixels(
 ) -> None:
     """0.394 of the images as assumed; both are one network, trained on pixels 0 to 1."""
     files = [str(MODELS / f"{name}.tflite") for name in ("s01_i8", "s01_f32")]
-    how = ("--data", str(faces / "plain"), "--pixels", "0..1", "--quick", "--time-budget", "20s")
+    how = ("--data", str(faces / "plain"), "--pixels", "0..1", "--quick", "--time-budget", "2s")
     done = harness("ab", *files, *how, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "s01_f32 loses at most" in done.stdout or "s01_f32 may lose up to" in done.stdout

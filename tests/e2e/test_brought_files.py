@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +9,7 @@ import pytest
 
 from harness.core.types import Report
 from harness.results import store
+from tests import command_line
 from tests.paths import DATA, ROOT
 
 CASES = DATA / "cases"
@@ -35,15 +34,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Ran:
     damaged = tmp_path_factory.mktemp("given") / "damaged.tflite"
     damaged.write_bytes(whole[:1000])
     given.append(str(damaged))
-    done = subprocess.run(
-        [sys.executable, "-m", "harness", "bench", *given, "--out", str(out), *SHORT],
-        check=False,
-        cwd=ROOT,
-        env={"PATH": "/usr/bin:/bin", "MOBILE_BENCH_CACHE": str(shared_cache)},
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
+    cache = {"MOBILE_BENCH_CACHE": str(shared_cache)}
+    done = command_line.run("bench", *given, "--out", out, *SHORT, cwd=ROOT, env=cache)
     return Ran(
         done.returncode, done.stdout, done.stderr, store.read_report(store.find("latest", out))
     )

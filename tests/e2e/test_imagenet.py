@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -18,8 +16,10 @@ import numpy as np
 import pytest
 
 from harness import api
+from harness.artifacts.child import forked
 from harness.system import files
-from tests.e2e.test_bench_cli import only_run, started
+from tests import in_keras
+from tests.e2e.test_bench_cli import harness, only_run
 from tests.line_pictures import folder
 from tests.paths import ROOT
 from tests.unit.artifacts.test_training import TINY
@@ -63,10 +63,12 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+def served(
+    tmp_path_factory: pytest.TempPathFactory, keras_home: Path
+) -> Iterator[tuple[str, Path]]:
     """(address, the weights file there)."""
     root = tmp_path_factory.mktemp("served")
-    subprocess.run([sys.executable, "-c", MAKE_WEIGHTS], cwd=root, check=True, capture_output=True)
+    in_keras.run(MAKE_WEIGHTS, root)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(root))) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -75,10 +77,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
         thread.join()
 
 
-@pytest.fixture(autouse=True)
-def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    return tmp_path / "keras"
+@pytest.fixture(scope="module", autouse=True)
+def keras_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keras reads the variable when it is imported, so that what is built here is built in forks
+    of another process than that of the other tests."""
+    home = tmp_path_factory.mktemp("keras")
+    with pytest.MonkeyPatch.context() as patch, forked.ForkServer() as server:
+        patch.setenv("KERAS_HOME", str(home))
+        patch.setattr(forked, "server", server)
+        yield home
 
 
 def project(root: Path, url: str) -> Path:
@@ -96,7 +103,7 @@ def test_fetched_checked_frozen_and_fine_tuned(
     url, original = served
     root = project(tmp_path / "project", url)
     images = folder(tmp_path / "lines", {"lying": 15, "standing": 15})
-    done = started("build", "mobilenet", "--data", images, "--project", root, cwd=tmp_path)
+    done = harness("build", "mobilenet", "--data", images, "--project", root, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "ImageNet" not in done.stderr  # nothing to say when all went well
     path = Path(done.stdout.split()[-1])
@@ -126,7 +133,7 @@ def test_fetched_checked_frozen_and_fine_tuned(
 
     # Another file of that name is not used in silence.
     (keras_home / "models" / NAME).write_bytes(original.read_bytes() + b"\0")
-    again = started("build", "mobilenet", "--data", images, "--project", root, cwd=tmp_path)
+    again = harness("build", "mobilenet", "--data", images, "--project", root, cwd=tmp_path)
     assert again.returncode == 2
     assert f"expected {digest}" in again.stderr
     assert "Traceback" not in again.stderr
@@ -144,9 +151,9 @@ def test_offline_ends_in_the_documented_findings(tmp_path: Path, fresh_cache: Pa
         (("--untrained",), "random-weights", "built from random weights"),
     ):
         out = tmp_path / code
-        done = started(
-            "bench", "tiny", "--quick", *option, "--project", root, "--out", out / "reports",
-            cwd=tmp_path,
+        done = harness(
+            "bench", "tiny", "--quick", "--launches", "1", *option, "--project", root,
+            "--out", out / "reports", cwd=tmp_path,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr

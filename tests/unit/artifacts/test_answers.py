@@ -15,7 +15,7 @@ from harness.artifacts.tflite.inspect import inspect
 from harness.core.errors import ConfigError, UsageError
 
 # TensorFlow and Keras warn about themselves when they are imported.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 def network(ending: str, classes: int = 3) -> Any:

@@ -3,7 +3,9 @@ really makes, and with the same network in the other format."""
 
 from __future__ import annotations
 
+import functools
 import json
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +22,7 @@ from harness.core.explanation import Explanation
 from tests.paths import DATA
 
 # TensorFlow and Keras warn about themselves when they are imported.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 def flat() -> Any:
@@ -83,20 +85,40 @@ def nested() -> Any:
 Network = Callable[[], Any]
 
 
-def saved(network: Network, path: Path, *, trained: bool = False) -> tuple[Any, Path]:
+@functools.cache
+def model_of(network: Network, *, trained: bool = False) -> Any:
     model = network()
     if trained:
         model.compile("adam", "mse")
         given = np.zeros((2, *model.inputs[0].shape[1:]), np.float32)
         model.train_on_batch(given, np.zeros((2, *model.outputs[0].shape[1:]), np.float32))
-    model.save(path)
-    return model, path
+    return model
 
 
-def converted(model: Any, recipe: str, path: Path) -> Path:
+@functools.cache
+def saved_as(network: Network, ending: str, *, trained: bool) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"model{ending}")
+        model_of(network, trained=trained).save(path)
+        return path.read_bytes()
+
+
+@functools.cache
+def converted_with(network: Network, recipe: str) -> bytes:
+    model = model_of(network)
     shape = (1, *model.inputs[0].shape[1:])
     images = [np.random.default_rng(i).uniform(0, 255, shape).astype(np.float32) for i in range(4)]
-    path.write_bytes(parse(recipe, {}).convert(model, images))
+    data: bytes = parse(recipe, {}).convert(model, images)
+    return data
+
+
+def saved(network: Network, path: Path, *, trained: bool = False) -> tuple[Any, Path]:
+    path.write_bytes(saved_as(network, path.suffix, trained=trained))
+    return model_of(network, trained=trained), path
+
+
+def converted(network: Network, recipe: str, path: Path) -> Path:
+    path.write_bytes(converted_with(network, recipe))
     return path
 
 
@@ -118,34 +140,33 @@ def test_a_keras_file_has_what_keras_counts(network: Network, ending: str, tmp_p
 @pytest.mark.parametrize("network", [flat, separable, nested])
 @pytest.mark.parametrize("ending", [".keras", ".h5"])
 def test_both_formats_count_the_same_work(network: Network, ending: str, tmp_path: Path) -> None:
-    model, path = saved(network, tmp_path / f"model{ending}")
-    keras, tflite = explain(path), explain(converted(model, "float32", tmp_path / "m.tflite"))
+    _, path = saved(network, tmp_path / f"model{ending}")
+    keras, tflite = explain(path), explain(converted(network, "float32", tmp_path / "m.tflite"))
     assert keras.macs == tflite.macs
     assert keras.grey == tflite.grey or (keras.grey and tflite.grey and keras.grey.macs)
 
 
 @pytest.mark.parametrize("network", [flat, separable, nested])
 def test_the_size_of_the_converted_file_is_foretold(network: Network, tmp_path: Path) -> None:
-    model, path = saved(network, tmp_path / "model.keras")
-    real = converted(model, "float32", tmp_path / "m.tflite").stat().st_size
+    _, path = saved(network, tmp_path / "model.keras")
+    real = converted(network, "float32", tmp_path / "m.tflite").stat().st_size
     assert change(explain(path), "tflite").size_bytes == pytest.approx(real, rel=0.03, abs=3000)
 
 
 @pytest.mark.parametrize("recipe", ["float16", "int8"])
 def test_fewer_bits_make_it_as_small_as_they_are_said_to(recipe: str, tmp_path: Path) -> None:
-    model = flat()
-    before = explain(converted(model, "float32", tmp_path / "a.tflite"))
-    real = converted(model, recipe, tmp_path / "b.tflite").stat().st_size
+    before = explain(converted(flat, "float32", tmp_path / "a.tflite"))
+    real = converted(flat, recipe, tmp_path / "b.tflite").stat().st_size
     assert change(before, recipe).size_bytes == pytest.approx(real, rel=0.02)
 
 
 def test_another_head_makes_it_as_small_as_it_is_said_to(tmp_path: Path) -> None:
-    before = explain(converted(flat(), "float32", tmp_path / "a.tflite"))
-    real = explain(converted(pooled(), "float32", tmp_path / "b.tflite"))
+    before = explain(converted(flat, "float32", tmp_path / "a.tflite"))
+    real = explain(converted(pooled, "float32", tmp_path / "b.tflite"))
     foretold = change(before, "global-pooling-only")
     assert foretold.parameters == real.parameters
     assert foretold.size_bytes == pytest.approx(real.size_bytes, rel=0.05)
-    int8 = converted(pooled(), "int8", tmp_path / "c.tflite").stat().st_size
+    int8 = converted(pooled, "int8", tmp_path / "c.tflite").stat().st_size
     combined = change(before, "global-pooling-only+int8").size_bytes
     assert combined == pytest.approx(int8, abs=3000)
     # The head of nothing but pooling keeps the hidden layer.
@@ -154,13 +175,13 @@ def test_another_head_makes_it_as_small_as_it_is_said_to(tmp_path: Path) -> None
 
 
 def test_what_three_channels_cost(tmp_path: Path) -> None:
-    found = explain(converted(flat(), "float32", tmp_path / "a.tflite"))
+    found = explain(converted(flat, "float32", tmp_path / "a.tflite"))
     assert found.grey is not None
     spared = 3 * 3 * 2 * 16  # two of three channels of the first kernel
     assert (found.grey.layer, found.grey.converted) == ("first", True)
     assert (found.grey.parameters, found.grey.size_bytes) == (spared, 4 * spared)
     assert found.grey.macs == spared * 32 * 32
-    assert explain(converted(separable(), "float32", tmp_path / "b.tflite")).grey is None
+    assert explain(converted(separable, "float32", tmp_path / "b.tflite")).grey is None
 
 
 def centred() -> Any:
@@ -194,7 +215,7 @@ def test_optimizer_state_is_of_what_is_trained_only(ending: str, tmp_path: Path)
 
 
 def test_a_quantized_file_is_not_told_to_quantize(tmp_path: Path) -> None:
-    found = explain(converted(flat(), "int8", tmp_path / "a.tflite"))
+    found = explain(converted(flat, "int8", tmp_path / "a.tflite"))
     codes = {c.code for c in found.changes}
     assert "global-pooling" in codes
     assert not {code for code in codes if code.endswith(("int8", "float16"))}
@@ -206,8 +227,9 @@ def test_a_file_with_layers_of_its_own_is_read_too() -> None:
 
 
 def test_it_is_a_value_that_json_holds(tmp_path: Path) -> None:
-    found = explain(saved(flat, tmp_path / "model.keras", trained=True)[1])
-    assert msgspec.json.decode(msgspec.json.encode(found), type=Explanation) == found
+    for network, trained in ((flat, False), (nested, True)):
+        found = explain(saved(network, tmp_path / "model.keras", trained=trained)[1])
+        assert msgspec.json.decode(msgspec.json.encode(found), type=Explanation) == found
 
 
 def _cut(path: Path) -> None:
@@ -224,7 +246,7 @@ def _other_zip(path: Path) -> None:
 
 
 def _weights_only(path: Path) -> None:
-    flat().save_weights(path.with_suffix(".weights.h5"))
+    model_of(flat).save_weights(path.with_suffix(".weights.h5"))
     path.with_suffix(".weights.h5").rename(path)
 
 

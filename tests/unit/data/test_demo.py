@@ -57,6 +57,7 @@ def test_a_longer_set_extends_a_shorter_one(
     assert abs(2 * int(labels.sum()) - count) <= 1
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_pictures(
     default_set: tuple[NDArray[np.uint8], NDArray[np.uint8]],
 ) -> None:
@@ -65,6 +66,7 @@ def test_another_seed_gives_other_pictures(
         assert not any(np.array_equal(image, known) for known in default_set[0])
 
 
+@pytest.mark.slow
 def test_labels_are_balanced_and_not_alternating(
     default_set: tuple[NDArray[np.uint8], NDArray[np.uint8]],
 ) -> None:
@@ -73,6 +75,7 @@ def test_labels_are_balanced_and_not_alternating(
     assert 0.3 < labels[::2].mean() < 0.7
 
 
+@pytest.mark.slow
 def test_no_threshold_on_brightness_tells_the_classes_apart(
     default_set: tuple[NDArray[np.uint8], NDArray[np.uint8]],
 ) -> None:
@@ -83,6 +86,7 @@ def test_no_threshold_on_brightness_tells_the_classes_apart(
     assert best_threshold(pixels.std(axis=1), labels) < 0.75
 
 
+@pytest.mark.slow
 def test_the_classes_can_be_told_apart_by_looking_for_long_dark_lines(
     default_set: tuple[NDArray[np.uint8], NDArray[np.uint8]],
 ) -> None:
