@@ -1,5 +1,6 @@
-"""The pixel range that a Keras file expects, read off a layer that scales directly behind its
-input: Rescaling or Normalization. The file is read without Keras, and nothing in it is run."""
+"""The pixel range that a Keras file expects, read off what stands directly behind its input: layers
+that scale (Rescaling, Normalization) and operations such as `x / 255.`. The file is read without
+Keras, and nothing in it is run."""
 
 from __future__ import annotations
 
@@ -10,9 +11,9 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from harness.core.pixels import Pixels, named
+from harness.core.pixels import Pixels, of_moments, of_scaling
 
 _MOST_BYTES = 50_000_000
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
@@ -27,24 +28,112 @@ _WITHOUT_NUMBERS = frozenset(
 # Variables of a Normalization that was adapted, in their order.
 _MEAN, _VARIANCE = "0", "1"
 _MOST_CHANNELS = 4
+# `x / 255.` between two layers: in Keras 3 a layer of the operation's name, in Keras 2 a layer that
+# calls a function of TensorFlow.
+_CALLS = frozenset({"TFOpLambda", "SlicingOpLambda"})
+_OPERATIONS = {
+    **dict.fromkeys(("TrueDivide", "Divide", "math.truediv", "math.divide"), "divide"),
+    **dict.fromkeys(("Multiply", "math.multiply"), "multiply"),
+    **dict.fromkeys(("Subtract", "math.subtract"), "subtract"),
+    **dict.fromkeys(("Add", "math.add", "__operators__.add"), "add"),
+}
 
 
 def pixels(path: Path) -> Pixels | None:
-    """The range that the first layer which scales takes; None if there is none, or if the file
+    """The range that the layers which scale are made for; None if there are none, or if the file
     cannot be read."""
+    scaled = Scaled()
     try:
         for layer in _layers(_config(path)):
             name, settings = layer.get("class_name"), layer.get("config") or {}
-            if name == "Rescaling":
-                return _of_rescaling(_numbers(settings.get("scale")), settings.get("offset"))
             if name == "Normalization":
+                if scaled.changed:
+                    break
                 moments = _moments(settings) or _adapted(path, str(settings.get("name")))
-                return None if moments is None else _of_moments(*moments)
-            if name not in _WITHOUT_NUMBERS:
-                return None  # what stands behind it scales no pixels any more
+                return None if moments is None else of_moments(*moments)
+            step = _step(layer)
+            if step is not None:
+                scaled = scaled.then(*step)
+            elif name not in _WITHOUT_NUMBERS:
+                break  # what stands behind it scales no pixels any more
+        return scaled.pixels
     except (zipfile.BadZipFile, KeyError, OSError, ValueError, RecursionError, AttributeError):
         return None
-    return None
+
+
+class Scaled(NamedTuple):
+    """What is done to pixels: times `scale` plus `offset`, one of each for all channels or one for
+    each channel."""
+
+    scale: list[float] = [1.0]
+    offset: list[float] = [0.0]
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything is done."""
+        return {*self.scale} != {1.0} or {*self.offset} != {0.0}
+
+    @property
+    def pixels(self) -> Pixels | None:
+        """The range that it is meant for."""
+        return of_scaling(self.scale, self.offset)
+
+    def then(self, scale: list[float], offset: list[float]) -> Scaled:
+        """This, and then another step. Raises ValueError if their channels do not fit."""
+        channels = max(map(len, (*self, scale, offset)))
+        if channels > _MOST_CHANNELS or not {*map(len, (*self, scale, offset))} <= {1, channels}:
+            raise ValueError("the channels do not fit")
+        factors, summands, scales, offsets = (
+            numbers * channels if len(numbers) == 1 else numbers
+            for numbers in (scale, offset, *self)
+        )
+        return Scaled(
+            [s * f for s, f in zip(scales, factors, strict=True)],
+            [o * f + more for o, f, more in zip(offsets, factors, summands, strict=True)],
+        )
+
+
+def _step(layer: dict[str, Any]) -> tuple[list[float], list[float]] | None:
+    """(scale, offset) of a Rescaling layer, or of an operation such as `x / 255.`; None of others.
+    Raises ValueError if it cannot be read."""
+    name, settings = layer.get("class_name"), layer.get("config") or {}
+    if name == "Rescaling":
+        scale = _numbers(settings.get("scale"))
+        if not scale:
+            raise ValueError("a Rescaling without a scale")
+        return scale, _numbers(settings.get("offset")) or [0.0]
+    kind = settings.get("function") if name in _CALLS else name
+    operation = _OPERATIONS.get(str(kind))
+    constant, first = _operands(layer.get("inbound_nodes"))
+    if operation is None or not constant:
+        return None
+    if operation == "divide":
+        return None if first else ([1 / c for c in constant], [0.0])
+    if operation == "multiply":
+        return constant, [0.0]
+    if operation == "add":
+        return [1.0], constant
+    return ([-1.0], constant) if first else ([1.0], [-c for c in constant])
+
+
+def _operands(nodes: object) -> tuple[list[float], bool]:
+    """The constant beside the tensor in a layer's only call, and whether it comes first. Keras 3
+    writes {"args": [tensor, 255.0]}, Keras 2 [["input", 0, 0, {"y": 255.0}]]."""
+    if not isinstance(nodes, list) or len(nodes) != 1:
+        return [], False
+    (node,) = nodes
+    if isinstance(node, dict):
+        args = [*node.get("args", ()), *node.get("kwargs", {}).values()]
+        if len(args) != 2:
+            return [], False
+        one, other = (_numbers(arg) for arg in args)
+        return (one, True) if one else (other, False)
+    while isinstance(node, list) and len(node) == 1 and isinstance(node[0], list):
+        (node,) = node
+    if isinstance(node, list) and len(node) == 4 and isinstance(node[3], dict):
+        given = {key: _numbers(value) for key, value in node[3].items() if key != "name"}
+        return given.get("y") or given.get("x") or [], False
+    return [], False
 
 
 def _config(path: Path) -> Any:
@@ -85,19 +174,6 @@ def _numbers(value: object) -> list[float]:
     if isinstance(value, dict):  # how Keras 3 writes an array
         return _numbers(value.get("config", {}).get("value"))
     return [float(value)] if isinstance(value, int | float) else []
-
-
-def _of_rescaling(scales: list[float], offset: object) -> Pixels | None:
-    """1/255 and 1/127.5 scale pixels of 0 to 255; 2 or 255 scale values of 0 to 1, and a half with
-    the offset of a half those of -1 to 1."""
-    if not scales or min(scales) <= 0:
-        return None
-    if max(scales) <= 0.05:
-        return named("0..255", "layers")
-    halves = [*scales, *_numbers(offset)]
-    if len(halves) > 1 and all(abs(number - 0.5) < 0.05 for number in halves):
-        return named("-1..1", "layers")
-    return named("0..1", "layers")
 
 
 _Moments = tuple[list[float], list[float]]
@@ -142,16 +218,3 @@ def _variables(root: Any, name: str, keys: tuple[str, str]) -> _Moments | None:
 
     root.visititems(look)
     return found[0] if found else None
-
-
-def _of_moments(mean: list[float], variance: list[float]) -> Pixels | None:
-    """The range whose values can have such a mean and variance: between 0 and 1, a variance is at
-    most mean times (1 - mean)."""
-    largest = max(map(abs, mean))
-    if largest > 255 or (min(mean) < 0 and largest > 1):
-        return None
-    if largest > 1:
-        return named("0..255", "layers")
-    pairs = zip(mean, variance, strict=True) if len(mean) == len(variance) else ()
-    beyond = any(v > 1.02 * m * (1 - m) for m, v in pairs)
-    return named("-1..1" if min(mean) < 0 or beyond else "0..1", "layers")

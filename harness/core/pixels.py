@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from harness.core.base import Value
@@ -28,6 +29,14 @@ class Pixels(Value, frozen=True):
         mean, std = (", ".join(f"{v:.4g}" for v in values) for values in (self.mean, self.std))
         return f"mean {mean}, std {std}"
 
+    def steps(self, scale: float | None) -> float | None:
+        """How many steps of a quantized input black and white are apart; None if it is not."""
+        return 255 / max(self.std) / scale if scale else None
+
+
+# Black and white are 255 steps apart where an input of eight bits was quantized for its pixels;
+# within fewer than these it hardly sees a picture.
+LEAST_STEPS = 32
 
 # ImageNet's mean and deviation of red, green and blue, as PyTorch's models are trained with.
 _IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
@@ -43,6 +52,63 @@ def named(name: str, source: PixelSource) -> Pixels:
     """The pixels of a range in KNOWN."""
     mean, std = KNOWN[name]
     return Pixels(mean=mean, std=std, source=source)
+
+
+# What arithmetic on pixels usually makes of them, besides standardizing.
+_TARGETS = ((0.0, 1.0), (-1.0, 1.0), (-0.5, 0.5), (0.0, 255.0), (-127.5, 127.5))
+_NEAR = 0.02  # of a range's width
+_RANGES = {"0..255": (0.0, 255.0), "0..1": (0.0, 1.0), "-1..1": (-1.0, 1.0)}
+
+
+def of_scaling(scale: Sequence[float], offset: Sequence[float]) -> Pixels | None:
+    """The range of numbers that a network is given if it first multiplies them by `scale` and adds
+    `offset`, one value for each channel or for all. None if that changes nothing.
+
+    The range that becomes a usual one is meant: 1/255 makes 0..255 into 0..1, 2 and -1 make 0..1
+    into -1..1. Else it is taken for standardizing, by the mean and deviation that it takes out.
+    """
+    pairs = list(zip(scale, offset, strict=True))
+    if not pairs or any(s == 0 for s, _ in pairs):
+        return None
+    if all(abs(s - 1) < _NEAR and abs(o) < _NEAR for s, o in pairs):
+        return None
+    fitting = [
+        name
+        for name, span in _RANGES.items()
+        if any(all(_becomes(span, s, o, target) for s, o in pairs) for target in _TARGETS)
+        and not all(s > 0 and _becomes(span, s, o, span) for s, o in pairs)
+    ]
+    if len(fitting) == 1:
+        return named(fitting[0], "layers")
+    means, deviations = [-o / s for s, o in pairs], [1 / abs(s) for s, _ in pairs]
+    found = of_moments(means, [deviation**2 for deviation in deviations])
+    # A trained batch normalization takes out more than mean and deviation. It can tell 0..1 from
+    # -1..1 only where it is far from either end.
+    usual = min(means) >= 0.2 and max(means) <= 0.8 and max(deviations) <= 0.4
+    if found is None or found.name == "0..255" or usual:
+        return found
+    return named(found.name, "assumed")
+
+
+def _becomes(
+    span: tuple[float, float], scale: float, offset: float, target: tuple[float, float]
+) -> bool:
+    low, high = sorted(scale * end + offset for end in span)
+    near = _NEAR * (target[1] - target[0])
+    return abs(low - target[0]) <= near and abs(high - target[1]) <= near
+
+
+def of_moments(mean: Sequence[float], variance: Sequence[float]) -> Pixels | None:
+    """The range whose values can have such a mean and variance: between 0 and 1, a variance is at
+    most mean times (1 - mean). None if no range has them."""
+    largest = max(map(abs, mean))
+    if largest > 255 or (min(mean) < 0 and largest > 1) or max(variance, default=0) > 255**2:
+        return None
+    if largest > 1 or max(variance, default=0) > 1:
+        return named("0..255", "layers")
+    pairs = list(zip(mean, variance, strict=True)) if len(mean) == len(variance) else []
+    beyond = any(v > 1.02 * m * (1 - m) for m, v in pairs)
+    return named("-1..1" if min(mean) < 0 or beyond else "0..1", "layers")
 
 
 _LIMITS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}

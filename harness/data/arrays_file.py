@@ -4,6 +4,7 @@ data sets have them. Arrays are read picture by picture, never whole."""
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,8 +64,11 @@ def look(path: Path, keep: Callable[[ImageFile, Picture], None]) -> Tree:
         raise DataError(
             f"{where} cannot be read: {error.strerror or error}", "make it readable"
         ) from None
-    except (zipfile.BadZipFile, ValueError, EOFError, KeyError) as error:
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError) as error:
         raise DataError(f"{where} is not an .npz file: {error}", _MEND) from None
+    except (MemoryError, OverflowError, RuntimeError) as error:  # encrypted: a RuntimeError
+        said = str(error).partition("\n")[0] or type(error).__name__
+        raise DataError(f"{where} cannot be read: {said}", _MEND) from None
 
 
 def _look(path: Path, archive: zipfile.ZipFile, keep: Callable[[ImageFile, Picture], None]) -> Tree:
@@ -136,6 +140,8 @@ def _labels(where: str, y: str, values: NDArray[Any], names: NDArray[Any] | None
         if values.min() < 0 or values.max() >= len(names):
             raise DataError(f"{where}: {y} has labels beyond its {len(names)} class names", _MEND)
         values = names[values]
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "utf-8", "replace")
     return [units.name(str(value)) for value in values.tolist()]
 
 

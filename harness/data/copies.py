@@ -30,13 +30,14 @@ NEAR = 0.1
 # Below this contrast (grey values of 255) the noise of an encoder is all there is to compare.
 LEAST_CONTRAST = 2.0
 _BLOCK, _SAMPLE = 512, 64
+_GREY = (0.299, 0.587, 0.114)  # of red, green and blue, as ITU-R 601 weighs them
 
 
 def likeness(picture: Picture) -> bytes:
     """256 numbers of eight bits; all 0 for a picture without contrast."""
     import numpy as np
 
-    small = _shrunk(_grey(picture), SMALL)
+    small = _small(picture.array())
     small -= small.mean()
     largest = float(np.abs(small).max())
     if not largest:
@@ -115,10 +116,17 @@ def _same(one: NDArray[np.float32], other: NDArray[np.float32], usual: NDArray[n
     return float((mine * theirs).mean()) / (own[0] * own[1]) > ALIKE
 
 
-def _grey(picture: Picture) -> NDArray[Any]:
-    from harness.data.decode import grey_of
+def _small(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """The grey values of a picture at 16 by 16. Colours are weighed after they are shrunk, which
+    takes an eighth of the time."""
+    import numpy as np
 
-    return grey_of(picture.array()) if picture.colour else picture.array()
+    if pixels.ndim == 2:
+        return _shrunk(pixels, SMALL)
+    step = pixels.shape[0] // SMALL
+    rows = pixels.reshape(SMALL, step, -1).sum(axis=1, dtype=np.uint16)
+    sums = rows.reshape(SMALL, SMALL, step, 3).sum(axis=2, dtype=np.uint32)
+    return np.asarray(sums @ np.array(_GREY, np.float32) / np.float32(step**2), np.float32)
 
 
 def _shrunk(pixels: NDArray[Any], size: int) -> NDArray[np.float32]:
@@ -130,8 +138,9 @@ def _shrunk(pixels: NDArray[Any], size: int) -> NDArray[np.float32]:
         blocks = pixels.reshape(size, step, size, step)
         return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float32))
     # The same for whole numbers, whose sums are exact, in a third of the time: rows first.
-    rows = pixels.reshape(size, step, -1).sum(axis=1, dtype=np.uint32)
-    sums = rows.reshape(size, size, step).sum(axis=2)
+    narrow = np.uint16 if pixels.dtype == np.uint8 else np.uint32
+    rows = pixels.reshape(size, step, -1).sum(axis=1, dtype=narrow)
+    sums = rows.reshape(size, size, step).sum(axis=2, dtype=np.uint32)
     return np.asarray(sums.astype(np.float32) / np.float32(step**2))
 
 

@@ -1,7 +1,7 @@
 """Decoded images, kept so that a second run over the same folder is quick.
 
 CACHE/images/VERSION/AB/ABCD.png    the picture in the file with that digest, behind its own
-                                    digest and a letter for its form
+                                    digest (that of `Known.pixels`) and a letter for its form
 CACHE/folders/KEY.json              what was known of each file of a folder when last seen
 
 A file counts as unchanged if its inode, size, and times of writing and of change are the same (the
@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import msgspec
 
@@ -55,6 +55,13 @@ class Known(msgspec.Struct, frozen=True, array_like=True):
     def fits(self, facts: os.stat_result) -> bool:
         """Whether the file is unchanged."""
         return _state(facts) == (self.inode, self.size_bytes, self.written_ns, self.changed_ns)
+
+
+class Stored(NamedTuple):
+    """A picture in the cache and its digest, which is computed once for each."""
+
+    picture: Picture
+    digest: bytes
 
 
 class ImageCache:
@@ -115,34 +122,31 @@ class ImageCache:
         now = time.time_ns()
         data, facts = _read(path)
         content = _content(data, kind)
-        picture = self._get(content)
-        if picture is None:
-            picture = self._decoded(data, kind)
-            self._put(content, picture)
-        known = _known(_state(facts), content, picture)
+        stored = self._get(content)
+        if stored is None:
+            stored = self._put(content, self._decoded(data, kind))
+        known = _known(_state(facts), content, stored)
         if now - max(facts.st_mtime_ns, facts.st_ctime_ns) > SETTLED_NS:
             self._seen[key] = known
         return known
 
     def keep(self, picture: Picture) -> Known:
         """A picture that came from no file of its own, kept by its pixels."""
-        content = f"{_digest(picture)}.{ARRAY.lower()}"
-        if self._get(content) is None:
-            self._put(content, picture)
-        return _known((0, len(picture.pixels), 0, 0), content, picture)
+        content = f"{_digest(picture).hex()}.{ARRAY.lower()}"
+        stored = self._get(content) or self._put(content, picture)
+        return _known((0, len(picture.pixels), 0, 0), content, stored)
 
     def picture(self, path: Path, kind: str, known: Known) -> Picture:
         """What `look` saw. Raises Refused if it is gone and `path` changed."""
-        picture = self._get(known.content)
-        if picture is None:
+        stored = self._get(known.content)
+        if stored is None:
             if kind == ARRAY:
                 raise Refused("is no longer in the cache")
             data, _ = _read(path)
-            picture = self._decoded(data, kind)
-            self._put(_content(data, kind), picture)
-        if _digest(picture) != known.pixels:
+            stored = self._put(_content(data, kind), self._decoded(data, kind))
+        if stored.digest.hex() != known.pixels:
             raise Refused("has changed since it was looked at")
-        return picture
+        return stored.picture
 
     def _decoded(self, data: bytes, kind: str) -> Picture:
         decoder = self._idle.get()
@@ -169,40 +173,44 @@ class ImageCache:
     def _path(self, content: str) -> Path:
         return self._images / content[:2] / content
 
-    def _get(self, content: str) -> Picture | None:
+    def _get(self, content: str) -> Stored | None:
         """From the cache, None unless it is there whole."""
         try:
             stored = self._path(content).read_bytes()
         except OSError:
             return None
         form = next((f for f in _FORMS if stored[32:33] == f[0].encode()), None)
-        whole = form and len(stored) == 33 + bytes_of(form)
-        if not (form and whole and hashlib.sha256(stored[32:]).digest() == stored[:32]):
+        if not form or len(stored) != 33 + bytes_of(form):
             return None
-        return Picture(stored[33:], form)
+        picture, digest = Picture(stored[33:], form), stored[:32]
+        return Stored(picture, digest) if _digest(picture) == digest else None
 
-    def _put(self, content: str, picture: Picture) -> None:
+    def _put(self, content: str, picture: Picture) -> Stored:
         """No flush to the disk, which takes long for thousands: `_get` notices a torn file."""
-        path = self._path(content)
-        packed = picture.form[0].encode() + picture.pixels
+        path, digest = self._path(content), _digest(picture)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            files.write_atomic(path, hashlib.sha256(packed).digest() + packed, flush=False)
+            with files.replacing(path, flush=False) as file:
+                file.write(digest + picture.form[0].encode())
+                file.write(picture.pixels)
         except OSError as error:
             raise unwritable(path.parent, error) from None
+        return Stored(picture, digest)
 
 
-def _known(state: tuple[int, int, int, int], content: str, picture: Picture) -> Known:
+def _known(state: tuple[int, int, int, int], content: str, stored: Stored) -> Known:
+    picture = stored.picture
     pixels = picture.array()
     low, high = (float(pixels.min()), float(pixels.max())) if picture.deep else (0.0, 255.0)
     look = copies.likeness(picture)
-    return Known(*state, content, _digest(picture), picture.form, low, high, look)
+    return Known(*state, content, stored.digest.hex(), picture.form, low, high, look)
 
 
-def _digest(picture: Picture) -> str:
+def _digest(picture: Picture) -> bytes:
     """Of colours and depths that differ no two are the same, whatever their bytes."""
-    form = b"" if picture.form == "grey" else picture.form.encode()
-    return hashlib.sha256(form + picture.pixels).hexdigest()
+    digest = hashlib.sha256(b"" if picture.form == "grey" else picture.form.encode())
+    digest.update(picture.pixels)
+    return digest.digest()
 
 
 def _content(data: bytes, kind: str) -> str:

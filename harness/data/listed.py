@@ -7,8 +7,10 @@ folder or without its ending is found if only one image has it, as in lists of i
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -22,9 +24,16 @@ from harness.data.decode import KINDS, missing
 from harness.data.tree import NOT_READ, SPLIT_NAMES, ImageFile, Tree, Unfit, target_of
 
 LABELS = "labels.csv"
-_PATHS = ("path", "file", "filename", "file_name", "image", "image_path", "image_id", "id", "name")
-_LABELS = ("label", "class", "category", "target", "classname", "class_name", "y")
+_PATHS = (
+    *("path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path"),
+    *("image_name", "image_id", "img", "img_path", "images", "id", "name"),
+)
+_LABELS = (
+    *("label", "class", "category", "target", "classname", "class_name", "labels", "species"),
+    *("diagnosis", "y"),
+)
 _SPLITS = ("split", "set", "subset", "partition")
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _MEND = "begin it with a line such as `path,label`"
 
 
@@ -55,8 +64,10 @@ def look(path: Path) -> tuple[Path, Tree]:
             raise DataError(f"{where} has no label that can be printed in row {number}", _MEND)
         labels.add(label)
         split = _split(where, number, row[columns.split]) if columns.split is not None else None
+        # On Windows lists are written with backslashes.
+        listed = listed if _is_file(root / listed) else listed.replace("\\", "/")
         found = root / listed
-        if not found.is_file():
+        if not _is_file(found):
             by_name = _by_name(root) if by_name is None else by_name
             candidates = by_name.get(Path(listed).name) or by_name.get(Path(listed).stem) or []
             if len(candidates) != 1:
@@ -80,9 +91,26 @@ def look(path: Path) -> tuple[Path, Tree]:
 
 def in_order(labels: set[str]) -> tuple[str, ...]:
     """Sorted as numbers if they all are, so that 10 is not before 2."""
-    if all(label.lstrip("-").isdecimal() for label in labels):
-        return tuple(sorted(labels, key=lambda label: (int(label), label)))
+    if all(_NUMBER.fullmatch(label) for label in labels):
+        return tuple(sorted(labels, key=lambda label: (float(label), label)))
     return tuple(sorted(labels))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or that holds a null
+        return False
+
+
+def _text(data: bytes) -> str:
+    """UTF-8, UTF-16 as Windows programs write it, else Latin-1."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def _rows(path: Path) -> list[list[str]]:
@@ -93,12 +121,11 @@ def _rows(path: Path) -> list[list[str]]:
         raise DataError(
             f"{where} cannot be read: {error.strerror or error}", "make it readable"
         ) from None
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
+    text = _text(data)
+    first, _, below = text.partition("\n")
+    delimiter = max(",;\t|", key=first.count)
+    if first.lower().startswith("sep="):  # for Excel, which hides the line
+        delimiter, text = first.strip()[4:5] or ",", below
     try:
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
         return [row for row in rows if any(cell.strip() for cell in row)]
@@ -119,8 +146,10 @@ def _columns(
     if not headed and len(heading) == 2:
         path, label = 0, 1
         # A heading in other words names no image.
-        headed = Path(rows[0][0].strip()).suffix.lower() not in KINDS and len(rows) > 1
-        headed = headed and Path(rows[1][0].strip()).suffix.lower() in KINDS
+        pictures = [[_names_picture(cell) for cell in row[:2]] for row in rows[:2]]
+        if pictures[-1] == [False, True]:
+            path, label = 1, 0
+        headed = len(rows) > 1 and not pictures[0][path] and pictures[1][path : path + 1] == [True]
     if path is None or label is None:
         lacking = "paths" if path is None else "labels"
         raise DataError(f"{where} has no column of {lacking}: {', '.join(heading)}", _MEND)
@@ -137,6 +166,10 @@ def _columns(
             yield number, row
 
     return columns, body()
+
+
+def _names_picture(cell: str) -> bool:
+    return Path(cell.strip()).suffix.lower() in KINDS
 
 
 def _split(where: str, number: int, text: str) -> Split | None:

@@ -16,11 +16,12 @@ from pathlib import Path
 import msgspec
 
 from harness.artifacts.sizes import changes, tflite_file
-from harness.artifacts.tflite import answers, macs, metadata
+from harness.artifacts.tflite import answers, macs, metadata, scaling
 from harness.artifacts.tflite import model as tflite
 from harness.artifacts.tflite.flatbuffer import Damaged
+from harness.core import pixels
 from harness.core.errors import UnusableFileError, UsageError
-from harness.core.pixels import of_quantization
+from harness.core.pixels import LEAST_STEPS, Pixels, of_quantization
 from harness.core.types import Artifact, Finding, LayerSize, TensorInfo
 from harness.system import files
 
@@ -55,7 +56,7 @@ def inspect_cached(
     if not path.is_file():
         return inspect(path, variant=variant, signature=signature)
     asked = hashlib.sha256(repr(signature).encode()).hexdigest()[:8]
-    sources = (__file__, changes.__file__, tflite_file.__file__)
+    sources = (__file__, changes.__file__, tflite_file.__file__, scaling.__file__, pixels.__file__)
     code = b"".join(Path(source or "").read_bytes() for source in sources)
     ours = hashlib.sha256(code).hexdigest()[:8]
     kept = cache / "inspected" / f"{files.sha256(path)}-{asked}-{ours}.json"
@@ -123,7 +124,7 @@ def inspect(path: Path, *, variant: str, signature: str | None = None) -> Artifa
             *_open_batch([graph.tensors[index] for _, index in inputs]),
             *_float64([(name, graph.tensors[index]) for name, index in inputs]),
         ),
-        pixels=told.pixels or of_quantization(infos[0].dtype, infos[0].scale, infos[0].zero_point),
+        pixels=_pixels(told.pixels, graph, inputs[0][1], infos[0]),
         labels=told.labels,
     )
 
@@ -246,6 +247,23 @@ def _info(name: str, tensor: tflite.Tensor) -> TensorInfo:
         scale=tensor.scales[0] if quantized else None,
         zero_point=(*tensor.zero_points, 0)[0] if quantized else None,
     )
+
+
+def _pixels(
+    told: Pixels | None, graph: tflite.Subgraph, given: int, info: TensorInfo
+) -> Pixels | None:
+    """What the file's metadata say, else the arithmetic at the input, else its quantization. It is
+    only assumed where the input's quantization tells another range."""
+    known = told or scaling.pixels(graph, given)
+    stored = of_quantization(info.dtype, info.scale, info.zero_point)
+    if known is None or stored is None:
+        return known or stored
+    steps = known.steps(info.scale)
+    if steps is not None and steps < LEAST_STEPS:  # it would see one colour
+        return msgspec.structs.replace(stored, source="assumed")
+    if told is None and stored.source == "quantization" and stored.name != known.name:
+        return msgspec.structs.replace(known, source="assumed")
+    return known
 
 
 def _gzip_bytes(data: bytes) -> int:

@@ -152,6 +152,13 @@ def saturated(share: float) -> Evidence:
     return evidence((), artifact=artifact(inputs=(tensor,)), evaluation=found)
 
 
+def coarse(pixels: str, scale: float) -> Evidence:
+    tensor = TensorInfo(name="x", shape=(1, 8, 8, 1), dtype="uint8", scale=scale, zero_point=0)
+    found = answers.evaluation([0.9, 0.1] * 20, [1, 0] * 20, saturated=0.0)
+    found = msgspec.structs.replace(found, pixels=named(pixels, "asked"))
+    return evidence((), artifact=artifact(inputs=(tensor,)), evaluation=found)
+
+
 def beside_the_host(
     ours: float | None, theirs: float, scale: float | None = None, values: int = 1
 ) -> Evidence:
@@ -320,6 +327,7 @@ FIRES: dict[str, list[tuple[str, str, Callable[[], Evidence]]]] = {
         ("assumed-pixels", "warning", lambda: given_as("assumed", (20, 0, 0), (50, 30, 0))),
     ],
     "saturated_input": [("input-saturated", "serious", lambda: saturated(0.06))],
+    "coarse_input": [("input-coarse", "serious", lambda: coarse("0..1", 1.0))],
     "keeps_state": [
         ("keeps-state", "info", lambda: evidence((), artifact=artifact(ops={"VAR_HANDLE": 1}))),
     ],

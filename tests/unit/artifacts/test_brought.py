@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness.artifacts import brought, scaling_layers
+from harness.artifacts.tflite import metadata
 from harness.artifacts.tflite.inspect import inspect
 from harness.core.errors import UsageError
 from tests.metadata_files import with_metadata
@@ -42,6 +43,14 @@ def test_metadata_goes_before_the_quantization(tmp_path: Path) -> None:
     assert (plain.name, plain.source) == ("0..1", "quantization")
 
 
+def test_metadata_that_the_quantization_contradicts_are_not_believed(tmp_path: Path) -> None:
+    """The input's scale is 1: numbers from 0 to 1 would be two steps of it."""
+    path = with_metadata(MODELS / "tiny_int8.tflite", tmp_path / "m.tflite", mean=[0], std=[255])
+    pixels = inspect(path, variant="m").pixels
+    assert pixels is not None
+    assert (pixels.name, pixels.source) == ("0..255", "assumed")
+
+
 @pytest.mark.parametrize("note", [b"\x00", b"junk" * 9, b"\xff" * 64])
 def test_broken_metadata_is_as_good_as_none(tmp_path: Path, note: bytes) -> None:
     path = with_metadata(MODELS / "tiny_float32.tflite", tmp_path / "m.tflite", note=note)
@@ -69,6 +78,17 @@ def layer(name: str, **config: Any) -> dict[str, Any]:
 
 
 INPUT = layer("InputLayer")
+TENSOR = {"class_name": "__keras_tensor__", "config": {"shape": [None, 8, 8, 3]}}
+
+
+def called(name: str, *args: Any) -> dict[str, Any]:
+    """An operation as Keras 3 writes it, such as `x / 255.`."""
+    return {**layer(name), "inbound_nodes": [{"args": list(args), "kwargs": {}}]}
+
+
+def called_by_keras_2(function: str, constant: float) -> dict[str, Any]:
+    nodes = [["input_1", 0, 0, {"y": constant}]]
+    return {**layer("TFOpLambda", function=function), "inbound_nodes": nodes}
 
 
 @pytest.mark.parametrize(
@@ -85,7 +105,21 @@ INPUT = layer("InputLayer")
         ([INPUT, layer("Conv2D"), layer("Rescaling", scale=1 / 255)], None),
         ([INPUT, layer("Rescaling", scale=[1 / 255] * 3)], "0..255"),
         ([INPUT, layer("Rescaling", scale=0.5, offset=0.5)], "-1..1"),
+        ([INPUT, layer("Rescaling", scale=127.5, offset=127.5)], "-1..1"),
+        ([INPUT, layer("Rescaling", scale=1.0)], None),
+        ([INPUT, layer("Rescaling", scale=1.0), layer("Rescaling", scale=1 / 255)], "0..255"),
+        ([INPUT, layer("Rescaling", scale=1 / 255), layer("Normalization", mean=0.4)], "0..255"),
         ([INPUT, layer("Rescaling", scale=["x", 2])], None),
+        ([INPUT, called("TrueDivide", TENSOR, 255.0)], "0..255"),
+        ([INPUT, called("TrueDivide", 255.0, TENSOR)], None),
+        ([INPUT, called("Subtract", TENSOR, 127.5), called("TrueDivide", TENSOR, 127.5)], "0..255"),
+        ([INPUT, called("Multiply", 2.0, TENSOR), called("Subtract", TENSOR, 1.0)], "0..1"),
+        ([INPUT, called("Subtract", 1.0, TENSOR)], "0..1"),
+        ([INPUT, called("Subtract", TENSOR, [123.7, 116.3, 103.5])], "0..255"),
+        ([INPUT, called("Add", TENSOR, TENSOR)], None),
+        ([INPUT, called("Subtract", TENSOR, [1.0] * 64), layer("Rescaling", scale=2)], None),
+        ([INPUT, called_by_keras_2("math.truediv", 255.0)], "0..255"),
+        ([INPUT, called_by_keras_2("math.subtract", 0.5), layer("Conv2D")], "0..1"),
         ([INPUT, layer("Normalization", mean=0.0, variance=0.33)], "-1..1"),
         ([INPUT, layer("Normalization", mean=0.1, variance=0.3)], "-1..1"),
         ([INPUT, layer("Normalization", mean=0.48, variance=0.08)], "0..1"),
@@ -128,6 +162,15 @@ def test_the_user_goes_first(tmp_path: Path) -> None:
     assert (artifact.shown.name, artifact.shown.source) == ("-1..1", "asked")
     assert artifact.labels == ("bright", "dark")
     assert artifact.labels_asked
+
+
+@pytest.mark.parametrize(
+    "text", ["0 bright\n1 dark\n", "0: bright\r\n1: dark", "0,bright\n1,dark", "bright\ndark"]
+)
+def test_numbers_before_the_labels_are_not_of_the_labels(text: str) -> None:
+    assert metadata.lines(text) == ("bright", "dark")
+    assert metadata.lines("2 bright\n1 dark") == ("2 bright", "1 dark")
+    assert metadata.lines("0\n1") == ("0", "1")
 
 
 @pytest.mark.parametrize(("content", "says"), [(b"one\n", "holds 1 labels"), (b"\xff", "not text")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import unicodedata
@@ -17,6 +18,7 @@ from PIL import Image
 from harness.core.errors import DataError, UsageError
 from harness.data import copies, decode, demo
 from harness.data.dataset import SPLITS, Dataset
+from harness.data.listed import in_order
 from harness.data.opening import open_dataset
 from harness.data.split import parse
 from tests.unit.data.test_folder import fill, picture, same, told, where
@@ -320,6 +322,11 @@ def by_folders(root: Path, rows: list[tuple[str, str]]) -> Path:
         ("\ufefffile;other;class", "{0};x;{1}"),
         ("label\tfilename", "{1}\t{0}"),
         ("id,target", "{2},{1}"),
+        ("sep=;\r\nfilepath;species", "{0};{1}\r"),
+        ("", "{1},{0}"),
+        ("what,img file", '"{1}","{0}"'),
+        (",Image_Name,Diagnosis", "7,./{0},{1}"),
+        ("path|label", "{0}|{1}"),
     ],
 )
 def test_a_list_is_the_folder_by_other_means(tmp_path: Path, heading: str, row: str) -> None:
@@ -330,6 +337,31 @@ def test_a_list_is_the_folder_by_other_means(tmp_path: Path, heading: str, row: 
     assert data.classes == ("cracked", "intact")
     assert where(data) == where(opened(by_folders(tmp_path, rows), tmp_path))
     assert data.name == "list.csv"
+
+
+def test_a_list_that_windows_wrote(tmp_path: Path) -> None:
+    """UTF-16 and its line ends, backslashes, and a path that no system can have."""
+    rows = pool(tmp_path)
+    lines = ["path,label", *(",".join(row).replace("/", "\\") for row in rows)]
+    lines += [f"{'x' * 5000}.png,intact"]
+    (tmp_path / "list.csv").write_bytes("\r\n".join(lines).encode("utf-16"))
+    data = opened(tmp_path / "list.csv", tmp_path)
+    assert data.summary.total == 40
+    assert [left.reason for left in data.summary.refused] == ["is listed but does not exist"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "ordered"),
+    [
+        ({"10.0", "2.0"}, ("2.0", "10.0")),
+        ({"--1", "2"}, ("--1", "2")),
+        ({"-1", "+2", "0"}, ("-1", "0", "+2")),
+        ({"nan", "1"}, ("1", "nan")),
+        ({"²", "1"}, ("1", "²")),
+    ],
+)
+def test_the_order_of_labels(labels: set[str], ordered: tuple[str, ...]) -> None:
+    assert in_order(labels) == ordered
 
 
 def test_a_folder_with_a_list(tmp_path: Path) -> None:
@@ -457,6 +489,23 @@ def test_an_array_file_that_cannot_be_used_is_one_line(
     with pytest.raises(DataError) as caught:
         opened(tmp_path / "x.npz", tmp_path)
     assert says in str(caught.value)
+
+
+def test_labels_of_bytes_are_text(tmp_path: Path) -> None:
+    x, _ = arrays(40)
+    np.savez(tmp_path / "x.npz", x=x, y=np.array([b"cat", b"dog"] * 20))
+    assert opened(tmp_path / "x.npz", tmp_path).classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize("place", range(30, 4000, 500))
+def test_a_damaged_archive_is_one_line_or_the_pictures(tmp_path: Path, place: int) -> None:
+    x, y = arrays(12)
+    np.savez_compressed(tmp_path / "x.npz", x=x, y=y)
+    data = bytearray((tmp_path / "x.npz").read_bytes())
+    data[place % len(data)] ^= 0x41
+    (tmp_path / "x.npz").write_bytes(data)
+    with contextlib.suppress(DataError):
+        opened(tmp_path / "x.npz", tmp_path)
 
 
 def test_a_file_that_is_no_archive(tmp_path: Path) -> None:

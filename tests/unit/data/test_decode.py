@@ -56,6 +56,17 @@ def test_the_same_pixels_are_the_same_however_they_are_encoded() -> None:
     assert decode(photograph, "JPEG") == decode(copy, "PNG")
 
 
+def test_a_large_photo_is_decoded_smaller_and_looks_the_same() -> None:
+    """JPEG's decoder shrinks by a power of 2; what is left to do is what it would have been."""
+    smooth = Image.fromarray(noise(24, 32, 3)).resize((1600, 1200), Image.Resampling.BICUBIC)
+    photo = encoded(smooth, "JPEG", quality=95)
+    whole = encoded(Image.open(io.BytesIO(photo)), "PNG")
+    apart = np.abs(decoded(photo, "JPEG").astype(int) - decoded(whole, "PNG"))
+    assert apart.mean() < 1
+    assert apart.max() <= 8
+    assert apart.any(), "nothing was decoded smaller"
+
+
 def test_a_grey_picture_stored_in_colour_counts_as_grey() -> None:
     gray = Image.fromarray(noise(40, 40))
     tinted = Image.new("RGB", (40, 40), (90, 90, 90))

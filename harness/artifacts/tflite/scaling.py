@@ -1,0 +1,104 @@
+"""The range of pixel values that a .tflite file expects, read off the arithmetic at its input.
+
+A network that scales its pixels itself (`x / 255.`, a Rescaling layer, Div and Sub in ONNX, a batch
+normalization as the first layer) begins with MUL, DIV, ADD and SUB by constants.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from harness.artifacts.tflite import model as tflite
+from harness.core.pixels import Pixels, of_scaling
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# Operators that pass pixels on, some in another place or another type.
+_PASSING = frozenset(
+    {
+        *("CAST", "DEQUANTIZE", "EXPAND_DIMS", "MIRROR_PAD", "PAD", "PADV2", "QUANTIZE", "RESHAPE"),
+        *("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "REVERSE_V2", "SLICE", "SQUEEZE"),
+        *("STRIDED_SLICE", "TRANSPOSE"),
+    }
+)
+_ARITHMETIC = frozenset({"ADD", "DIV", "MUL", "SUB"})
+_MOST_CHANNELS = 4
+_MOST_STEPS = 32
+
+
+def pixels(graph: tflite.Subgraph, given: int) -> Pixels | None:
+    """The range that the arithmetic on the tensor `given` is made for; None if there is none, or
+    if it leaves several open."""
+    import numpy as np
+
+    scale, offset = np.ones(1), np.zeros(1)
+    for _ in range(_MOST_STEPS):
+        users = [operator for operator in graph.operators if given in operator.inputs]
+        if len(users) != 1 or len(users[0].outputs) != 1:
+            break
+        (user,) = users
+        if user.kind in _ARITHMETIC:
+            step = _step(graph, user, given)
+            if step is None:
+                break
+            factor, summand = step
+            channels = max(map(len, (scale, offset, factor, summand)))
+            if not {len(scale), len(offset), len(factor), len(summand)} <= {1, channels}:
+                break
+            scale, offset = scale * factor, offset * factor + summand
+        elif user.kind not in _PASSING and not _only_repeats(user, given):
+            break
+        (given,) = user.outputs
+    scales, offsets = np.broadcast_arrays(scale, offset)
+    if not (np.isfinite(scales).all() and np.isfinite(offsets).all()):
+        return None
+    return of_scaling(scales.tolist(), offsets.tolist())
+
+
+def _only_repeats(operator: tflite.Operator, given: int) -> bool:
+    """Whether it puts the same pixels side by side, such as a grey picture into three channels."""
+    return operator.kind == "CONCATENATION" and set(operator.inputs) == {given}
+
+
+def _step(
+    graph: tflite.Subgraph, operator: tflite.Operator, given: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """(factor, summand) of one operator with a constant; None if it has none."""
+    import numpy as np
+
+    if len(operator.inputs) != 2 or tflite.ABSENT in operator.inputs:
+        return None
+    first = operator.inputs[0] == given
+    constant = _constant(graph, operator.inputs[1 if first else 0])
+    if constant is None:
+        return None
+    zero, one = np.zeros(1), np.ones(1)
+    if operator.kind == "MUL":
+        return constant, zero
+    if operator.kind == "ADD":
+        return one, constant
+    if operator.kind == "SUB":
+        return (one, -constant) if first else (-one, constant)
+    return (1 / constant, zero) if first and constant.all() else None
+
+
+def _constant(graph: tflite.Subgraph, index: int) -> NDArray[np.float64] | None:
+    """The few numbers of a constant, 1-D; those that are stored as others, unpacked."""
+    import numpy as np
+
+    makers = [o for o in graph.operators if index in o.outputs and o.kind == "DEQUANTIZE"]
+    tensor = graph.tensors[makers[0].inputs[0] if makers and makers[0].inputs else index]
+    known = tensor.dtype.startswith(("float", "int", "uint")) and tflite.bits(tensor.dtype) >= 8
+    if not known or tensor.dtype.startswith("float8") or tensor.sparse or not tensor.data.size:
+        return None
+    if not 1 <= tensor.elements <= _MOST_CHANNELS or max(tensor.shape, default=1) != math.prod(
+        tensor.shape
+    ):
+        return None
+    values = tensor.data.view(np.dtype(tensor.dtype).newbyteorder("<")).astype(np.float64)
+    if len(tensor.scales) == 1 and tensor.scales[0]:
+        values = (values - (*tensor.zero_points, 0)[0]) * tensor.scales[0]
+    return np.asarray(values)
