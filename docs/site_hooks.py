@@ -81,6 +81,11 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+def on_page_content(html: str, **_: Any) -> str:
+    """Columns without a name have no header cell."""
+    return html.replace("<th></th>", "<td></td>")
+
+
 def on_post_page(output: str, **_: Any) -> str:
     """The name of the search, which the theme leaves out and a screen reader needs."""
     return output.replace('role="dialog"', 'role="dialog" aria-label="Search"')

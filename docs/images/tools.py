@@ -1,10 +1,11 @@
 """Take the pictures of what other tools show of a run again:
 
-    python docs/images/tools.py RUNS [--notebook HTML]
+    python docs/images/tools.py [RUNS] [--notebook HTML] [--site FOLDER]
 
 RUNS is a folder of run folders of a few small files; the board shows them all, the summary the last
-one, the trace the first. HTML is `examples/which_model.ipynb`, run and turned into a page by
-nbconvert. Needs Chromium and the packages of `[dev]`.
+one, the trace the first. HTML is `examples/which_model.ipynb`, run and turned into a page
+by nbconvert, FOLDER what `make docs` builds. The pictures of what is not given stay as they are.
+Needs Chromium and the packages of `[dev]`.
 """
 
 from __future__ import annotations
@@ -64,13 +65,19 @@ def in_perfetto(page: Page, runs: Path) -> None:
 def main() -> None:
     """All of them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", type=Path)
+    parser.add_argument("runs", type=Path, nargs="?")
     parser.add_argument("--notebook", type=Path)
+    parser.add_argument("--site", type=Path)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, browser(Path(name) / "profile") as page:
-        take(page, "board", past(Path(name), args.runs), (1100, 700), of=["header", "#board .card"])
-        summary(page, args.runs, Path(name))
-        in_perfetto(page, args.runs)
+        if args.runs:
+            board = past(Path(name), args.runs)
+            take(page, "board", board, (1100, 700), of=["header", "#board .card"])
+            summary(page, args.runs, Path(name))
+            in_perfetto(page, args.runs)
+        if args.site:
+            page.open(args.site / "how-to/search.html", 1280, 720)
+            save("site", page.screenshot())
         if args.notebook:
             page.open(args.notebook, 1000, 1100)
             save("notebook", page.screenshot())

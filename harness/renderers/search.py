@@ -94,7 +94,7 @@ def counts(report: SearchReport) -> str:
         *_some(report.count("unfinished"), "unfinished"),
     ]
     every = report.header.combinations
-    of = "" if every is None else f" of {every:,} combinations"
+    of = "" if every is None else f" of {every:,} combination{'s' * (every != 1)}"
     return f"{count(len(report.trials), 'trial')} looked at{of}: {', '.join(parts)}"
 
 

@@ -18,7 +18,6 @@ from harness.analysis.search_front import candidates, front
 from harness.core.errors import UsageError
 from harness.core.search import Final, SearchHeader, Trial
 from harness.core.specs import DeviceSpec
-from harness.core.text import count
 from harness.core.types import Report
 from harness.data.dataset import Dataset
 from harness.devices import kind_of
@@ -27,7 +26,7 @@ from harness.measure import session
 from harness.project.config import Project
 from harness.project.request import Job, Request
 from harness.results import searches, store
-from harness.search.objective import COUNTED, variant_of
+from harness.search.objective import COUNTED, missed_by, variant_of
 from harness.system.progress import Narrator
 
 # How much the costs of two finalists differ at least, as a share, if one is behind the front.
@@ -60,13 +59,7 @@ def choose(
     than a tenth from each that is chosen: the next ones to ship if the smallest fails."""
     reached = front(trials, objectives)
     if not reached:
-        judged = [t for t in trials if t.state == "done"]
-        why = (
-            f"none of the {count(len(judged), 'judged trial')} keeps the budget"
-            if judged
-            else "no trial was judged"
-        )
-        return Final(finalists={}, why=why)
+        return Final(finalists={}, why=_why_none(trials))
     best = max(reached, key=_accuracy)
     aim = max([_accuracy(best), *reference.values()]) - margin
     cost = objectives[1] if len(objectives) > 1 else "size_bytes"
@@ -84,6 +77,17 @@ def choose(
     if best not in chosen:
         chosen.append(best)
     return Final(finalists={t.name: t.number for t in chosen}, why=why)
+
+
+def _why_none(trials: Sequence[Trial]) -> str:
+    over = [t for t in trials if t.state in ("done", "refused") and not t.keeps_budget]
+    if over:
+        nearest = min(over, key=lambda t: max(t.over.values()))
+        missed = " and ".join(missed_by(nearest))
+        return f"no trial keeps the budget; the nearest, {nearest.name}, misses {missed}"
+    if any(t.state == "unfinished" for t in trials):
+        return "no trial had ended; go on with --resume and a longer --time-budget"
+    return "no trial was judged; each has its reason in --csv"
 
 
 def _smallest(

@@ -26,6 +26,7 @@ from harness.analysis.search_front import may_reach
 from harness.artifacts import builder
 from harness.artifacts.representative import of_dataset
 from harness.artifacts.side_by_side import Children
+from harness.core import units
 from harness.core.build_progress import BuildProgress
 from harness.core.errors import BuildError, MeasurementError
 from harness.core.search import Candidate, Trial
@@ -312,11 +313,19 @@ def over_budget(trial: Trial, budgets: Sequence[Budget], known: Mapping[str, Mea
 
 def refused(trial: Trial) -> Trial:
     """As refused if it is over a budget, with the reason."""
-    missed = [f"{text} by a factor of {math.exp(much):.2g}" for text, much in trial.over.items()
-              if much > 0]  # fmt: skip
+    missed = missed_by(trial)
     if not missed:
         return trial
     return msgspec.structs.replace(trial, state="refused", reason=f"misses {' and '.join(missed)}")
+
+
+def missed_by(trial: Trial) -> list[str]:
+    """`size<=1MB by a factor of 1.8`: each budget that it misses."""
+    return [
+        f"{text} by a factor of {units.significant(math.exp(much))}"
+        for text, much in trial.over.items()
+        if much > 0
+    ]
 
 
 class Turns:

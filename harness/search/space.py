@@ -212,9 +212,13 @@ def _option(where: str, value: object) -> Option:
             f"{where} is not a range: {error}", "write it like {from: 96, to: 256, step: 32}"
         ) from None
     if not found.low < found.high:
-        raise ConfigError(f"{where}: from is not below to", "exchange them")
+        fix = "exchange them" if found.low > found.high else f"write {found.low:g} alone"
+        raise ConfigError(f"{where}: from {found.low:g} is not below to {found.high:g}", fix)
     if found.step is not None and not 0 < found.step <= found.high - found.low:
-        raise ConfigError(f"{where}: no step fits between from and to", "make it smaller")
+        raise ConfigError(
+            f"{where}: a step of {found.step:g} does not fit between from and to",
+            f"give one above 0 and at most {found.high - found.low:g}",
+        )
     if found.log and (found.low <= 0 or found.step is not None):
         raise ConfigError(f"{where}: log needs from above 0 and no step", "leave log out")
     return Option(range=found)

@@ -40,13 +40,22 @@ def test_every_variable_of_a_step_is_used() -> None:
                 assert re.search(rf"\$\{{?{variable}\b", step["run"]), variable
 
 
-def measured(tmp_path: Path, **inputs: str) -> tuple[int, dict[str, str], str]:
-    """Exit status, outputs and step summary of the step that measures, run as GitHub runs it."""
-    step, folder = SCRIPTS["Measure"], tmp_path / "bin"
+def scripts_of_the_checkout(folder: Path) -> Path:
+    """A folder with what the action's step to install would have put on the path."""
     folder.mkdir()
     for name, words in (("mobile-bench", "-m harness"), ("python", "")):
-        (folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
+        (folder / name).write_text(
+            f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" {words} "$@"\n'
+        )
         (folder / name).chmod(0o755)
+    return folder
+
+
+def measured(
+    tmp_path: Path, scripts: Path | None = None, **inputs: str
+) -> tuple[int, dict[str, str], str]:
+    """Exit status, outputs and step summary of the step that measures, run as GitHub runs it."""
+    step, folder = SCRIPTS["Measure"], scripts or scripts_of_the_checkout(tmp_path / "bin")
     values = {
         v: inputs.get(i, str(ACTION["inputs"][i].get("default", "")))
         for v, e in step["env"].items()
@@ -57,10 +66,9 @@ def measured(tmp_path: Path, **inputs: str) -> tuple[int, dict[str, str], str]:
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
         cwd=tmp_path,
         env={
-            **os.environ,
+            **{k: v for k, v in os.environ.items() if not k.startswith("PYTHON")},
             **values,
             **{k: str(v) for k, v in files.items()},
-            "PYTHONPATH": str(ROOT),
             "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
         },
         capture_output=True,

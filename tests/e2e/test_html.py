@@ -348,7 +348,7 @@ def test_it_prints(page: Page, pages: dict[str, Path], name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["with_verdict", "compared", "loaded", "hostile", "all_failed", "history"]
 )
-def test_no_serious_accessibility_fault(
+def test_no_accessibility_fault(
     page: Page, pages: dict[str, Path], name: str, width: int, dark: bool
 ) -> None:
     if not AXE.exists():
@@ -361,7 +361,7 @@ def test_no_serious_accessibility_fault(
         "({id: v.id, impact: v.impact, nodes: v.nodes.slice(0, 3).map(n => n.html)}))])"
     )
     assert passed > 20  # it looked
-    assert [v for v in found if v["impact"] in ("serious", "critical")] == []
+    assert found == []
 
 
 def test_the_board_is_filtered_by_variant_and_device(page: Page, pages: dict[str, Path]) -> None:

@@ -9,12 +9,15 @@ import sys
 import venv
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness import __version__
 from harness.results import store
+from tests.e2e.test_action import measured
 from tests.e2e.test_bench_cli import TINY
+from tests.e2e.test_notebook import NOTEBOOK
 from tests.paths import ROOT
 
 SCRIPTS = ("mobile-bench", "mobile-bench-harness")  # the second is what uvx and pipx look for
@@ -118,6 +121,47 @@ def test_pytest_finds_the_plugin(scripts: Path, tmp_path: Path) -> None:
     done = run(scripts / "python", *words, cwd=tmp_path, expected=1)
     assert "AssertionError: tiny_float32 does not keep its budget" in done.stdout
     assert (tmp_path / "reports").is_dir()
+
+
+def test_the_action_measures_with_it(scripts: Path, tmp_path: Path) -> None:
+    models, budget = str(TINY), "size<=1MB"
+    status, told, summary = measured(tmp_path, scripts, models=models, budget=budget, extras="")
+    assert (status, told["exit-status"]) == (0, "0")
+    assert "tiny_float32" in summary
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_the_notebook_runs_and_shows_tables_and_a_chart(
+    scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    manager = pytest.importorskip("jupyter_client.manager")
+    pytest.importorskip("ipykernel")
+    # The notebook names files beside its own folder, and writes reports/ into it.
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    (tmp_path / "examples").mkdir()
+    for name in [name for name in os.environ if name.startswith("PYTHON")]:
+        monkeypatch.delenv(name)
+    for name in ("JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    kernel = manager.AsyncKernelManager()
+    kernel.kernel_spec.argv[0] = str(scripts / "python")
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell("harness.__file__"))
+    where = {"metadata": {"path": str(tmp_path / "examples")}}
+    nbclient.NotebookClient(notebook, km=kernel, timeout=600, resources=where).execute()
+    shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    tables = [html for html in map(html_of, shown) if "tiny_int8" in html]
+    assert len(tables) >= 2
+    assert any("image/png" in output.get("data", {}) for output in shown)
+    assert any("no change" in html_of(output) for output in shown)
+    told = shown[-1]["data"]["text/plain"].strip("'")
+    assert Path(told).is_relative_to(scripts.parent)
+
+
+def html_of(output: Any) -> str:
+    return str(output.get("data", {}).get("text/html", ""))
 
 
 def test_the_wheel_has_nothing_of_the_tests(wheel: Path) -> None:

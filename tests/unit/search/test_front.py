@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.analysis.search_front import front, grown, may_reach
+from harness.core.search import Trial
 from harness.core.specs import ArmSpec, HostSpec
 from harness.search.finalists import choose, judged_budget
 from tests.searches import OBJECTIVES, report, trial
@@ -65,6 +66,16 @@ def test_the_margin_is_against_the_reference_too() -> None:
 def test_without_a_front_there_are_none_and_it_says_why() -> None:
     assert chosen(OVER, REFUSED) == []
     assert chosen() == []
+
+    def why(*trials: Trial) -> str:
+        return choose(trials, objectives=OBJECTIVES, margin=0, most=3, reference={}).why
+
+    far = trial(8, 90, None, state="refused", over={"size<=1B": 4.5})
+    assert why(far, OVER) == (
+        "no trial keeps the budget; the nearest, trial-6, misses size<=1B by a factor of 1.65"
+    )
+    assert "a longer --time-budget" in why(trial(1, 5, None, state="unfinished"))
+    assert "--csv" in why(trial(1, 5, None, state="failed"))
 
 
 def test_the_finalists_are_judged_by_what_their_device_can_tell() -> None:
