@@ -80,7 +80,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers(_MARK):
         ready, why = item.config.stash[_SESSION].ready_phones(mark.args)
         if not ready:
-            item.add_marker(pytest.mark.skip(reason=why))  # told with the place of the test
+            item.add_marker(pytest.mark.skip(reason=why))  # reported with the place of the test
 
 
 def pytest_terminal_summary(
@@ -120,8 +120,8 @@ class Measured:
 
     def assert_budget(self, budget: str, *, strict: bool = False) -> None:
         """Fail unless every case keeps the budget, such as "latency_p95<=50ms,size<=3MB". A budget
-        inside the interval is undecided, which is told at the end of the test run and with
-        `strict` fails too."""
+        inside the interval is undecided: that is reported at the end of the test run, and fails too
+        with `strict`."""
         __tracebackhide__ = True
         from harness.analysis import budget as budgets
         from harness.analysis.metric_specs import specs

@@ -40,7 +40,7 @@ class Candidate(NamedTuple):
         return self.loss is not None and self.loss.bound <= margin
 
     def may_keep(self, margin: float) -> bool:
-        """Whether it is not shown to lose more than the margin."""
+        """Whether it may lose no more than the margin: a larger loss is not shown."""
         return self.loss is not None and self.loss.at_least <= margin
 
     @property

@@ -4,13 +4,13 @@ The rule is that of `stats/thresholds.py`. `comparable.py` makes sure that like 
 like, and `machine_changed.py` that a change of the machine between two runs is not blamed on the
 model.
 
-**Many comparisons.** One interval in forty errs upwards; among forty, one false alarm is to be
-expected. So a regression also needs a one-sided p value against "at most 1 + t" that survives
-Holm's correction (Scandinavian Journal of Statistics 6, 1979) over all metrics of all cases of
-the comparison: whatever the truth, the gate as a whole raises a false alarm in at most 5 % of
-comparisons. Improvements are corrected among themselves in the same way. *No change* is not
-corrected: it is the statement that a single interval makes. Sizes and other exact metrics have no
-sampling error; they are compared as they are and cost the others nothing.
+**Many comparisons.** One interval in forty is too high by chance, so forty comparisons are expected
+to give one false alarm. So a regression also needs a one-sided p value against "at most 1 + t" that
+survives Holm's correction (Scandinavian Journal of Statistics 6, 1979) over all metrics of all
+cases of the comparison: whatever the truth, the gate as a whole raises a false alarm in at most 5 %
+of comparisons. Improvements are corrected among themselves in the same way. *No change* is not
+corrected: it is what a single interval says. Sizes and other exact metrics have no sampling error;
+they are compared as they are, and do not count among the tests that are corrected.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ def compare(
     """Compare two reports case by case, on every metric of `specs` that both have.
 
     Cases match by variant, device, runtime, delegate and threads. `variants` maps a baseline's
-    variant to the candidate's instead, and then only those are compared: within one report, that
-    is how two of its variants are. Rounds are paired if both sides are of the same run.
-    Without `max_regression` a metric may be DEFAULT_THRESHOLD worse, or what its spec says; with
-    it, every metric just that. Accuracy, or what else is to `protect`, may lose
-    `max_accuracy_loss` (a share): the question is whether a larger loss is excluded. None stands
-    for what the candidate's run was given.
+    variant to the candidate's instead, and then only those are compared: that is how two variants
+    of one report are compared. Rounds are paired if both sides are of the same run.
+    `max_regression` is how much worse every metric may be; without it DEFAULT_THRESHOLD, or what
+    the metric's spec says. Accuracy, or what `protect` names instead, may lose `max_accuracy_loss`
+    (a share): the question is whether a larger loss is excluded. None means what the candidate's
+    run was given.
     """
     if max_regression is not None and not 0 <= max_regression < math.inf:
         raise ValueError(f"max_regression must not be negative, but is {max_regression}")
@@ -260,8 +260,8 @@ class _Sides(NamedTuple):
 def _with_loss(
     metrics: Sequence[_Metric], sides: _Sides, protected: Protected, margin: float
 ) -> tuple[list[_Metric], list[Finding]]:
-    """The metrics with what is protected in the place of accuracy, judged by what may be lost of it
-    and not by a ratio; and why that was not possible."""
+    """The metrics, with what is protected in place of accuracy: it is judged by how much of it may
+    be lost, not by a ratio. Also the reason if that was not possible."""
     old, new = sides.answers
     lost = lost_accuracy.paired(old, new, margin, protected=protected)
     estimates = (
@@ -271,7 +271,7 @@ def _with_loss(
     lost = lost or lost_accuracy.unpaired(*estimates, margin)
     if lost is None or estimates[0] is None or estimates[1] is None:
         if protected.what == ACCURACY:
-            return list(metrics), []  # what one side lacks is told of every metric
+            return list(metrics), []  # for every metric, say what one side lacks
         return [m for m in metrics if m.spec.name != ACCURACY], _not_known(estimates, protected)
     spec = MetricSpec(name=protected.metric, unit="1", direction="higher", title=protected.said)
     judged = _Metric(

@@ -1,4 +1,4 @@
-"""The verdict on a run from those on its devices."""
+"""The verdict on a run, made from the verdicts on its devices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which operators of a model a GPU is not expected to take, foreseen from the file alone."""
+"""Which operators of a model a GPU is not expected to take, judged from the file alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ KNOWN = frozenset(_NAMES.split())
 
 def unknown_to_gpu(artifact: Artifact) -> dict[str, int]:
     """Operators that the delegate does not know, with how often they occur. Custom ones count as
-    unknown: it knows four by name, which a file's list of operators does not tell."""
+    unknown: the delegate knows four of them by name, and a file's list of operators has no such
+    names."""
     return {op: n for op, n in sorted(artifact.ops.items()) if op.upper() not in KNOWN}
 
 

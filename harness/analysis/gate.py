@@ -22,7 +22,7 @@ from harness.core.types import Case, Comparison, MetricComparison, MetricSpec, R
 
 
 def specs() -> dict[str, MetricSpec]:
-    """What each metric is that a baseline is compared on, by name."""
+    """The spec of each metric that is compared with a baseline, by name."""
     return {name: spec for name, spec in metric_specs.specs().items() if spec.gated}
 
 

@@ -1,25 +1,26 @@
 """Which variants need not answer more test images, and what is known of those that stopped early.
 
-A slow variant answers an eighth of the images, then a quarter, half, three quarters, and all. What
-it answers matters in two ways: it may be recommended itself, and it may be the most accurate,
-against which the others' losses are measured. After each look it stops if neither can change any
-more. So it has to be settled whether it can be recommended: it is shown to be within the margin of
-all others, or shown to lose more than the margin against one of them, or *given up*. And
+A slow variant answers an eighth of the images, then a quarter, half, three quarters, and all. Its
+answers matter in two ways: it may be recommended itself, and it may be the most accurate, against
+which the others' losses are measured. After each look it stops if neither question is open any
+more. The first is settled if it is shown to be within the margin of all others, or shown to lose
+more than the margin against one of them, or *given up*. The second is settled if
 
 - another variant is shown to be more accurate, so that no loss is measured against it, or
 - each other variant is shown to lose no more than the margin against it, or shown to lose more than
   the margin against some variant, or is given up, where the slow one is within the margin itself.
 
 A variant is given up if there is hardly a chance that all images would show it to be within the
-margin of the other. It can get no star then, so giving up cannot make a wrong one; it may cost a
-right one, as rarely as `HARDLY` says.
+margin of the other. It cannot be recommended then, so giving up never makes a wrong recommendation.
+It may cost a right one, with the small chance `HARDLY`.
 
 If the best variant is one that answered everything at once, the losses against it are bounded once,
 at the whole error rate. If it is a slow one, the error rate is spent over the looks
 (`stats/looks.py`), and by the union bound all bounds against it hold at all looks. "Shown to be
-more accurate" needs no error rate of its own: it is one of these bounds, below 0. So wrong stars
-stay as rare as without looking, which `benchmarks/looks.py` simulates. The images of a split are in
-an order that follows from a hash of their pixels and the seed, so the first ones are a sample.
+more accurate" needs no error rate of its own: it is one of these bounds, below 0. So wrong
+recommendations stay as rare as without looks, which `benchmarks/looks.py` simulates. The images of
+a split are in an order that follows from a hash of their pixels and the seed, so the first ones are
+a sample.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def at(images: int) -> tuple[int, ...]:
     return tuple(n for n in plan if n >= LEAST_AT_FIRST)
 
 
-# --- the rule, of many runs at once ------------------------------------------------------------
+# --- the rule, for many runs at once ------------------------------------------------------------
 
 
 def is_beaten(known: Pairwise, slow: int) -> Bools:
@@ -72,8 +73,8 @@ def is_settled(known: Pairwise, counted: Counts, slow: int, of: int, margin: flo
 
 
 def are_given_up(known: Pairwise, counted: Counts, slow: int, of: int, margin: float) -> Bools:
-    """By run and variant, whether it is given up by what the one of the index `slow`, which may be
-    itself, has answered: runs x k."""
+    """By run and variant, whether it is given up because of the answers of variant number `slow`,
+    which may be itself: runs x k."""
     import numpy as np
 
     from harness.stats.with_the_best import lost_of
@@ -104,8 +105,8 @@ def _is_out(known: Pairwise, margin: float) -> Bools:
 
 
 def once_or_in_looks(once: Pairwise, last: Pairwise, slow: Sequence[int]) -> Pairwise:
-    """Of variants that answered all images: pairs with one of `slow`, which were looked at before,
-    have what is left for the `last` look, and others the whole error rate."""
+    """The error rate for pairs of variants that answered all images: for pairs with one of `slow`,
+    which were looked at before, what is left for the `last` look; for others the whole rate."""
     import numpy as np
 
     looked = np.zeros(once.above.shape[-1], bool)
@@ -122,7 +123,7 @@ def _but(rows: NDArray[Any], place: int) -> NDArray[Any]:
     return np.delete(rows, place, axis=1)
 
 
-# --- of one run --------------------------------------------------------------------------------
+# --- for one run --------------------------------------------------------------------------------
 
 
 def settled(right: Right, slow: Collection[str], looks: Sequence[int], margin: float) -> set[str]:
@@ -138,8 +139,8 @@ def settled(right: Right, slow: Collection[str], looks: Sequence[int], margin: f
 
 
 def given_up(right: Right, looks: Sequence[int], margin: float) -> dict[str, int]:
-    """The variants that were given up when a slow one, or they themselves, stopped, and the number
-    of images after which it did."""
+    """The variants that were given up when a slow one (or they themselves) stopped, and after how
+    many images it stopped."""
     found: dict[str, int] = {}
     for n in looks[:-1]:
         stopped = [name for name, answers in right.items() if len(answers) == n]

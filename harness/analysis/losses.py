@@ -86,7 +86,7 @@ class Losses(NamedTuple):
             return None
         place = list(self.by_variant).index(variant)
         if place >= self.found.shape[1]:
-            return None  # it has stopped: no more images would change what is known of it
+            return None  # it has stopped, so more images would not change what is known about it
         return needed_by(self.found, place, margin)
 
 
@@ -97,9 +97,9 @@ def losses_of(
     margin: float | None = None,
 ) -> Losses:
     """The losses of every trained variant of `artifacts` that answered the same images as the first
-    one. A float parent that answered only to be compared with is not one that could be shipped, so
-    no loss is measured against it. Without `artifacts` all who answered are variants. What is given
-    up is found for a `margin` only."""
+    one. No loss is measured against a float parent that answered only for comparison, because it
+    will not be shipped. Without `artifacts`, every artifact that answered counts as a variant.
+    `given_up` is found only with a `margin`."""
     protected = parse_protect(protect)
     trained = {a.variant for a in artifacts if a.trained is not False}
     answered = [
@@ -161,7 +161,7 @@ def _in_looks(
 def _judged(
     right: tuple[bytes, ...], classes: tuple[int, ...] | None
 ) -> tuple[Counts, tuple[Loss, ...]]:
-    """Of one byte per image; both the metrics and the verdict ask."""
+    """One byte per image; both the metrics and the verdict need it."""
     from harness.stats import with_the_best
 
     answers = [[bool(x) for x in row] for row in right]

@@ -61,8 +61,8 @@ def paired(
     confidence: float = CONFIDENCE,
     protected: Protected = PLAIN,
 ) -> LostAccuracy | None:
-    """Of two that answered the same images; None if they did not. Where one of them stopped before
-    the last image, those count that both answered."""
+    """For two that answered the same images; None if they did not. Where one of them stopped before
+    the last image, only images that both answered count."""
     if before is None or after is None or before.failure or after.failure:
         return None
     n = examples_of_both(before, after)
@@ -130,7 +130,7 @@ def _p_less(groups: list[_Counts], loss: float) -> float:
     if len(groups) == 1:
         (g,) = groups
         return float(paired_loss.p_at_least(g.lost, g.gained, g.n, loss)[0])
-    # The bound has no p of its own: it is the level at which the bound is just `loss`.
+    # The bound has no p of its own: p is the level at which the bound is exactly `loss`.
     low, high = math.log(1e-9), 0.0
     if _most(groups, 0.5) >= loss:
         return 1.0
@@ -143,7 +143,7 @@ def _p_less(groups: list[_Counts], loss: float) -> float:
 def unpaired(
     old: Estimate | None, new: Estimate | None, margin: float, confidence: float = CONFIDENCE
 ) -> LostAccuracy | None:
-    """Of two with intervals; None if either has none."""
+    """For two with intervals; None if either has none."""
     if old is None or new is None:
         return None
     normal = NormalDist()

@@ -76,7 +76,7 @@ def _moved_together(cases: Sequence[CaseComparison]) -> Finding | None:
         level="warning",
         code="all-moved-together",
         message=f"all {len(moved)} variants took {low} to {high} times the baseline's time: "
-        "that is another state of the machine rather than other models",
+        "the machine changed rather than the models",
         fix=_MEND,
     )
 

@@ -18,7 +18,7 @@ from harness.stats import accuracy, logits
 
 
 class Answers(msgspec.Struct):
-    """What the worker says."""
+    """What the worker returns."""
 
     scores: list[float]
     width: int
@@ -68,7 +68,7 @@ def filled(
     if answers.width == 1 and any(s < 0 or s > 1 for s in answers.scores):
         raise MeasurementError(
             "answers",
-            "its one score leaves the range 0 to 1, so that half of it is no threshold",
+            "its one score is not between 0 and 1, so 0.5 cannot be the threshold",
             "end the model with a sigmoid",
         )
     holds_all = not artifact.inputs[0].scale
@@ -90,10 +90,10 @@ def filled(
 def _by_class(
     empty: Evaluation, artifact: Artifact, answers: Answers
 ) -> tuple[Answers, Literal["order", "asked", "metadata"], int]:
-    """The scores in the order of the classes, where that is known from, and how many are of others.
+    """The scores in the order of the classes, how that order is known, and how many scores are of
+    other classes.
 
-    Labels that the user gave must name every class; those of the file are passed over if they
-    do not.
+    Labels that the user gave must name every class; those of the file are ignored if they do not.
     """
     asked = artifact.labels_asked
     place = label_names.places(artifact.labels, empty.classes)
@@ -103,7 +103,7 @@ def _by_class(
                 "answers",
                 f"the labels given name {len(artifact.labels)} outputs, and not every class of "
                 f"{empty.dataset}",
-                "write the folder names into the file, one a line, in the order of the outputs",
+                "write the folder names into the file, one per line, in the order of the outputs",
             )
         return answers, "order", 0
     source: Literal["asked", "metadata"] = "asked" if asked else "metadata"
@@ -116,7 +116,7 @@ def _by_class(
                 "answers",
                 f"it answers with {answers.width} scores, and the labels given name "
                 f"{len(artifact.labels)}",
-                "name every output, one a line",
+                "name every output, one per line",
             )
         return answers, "order", 0
     width = answers.width

@@ -1,4 +1,4 @@
-"""The trials of a search that nothing beats, and how they became so."""
+"""The trials of a search that no other beats, and how that front grew."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ HIGHER = ("accuracy",)  # of the objectives, those that are better when higher
 
 
 def front(trials: Iterable[Trial], objectives: Sequence[str]) -> list[Trial]:
-    """The judged trials that keep the budget and that no other one is better than: at least as good
-    in all of `objectives`, and better in one. Of equal ones the first. By size."""
+    """The judged trials that keep the budget and that no other trial beats, sorted by size; of
+    equal ones the first. A trial beats another if it is at least as good in all of `objectives` and
+    better in one."""
     kept: list[Trial] = []
     for trial in candidates(trials, objectives):
         if any(beats(other, trial, objectives, or_equal=True) for other in kept):

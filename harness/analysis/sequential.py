@@ -57,9 +57,9 @@ def decide(
 ) -> Decision:
     """Judge (baseline, candidate) rounds, each measured in random order, at look 1, 2, ...
 
-    Call it when `rounds_at(look)` rounds are there; later ones wait for the next look. Every call
-    of a look spends its share of `alpha`, so the number of a look must not be used twice with
-    other data. Raises ValueError if there are fewer rounds than the look needs.
+    Call it once there are `rounds_at(look)` rounds; later ones wait for the next look. Every call
+    of a look spends its share of `alpha`, so the number of a look must not be used twice with other
+    data. Raises ValueError if there are fewer rounds than the look needs.
     """
     needed = rounds_at(look)
     if len(rounds) < needed:
@@ -68,7 +68,7 @@ def decide(
     gate = Gate(threshold=threshold, confidence=1 - alpha / (look * (look + 1)))
     pairs = paired(rounds)
     ratio = None if pairs is None else pairs.estimate(gate.confidence)
-    # If this many rounds cannot reach the level, even the widest interval is no reason to stop.
+    # If so few rounds cannot reach the level, even the widest interval is no reason to stop.
     clear = ratio is not None and ratio.confidence >= gate.confidence - 1e-9
     outcome = gate.named(gate.side(ratio), direction) if ratio and clear else "inconclusive"
     return Decision(

@@ -283,8 +283,8 @@ class _Device:
         spread = f"{_round(found.low)} to {high}"
         if found.images is None:
             return (
-                f"if it loses nothing, {spread} {images} decide; {self.losses.images} show too "
-                f"little of how often variants differ for a closer number"
+                f"if it loses nothing, {spread} {images} decide; {self.losses.images} are too few "
+                "for a closer number"
             )
         return f"if it loses nothing, about {_round(found.images)} {images} decide ({spread})"
 

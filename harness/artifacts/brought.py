@@ -2,7 +2,7 @@
 expects and the names of its outputs.
 
 The user's options come first, then the file's own metadata, then the layers of a Keras file, then
-the quantization of the input. What none of these says is assumed.
+the quantization of the input. What none of these gives is assumed.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ def _labels(path: Path) -> tuple[str, ...]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise UsageError(f"--labels {where} is not text", "write one label a line") from None
+        raise UsageError(f"--labels {where} is not text", "write one label per line") from None
     except OSError as error:
         raise UsageError(
             f"--labels {where} cannot be read: {error.strerror or error}", "give a text file"
         ) from None
     labels = metadata.lines(text)
     if len(labels) < 2:
-        raise UsageError(f"--labels {where} holds {len(labels)} labels", "write one label a line")
+        raise UsageError(f"--labels {where} holds {len(labels)} labels", "write one label per line")
     return labels

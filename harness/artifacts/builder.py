@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from harness.data.dataset import Dataset
 
 TIMEOUT_S = 1800.0
-TRAINING_TIMEOUT_S = 24 * 3600.0  # it shows how far it is, and can be interrupted and gone on with
+TRAINING_TIMEOUT_S = 24 * 3600.0  # it shows how far it is, and can be interrupted and resumed
 
 
 Listener = Callable[[BuildProgress], None]
@@ -56,8 +56,8 @@ class Elsewhere(Protocol):
     def bring(
         self, jobs: Sequence[BuildJob], site: Site, tell: Callable[[str, Step], None]
     ) -> Mapping[str, Failure]:
-        """Have these jobs done and their artifacts brought into the cache; why a variant was not
-        built, by its name. `tell` hears how far each variant is. Raises UsageError for what the
+        """Have these jobs done and their artifacts put into the cache. Returns, by variant, why it
+        was not built. `tell` is called with how far each variant is. Raises UsageError for what the
         user has to correct."""
 
 
@@ -89,9 +89,9 @@ def build(
     """The artifacts of the variants `names` of `project`, from the cache or built. They are trained
     on `data`, which also calibrates int8 if there is no `representative`; without `data` they are
     not trained. `margin` is the share of accuracy that `cut: auto` may give up. `ready` is called
-    with each artifact as soon as it is built. Without `data`, networks tell so many `classes`
-    apart. `children` are the processes that build, for whoever wants to end them. What is not in
-    the cache is built `elsewhere`, if that is given.
+    with each artifact as soon as it is built. Without `data`, networks have outputs for `classes`
+    classes. `children` are the processes that build, so that the caller can end them. What is not
+    in the cache is built `elsewhere`, if that is given.
 
     Mistakes that can be found before the first child starts are raised as UsageError or
     ConfigError. A variant whose build fails later is in `failures`; the others are still built.
@@ -164,9 +164,9 @@ def carry_out(
     tell: Callable[[Step], None],
     children: Children,
 ) -> list[Path]:
-    """Do one job for another machine, as it would be done here; the folders of the cache that
-    then hold it, also those of what is made of it `afterwards`. Raises what `build` raises, and
-    BuildError. The images of a training without `material` must be in the cache."""
+    """Do one job for another machine, as it would be done here; returns the folders of the cache
+    that then hold it, also those of what is made from it `afterwards`. Raises what `build` raises,
+    and BuildError. The images of a training without `material` must be in the cache."""
     builder = _Builder(
         Cache(site.cache), site.representative, None, TIMEOUT_S, site.material, children
     )
@@ -178,7 +178,7 @@ def carry_out(
     folders = [Path(artifact.path).parent]
     for recipe in afterwards:
         tell(Step(stage=f"making {recipe}"))
-        # Whoever asked makes it again, and meets the error.
+        # The machine that asked makes it again, and then raises the error.
         with contextlib.suppress(BuildError, UsageError):
             smaller = quantized(
                 artifact, recipe, cache_dir=site.cache, representative=site.representative
@@ -207,12 +207,13 @@ class _Builder:
         return TrainedCache(self.cache.root)
 
     def brought(self, jobs: list[BuildJob], elsewhere: Elsewhere) -> Mapping[str, Failure]:
-        """Have built elsewhere what is not in the cache; the failures by variant."""
+        """Have the other machines build what is not in the cache. Returns the failures by
+        variant."""
         tellers = self._tellers(jobs)
         wanted = []
         for job in jobs:
             self.cache.note_use(job.key, job.variant)
-            with contextlib.suppress(Corrupted):  # it is built again here, which says why
+            with contextlib.suppress(Corrupted):  # building it again raises the error
                 if self.cache.get(job.key) is None:
                     wanted.append(job)
         if not wanted:
@@ -266,7 +267,7 @@ class _Builder:
         )
 
     def _have(self, job: BuildJob, tell: _Tell) -> Artifact:
-        """The artifact of a job, whatever it takes."""
+        """The artifact of a job, from the cache or built."""
         artifact = self.converted(job, tell)
         if job.afterwards is None:
             return artifact
@@ -283,7 +284,7 @@ class _Builder:
         return msgspec.structs.replace(smaller, **claims)
 
     def converted(self, job: BuildJob, tell: _Tell) -> Artifact:
-        """What TensorFlow makes, from the cache or else built; said so if what the cache held was
+        """What TensorFlow makes, from the cache or else built, with a finding if the cached one was
         broken."""
         self.cache.note_use(job.key, job.variant)
         try:

@@ -62,7 +62,7 @@ class Folders:
         return self.root / "logs" / f"{label}-{key[:12]}.log"
 
     def discard(self, key: str) -> None:
-        """Forget KEY."""
+        """Remove KEY."""
         shutil.rmtree(self.folder(key), ignore_errors=True)
 
     @contextmanager
@@ -83,7 +83,7 @@ class Folders:
     def building(self, key: str) -> Iterator[Path]:
         """An empty folder to build KEY in; call it with the lock held.
 
-        On leaving, the folder becomes KEY; on an exception it goes away.
+        On leaving, the folder becomes KEY; on an exception it is removed.
         """
         with writing(self.root):
             self._finished.mkdir(parents=True, exist_ok=True)
@@ -136,7 +136,7 @@ class Cache(Folders):
         return msgspec.structs.replace(artifact, path=str(folder / MODEL))
 
     def intact(self, key: str) -> Artifact | None:
-        """The finished artifact; a broken one is removed and counts as not there. Call it with the
+        """The finished artifact; a broken one is removed, and None is returned. Call it with the
         lock held."""
         try:
             return self.get(key)

@@ -1,4 +1,4 @@
-"""What the answers of a converted file say beside those of its source, on the same inputs."""
+"""How the answers of a converted file compare with those of its source, on the same inputs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Compared(NamedTuple):
 
     @property
     def finding(self) -> Finding:
-        """Serious where the file answers otherwise than its source."""
+        """Serious if the file's answers differ from its source's."""
         share = self.largest / self.magnitude if self.magnitude else self.largest
         message = (
             f"on {self.examples} random inputs the converted file's answers are at most "
@@ -33,5 +33,5 @@ class Compared(NamedTuple):
             level="serious",
             code="conversion-changed-answers",
             message=message,
-            fix="look for layers that behave otherwise in training, or convert it elsewhere",
+            fix="look for layers that behave differently in training, or use another converter",
         )

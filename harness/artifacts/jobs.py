@@ -25,10 +25,10 @@ _CHILD = ("main.py", "networks.py", "widen.py", "batches.py")
 
 @dataclass(frozen=True)
 class BuildJob:
-    """One artifact to have: the request that makes it, the key it is cached by, what must be
-    trained before, `claims`, the fields of Artifact that cannot be read off the file, and
+    """One artifact to make: the request that makes it, the key it is cached by, what must be
+    trained before, `claims`, the fields of Artifact that cannot be read from the file, and
     `findings` about where its weights are from. `label` names its log. `afterwards` is the recipe
-    that the artifact is then made smaller by, without TensorFlow."""
+    that then makes the artifact smaller, without TensorFlow."""
 
     variant: str
     label: str

@@ -50,7 +50,7 @@ class Material:
                     f"{self.dataset.name}: the {split} split has no images",
                     "add images, or build with --untrained",
                 )
-            if not files.intact(Path(kept.images)):  # most data sets keep theirs there themselves
+            if not files.intact(Path(kept.images)):  # most data sets have already put theirs there
                 _write(Path(kept.images), images)
             _write(Path(kept.labels), of)
 

@@ -90,7 +90,7 @@ class NetworkPlans:
         self._seed = seed
         self._classes = len(material.dataset.classes) if material else classes
         # Half of it: rounding to int8 and the chance of other images take their part of the rest,
-        # and a cut at the very margin could never be shown to be within it.
+        # and a cut exactly at the margin could never be shown to be within it.
         self._for_a_cut = margin / 2
         self.fetching = fetching
         self._under_way: list[str] = []
@@ -113,7 +113,7 @@ class NetworkPlans:
             self._under_way.pop()
 
     def trained(self, plan: NetworkPlan) -> str | None:
-        """The folder of what the network's training left, if it was trained."""
+        """The folder with the results of the network's training, if it was trained."""
         return str(self._cache.folder(plan.needs[-1].key)) if plan.needs else None
 
     def _of(self, spec: VariantSpec, settings: TrainingSpec) -> NetworkPlan:
@@ -276,7 +276,7 @@ class NetworkPlans:
         trunk: Network | None = None,
         step: recipes.Step | None = None,
     ) -> NetworkPlan:
-        """The plan of what one training makes of the network of `plan`."""
+        """The plan of the network that one training makes from the network of `plan`."""
         assert self._material is not None
         # Start and teachers are identified by content, not by name.
         settings = msgspec.structs.replace(settings, inherit=None, grow_from=None, teacher=())

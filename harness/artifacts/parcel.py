@@ -1,4 +1,5 @@
-"""One training or conversion as it goes to another machine: its request, and its files by SHA-256.
+"""One training or conversion as it is sent to another machine: its request, and its files by
+SHA-256.
 
 Paths in the request are relative. Those below `cache/` mean the same place in the other machine's
 cache; the others are files that come along, in a folder that is made for the job:
@@ -43,7 +44,8 @@ _HERE = Path(__file__).parent
 class Parcel(Value, frozen=True):
     """See the module. `files` are the SHA-256 by path. For an artifact, `claims` is as in BuildJob,
     `images` the fingerprint of what calibrates, and `afterwards` are the recipes that make it
-    smaller. Demo images are `drawn` there. `builds_with` is what the bytes depend on besides."""
+    smaller. Demo images are `drawn` there. `builds_with` is what the bytes depend on besides
+    these."""
 
     key: str
     label: str
@@ -91,7 +93,7 @@ class Packer:
         )
 
     def artifact(self, job: BuildJob, afterwards: tuple[str, ...]) -> Packed:
-        """One artifact, and what is made of it afterwards."""
+        """One artifact, and what is made from it afterwards."""
         more: dict[str, Path] = {}
         if job.calibrates or afterwards:
             more[IMAGES] = self._representative.save(self._cache)
@@ -167,7 +169,7 @@ def unpacked(
 
 
 def representative(parcel: Parcel, folder: Path) -> Representative:
-    """What calibrates, once it is unpacked."""
+    """The images that calibrate, once they are unpacked."""
 
     def images() -> object:
         import numpy as np
@@ -202,8 +204,8 @@ def _neighbours(model: Path) -> Iterator[str]:
 
 @cache
 def builds_with() -> dict[str, str]:
-    """What the bytes of an artifact depend on besides its key's own: libraries by version and, of
-    what converts and trains, a digest; empty where TensorFlow is not installed."""
+    """What the bytes of an artifact depend on besides its key's own: versions of libraries, and a
+    digest of the code that converts and trains; empty where TensorFlow is not installed."""
     if importlib.util.find_spec("tensorflow") is None:
         return {}
     digest = hashlib.sha256()

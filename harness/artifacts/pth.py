@@ -1,4 +1,5 @@
-"""PyTorch weights files (.pth) read with numpy alone; a file from a stranger cannot run anything.
+"""PyTorch weights files (.pth) read with numpy alone; a file from an untrusted source cannot run
+code.
 
 Both containers are read. The old one (before PyTorch 1.6) is a row of pickles: a magic number, a
 protocol, facts about the machine, the dictionary, the storage keys; then each storage as its
@@ -109,7 +110,7 @@ class _Unpickler(pickle.Unpickler):
 def _rebuild(
     storage: object, offset: object, shape: object, strides: object, *unused: object
 ) -> _Tensor:
-    """The arguments of `torch._utils._rebuild_tensor_v2`, kept until the numbers are there."""
+    """The arguments of `torch._utils._rebuild_tensor_v2`, kept until the numbers have been read."""
     match (storage, offset, shape, strides):
         case (_Storage(), int(start), tuple(extents), tuple(steps)) if len(extents) == len(
             steps

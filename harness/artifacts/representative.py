@@ -1,4 +1,4 @@
-"""Representative data for the child: images that calibration looks at, made only when needed."""
+"""Representative data for the child: images that int8 is calibrated on, made only when needed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Representative:
     images: Callable[[], NDArray[np.uint8]]
 
     def save(self, cache: Path) -> Path:
-        """The images as a .npy file in the cache, made unless it is there whole."""
+        """The images as a .npy file in the cache, made if it is missing or damaged."""
         digest = hashlib.sha256(self.fingerprint.encode()).hexdigest()
         path = cache / "representative" / f"{digest}.npy"
         if not intact(path):
@@ -60,7 +60,7 @@ def of_dataset(dataset: Dataset, *, count: int = COUNT) -> Representative:
         import numpy as np
 
         every, labels = dataset.arrays("train")
-        # Sorted by class, so that even steps meet each class as often as it is there.
+        # Sorted by class, so that even steps take each class in proportion to its size.
         order = np.argsort(labels, kind="stable")
         steps = np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)
         return np.asarray(every[order[steps]])

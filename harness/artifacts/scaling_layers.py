@@ -17,7 +17,7 @@ from harness.core.pixels import Pixels, of_moments, of_scaling
 
 _MOST_BYTES = 50_000_000
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
-# Layers that pass pixels on as they are.
+# Layers that do not change pixel values.
 _WITHOUT_NUMBERS = frozenset(
     {
         *("InputLayer", "Reshape", "Resizing", "CenterCrop", "ZeroPadding2D", "Cropping2D"),
@@ -199,8 +199,8 @@ def _adapted(path: Path, name: str) -> _Moments | None:
 
 
 def _variables(root: Any, name: str, keys: tuple[str, str]) -> _Moments | None:
-    """Of the first group that holds both variables and is the layer's: by the name that Keras notes
-    there, else by the name of the group or of one around it."""
+    """The variables of the first group that holds both and belongs to the layer: by the name that
+    Keras saved in it, else by the name of the group or of one around it."""
     found: list[_Moments] = []
 
     def look(place: str, group: Any) -> None:

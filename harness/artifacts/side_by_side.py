@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 # TensorFlow leaves a third of two cores idle with networks as small as these; each process takes
-# one to three gigabytes, so that more than two are not for every machine.
+# one to three gigabytes, so not every machine has room for more than two.
 AT_ONCE = 2
 
 T = TypeVar("T")
@@ -24,7 +24,8 @@ class Killable(Protocol):
 
 
 class Children:
-    """The child processes under way, which end together. `stopping` is set from then on."""
+    """The child processes that are running, which are ended together; `stopping` is set from then
+    on."""
 
     def __init__(self) -> None:
         self.stopping = threading.Event()
@@ -60,8 +61,8 @@ def each(
     children: Children,
 ) -> Iterator[tuple[T, Future[R]]]:
     """Do `work` for every job, `AT_ONCE` at a time, begun in their order; (job, its finished
-    future) as they finish. Jobs that claim the same thing are never done at the same time: what
-    one of them makes the other finds. Whatever ends the iteration early ends the children."""
+    future) as they finish. Jobs that claim the same thing are never done at the same time: the
+    second finds what the first one made. Whatever ends the iteration early ends the children."""
     waiting = list(jobs)
     under_way: dict[Future[R], T] = {}
     with ThreadPoolExecutor(AT_ONCE) as pool:

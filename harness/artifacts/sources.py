@@ -88,7 +88,7 @@ class Model:
             if option in RESERVED:
                 raise ConfigError(
                     f"{option!r} is not an option of a model",
-                    "weights stand beside the options, the seed on the command line",
+                    "write weights beside the options, and give the seed on the command line",
                 )
             if self.parameters is not None and option not in self.parameters:
                 known = self.parameters - set(RESERVED)

@@ -76,7 +76,7 @@ def resolve(
     installed needs no network and comes first.
 
     Raises ConfigError for a path that is not a file and for `imagenet` where there is nothing to
-    fetch or fetching fails; UsageError for a file that is not the one it was or should be.
+    fetch or fetching fails; UsageError for a file that has changed or is not the expected one.
     """
     if wanted == RANDOM or (wanted == AUTO and source is None):
         return Weights(RANDOM)
@@ -113,8 +113,8 @@ def _installed(package: str) -> Path | None:
         shipped = importlib.metadata.files(package) or []
     except importlib.metadata.PackageNotFoundError:
         return None
-    # Whether a file that is gone is still listed depends on who answers: Python 3.11 itself lists
-    # it, Python 3.12 and the package importlib_metadata, which replaces it once imported, do not.
+    # Whether a missing file is still listed depends on the library: Python 3.11 itself lists it,
+    # Python 3.12 and the package importlib_metadata, which replaces it once imported, do not.
     paths = [Path(str(file.locate())) for file in shipped if file.suffix in (".pth", ".h5")]
     found = [path for path in paths if path.is_file()]
     if len(found) != 1:
@@ -134,13 +134,13 @@ def _expected(path: Path, source: WeightsSource) -> str | None:
         raise UsageError(
             f"{path} is not one of the weights files that variants.yaml knows: "
             f"{', '.join(source.sha256)}",
-            "add its name and SHA-256 there if it is to be trusted",
+            "add its name and SHA-256 there if you trust it",
         )
     return source.sha256[path.name]
 
 
 def _at(path: Path, digest: str, kind: str, cache: Path) -> Weights:
-    """The weights of a file that is there; of a PyTorch file its tensors, in the cache."""
+    """The weights of a local file; for a PyTorch file its tensors, in the cache."""
     if path.suffix not in (".pth", ".pt"):
         return Weights(kind, path, digest)
     arrays = cache / "weights" / f"{digest}.npz"
@@ -206,7 +206,7 @@ def _without(wanted: str, missing: str, remedy: str) -> Weights:
 
 
 class _Ledger:
-    """A record of fetched files: their digests for good, failures for an hour."""
+    """A record of fetched files: their digests permanently, failures for an hour."""
 
     class _Entries(msgspec.Struct):
         sha256: dict[str, str] = {}

@@ -30,8 +30,8 @@ def check(args: argparse.Namespace) -> None:
 
 
 def write(args: argparse.Namespace, value: Any) -> bool:
-    """Write `value` if it was asked for. True if it went to standard output, where then nothing
-    else may go."""
+    """Write `value` if it was asked for. True if it went to standard output; then nothing else may
+    be written there."""
     if args.json is None:
         return False
     import msgspec

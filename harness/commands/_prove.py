@@ -56,8 +56,9 @@ STEPS = (
 
 
 def runs(name: str, spec: AndroidSpec, attendant: Attendant) -> list[dict[str, Any]]:
-    """Make each step's bench and say what came of it: its command, exit status, what it said, its
-    cases, and what the runner printed. A step that is refused or fails is told like any other."""
+    """Run each step's bench and return its results: its command, exit status, what it said, its
+    cases, and what the runner printed. A step that is refused or fails is reported like any
+    other."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         shutil.copyfile(MODEL, folder / MODEL.name)

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_arguments.seconds,
         default=600.0,
         metavar="TIME",
-        help="give up undecided after this long (default: 10m)",
+        help="stop undecided after this long (default: 10m)",
     )
     _arguments.add_seed(parser, "seed of the order of launches (default: {default})")
     _arguments.option(

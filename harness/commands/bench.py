@@ -219,8 +219,8 @@ def _add_how_much(group: argparse._ArgumentGroup, option: Callable[..., None]) -
         "accuracy",
         "--accuracy",
         choices=["host", "device"],
-        help="where test images are answered besides on this machine: also on the phone, by every "
-        "delegate and number of threads (device); or only here (default: that of devices.yaml)",
+        help="where test images are answered: only on this machine (host), or also on the phone by "
+        "every delegate and number of threads (device) (default: that of devices.yaml)",
     )
     option(
         group,

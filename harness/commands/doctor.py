@@ -40,9 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prove",
         action="store_true",
-        help="also write proof-NAME.json: what the phone answers to every command that the harness "
-        "relies on, and what comes of each kind of measurement (some ten minutes), without its "
-        "serial, to be sent to the project",
+        help="also write proof-NAME.json, to be sent to the project: the phone's answer to every "
+        "command that the harness relies on, and the result of each kind of measurement, without "
+        "its serial; takes about ten minutes",
     )
     _json.add_json(parser, "what was found")
     _arguments.add_project(parser)
@@ -126,7 +126,7 @@ def lines_of_unproved(left: Sequence[Unproved]) -> list[str]:
     """What the project has not shown on a real phone yet, and the commands that show it."""
     if not left:
         return []
-    shown = ["not yet proved on a real phone by this project, and how you can with yours:"]
+    shown = ["not yet proved on a real phone by this project; with yours you can:"]
     for one in left:
         shown += [f"  {one.what}", f"      -> {one.how}"]
     return shown

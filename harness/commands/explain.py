@@ -1,4 +1,5 @@
-"""Say why a file is large, and what would make it smaller, each with the size it would give.
+"""Say why a file is large, and what would make it smaller, with the size that each change would
+give.
 
 Shows bytes, parameters and multiply-accumulates by kind of layer and by layer, what a grey image
 as three channels costs, and what training left in the file.

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read and render; options of the verdict judge the saved results again."""
+    """Read and render; with options of the verdict, the saved results are judged again."""
     from harness.analysis import gate
     from harness.results import load
     from harness.results.report import judged_again

@@ -48,10 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
            help="what the model may cost, such as 'size<=1MB,latency_p95<=20ms'; exit 1 if nothing "
            "keeps it")  # fmt: skip
     own("--against", type=_arguments.comma_list, metavar="NAME[,NAME]",
-        help="variants that the finalists are compared with: their accuracy, too, must not be "
-        "missed by more than --max-accuracy-loss")  # fmt: skip
+        help="variants that the finalists are compared with: a finalist must not lose more than "
+        "--max-accuracy-loss against them either")  # fmt: skip
     option(parser, "devices", "--device", type=_arguments.comma_list, metavar="NAME[,NAME]",
-           help="entries of devices.yaml where the finalists are measured, and trials that may "
+           help="entries of devices.yaml on which to measure the finalists, and trials that may "
            "reach the front (default: {default})")  # fmt: skip
     option(parser, "data", "--data", metavar="DATA",
            help="labelled images, as of `bench` (default: demo)")  # fmt: skip
@@ -65,10 +65,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     own("--trials", type=_arguments.positive, metavar="N",
         help="at most N trials (default: 40, or no limit with --time-budget)")  # fmt: skip
     own("--time-budget", dest="time_budget_s", type=_arguments.seconds, metavar="TIME",
-        help="begin no trial after this time, and leave unfinished what is under way then; the "
-        "verdict comes after it")  # fmt: skip
+        help="stop the trials after this time, those under way included; then the finalists are "
+        "judged")  # fmt: skip
     own("--finalists", type=_arguments.positive, metavar="N",
-        help="how many of the smallest are judged on test images, beside the most accurate "
+        help="how many of the smallest are judged on test images, besides the most accurate "
         "(default: 3)")  # fmt: skip
     own("--workers", type=_arguments.positive, metavar="N",
         help="trials at a time (default: 1, and then the same seed gives the same search)",
@@ -78,13 +78,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     option(parser, "weights", "--weights", choices=["auto", "random"],
            help="initial weights, as of `bench` (default: {default})")  # fmt: skip
     parser.add_argument("--resume", metavar="SEARCH",
-                        help="go on with a search: its folder, id or latest. One that has ended "
-                        "is shown again")  # fmt: skip
+                        help="continue a search: its folder, id or latest. One that has ended is "
+                        "shown again")  # fmt: skip
     parser.add_argument("--keep", metavar="NAME",
-                        help="add what was found to models/variants.yaml under this name; of a "
-                        "search that has ended, with --resume")  # fmt: skip
+                        help="add the model that was found to models/variants.yaml under this "
+                        "name; also with --resume, for a search that has ended")  # fmt: skip
     parser.add_argument("--trial", type=_arguments.positive, metavar="N",
-                        help="--keep: this trial instead of the recommended one")  # fmt: skip
+                        help="with --keep: add this trial, not the recommended one")  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="exit 4 if the verdict is undecided")
     _arguments.add_lab(parser, defaults=False)
     _arguments.add_project(parser, defaults=False)
@@ -154,7 +154,7 @@ def _resumed(
 
     if left := [name for name in given if name in _FIXED]:
         raise UsageError(
-            f"--resume goes on with what the search was asked for, not with another {left[0]}",
+            f"a search that is resumed keeps what it was asked for, so it takes no other {left[0]}",
             "leave out all options but --trials, --time-budget, --workers and those of output",
         )
     return session.resume(

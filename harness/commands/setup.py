@@ -3,7 +3,7 @@
 arm64 is the ARM64 core of `--device arm64`, made from the distribution's arm64 packages and the
 aarch64 wheels of the runtime that is installed here. onnx and torch are Python environments with
 what converts ONNX and PyTorch models (.pt2): their packages clash with those of the harness, or are
-very large. What is complete is kept, and made again if it is damaged.
+very large. What is already set up is kept, unless it is damaged.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 HEAT = "heat"  # the stage of a failure: the phone did not cool off
 
 
-# --- doubts and failures ---------------------------------------------------------------------
+# --- findings and failures------------------------------------------------------------------
 
 
 class Finding(Value, frozen=True):

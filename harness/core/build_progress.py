@@ -1,4 +1,4 @@
-"""How far building has come, as told to whoever waits for it."""
+"""How far building has come, for whoever waits for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class BuildProgress:
     """`variant` is in `stage` ("cached", "converting", ...); it is number `index` of `count`,
-    counted from 0. `done` of `total` tells how far the stage is, where that is known.
+    counted from 0. `done` of `total` is how far the stage is, where that is known.
     `validation_accuracy` is that of an epoch of the variant's own training that has just ended."""
 
     variant: str

@@ -16,11 +16,11 @@ Prefer = Literal["balanced", "size", "latency", "memory"]
 
 class MetricComparison(Value, frozen=True):
     """One metric of one case. `ratio` is candidate over baseline, `threshold` how much worse the
-    metric may be (a share; None in reports that do not tell it), `paired` tells rounds of one
-    run from launches of two, the `p` values are one-sided and Holm-corrected. For an
+    metric may be (a share; None in reports that do not have it). `paired` is true for rounds of one
+    run and false for launches of two runs. The `p` values are one-sided and Holm-corrected. For an
     inconclusive outcome `note` says why, and `more_launches` how many more of each side would
     probably decide (None: none would, or it is not a matter of launches); for instructions that
-    changed `note` says what became of the multiply-accumulates. Accuracy is judged by its `loss`
+    changed `note` says how the multiply-accumulates changed. Accuracy is judged by its `loss`
     against the baseline, and `threshold` is then how much may be lost."""
 
     metric: str
@@ -45,8 +45,9 @@ class MetricComparison(Value, frozen=True):
 
 
 class CaseComparison(Value, frozen=True):
-    """The metrics of one matched pair of cases, with what differs between the two. A finding
-    `invalid` has refused what was measured on the device; the file's own metrics remain."""
+    """The metrics of one matched pair of cases, with what differs between the two. With an
+    `invalid` finding nothing that was measured on the device is compared, only the file's own
+    metrics."""
 
     baseline: Case
     candidate: Case
@@ -55,8 +56,8 @@ class CaseComparison(Value, frozen=True):
 
 
 class Comparison(Value, frozen=True):
-    """A whole comparison. `tests` is the number of metrics the correction was made for; on
-    `exact_devices` a single launch counts everything, so more launches would not help there."""
+    """A whole comparison. Holm's correction is for `tests` metrics. On `exact_devices` a single
+    launch counts everything, so more launches would not help there."""
 
     baseline_run: str
     candidate_run: str
@@ -70,7 +71,7 @@ class Comparison(Value, frozen=True):
     findings: tuple[Finding, ...] = ()
 
     def with_outcome(self, outcome: Outcome) -> list[tuple[CaseComparison, MetricComparison]]:
-        """All metrics that came out so."""
+        """All metrics with this outcome."""
         return [(c, m) for c in self.cases for m in c.metrics if m.outcome == outcome]
 
     @property
@@ -86,7 +87,7 @@ class Comparison(Value, frozen=True):
 
     @property
     def uncounted(self) -> list[Finding]:
-        """Why something was not compared of a case on an exact device that both sides have."""
+        """Why part of a case was not compared, for cases on exact devices that both sides have."""
         return [
             finding
             for case in self.cases
@@ -112,8 +113,8 @@ class Comparison(Value, frozen=True):
 
 
 class BudgetLine(Value, frozen=True):
-    """One budget as the user wrote it, its limit in the metric's unit, and how each case (by its
-    id) stands to it. What was not measured of a case is missed, and `unknown` says why."""
+    """One budget as the user wrote it, its limit in the metric's unit, and the outcome of each case
+    by its id. A metric that was not measured is missed, and `unknown` says why."""
 
     text: str
     metric: str
@@ -123,9 +124,10 @@ class BudgetLine(Value, frozen=True):
 
 
 class ImagesNeeded(Value, frozen=True):
-    """The test images that would decide about a candidate that truly loses nothing, with a chance
-    of 80 %; `low` to `high` with 95 % confidence about how often variants differ. `images` is None
-    where too few were seen to name one number, or where it is more than a million."""
+    """How many test images would show, with a chance of 80 %, that a candidate which truly loses
+    nothing keeps the margin. The number depends on how often variants differ, of which 95 %
+    confidence gives `low` to `high`. `images` is None if too few images were seen to name one
+    number, or if it is more than a million."""
 
     images: int | None
     low: int | None
@@ -136,15 +138,15 @@ class DeviceVerdict(Value, frozen=True):
     """The verdict on one device.
 
     `decision` is "recommended" if a variant has been shown to lose no more than the margin and to
-    keep every budget; "undecided" if the images do not tell, and then `candidate` is the cheapest
-    that may; "refused" if everything that keeps the budgets loses more; "none" if nothing is known
-    of accuracy or nothing keeps the budgets. `images` would decide about the candidate, and with
-    the margin `recommended_at` it would be recommended now.
+    keep every budget; "undecided" if there are too few images to show it, and then `candidate` is
+    the cheapest variant that may; "refused" if everything that keeps the budgets loses more; "none"
+    if no accuracy is known or nothing keeps the budgets. `images` says how many would decide about
+    the candidate; with the margin `recommended_at` it would be recommended now.
 
     `recommended`, `runner_up` and `candidate` are variants, or case ids where a variant ran in
-    several settings; None if there is none, and `reason` says why.
-    `pareto` and `feasible` are case ids; nothing beats the former on the metrics `pareto_on`.
-    `outcome` is that of all budgets together, None without any."""
+    several settings; None if there is none, and `reason` says why. `pareto` and `feasible` are case
+    ids; no case beats one of `pareto` on the metrics `pareto_on`. `outcome` is that of all budgets
+    together, None without any."""
 
     device: str
     reason: str
@@ -165,11 +167,11 @@ class DeviceVerdict(Value, frozen=True):
 
 
 class Verdict(Value, frozen=True):
-    """The verdict on a run. That of the only device; of several the first one's with the others'
-    and every runner-up in `notes`, and `recommended` is the variant they agree on, else the first
-    one's case id.
-    `devices` has each device's own, `outcome` is the worst of them and `decision` the least sure.
-    `losses` are those of all variants, of what is `protected`; `margin` is how much may be lost."""
+    """The verdict on a run. With one device it is that device's verdict. With several it is that of
+    the first device; `notes` has the verdicts of the others and every runner-up, and `recommended`
+    is the variant that all agree on, else the first device's case id. `devices` has each device's
+    own, `outcome` is the worst of them and `decision` the least sure. `losses` are those of all
+    variants, of what is `protected`; `margin` is how much may be lost."""
 
     reason: str
     recommended: str | None = None

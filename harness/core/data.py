@@ -1,4 +1,4 @@
-"""What a data set holds, told before anything is trained on it."""
+"""What a data set holds, shown before anything is trained on it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Left(Value, frozen=True):
 
 
 class DataSummary(Value, frozen=True):
-    """`counts` holds distinct images by class and split; all names are fit to print.
+    """`counts` holds distinct images by class and split; all names are safe to print.
 
     `copies` counts files with the pixels of another one, which is used in their place;
     `straddling` names the images that the folder's own split has on two sides, `conflicts` those
@@ -33,8 +33,8 @@ class DataSummary(Value, frozen=True):
 
     `colour` images are shown in colour to models of three channels and in grey to those of one.
     `depth` says which range is in use of images of more than eight bits. `resaved` names images
-    that are re-encoded or resized copies of one another, which are kept on one side of the split;
-    `resaved_left_out` counts those that the user's split had on an earlier side.
+    that are re-encoded or resized copies of one another. They are kept on one side of the split;
+    `resaved_left_out` counts those that the user's split had on an earlier side too.
     """
 
     name: str

@@ -37,7 +37,7 @@ EXIT_MEASUREMENT = 3
 EXIT_UNDECIDED = 4
 EXIT_INTERRUPTED = 130
 
-CONFIGURATION = "configuration"  # the stage of a failure that a file of the user's is the cause of
+CONFIGURATION = "configuration"  # the stage of a failure that a file of the user's causes
 
 
 class HarnessError(Exception):
@@ -75,8 +75,8 @@ class ConfigError(UsageError):
 
 
 class UnusableFileError(UsageError):
-    """A model file is there and cannot be measured for what is in it. Beside others it is one case
-    that fails; alone there is nothing to do."""
+    """A model file exists, but what is in it cannot be measured. Among other files it is one failed
+    case; alone it ends the command."""
 
 
 class StorageError(UsageError):
@@ -130,7 +130,7 @@ class MeasurementError(HarnessError):
 
 
 class WorkerError(MeasurementError):
-    """The process that runs the model crashed, hung, or answered something else than a result."""
+    """The process that runs the model crashed, hung, or gave an answer that is not a result."""
 
 
 class DeviceError(MeasurementError):

@@ -120,8 +120,8 @@ class Loss(Value, frozen=True):
 
 
 class Cost(Value, frozen=True):
-    """A metric that the verdict weighs, and how a ratio to another variant is said: `74x smaller`.
-    It is left out where the metric `instead_of` is known, which it only stands for."""
+    """A metric that the verdict weighs, and the words for a ratio to another variant: `74x
+    smaller`. It only stands in for the metric `instead_of`, and is left out where that is known."""
 
     better: str
     worse: str
@@ -129,7 +129,7 @@ class Cost(Value, frozen=True):
 
 
 class MetricSpec(Value, frozen=True):
-    """All that the rest of the harness knows of a metric: its unit ("ns", "bytes", "J", "1",
+    """All that the rest of the harness knows about a metric: its unit ("ns", "bytes", "J", "1",
     "count"), which way is better, and what follows.
 
     An `exact` metric has no sampling error and needs no interval. Only `gated` metrics are
@@ -143,14 +143,14 @@ class MetricSpec(Value, frozen=True):
     single launch has none. `statistic` names a field of the latency's Measurement which is the
     same number, without its interval. `cost` is set for what the verdict weighs.
 
-    A `bound` is told by the upper end of its interval, in percentage points: what counts is how
-    much it may be. A size in bytes is that of a file, told in MB (10^6), if it is a `file_size`,
-    else memory, told in MiB (2^20).
+    A `bound` is shown as the upper end of its interval, in percentage points: what counts is how
+    much it may be. A size in bytes is that of a file, shown in MB (10^6), if it is a `file_size`,
+    else memory, shown in MiB (2^20).
 
-    Of its column, `head` is the name where the title is too long for it, `place` where it stands
-    in reading order, and `importance` when it gives way where not all fit: the highest first. A
-    `headline` metric always has its interval beside it, and a `key_figure` stands at the top of
-    the page."""
+    For its column, `head` is a short name to use where the title is too long, `place` its position
+    in reading order, and `importance` when it is left out where not all fit: the highest number
+    first. A `headline` metric always has its interval beside it, and a `key_figure` is at the top
+    of the page."""
 
     name: str
     unit: str

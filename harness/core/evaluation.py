@@ -25,8 +25,9 @@ class Agreement(Value, frozen=True):
 
 
 class Tried(Value, frozen=True):
-    """What became of `n` images of the validation split when they were given as other `pixels`:
-    how many were decided as labelled, how many of them only so, and how many only as assumed."""
+    """How `n` images of the validation split were decided when given in the range `pixels`: how
+    many as labelled (`right`), how many of these only in this range, and how many only in the
+    assumed range."""
 
     pixels: Pixels
     n: int
@@ -36,9 +37,9 @@ class Tried(Value, frozen=True):
 
 
 class DeviceImages(Value, frozen=True):
-    """The part of the test split that devices answer: `rows` are places in the split, rising,
-    `labels` a little-endian uint16 for each. `files` maps a variant to the file of inputs that its
-    images have become, one after the other, `sizes` to the bytes of one."""
+    """The part of the test split that devices answer: `rows` are positions in the split, ascending,
+    `labels` a little-endian uint16 for each. `files` maps a variant to the file with its inputs,
+    one image after the other, `sizes` to the bytes of one."""
 
     dataset: str
     fingerprint: str
@@ -72,15 +73,15 @@ class Evaluation(Value, frozen=True):
 
     `scores` are n x `width` little-endian float32, `labels` n little-endian uint16 (in JSON both
     are base64). A `width` of 1 is the score of the second of two classes, else there is one score
-    per class. `step` is the smallest difference that the output can tell (0: a float). Rows of
+    per class. `step` is the smallest difference that the output can represent (0: a float). Rows of
     `confusion` are labels, columns decisions. With a `failure` nothing else is known.
 
-    `looks` are the numbers of examples after which it was asked whether more are needed, empty if
-    all were answered at once. `pixels` is how the pictures were given, `saturated` the share of
-    numbers that the input's type could not hold (None: it can hold all), `tried` what other pixels
-    would have done, where those were only assumed. `scores_of` says whence it is known which score
-    is of which class: "order", if only the order of the folders' names tells. `unused` counts
-    scores of other classes.
+    `looks` are the numbers of examples after which the harness asked whether more are needed, empty
+    if all were answered at once. `pixels` is how the pictures were given, `saturated` the share of
+    numbers that the input's type could not hold (None: it can hold all), `tried` the results of
+    other ranges, where the range was only assumed. `scores_of` says how it is known which score is
+    of which class: "order", if only by the order of the folders' names. `unused` counts scores of
+    other classes.
     """
 
     variant: str

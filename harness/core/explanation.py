@@ -23,8 +23,8 @@ class KindSize(Value, frozen=True):
 
 
 class GreyCost(Value, frozen=True):
-    """What reading a grey image as three equal channels costs in the first convolution: what its
-    kernel would have less if it were summed over its channels. `converted` says whether the
+    """What reading a grey image as three equal channels costs in the first convolution: how much
+    less its kernel would be if it were summed over its channels. `converted` says whether the
     network makes the copies itself; otherwise the app has to. `layer` is the convolution."""
 
     layer: str

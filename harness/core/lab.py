@@ -1,4 +1,4 @@
-"""What the hosts of a lab say of themselves. Plain values: they travel as JSON."""
+"""What the hosts of a lab report about themselves. Plain values: they travel as JSON."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import re
 from harness.core.base import Value
 from harness.core.specs import AndroidSpec
 
-PROCESSOR = "processor"  # a resource of each host: as many as it has
+PROCESSOR = "processor"  # a resource of each host, one for each processor
 ARM64 = "arm64"  # likewise, where the emulated core is set up
 BUILD = "build"  # likewise: as many trainings and conversions as its memory allows at once
 
 
 class PhoneOffer(Value, frozen=True):
-    """A phone at one of the hosts. `resource` is what the lab hands it out by, `name` what its host
-    calls it, and `spec` how the host reaches it. `held` says who measures on it, if anybody does
-    and it is known."""
+    """A phone at one of the hosts. `resource` is the name under which the lab assigns it, `name`
+    what its host calls it, and `spec` how the host reaches it. `held` says who is measuring on it,
+    if that is known."""
 
     resource: str
     name: str
@@ -46,7 +46,7 @@ class Doing(Value, frozen=True):
 
 class HostOffer(Value, frozen=True):
     """A host of a lab. `address` is the worker's, `seen_s` how long ago it was heard of. It can do
-    so many `builds` at once, 0 without TensorFlow, and what it builds depends on the versions
+    `builds` trainings and conversions at once (0 without TensorFlow), with the versions
     `builds_with`."""
 
     name: str
@@ -80,7 +80,7 @@ def model_key(model: str) -> str:
 
 def is_model(model: str, asked: str) -> bool:
     """Whether a phone's model is the one asked for, with its maker in front or without. An emulated
-    phone is taken for what it plays; reports say that it is emulated."""
+    phone counts as the model that it emulates; reports say that it is emulated."""
     known, wanted = model_key(model).removesuffix("-emulated"), model_key(asked)
     return bool(wanted) and (known == wanted or known.endswith(f"-{wanted}"))
 

@@ -1,4 +1,4 @@
-"""What a device drew, as it was read."""
+"""The power that a device drew, reading by reading."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ class Drawn(Value, frozen=True):
     """Power in microwatts, reading by reading, of one source: the whole phone at its `battery`, or
     the power `rails` of processor, accelerators and memory. `idle_before` and `idle_after` are from
     before and after the load, `loaded` has the readings of each Minute of the launch while
-    inferences were timed, and `ns_per_inference` the time for each of them in it, what lies between
-    them included.
-    `unit` is that of the phone's own numbers."""
+    inferences were timed, and `ns_per_inference` the time per inference in that minute, pauses
+    between inferences included. `unit` is that of the phone's own numbers."""
 
     source: PowerSource
     unit: str

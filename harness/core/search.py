@@ -1,5 +1,5 @@
-"""A search for a small model: its trials and what they came to. The optimizer's own notes are in
-the journal beside them."""
+"""A search for a small model: its trials and their results. The optimizer's own notes are in the
+journal beside them."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class Trial(Value, frozen=True):
     chose, by name.
 
     What is not known is None: `size_bytes`, `parameters` and `macs` are those of the converted
-    file, `instructions` those of one inference on the emulated core, `accuracy` that of the
-    `right` answers to `images` validation images. `measured` has by name what was measured on a
-    device. `over` says by budget how far it was missed, as the logarithm of the factor; a budget
-    that is kept is 0. `reason` says why a trial is not done."""
+    file, `instructions` those of one inference on the emulated core, `accuracy` that of the `right`
+    answers to `images` validation images. `measured` maps the name of a metric to its value
+    measured on a device. `over` maps each budget to the logarithm of the factor by which it was
+    missed, 0 if it is kept. `reason` says why a trial is not done."""
 
     number: int
     candidate: Candidate
@@ -69,7 +69,7 @@ class Trial(Value, frozen=True):
 
     @property
     def keeps_budget(self) -> bool:
-        """Whether no budget is known to be missed."""
+        """False if any budget is known to be missed."""
         return all(excess <= 0 for excess in self.over.values())
 
 
@@ -99,8 +99,8 @@ class SearchHeader(Value, frozen=True):
     """What is known of a search before its first trial. `objectives` are the fields of Trial that
     are optimized; `fingerprints` those of the training and validation images; `combinations` how
     many candidates the space has, None for infinitely many. `counted_on` is the emulated core that
-    counts instructions, None if there is none. `reference` has by variant of `against` what it
-    answers rightly of the validation images, a share."""
+    counts instructions, None if there is none. `reference` maps each variant of `against` to the
+    share of validation images that it answers correctly."""
 
     search_version: int
     search_id: str
@@ -153,7 +153,7 @@ class SearchReport(Value, frozen=True):
         return next(t for t in self.trials if t.number == number)
 
     def count(self, state: TrialState) -> int:
-        """How many trials ended so."""
+        """How many trials have this status."""
         return sum(t.state == state for t in self.trials)
 
 

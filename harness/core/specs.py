@@ -138,7 +138,7 @@ class HostSpec(Value, frozen=True, tag_field="kind", tag="host"):
 
 
 class ArmSpec(Value, frozen=True, tag_field="kind", tag="arm64-emulated"):
-    """An ARM64 core in software: counts instructions exactly, tells no time."""
+    """An ARM64 core in software: counts instructions exactly and measures no time."""
 
     cpu: str = "cortex-a76"
     launch_timeout_s: Seconds = 600.0
@@ -185,13 +185,12 @@ class AndroidSpec(Value, frozen=True, tag_field="kind", tag="android"):
     """A phone, through one of the files of devices/transports.
 
     With `accuracy: device` the test images are answered on the phone too. `gpu` may compute in
-    float16, `gpu-fp32` may not.
-    `affinity` is `all`, `big`, `mid` or `little` (cores with the highest frequency, with one
-    between, with the lowest) or a hexadecimal mask; of several, each is a case of its own.
-    `adb_server` is where the transport of that name finds a running server (default: what adb
-    itself uses). `wait_s` is how long to wait for a phone that another run is measuring. `profile`
-    and `faults` are of the transport `emulated`. A phone of a lab is at the host `at`, or it is
-    `any` one of a model; how it is reached is then that host's to know.
+    float16, `gpu-fp32` may not. `affinity` is `all`, `big`, `mid` or `little` (cores with the
+    highest frequency, with one between, with the lowest) or a hexadecimal mask; of several, each is
+    a case of its own. `adb_server` is where the transport of that name finds a running server
+    (default: what adb itself uses). `wait_s` is how long to wait for a phone that another run is
+    measuring. `profile` and `faults` are of the transport `emulated`. A phone of a lab is at the
+    host `at`, or it is `any` one of a model; that host then knows how to reach it.
     """
 
     transport: str = "adb_usb"

@@ -40,7 +40,7 @@ def printable_lines(lines: Iterable[str]) -> str:
 
 
 def name(text: str) -> str:
-    """A name, printable, and quoted if there would be nothing to see."""
+    """A name, printable, and quoted if it would otherwise be invisible."""
     return printable(text) if text.strip() else repr(text)
 
 
@@ -55,7 +55,7 @@ def _escape(c: str) -> str:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """How to correct a mistyped name: "did you mean 'adb_tcp'?" with the nearest of `known` and
-    those that contain it, three at most; else all there are."""
+    those that contain it, three at most; else all of `known`."""
     import difflib
 
     known = sorted(known)
@@ -109,7 +109,7 @@ def integer(text: str, most: int = 10**15) -> int | None:
 
 
 def plain_name(name: str) -> str:
-    """`name` as the name of a file, wherever it is from."""
+    """`name` as the name of a file: every character but letters, digits and `-_.` becomes `_`."""
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
 
 

@@ -244,11 +244,11 @@ class Timing(Value, frozen=True):
     """How long one launch goes on: iterations until `min_time_ns` have passed, at least
     `min_iterations` and at most `max_iterations`; warm-up likewise, kept and not used.
 
-    With `cadence_ns` an iteration begins every so often, as in an app, and not at once after the
-    last; with `sustained_ns` the only launch goes on that long and is told minute by minute. The
-    first launch may also observe what each operator takes (`profile`) and whether its answers are
-    the host's (`parity`). With `cached_start` each launch is followed by a short one that starts
-    with the runtime's caches on disk."""
+    With `cadence_ns` an iteration begins once in that time, as in an app, instead of right after
+    the last; with `sustained_ns` the only launch goes on that long and is reported minute by
+    minute. The first launch may also observe what each operator takes (`profile`) and whether its
+    answers are the host's (`parity`). With `cached_start` each launch is followed by a short one
+    that starts with the runtime's caches on disk."""
 
     min_time_ns: int = 500_000_000
     min_iterations: int = 5
@@ -264,10 +264,10 @@ class Timing(Value, frozen=True):
 
 
 class Plan(Value, frozen=True):
-    """All that decides what is measured, in which order, and by what the verdict goes; nothing of
-    how it went. On `exact_devices` one launch of a case tells all, unless `exact_launches` (where
-    that is None, `launches`) asks for more. `max_accuracy_loss` is a share (0.02: two points),
-    and `protect` what may not lose more: accuracy, balanced_accuracy or recall:CLASS. On
+    """Everything that decides what is measured, in which order, and how the verdict judges; no
+    results. On `exact_devices` one launch of a case is enough, unless `exact_launches` (where that
+    is None, `launches`) asks for more. `max_accuracy_loss` is a share (0.02: two points), and
+    `protect` what may not lose more: accuracy, balanced_accuracy or recall:CLASS. On
     `accuracy_devices` the device itself answers test images."""
 
     cases: tuple[Case, ...]
@@ -319,8 +319,8 @@ class Parity(Value, frozen=True):
 
 
 class LatencySummary(Value, frozen=True):
-    """What a benchmark executable tells of the iterations it does not report one by one. `std` is
-    the population's; a percentile is element floor(n * p / 100) of the sorted iterations."""
+    """What a benchmark executable reports about iterations that it does not list one by one. `std`
+    is the population's; a percentile is element floor(n * p / 100) of the sorted iterations."""
 
     count: int
     median_ns: int
@@ -354,12 +354,12 @@ class Minute(Value, frozen=True):
 class Launch(Value, frozen=True):
     """Raw observations of one fresh process. `index` is the round (0, 1, ...) within its case,
     `order` the place in the order of measurement on its device. `instructions` are those of each
-    timed iteration, where they can be counted; `reference` is what the host answered to the
-    inputs of `outputs`, and `parity` compares the two whole. What could not be observed is None
-    and `absent` maps the field's name to the reason. An executable that reports no single
-    iterations leaves `latency_ns` and `warmup_ns` empty and fills in the summaries instead.
-    `set_aside` is a launch during which the device became unfit: this one was made in its place,
-    in the same run or when it went on, and nothing is computed from that one."""
+    timed iteration, where they can be counted; `reference` is what the host answered to the inputs
+    of `outputs`, and `parity` compares the two whole. What could not be observed is None and
+    `absent` maps the field's name to the reason. An executable that reports no single iterations
+    leaves `latency_ns` and `warmup_ns` empty and fills in the summaries instead. `set_aside` is an
+    earlier launch during which the device became unfit. This launch was made in its place, at once
+    or when the run was resumed, and nothing is computed from the earlier one."""
 
     case: str
     index: int
@@ -400,7 +400,7 @@ class Launch(Value, frozen=True):
 
     @property
     def invalid(self) -> bool:
-        """Whether it makes its case invalid. A run that goes on measures it again."""
+        """Whether it makes its case invalid. A resumed run measures it again."""
         return any(note.level == "invalid" for note in self.notes)
 
 
@@ -427,8 +427,8 @@ class Evidence(Value, frozen=True):
 
 
 class CaseReport(Value, frozen=True):
-    """A case with its numbers, its doubts and every raw observation. `noise` is None where nothing
-    was timed, and in reports of old."""
+    """A case with its numbers, its findings and every raw observation. `noise` is None where
+    nothing was timed, and in old reports."""
 
     variant: str
     device: str

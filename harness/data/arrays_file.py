@@ -1,5 +1,5 @@
 """Images in one `.npz` file: `x` and `y`, or `x_train`, `y_train`, `x_test`, `y_test` as Keras's
-data sets have them. Arrays are read picture by picture, never whole."""
+data sets have them. Arrays are read picture by picture, never as a whole."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _look(path: Path, archive: zipfile.ZipFile, keep: Callable[[ImageFile, Pictu
         splits={part.split: Path(part.member).stem for part in parts if part.split},
     )
     if len(tree.classes) < 2:
-        raise DataError(f"{where} holds one class only", "give the pictures of two or more")
+        raise DataError(f"{where} holds one class only", "give pictures of two or more classes")
     if tree.splits and "train" not in tree.splits:
         raise DataError(f"{where} has no pictures for training", "add x_train and y_train")
     for part in parts:
@@ -187,7 +187,8 @@ def _rows(archive: zipfile.ZipFile, part: _Part) -> Iterator[Iterator[NDArray[An
 
 
 def _needs_range(part: _Part) -> bool:
-    """Colours of more than eight bits become such of eight at once."""
+    """Whether the pictures have a depth to be found out; colours of more than eight bits are
+    reduced to eight at once."""
     return len(part.shape) == 4 and part.shape[3] > 1 and part.dtype.str[1:] != "u1"
 
 

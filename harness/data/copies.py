@@ -1,14 +1,14 @@
-"""Pictures that were saved again: re-encoded, or resized and back. Their pixels differ and what
-they show does not, so one of them in training gives away the answer to the other in the test.
+"""Pictures that were saved again: re-encoded, or resized and back. Their pixels differ but they
+show the same, so one of them in training gives away the answer to the other in the test.
 
-Each picture has a small likeness, 16 by 16 grey values with its own mean and contrast taken out.
-What all pictures of a data set have in common, such as a frame or a scale, is taken out as well.
+Each picture has a small likeness: 16 by 16 grey values, normalized to the same mean and contrast.
+What all pictures of a data set have in common, such as a frame or a scale, is subtracted as well.
 Pictures whose likenesses nearly agree are then compared at 32 by 32, in colour where they have it,
-with their light and contrast. The bounds were set by trial. Of 60 demo images, whose texture is
-hard on JPEG, they find all saved again at quality 50 or at a quarter of the size, and 58 at quality
-20. Pairs that are not copies: they report none among 150 demo images and 200 faces, and 2 each
-among 5,000 digits of MNIST and 1,797 of 8 by 8 pixels, which nearly agree. The only effect of such
-a pair is that both pictures stay on one side.
+with their light and contrast. The bounds were found by experiment. Of 60 demo images, whose texture
+JPEG changes much, they find all copies at quality 50 or at a quarter of the size, and 58 at quality
+20. False pairs: none among 150 demo images and 200 faces, and 2 each among 5,000 digits of MNIST
+and 1,797 digits of 8 by 8 pixels, which nearly agree. The only effect of a false pair is that both
+pictures stay on one side.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from harness.data.decode import Picture
 
 SMALL, LARGER = 16, 32
-# How alike two likenesses are at least (correlation), and the pictures at 32 by 32.
+# The least correlation of two likenesses, and of the pictures at 32 by 32.
 LIKENESS, ALIKE = 0.96, 0.985
 # Light and contrast of a copy, as a share of the larger contrast.
 NEAR = 0.1
@@ -49,7 +49,7 @@ def pairs(
     looks: Sequence[bytes], seen: Callable[[int], NDArray[np.float32]]
 ) -> Iterator[tuple[int, int]]:
     """(i, j) of pictures that are copies of one another, i < j. `looks` are their likenesses;
-    `seen(i)` is picture i as `comparable` makes it, asked for only where likenesses agree."""
+    `seen(i)` is picture i as `comparable` makes it, called only where likenesses agree."""
     import numpy as np
 
     every = np.frombuffer(b"".join(looks), np.int8).reshape(len(looks), SMALL * SMALL)
@@ -145,7 +145,8 @@ def _shrunk(pixels: NDArray[Any], size: int) -> NDArray[np.float32]:
 
 
 def groups(count: int, found: Iterator[tuple[int, int]]) -> list[int]:
-    """For each of `count` pictures the first one of its group: itself where it has no copy."""
+    """For each of `count` pictures the first one of its group; a picture without copies is its own
+    group."""
     first = list(range(count))
 
     def leader(index: int) -> int:

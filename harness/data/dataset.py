@@ -1,4 +1,4 @@
-"""What a labelled data set in three splits offers, wherever its images come from."""
+"""The interface of a labelled data set in three splits, whatever its source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["DEMO", "SPLITS", "DataSummary", "Dataset", "Progress", "Split"]
 
 DEMO = "demo"
 
-# How many images are looked at, of how many.
+# Called with (images read so far, all images).
 Progress = Callable[[int, int], None]
 
 
@@ -24,7 +24,7 @@ class Dataset(Protocol):
 
     @property
     def name(self) -> str:
-        """What reports call it: "demo images" or the folder's name; fit to print."""
+        """What reports call it: "demo images" or the folder's name; safe to print."""
 
     @property
     def classes(self) -> tuple[str, ...]:

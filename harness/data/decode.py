@@ -3,7 +3,7 @@
 Transparent parts become white, the orientation that a camera noted is applied, and the whole is
 stretched to the square (antialiased, bicubic). Of an animation or of several pages the first is
 used. A picture without colour becomes grey values. Depth is kept: a picture of 16 bits keeps them,
-since only the whole data set tells which of them are in use (`harness/data/depth.py`).
+because only the whole data set shows which of them are in use (`harness/data/depth.py`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ KINDS = {
 }
 READABLE = "png, jpeg, bmp, webp, tiff, gif, pgm, heic or avif"
 
-# Pictures that nothing here reads. Files with these endings are counted and reported by their kind.
+# Kinds of pictures that the harness cannot read. Files with these endings are counted and reported
+# by their kind.
 UNREADABLE_KINDS = frozenset(
     {
         *(".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf"),
@@ -89,7 +90,7 @@ class Picture(NamedTuple):
 
 
 def bytes_of(form: Form) -> int:
-    """How long `pixels` are."""
+    """The length of `pixels`."""
     each = {"grey": 1, "colour": 3, "deep": 2, "real": 4}
     return SIZE * SIZE * each[form]
 
@@ -135,7 +136,7 @@ def decode(data: bytes, kind: str) -> Picture:
             return _decode(data, kind)
     except Refused:
         raise
-    except Exception as error:  # decoders raise anything on hostile bytes; it is the image's fault
+    except Exception as error:  # decoders can raise anything on hostile bytes
         text = printable(str(error).partition("\n")[0])[:120] or type(error).__name__
         raise Refused(f"cannot be decoded: {text}") from None
 
@@ -185,7 +186,7 @@ def _decode(data: bytes, kind: str) -> Picture:
         raise Refused(f"has more than {MAX_PIXELS:,} pixels") from None
     with opened as image:
         deep_colour = _was_deep(image)
-        # Several pictures in one JPEG file, as phones write them, go by a name of their own.
+        # Pillow has a name of its own for a JPEG file with several pictures, as phones write them.
         found = "JPEG" if image.format == "MPO" else image.format
         if found != kind:
             raise Refused(f"is a {str(found).lower()} image, in spite of its name")
@@ -254,7 +255,7 @@ def _shown_deep(pixels: NDArray[Any], *, whole: bool) -> Picture:
 
 def _has_colour(image: Image) -> bool:
     """Whether any pixel is visibly not grey; a grey picture may be stored as a colour one, and
-    lossy formats give its three channels back a little apart."""
+    lossy formats make its three channels differ a little."""
     from PIL import ImageChops
 
     if image.mode == "L":

@@ -2,8 +2,8 @@
 
 Says `+` once it is ready. Reads, again and again, a line `KIND LENGTH` and that many bytes, and
 answers with a line `P FORM` and the pixels, or with a line `R REASON`. Ends with its standard
-input. Decoders are native code that gets bytes from anywhere: what crashes them ends this process
-and no other.
+input. Decoders are native code that gets bytes from anywhere: a crash ends this process and no
+other.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from harness.data.decode import Refused, decode
 
 def main() -> None:
     """Decode until standard input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which then closes us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and ends us
     requests = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a decoder prints must not be read as an answer

@@ -1,14 +1,14 @@
 """The demo images: grey pictures of a concrete-like surface, half of them with a crack.
 
-They stand in when the user gives no folder, so they must be the same everywhere: every byte
-follows from (seed, index, difficulty, size) alone. Random bits are the raw output of PCG64, whose
-stream numpy guarantees (the distributions built on it may change between versions), and pixels are
+They are used when the user gives no folder, so they must be the same everywhere: every byte follows
+from (seed, index, difficulty, size) alone. Random bits are the raw output of PCG64, whose stream
+numpy guarantees (the distributions built on it may change between versions), and pixels are
 computed element by element with + - * /, which IEEE 754 defines to the last bit; functions that
 differ between libraries (sin, exp, sums in an order of the library's choice) are not used.
 
-A crack is a thin, dark, meandering, branching line. So that nothing simpler gives it away, light
-and texture vary more between pictures than a crack changes them, and both classes bear pores as
-dark as a crack, stains, and straight scratches as long and thin as one.
+A crack is a thin, dark, meandering, branching line. So that nothing simpler shows which class a
+picture is of, light and texture vary more between pictures than a crack changes them, and both
+classes have pores as dark as a crack, stains, and straight scratches as long and thin as one.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 CLASSES = ("intact", "cracked")
-# As hard as the question: a network trained from nothing on the few images there are is far below
-# one that has learned to see before.
+# Hard enough that a network trained on these few images alone is far less accurate than one with
+# pretrained weights.
 DEFAULT_DIFFICULTY = 0.8
-# Of pictures that nothing learns from: what calibrates an untrained network, and what is put into
-# networks to time them. Committed instruction counts were made with these.
+# For pictures that nothing is trained on: they calibrate untrained networks and are the inputs of
+# timed launches. Committed instruction counts were made with these.
 PLAIN_DIFFICULTY = 0.4
 DEFAULT_SIZE = 256
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
-# Few to learn from, as the asker had, and enough to choose a cut by and to judge by: 1,200 exclude
-# a loss of 2 points where 2 of 100 images tell two variants apart. Pictures come in pairs with one
-# of each class, so even sizes are balanced.
+# Few to train on, as in a typical small project, and enough to choose a cut and to judge: 1,200
+# exclude a loss of 2 points where two variants differ on 2 of 100 images. Pictures come in pairs
+# with one of each class, so even sizes are balanced.
 SIZES: dict[Split, int] = {"train": 300, "validation": 400, "test": 1200}
 
 
@@ -33,7 +33,7 @@ def sizes_of(shares: Shares) -> dict[Split, int]:
 
 
 class Drawn(Value, frozen=True):
-    """What decides all of the images: whoever has it can draw the same ones."""
+    """Everything that determines the images, so that another machine can draw the same ones."""
 
     seed: int
     sizes: dict[Split, int]

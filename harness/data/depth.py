@@ -21,7 +21,7 @@ BITS = (8, 10, 12, 14, 16)
 
 
 class Range(NamedTuple):
-    """What becomes 0 and what becomes 255; `why` says how that is known."""
+    """The values that become 0 and 255; `why` says how they are known."""
 
     low: float
     high: float

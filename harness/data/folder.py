@@ -1,10 +1,10 @@
 """A data set of images: a folder, a list of files or an array file, in three splits.
 
-Every file is opened once, hashed and decoded; what is broken or hostile is refused by its name and
-the rest is used. Files with the same pixels count as one image, whatever their names and encodings;
-copies that were saved again stay on one side. Names play no part in the order within a split, which
-follows from the pixels' digests and, in the test split, from the seed as well: so the first
-images of the test are a random sample of it.
+Every file is opened once, hashed and decoded; a broken or hostile one is refused by name, and the
+rest are used. Files with the same pixels count as one image, whatever their names and encodings;
+copies that were saved again stay on one side. Names do not affect the order within a split, which
+follows from the pixels' digests and, in the test split, from the seed as well: so the first images
+of the test are a random sample of it.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ class FolderSet:
     def arrays(self, split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Grey pictures (n, 256, 256), mapped from the cache, and labels (n,).
 
-        Raises DataError if a file has changed since the folder was opened and what was read from
-        it then is no longer in the cache.
+        Raises DataError if a file has changed since the folder was opened and its picture is no
+        longer in the cache.
         """
         import numpy as np
 
@@ -106,7 +106,7 @@ class FolderSet:
 
 
 def _seen(cache: ImageCache, depths: Depths, image: Image) -> NDArray[np.uint8]:
-    """A picture as models are shown it, from the cache or read again; raises DataError."""
+    """A picture as models see it, from the cache or read again; raises DataError."""
     try:
         picture = cache.picture(image.file.path, image.file.kind, image.known)
     except decode.Refused as refused:
@@ -275,7 +275,8 @@ def _refuse_too_many(tree: Tree, usable: int) -> None:
 def _check(
     name: str, counts: dict[str, dict[Split, int]], conflicts: list[str], unread: list[str]
 ) -> None:
-    """Raises DataError unless there is something to learn and something to tell apart."""
+    """Raises DataError unless every class has images for training and every split has two
+    classes."""
     for label, of_class in counts.items():
         if not any(of_class.values()):
             if unread:

@@ -32,7 +32,7 @@ from harness.system import files, processors
 
 SETTLED_NS = 2_000_000_000
 MOST_DECODERS = 4
-ARRAY = "ARRAY"  # the kind of a picture that is a row of an array and no file
+ARRAY = "ARRAY"  # the kind of a picture that is a row of an array, not a file
 _FORMS = get_args(Form)
 
 
@@ -65,8 +65,8 @@ class Stored(NamedTuple):
 
 
 class ImageCache:
-    """The decoded images of one data set; several processes may use the cache at once. Leave it as
-    a context after a series of calls, so that the decoders' processes end."""
+    """The decoded images of one data set; several processes may use the cache at once. Use it as a
+    context for a series of calls, so that the decoders' processes end."""
 
     def __init__(
         self, cache: Path, root: Path, version: str, decoder: Decoder | None = None
@@ -168,7 +168,7 @@ class ImageCache:
         try:
             return msgspec.json.decode(self._index_path.read_bytes(), type=dict[str, Known])
         except (OSError, msgspec.DecodeError):
-            return {}  # it only saves time
+            return {}  # the index only saves time
 
     def _path(self, content: str) -> Path:
         return self._images / content[:2] / content

@@ -1,7 +1,7 @@
 """Input sets: the examples that a model is timed on, one file per kind of input.
 
-Numbers are not timed alike on all inputs (denormal floats, early exits), and a worker must read its
-inputs without our code: so they are prepared once, as an .npz, from pictures where they fit.
+Latency can depend on the inputs (denormal floats, early exits), and a worker must read its inputs
+without our code. So they are prepared once, as an .npz, from pictures where these fit the model.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def inputs_for(
     height, width) or (n, height, width, 3), or demo images, as `artifact.shown` says; networks that
     were trained here get greys. All others get seeded random numbers: floats in [0, 1), integers 0
     to 9. `source` is then "seeded random" if no input took pictures. `images` come with a
-    `fingerprint` of their content, by which the cache knows them without their being read.
+    `fingerprint` of their content, by which the cache finds them without reading them.
 
     Raises UsageError if the cache cannot be written to.
     """
@@ -183,7 +183,7 @@ def _random(tensor: TensorInfo, count: int, seed: int, place: int) -> Array:
     if tensor.dtype == "bool":
         return np.asarray(bits >> np.uint64(63), np.bool_)
     if tensor.dtype.startswith("float"):
-        kept = 11 if tensor.dtype == "float16" else 24  # what fits, so that none is rounded up to 1
+        kept = 11 if tensor.dtype == "float16" else 24  # more bits could round up to 1
         return np.asarray((bits >> np.uint64(64 - kept)) / 2.0**kept, tensor.dtype)
     return np.asarray(bits % np.uint64(10), tensor.dtype)
 

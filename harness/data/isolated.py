@@ -1,5 +1,5 @@
 """Decoding in a process of its own, so that an image which crashes the decoder, or keeps it busy
-for good, is refused by its name and the next one is looked at."""
+forever, is refused by name and the next one is read."""
 
 from __future__ import annotations
 
@@ -39,13 +39,14 @@ class Decoder:
         except Refused:
             raise
         except (OSError, EOFError):
-            child.ended(_DYING_S)  # by itself, so that its status tells of what
+            child.ended(_DYING_S)  # it ended by itself, so its status says why
             self.close()
             if self._overdue:
                 raise Refused(f"takes longer than {self._timeout_s:g} s to decode") from None
             raise Refused(f"crashes the decoder ({_how(child)})") from None
         except BaseException:
-            self.close()  # in the middle of an answer, so that the next one would be this one
+            # Interrupted in the middle of an answer, which the next image must not get.
+            self.close()
             raise
         finally:
             self._busy_since = None
@@ -73,8 +74,8 @@ class Decoder:
         return child
 
     def _watch(self, child: process.Child, ended: threading.Event) -> None:
-        """End the process once an image takes too long. One thread for all images: to start one
-        for each took half as long as decoding it."""
+        """End the process once an image takes too long. One thread for all images, because starting
+        one for each image took half as long as decoding it."""
         while not ended.wait(self._timeout_s / 10):
             since = self._busy_since
             if since is not None and time.monotonic() - since > self._timeout_s:
@@ -89,7 +90,7 @@ class Decoder:
         said, _, rest = child.stdout.readline().decode().rstrip("\n").partition(" ")
         if said == "R":
             raise Refused(rest)
-        if rest not in get_args(Form):  # it ended in the middle of a word
+        if rest not in get_args(Form):  # it ended in the middle of an answer
             raise EOFError
         form = cast("Form", rest)
         return Picture(_whole(child.stdout, bytes_of(form)), form)

@@ -61,7 +61,7 @@ def look(path: Path) -> tuple[Path, Tree]:
         label = unicodedata.normalize("NFC", row[columns.label].strip())
         listed = row[columns.path].strip()
         if not label or not label.isprintable():
-            raise DataError(f"{where} has no label that can be printed in row {number}", _MEND)
+            raise DataError(f"{where} has no printable label in row {number}", _MEND)
         labels.add(label)
         split = _split(where, number, row[columns.split]) if columns.split is not None else None
         # On Windows lists are written with backslashes.

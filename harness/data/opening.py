@@ -24,7 +24,7 @@ def open_dataset(
 
     `seed` makes other demo images; of all else it chooses which images are for training, for
     validation and for the test, unless the data says so itself. `shares` are how many per cent go
-    to each. Every image is read here, or known from `cache` to be what it was.
+    to each. Every image is read here, unless `cache` shows that it has not changed.
 
     Raises DataError if the data cannot be used, UsageError if Pillow is missing or the cache
     cannot be written to.
@@ -54,5 +54,5 @@ def open_dataset(
 def _true(question: Callable[[], bool]) -> bool:
     try:
         return question()
-    except OSError:  # such as a name that is too long: whoever opens it says so
+    except OSError:  # such as a name that is too long: opening the file reports it
         return False

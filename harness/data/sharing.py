@@ -48,8 +48,8 @@ class Doubles:
 
 
 def _named(alike: list[Image]) -> str:
-    """The names of files of one picture, of thousands the first few: those of every class and
-    every split come first, since it is they that matter."""
+    """The names of files of one picture, only the first few of thousands; one of every class and
+    split comes first, because those matter."""
     ordered = sorted(alike, key=lambda image: image.file.name)
     places: dict[tuple[str, str | None], list[str]] = {}
     for image in ordered:
@@ -86,7 +86,7 @@ def distinct(read: list[Image]) -> tuple[list[Image], Doubles]:
 
 @dataclass
 class Near:
-    """What was found of pictures that were saved again, and how many are used on no side."""
+    """The pictures that were saved again, and how many of them are left out."""
 
     names: list[str] = field(default_factory=list)
     left_out: int = 0
@@ -154,12 +154,12 @@ def share_out(
 
 
 def _wanted(tree: Tree, shares: Shares) -> dict[Split, int]:
-    """Of the splits that the images without one, or those for training, are shared between."""
+    """The share of each split that gets images which have no split, or which are for training."""
     return {s: share for s, share in shares.items() if s == "train" or s not in tree.splits}
 
 
 def split_by(tree: Tree, how: Wanted) -> str:
-    """Says what decided which picture is on which side."""
+    """A text that says what decided the split of each picture."""
     wanted = _wanted(tree, how.shares)
     by_content = f"by a hash of each image's content, seed {how.seed}"
     if not tree.splits:

@@ -1,8 +1,9 @@
 """Which images are for training, which for validation, which for the test.
 
 An image's share follows from a hash of its pixels and the seed alone, so it stays where it is when
-others come or go, and copies of it cannot be on two sides. Only a class too small for that, one
-that a split would miss, is helped: the image whose hash is nearest to that split is moved into it.
+others come or go, and copies of it cannot be on two sides. The only exception is a class so small
+that a split would get none of it: then the image whose hash is nearest to that split is moved into
+it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Shares = Mapping[Split, int]
 # Per cent of the images, when the folder has no split of its own.
 SHARES: dict[Split, int] = {"train": 70, "validation": 15, "test": 15}
 
-# A class of one image is learnt, one of two is tested as well.
+# A class with one image is only trained on, one with two is tested as well.
 _NEED: tuple[Split, ...] = ("train", "test", "validation")
 
 
@@ -55,7 +56,8 @@ def assign(
 
 
 def place(digest: str, seed: int) -> float:
-    """Where an image stands between 0 and 1; uniform over images, and another for each seed."""
+    """The position of an image between 0 and 1: uniform over images, and different for each
+    seed."""
     word = hashlib.sha256(f"{seed} {digest}".encode()).digest()[:6]
     return float(int.from_bytes(word, "big")) / 2.0**48
 

@@ -1,4 +1,4 @@
-"""The arrays of a data set as files in the cache, written once and shared by whoever reads them.
+"""The arrays of a data set as files in the cache, written once and shared by all readers.
 
 CACHE/data/DIGEST/images.npy    grey, uint8 (n, 256, 256)
 CACHE/data/DIGEST/colours.npy   red, green and blue, uint8 (n, 256, 256, 3), where there are any
@@ -29,8 +29,8 @@ def folder_of(cache: Path, fingerprint: str) -> Path:
 
 
 def mapped(path: Path, pictures: Iterable[NDArray[np.uint8]], shape: tuple[int, ...]) -> Any:
-    """The array at `path`, mapped and not read; written first, picture by picture, unless it is
-    there whole. `shape` is the array's; `pictures` are looked at only if they are needed.
+    """The array at `path`, mapped and not read; written first, picture by picture, if it is missing
+    or damaged. `shape` is the array's; `pictures` are read only if they are needed.
 
     Raises UsageError if the cache cannot be written to.
     """
@@ -63,7 +63,7 @@ def _checked(path: Path, size: int, written_ns: int) -> bool:
 
 
 def _intact(path: Path) -> bool:
-    """Whether it is whole; read once per process, and again when the file has changed."""
+    """Whether the file is whole; checked once per process, and again when the file has changed."""
     try:
         facts = path.stat()
     except OSError:

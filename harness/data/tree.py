@@ -1,12 +1,12 @@
 """The content of a folder of images: which file is of which class, and which files are not used.
 
-    FOLDER/CLASS/**/*.png                   as Keras's image_dataset_from_directory has it
+    FOLDER/CLASS/**/*.png as Keras's image_dataset_from_directory has it
     FOLDER/{train,validation,test}/CLASS/** where the split is the user's
 
 Hidden files are ignored, and folders that other programs leave behind. Class names are compared in
 one Unicode form (NFC), since macOS and Linux write the same name in two. Symbolic links to folders
 are never followed, so there are no loops, and those to files only inside FOLDER. A link where a
-class should be is an error: passed over, a class would be missing.
+class should be is an error, because ignoring it would lose a class.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _JUNK = frozenset(
 
 @dataclass(frozen=True)
 class ImageFile:
-    """One file to decode. `name` is its path inside the folder, fit to print, `path` what to open,
+    """One file to decode. `name` is its path inside the folder, safe to print, `path` what to open,
     `kind` what its name promises; `split` is None unless the folder has splits of its own."""
 
     name: str
@@ -68,7 +68,7 @@ class ImageFile:
 
 @dataclass
 class Tree:
-    """All that was found. `splits` says of each split that is the user's where it comes from;
+    """All that was found. `splits` maps each split that the user made to where it comes from;
     `notes` are printed as they are."""
 
     classes: tuple[str, ...]
@@ -102,7 +102,7 @@ def look(root: Path) -> Tree:
 
 
 def class_name(folder: str) -> str:
-    """The name of a class from that of its folder, fit to print and to store: bytes that are not
+    """The name of a class from that of its folder, safe to print and to store: bytes that are not
     UTF-8 are read as Latin-1, and the same letters are written in one form (NFC).
 
     Raises DataError if it has characters that cannot be printed.
@@ -255,7 +255,7 @@ def _leave_file(tree: Tree, root: Path, path: Path, reason: str) -> None:
 def _is_linked_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_symlink() and entry.is_dir()
-    except OSError:  # a loop, or it points to where we may not look
+    except OSError:  # a loop, or it points to a place that we may not read
         return False
 
 
@@ -347,7 +347,7 @@ def _data_set_inside(root: Path) -> str | None:
 
 
 def tell_of_unread(skipped: list[Left]) -> list[str]:
-    """A line for pictures of kinds that cannot be read, and how to read them if they can be."""
+    """A line for pictures of kinds that cannot be read, and how to read them if there is a way."""
     kinds: dict[str, Counter[str]] = {}
     for left in skipped:
         if left.reason.startswith(NOT_READ):

@@ -36,7 +36,7 @@ class Target(Protocol):
     """One device. Calls come from one thread; `close` is always called, whatever happened."""
 
     def facts(self) -> DeviceFacts:
-        """What the device says of itself."""
+        """What the device reports about itself."""
 
     def prepare(self, artifact: Artifact, inputs: Path) -> None:
         """Bring the artifact and its input set (a .npz, see `harness.data.inputs`) to where
@@ -117,13 +117,13 @@ class Settings(NamedTuple):
 class Traits(NamedTuple):
     """What sets a device apart from others.
 
-    `counts_exactly`: one launch is enough, because it counts and does not time.
-    `processors`: how it uses this machine's. Launches on a device that `measures` them must have
-    the machine to themselves; a device that `borrows` them stands for one that is elsewhere.
-    `may_be_away`: a device that is not connected is normal, and others can be measured meanwhile.
-    `at_lab`: what a host of a lab hands out for it: the phone, all of its processors, or one
-    processor with the emulated core, which any host may have.
-    `proves`: it answers commands in formats of its maker, which `doctor --prove` writes down.
+    `counts_exactly`: one launch is enough, because it counts and does not time. `processors`: how
+    it uses this machine's. Launches on a device that `measures` them must have the machine to
+    themselves; a device that `borrows` them stands for one that is elsewhere. `may_be_away`: a
+    device that is not connected is normal, and others can be measured meanwhile. `at_lab`: what a
+    host of a lab provides for it: the phone, all of its processors, or one processor with the
+    emulated core, which any host may have. `proves`: it answers commands in its maker's formats,
+    which `doctor --prove` records.
     """
 
     counts_exactly: bool = False
@@ -134,7 +134,7 @@ class Traits(NamedTuple):
 
 
 class Kind(Protocol):
-    """What a kind of device says of itself; `spec` is always of the kind's own type."""
+    """The properties of a kind of device; `spec` is always of the kind's own type."""
 
     def traits(self, spec: Any) -> Traits:
         """What sets this device apart."""

@@ -16,7 +16,7 @@ Attendants = Callable[[str], Attendant]  # by the name of the device
 
 def probe_all(devices: Mapping[str, DeviceSpec], attendants: Attendants) -> list[Probe]:
     """Look at every entry, all at once, then at phones that have no entry. A phone that does not
-    answer within a few seconds is absent; one that asks its user is announced."""
+    answer within a few seconds is absent; one that asks its user for permission is announced."""
     probes = _probe_each(devices, attendants)
     seen = {p.serial for p in probes if p.serial}
     others = _probe_each(discovery.without_entry(devices, seen), attendants)

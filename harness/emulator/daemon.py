@@ -40,7 +40,7 @@ class Connection:
         self._socket = sock
         self._phone = phone
         self._unplug = unplug
-        # Until the client tells its own, which an old one does with a sum and a new one without.
+        # Until the client sends its version; an old client sends a checksum, a new one does not.
         self._version = phone.profile.adb_version
         self._authorised = False
         self._token = b""

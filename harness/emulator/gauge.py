@@ -1,6 +1,6 @@
 """The battery's gauge and the meters of power rails of an emulated phone, as files in its /sys.
 
-They show a draw that is made up: so much idle, so much more while the runner computes.
+They show an invented draw: a constant when idle, and more while the runner computes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ IDLE_MA, LOAD_MA = 120, 480  # the load comes on top
 VOLTAGE_UV = 4_187_000
 EVERY_S = 0.02
 _BATTERY = "sys/class/power_supply/battery"
-# Rails and the part of the power that each has; the last one is not of what a model can load.
+# Rails and the share of the power that each has; a model cannot load the last one.
 _RAILS = {"S2M_VDD_CPUCL2": 0.5, "S4M_VDD_CPUCL0": 0.2, "S1M_VDD_MIF": 0.2, "VSYS_PWR_MODEM": 0.1}
 
 
@@ -88,7 +88,7 @@ class Gauge:
         return True
 
     def _write(self, name: str, text: str) -> None:
-        """Whole, for whoever reads at this moment."""
+        """Write a file whole, so that a reader never sees half of it."""
         path = self._root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._root / "state/draft"

@@ -35,7 +35,7 @@ from harness.system.plugins import unknown
 
 HERE = Path(__file__).parent
 WORK = "data/local/tmp"
-SDK_SMAPS_ROLLUP = 28  # what comes with Android 9 has Linux 4.14, and with it this file
+SDK_SMAPS_ROLLUP = 28  # phones that ship with Android 9 have Linux 4.14, and with it this file
 
 # Paths of the phone in a shell command: not in the middle of another path or word.
 _PHONE_PATH = re.compile(
@@ -52,7 +52,7 @@ class Core(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one model of phone says of itself. `dialect` is of its benchmark_model: A is the
+    """What one model of phone reports about itself. `dialect` is of its benchmark_model: A is the
     classic Interpreter's, B LiteRT's; `fixed_latency_us` makes that tool not run the model but
     sleep. With `rails` its shell may read meters of power rails, as on a rooted Pixel. `features`
     without shell_v2 play a phone from before Android 7, `adb_version` 0x01000000 plays an older
@@ -117,8 +117,8 @@ class Phone:
         trusted: Iterable[bytes] | None = None,
         confirm_after_s: float = 0.0,
     ) -> None:
-        """With `trusted`, public keys that may come in without being asked, nobody looks at the
-        screen: any other key is refused. Without, somebody does, and allows every key."""
+        """`trusted` are the public keys that are accepted; any other key is refused, as if nobody
+        looked at the screen. Without `trusted`, an emulated user allows every key."""
         self.profile = profile
         self.faults = faults or Faults()
         self.link = Link(self.faults)
@@ -144,7 +144,7 @@ class Phone:
 
     @property
     def work(self) -> Path:
-        """What /data/local/tmp is on this machine."""
+        """The folder on this machine that is /data/local/tmp on the phone."""
         return self.root / WORK
 
     def path(self, name: bytes) -> Path:
@@ -159,7 +159,8 @@ class Phone:
         return _PHONE_PATH.sub(f"{self.root}/", command)
 
     def environment(self) -> dict[str, str]:
-        """Of every command: the phone's commands first, then the Python that runs this."""
+        """The environment of every command: the phone's commands first on the PATH, then this
+        Python."""
         path = [
             f"{self.root}/system/bin",
             f"{self.root}/system/toybox",

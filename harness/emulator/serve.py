@@ -22,9 +22,9 @@ def serve(
     requires_auth: bool = True,
     until_stdin_closes: bool = False,
 ) -> None:
-    """The address goes to standard output, for scripts. `trusted` are the public keys that may come
-    in; no other may, for whoever is let in has a shell on this machine. Raises UsageError if the
-    port is taken or there is no such profile or fault."""
+    """The address goes to standard output, for scripts. `trusted` are the public keys that are
+    accepted; others are refused, because an accepted client has a shell on this machine. Raises
+    UsageError if the port is taken or there is no such profile or fault."""
     described = load_profile(profile)
     phone = Phone(described, parse(faults), requires_auth=requires_auth, trusted=trusted)
     try:

@@ -38,7 +38,8 @@ UNPLUG_DELAY_S = 0.5
 
 
 def find(name: bytes, features: Sequence[str]) -> Service | None:
-    """The service for `shell,v2,raw:ls`; None if a phone with these features has no such one."""
+    """The service for a name such as `shell,v2,raw:ls`; None if a phone with these features does
+    not have it."""
     kind, *options = name.partition(b":")[0].split(b",")
     if b"v2" in options and "shell_v2" not in features:
         return None

@@ -163,7 +163,8 @@ class _Session:
         finally:
             if file:
                 file.close()
-        # What the owner may, the group and then others may: 0644 becomes 0666, as on a phone.
+        # The owner's permissions also become those of the group and of others: 0644 becomes 0666,
+        # as on a phone.
         permissions = mode & 0o777
         permissions |= permissions >> 3 & 0o070
         permissions |= permissions >> 3 & 0o007
@@ -194,7 +195,9 @@ class _Session:
 
     def _receive(self, name: bytes) -> None:
         if self._phone.faults.path_tricks:
-            for trick in PATH_TRICKS:  # files nobody asked for, under names that lead elsewhere
+            for (
+                trick
+            ) in PATH_TRICKS:  # files that were not asked for, under names that lead elsewhere
                 raw = trick.encode()
                 self._stream.write(DENT_V1.pack(b"DENT", 0o100644, 5, 0, len(raw)) + raw)
                 self._stream.write(HEAD.pack(b"DATA", 5) + b"owned")

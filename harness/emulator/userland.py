@@ -1,7 +1,7 @@
 """The shell and the commands of the emulated phone: Android's own where they are installed.
 
-Android's shell is mksh and its commands are toybox, which differ from bash and coreutils where it
-hurts: mksh answers 1, not 126, for a program of another ABI. Debian packages both.
+Android's shell is mksh and its commands are toybox, which differ from bash and coreutils in ways
+that matter: mksh answers 1, not 126, for a program of another ABI. Debian packages both.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from harness.core.base import Failure
 if TYPE_CHECKING:
     from harness.core.lab import HostOffer
 
-# How a piece of work ended: it is finished or has failed and says so itself; it was stopped; or
-# it shows that all of the work is for nothing.
+# How a piece of work ended: it finished or failed, and reports that itself; it was stopped; or it
+# showed that the whole run cannot go on.
 Ending = Literal["done", "interrupted", "refused"]
 
 
@@ -25,7 +25,7 @@ class Work(Protocol):
     """One piece of work, such as all launches on one device."""
 
     def run(self) -> Ending:
-        """Do it in this process. What goes wrong is told by the work itself, later."""
+        """Do it in this process. The work itself reports errors, later."""
 
     def stop(self) -> None:
         """End it as soon as what it changed has been put back; from any thread. Work that has not
@@ -33,15 +33,16 @@ class Work(Protocol):
 
 
 class Place(NamedTuple):
-    """Where a piece of work is to be done, and on which of that host's resources, so many each."""
+    """Where a piece of work is to be done, and how much of each of that host's resources it
+    uses."""
 
     host: HostOffer
     uses: Mapping[str, float]
 
 
 class Later(NamedTuple):
-    """Why there is no place for a piece of work now, how to fix that, and how long it may be waited
-    for, since it was asked for or lost its place."""
+    """Why there is no place for a piece of work now, how to fix that, and how long to wait, counted
+    from when it was asked for or lost its place."""
 
     why: str
     fix: str
@@ -52,7 +53,7 @@ INTERRUPTED = Later("it was interrupted", "", 0)
 
 
 def lost_work(message: str) -> Failure:
-    """Why work at a lab was not done to its end, where that says nothing against the work."""
+    """Why work at a lab was not finished, for reasons that are not the fault of the work."""
     return Failure(stage="lab", transient=True, message=message, fix="go on with --resume")
 
 
@@ -78,26 +79,28 @@ class AwayWork(Protocol):
     def place(
         self, hosts: Sequence[HostOffer], free: Mapping[str, Mapping[str, float]]
     ) -> Place | Later:
-        """Where it can be done. `free` says by the host's address how much of each resource nobody
-        uses."""
+        """Where it can be done. `free` maps the address of each host to how much of each resource
+        is free."""
 
     def job(self, place: Place) -> Job:
-        """What is still to be done of it."""
+        """What of it is still to be done."""
 
     def hear(self, event: bytes) -> bool:
-        """What it says meanwhile; False if it need not go on."""
+        """Called with each event of the work; False if it need not go on."""
 
     def ended(self, answer: bytes) -> Ending | None:
-        """What it answered; None if it must be done again, since something did not arrive."""
+        """Called with its answer; returns None if it must be done again, because something did not
+        arrive."""
 
     def lost(self, failure: Failure) -> Ending | None:
-        """It was not done to its end; None if it is to be tried again."""
+        """Called when the work was lost before it finished; returns None if it is to be tried
+        again."""
 
     def give_up(self, why: Later, *, stopped: bool) -> Ending:
-        """There was no place for it in time, or it was stopped before there was one."""
+        """Called when it got no place in time, or was stopped before it had one."""
 
     def waiting(self, why: Later, left_s: float) -> None:
-        """It is still waited for."""
+        """Called while it waits for a place."""
 
 
 class Engine(Protocol):
@@ -111,7 +114,7 @@ class Engine(Protocol):
 
     def gather(self) -> None:
         """Do everything that was submitted; returns when all of it has ended. Ctrl-C stops it all,
-        and each piece of work tells that it was interrupted."""
+        and each piece of work reports that it was interrupted."""
 
     def has(self, address: str, keys: Sequence[str]) -> frozenset[str]:
         """Which of these keys of artifacts and trained networks the host at `address` has in its
@@ -122,4 +125,4 @@ class Engine(Protocol):
         OSError if it cannot be reached."""
 
     def close(self) -> None:
-        """Leave what was connected to."""
+        """Disconnect."""

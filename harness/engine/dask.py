@@ -1,7 +1,7 @@
 """Work on the hosts of a lab, through Dask's own client; what is for this process stays here.
 
-One thread, the one that gathers, decides everything. It gets messages from a queue: what tasks say,
-that they have ended, that they could not be handed out. Files go straight to the hosts.
+One thread, the one that gathers, decides everything. It gets messages from a queue: the events of
+tasks, that they have ended, that they could not be sent. Files go straight to the hosts.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from harness.system import interrupts
 LOOK_EVERY_S = 1.0
 SENDERS = 8
 LEAVING_S = 90.0  # how long to wait for phones to be put back after Ctrl-C
-# How long a lab may be away before what it was doing is given up.
+# How long a lab may be unreachable before its work is given up.
 AWAY_S = 60.0
 
 Say = Callable[[str], None]
@@ -118,8 +118,8 @@ class DaskEngine:
         if client is None or client.status != "running":
             raise OSError("the lab does not answer")
         known = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=CONNECT_S)
-        # Dask's client connects by itself to a scheduler that was started again, but does not tell
-        # it which events it wants to hear.
+        # Dask's client reconnects by itself to a scheduler that was started again, but does not
+        # subscribe again to events.
         if known["id"] != self._lab_id:
             raise OSError("the lab was started again")
         return offers_of(known)
@@ -187,7 +187,7 @@ class DaskEngine:
                     self._take(self._messages.get_nowait())
 
     def _look(self) -> None:
-        """See what there is: find places, and notice hosts that are gone."""
+        """Find places for waiting work, and notice hosts that are gone."""
         try:
             hosts = self.where()
         except (OSError, TimeoutError, HarnessError) as error:
@@ -202,7 +202,8 @@ class DaskEngine:
             self._place(hosts)
 
     def _lab_away(self, error: BaseException) -> None:
-        """Nobody answers: what was there is lost, and the lab is looked for again for a while."""
+        """Nobody answers: the work there is lost, and the harness tries to reach the lab again for
+        a while."""
         if self._away_since is None:
             self._away_since = time.monotonic()
             self._say(f"the lab at {self.address} does not answer; waiting for it")
@@ -242,7 +243,7 @@ class DaskEngine:
         self._waiting = still
 
     def _used_here(self, host: HostOffer) -> dict[str, float]:
-        """What our own tries use there, which the host may not know of yet."""
+        """What our own tries use there, which the host may not have reported yet."""
         known = {doing.key for doing in host.doing}
         used: dict[str, float] = defaultdict(float)
         for key, attempt in self._tries.items():
@@ -292,7 +293,7 @@ class DaskEngine:
         self._senders.submit(hand_out)
 
     def _future_done(self, key: str, future: Any) -> None:
-        """Its outcome came as an event, unless it was lost on the way."""
+        """The outcome came as an event, unless that was lost on the way."""
         if future.status == "finished":
             with contextlib.suppress(Exception):
                 self._messages.put(_Message(key, outcome=future.result(timeout=CONNECT_S)))
@@ -311,7 +312,7 @@ class DaskEngine:
     def _take(self, message: _Message) -> None:
         attempt = self._tries.get(message.key)
         if attempt is None:
-            return  # of a try that was given up
+            return  # a message of a try that was given up
         if message.event is not None:
             if not attempt.work.hear(message.event):
                 self._ask_to_stop([message.key])
@@ -338,7 +339,7 @@ class DaskEngine:
             self._stop()
 
     def _over(self, key: str, *, stopped: bool = False) -> None:
-        """Forget a try; a host that still works on it notices that nobody waits for it."""
+        """Forget a try; a host that still works on it notices that its client is gone."""
         attempt = self._tries.pop(key)
         if attempt.future is not None:
             with contextlib.suppress(Exception):

@@ -44,7 +44,7 @@ class LocalEngine:
         raise UsageError(f"there is no host at {address}", "name a lab with --lab")
 
     def close(self) -> None:
-        """See Engine. There is nothing to leave."""
+        """See Engine. There is no connection."""
 
 
 def _take_turns(works: list[Work], everywhere: Iterable[Work]) -> None:
@@ -67,7 +67,7 @@ def _side_by_side(in_lanes: list[list[Work]]) -> None:
             for future in futures:
                 future.result()
         except KeyboardInterrupt:
-            # Each puts its phone back as it was, however often one is told to stop.
+            # Each puts its phone back as it was, even if asked to stop several times.
             with contextlib.suppress(KeyboardInterrupt), interrupts.held():
                 stop(everywhere)
                 pool.shutdown()

@@ -21,7 +21,8 @@ EACH_NS = 300_000_000  # what an image costs beside the model's own init and inf
 
 
 class Answers:
-    """Asks one device. `launches` tell how long an inference takes, before the first answer."""
+    """Asks one device. `launches` say how long an inference takes, before the first answer is
+    there."""
 
     def __init__(
         self,
@@ -35,8 +36,8 @@ class Answers:
         self._launches, self._attendant = launches, attendant
 
     def ask(self, target: AnsweringTarget, cases: Iterable[Case]) -> list[tuple[Case, Failure]]:
-        """Let each case answer what it has not answered yet; the cases that could not, with the
-        reason. Raises KeyboardInterrupt, and the MeasurementError of a device that is gone."""
+        """Let each case answer what it has not answered yet. Returns the cases that could not, with
+        the reason. Raises KeyboardInterrupt, and the MeasurementError of a device that is gone."""
         due = {case: done for case in cases if (done := self._done(case)) < len(self._images.rows)}
         self._announce(due)
         failed = []

@@ -1,4 +1,4 @@
-"""All launches on one device, at a host of a lab: what it does, what it is told, what it tells.
+"""All launches on one device, as a host of a lab makes them: its order, its work, its messages.
 
 The host keeps a run folder of its own, so that what it measured outlives the connection, the worker
 and the client: when the same run comes again, it first sends what did not arrive.
@@ -30,7 +30,7 @@ SHOWN_EVERY_S = 0.5
 
 
 class Order(Value, frozen=True):
-    """What a host is told: the run with the cases that it is to launch, what is saved of them, how
+    """What a host is to do: the run with the cases that it is to launch, what is saved of them, how
     to reach the device, and the SHA-256 of each variant's inputs and of the test images that it
     answers there, if any."""
 
@@ -53,7 +53,7 @@ class Told(Value, frozen=True, omit_defaults=True):
 
 
 class Answer(Value, frozen=True):
-    """How it ended: `refusal` as of OtherDeviceError, and how many entries were told."""
+    """How it ended: `refusal` as of OtherDeviceError, and how many entries were sent."""
 
     reason: StopReason
     told: int
@@ -126,7 +126,8 @@ def _here(artifact: Artifact, desk: Desk) -> Artifact:
 
 
 def _folder(header: Report, saved: Journal, desk: Desk) -> _ToldFolder:
-    """This host's folder of the run, with what the client has, and what it lacks told."""
+    """This host's folder of the run: what the client has is added, what the client lacks is
+    sent."""
     path = desk.folder / header.run_id
     if not (path / store.HEADER).is_file():
         store.create(desk.folder, header).close()
@@ -143,7 +144,7 @@ def _folder(header: Report, saved: Journal, desk: Desk) -> _ToldFolder:
 
 
 class _ToldFolder(RunFolder):
-    """A run folder that also tells each entry."""
+    """A run folder that also sends each entry to the client."""
 
     def __init__(self, path: Path, header: Report, desk: Desk) -> None:
         super().__init__(path, header)
@@ -151,7 +152,7 @@ class _ToldFolder(RunFolder):
         self.told = 0
 
     def append(self, entry: Entry) -> None:
-        """See RunFolder. First it is saved, then it is told."""
+        """See RunFolder. The entry is saved first and then sent."""
         super().append(entry)
         self._tell(entry)
 
@@ -160,7 +161,7 @@ class _ToldFolder(RunFolder):
         self._desk.say(msgspec.json.encode(Told(entry=entry)))
 
     def merge(self, theirs: Journal) -> None:
-        """Save what only the client has, tell what only this host has."""
+        """Save what only the client has, send what only this host has."""
         own, clients = _by_place(self.saved), _by_place(theirs)
         merged = dict(clients)
         for place, launch in own.items():
@@ -178,7 +179,7 @@ class _ToldFolder(RunFolder):
                 if answers not in answered.setdefault(case, []):
                     answered[case].append(answers)
                     self._tell(Entry(answers=answers))
-        # A failure is the client's to keep: here it would end the case that is asked for again.
+        # The client keeps failures: saved here, one would end the case when it is asked for again.
         self.saved = msgspec.structs.replace(
             theirs,
             launches=tuple(sorted(merged.values(), key=lambda x: x.order)),
@@ -195,7 +196,7 @@ def _better(own: Launch, theirs: Launch | None) -> bool:
 
 
 class _Telling:
-    """A Listener whose words go to the client. What is saved, the folder tells."""
+    """A Listener that sends what it hears to the client. Saved entries are sent by the folder."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -205,10 +206,10 @@ class _Telling:
         return _Teller(self._desk)
 
     def opened(self, facts: DeviceFacts) -> None:
-        """See Listener; the folder tells it."""
+        """See Listener; the folder sends it."""
 
     def saved(self, case: Case, launch: Launch) -> None:
-        """See Listener; the folder tells it."""
+        """See Listener; the folder sends it."""
 
     def launching(self, case: Case, index: int, left_s: float | None) -> None:
         """See Listener."""
@@ -220,7 +221,7 @@ class _Telling:
 
 
 class _Teller(Attendant):
-    """Passes on what the device says, and of a countdown now and then something."""
+    """Sends the device's messages to the client, and a countdown only now and then."""
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()

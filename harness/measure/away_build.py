@@ -1,7 +1,7 @@
 """One training or conversion at a host of a lab: what it is asked for and what it answers.
 
-It goes into the host's cache, as if it had been built there for its own sake, and from there by
-SHA-256 to whoever asked.
+It goes into the host's cache, like anything built there, and from there by SHA-256 to whoever
+asked.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from harness.data.demo_set import DemoSet
 from harness.engine.lab.child import Desk
 from harness.system import files
 
-# What is in a folder of the cache besides a note of its use.
+# A file in a folder of the cache that is not content, only a note of its use.
 FILES = (MODEL, DESCRIPTION, NETWORK, TRAINING, CURVE)
 POLL_S = 0.2
 

@@ -30,8 +30,8 @@ LEASE_S = 30.0
 
 
 class Numbers:
-    """The order of launches of one device that several hosts share, and what the first said of
-    itself."""
+    """The order of launches of one device that several hosts share, and the facts that the first
+    reported."""
 
     def __init__(self, first: int = 0) -> None:
         self.next = first
@@ -85,7 +85,7 @@ class AwayRun(DeviceRun):
         self._said_where = ""
 
     def _narrow(self, cases: Sequence[Case]) -> None:
-        """Only these cases are this one's."""
+        """Keep only these cases."""
         mine = set(cases)
         self.cases = [case for case in self.cases if case in mine]
         self.launches = {case: self.launches[case] for case in self.cases}
@@ -140,8 +140,7 @@ class AwayRun(DeviceRun):
 
     @property
     def _patience_s(self) -> float:
-        """For what was there: it may be back in a moment. Of what never was, nothing is waited
-        for."""
+        """How long to wait for something that was there and may come back; 0 for what never was."""
         waits = getattr(self.spec, "reconnect_timeout_s", 60.0)
         return waits + LEASE_S if self._lost_once else 0.0
 

@@ -50,10 +50,10 @@ Enough = Callable[[Mapping[Case, list[Launch]]], bool]
 
 
 class Listener(Protocol):
-    """Is told of progress, in the thread of the device it concerns."""
+    """Receives progress, in the thread of the device it concerns."""
 
     def attendant(self, device: str) -> Attendant:
-        """Who is told what a device says between launches."""
+        """Who receives what a device says between launches."""
 
     def opened(self, facts: DeviceFacts) -> None:
         """A device answered."""
@@ -92,7 +92,7 @@ class DeviceRun:
         self.cases = [c for c in self.plan.cases if c.device == name]
         self.launches: dict[Case, list[Launch]] = {case: [] for case in self.cases}
         by_id = {case.id: case for case in self.cases}
-        # Saved by an earlier session and not to be used: to be made again, which needs it no more.
+        # Saved by an earlier session but unusable: they are made again.
         self.unusable: dict[tuple[Case, int], Launch] = {}
         for launch in folder.saved.launches:
             if case := by_id.get(launch.case):
@@ -103,7 +103,7 @@ class DeviceRun:
         kept = folder.saved.failures.items()
         self.failures = {by_id[c]: f for c, f in kept if c in by_id and not f.transient}
         self.half_widths = {case: self._half_width(case) for case in self.cases}
-        # Counts do not mind company, as times do.
+        # Counts, unlike times, are the same whatever runs at the same time.
         self.abreast = processors.usable() if name in self.plan.exact_devices else 1
         self.elapsed_before_ns = sum(x.wall_ns for done in self.launches.values() for x in done)
 
@@ -278,7 +278,7 @@ class DeviceRun:
         try:
             launch = target.launch(case, artifact, self.plan.timing, index)
         except TransientDeviceError:
-            raise  # the device is gone, which each of its cases need not find out by waiting
+            raise  # the device is gone; do not let each of its cases wait to find that out
         except MeasurementError as error:
             self._fail(case, _failure(error))
             return 0
@@ -359,5 +359,5 @@ def _failure(error: HarnessError) -> Failure:
         return error.failure
     if isinstance(error, StorageError):
         return Failure(stage=SAVING, transient=True, message=error.message, fix=error.fix)
-    # Nothing of the phone's: it will be the same until devices.yaml or the command is changed.
+    # Not the phone's fault: it stays the same until devices.yaml or the command is changed.
     return Failure(stage=CONFIGURATION, transient=False, message=error.message, fix=error.fix)

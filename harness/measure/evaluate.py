@@ -2,9 +2,8 @@
 
 In a child process per artifact, on all cores and before anything is timed, so that it touches no
 latency. Every artifact reads the images from the same arrays, which the data set keeps in the
-cache. scores.Answers are kept in the cache by the content of the artifact, of the split and the
-version of the runtime; an artifact that crashes or cannot take the images costs itself its accuracy
-and nobody else anything.
+cache. Answers are kept in the cache by the content of the artifact, of the split and the version of
+the runtime; if an artifact crashes or cannot take the images, only its own accuracy is missing.
 
 If the pixel range of a user's file had to be assumed, images of the validation split are also given
 in other ranges, so that a better one can be reported.
@@ -47,7 +46,7 @@ VERSION = 4
 _LEAST_TIMEOUT_S, _TIMEOUT_PER_EXAMPLE_S = 600.0, 30.0
 
 
-# Accuracy is of the test split alone: on images that training saw it would be flattery. What to
+# Accuracy is of the test split alone: on images that training saw it would be too high. What to
 # give a model is tried on the validation split.
 Split = Literal["validation", "test"]
 TEST: Split = "test"
@@ -95,10 +94,9 @@ def evaluate(
     worker: Path = WORKER,
 ) -> tuple[Evaluation, ...]:
     """An Evaluation per artifact, in their order; one that failed says so in it. Untrained
-    artifacts are left out, since nothing is to be learned from their answers, and unless `brought`
-    so are files that the user brought, whose classes may be others. Agreement is with the
-    float parent where that is among `artifacts`. `progress` hears (variant, done,
-    total, how far this one is).
+    artifacts are left out, since their answers mean nothing, and unless `brought` so are files that
+    the user brought, whose classes may be others. Agreement is with the float parent where that is
+    among `artifacts`. `progress` is called with (variant, done, total, how far this one is).
 
     With a `margin`, the accuracy that may be lost, a slow artifact answers a part of the images
     first and then, if the answers are to `decide`, goes on until its part in the decision is
@@ -252,7 +250,7 @@ class _Asker:
         try:
             answers = msgspec.convert(result, scores.Answers)
         except msgspec.ValidationError as error:
-            raise WorkerError("answers", f"the worker's answer is none: {error}") from None
+            raise WorkerError("answers", f"the worker gave no usable answer: {error}") from None
         return scores.as_probabilities(answers) if artifact.answers == "logits" else answers
 
     def _images(self, artifact: Artifact, split: Split) -> Path:
@@ -323,7 +321,7 @@ def _refuse_what_takes_no_picture(artifact: Artifact) -> None:
         raise MeasurementError("model", f"its output {output.name!r} is text, not scores")
     if not takes_pictures(tensor):
         shape = "x".join(map(str, tensor.shape))
-        raise MeasurementError("images", f"its input {shape} {tensor.dtype} takes no picture")
+        raise MeasurementError("images", f"its input {shape} {tensor.dtype} is not a picture")
 
 
 def _tried(

@@ -135,8 +135,8 @@ class _Shared(NamedTuple):
 
 
 class Piece:
-    """One training or conversion; a piece of AwayWork. `makes` are the variants whose artifact it
-    is, none for a training; `variant` is the first that it is for."""
+    """One training or conversion; a piece of AwayWork. `makes` are the variants whose artifact is
+    made, none for a training; `variant` is the first one that needs it."""
 
     def __init__(
         self,
@@ -222,10 +222,10 @@ class Piece:
     def hear(self, event: bytes) -> bool:
         """See AwayWork."""
         step = msgspec.json.decode(event, type=Step)
-        # That it is built or in the cache is said once it is here.
+        # "built" and "cached" are reported once the files are on this machine.
         if step.stage not in ("built", "cached", "failed"):
             stage = f"{step.stage} at {self.host}"
-            # A network may be for several variants, and then its epochs are of none of them.
+            # A network may be for several variants, and then its epochs belong to none of them.
             of_variant = msgspec.structs.replace(step, stage=stage, epoch=None)
             self._shared.tell(self.variant, of_variant)
         return True
@@ -292,9 +292,9 @@ def receive(
     made: Made, cache: Path, engine: Engine, address: str, *, host: str, variant: str
 ) -> None:
     """One folder of the cache of the host at `address` into this machine's `cache`, whole or not at
-    all. Raises OSError if it cannot be had from there, UsageError if it is not of a cache."""
+    all. Raises OSError if it cannot be fetched, UsageError if it does not belong in a cache."""
     if made.kind not in BUILT or not set(made.files) <= set(FILES):
-        raise UsageError(f"{host} answers something else than artifacts", "")
+        raise UsageError(f"{host} sent something that is not an artifact", "")
     trained, artifacts = TrainedCache(cache), Cache(cache)
     of: Folders = trained if made.kind == TRAINED else artifacts
     with of.lock(made.key):

@@ -1,4 +1,4 @@
-"""The engine of whoever may ask for a lab."""
+"""The engine of a command that may use a lab."""
 
 from __future__ import annotations
 

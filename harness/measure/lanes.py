@@ -82,7 +82,7 @@ def measure(
     )
 
 
-# Of several devices' reasons the one that matters most is told.
+# Of several devices' reasons the one that matters most is reported.
 _PRECEDENCE: list[StopReason] = [
     "interrupted",
     "failed",

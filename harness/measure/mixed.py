@@ -1,7 +1,7 @@
 """One more row for each int8 artifact that lost accuracy by being rounded: int8-mixed, which keeps
 the layers with the largest errors in float.
 
-Whether it did is asked of validation images, so that no test image decides what is measured.
+Validation images decide whether it did, so that no test image decides what is measured.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from harness.system.cache_use import cache_in_use
 from harness.system.progress import Narrator
 
 RECIPE = "int8-mixed"
-# Of the validation split, so many images are asked about: a network that int8 breaks shows it soon.
+# At most this many validation images are answered: a network that int8 breaks shows it soon.
 MOST_ASKED = 200
 _ALPHA = 0.05
 
 
 class Added(NamedTuple):
-    """The new rows, and why one could not be had."""
+    """The new rows, and why one is missing."""
 
     artifacts: dict[str, Artifact]
     findings: tuple[Finding, ...]
@@ -105,7 +105,7 @@ def _broken(
 
 
 def _loss(mine: Evaluation, theirs: Evaluation) -> float:
-    """What the second has more of accuracy, a share."""
+    """How much more accurate the second is, a share."""
     before, after = (accuracy.accuracy(e.right).point for e in (theirs, mine))
     return before - after
 

@@ -43,7 +43,7 @@ def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:
     if launches is None and request.quick and request.time_budget_s is None:
         launches = LEAST_LAUNCHES
     least, time_budget_s = DEFAULT_LAUNCHES, DEFAULT_TIME_BUDGET_S
-    if request.time_budget_s is not None:  # who names a time may want less than the usual number
+    if request.time_budget_s is not None:  # such a user may want fewer launches
         least, time_budget_s = LEAST_LAUNCHES, request.time_budget_s
     return Plan(
         cases=schedule.cases(artifacts, job.settings),
@@ -76,7 +76,7 @@ def expected_launches(planned: Plan) -> dict[str, int]:
     return totals
 
 
-# How accurate networks are of which it is said before training what the test can decide.
+# The accuracy that is assumed when the plan says, before training, what the test images can decide.
 EXPECTED_ACCURACY = 0.95
 
 
@@ -101,7 +101,8 @@ def what_the_test_decides(job: Job) -> list[str]:
     margin = job.max_accuracy_loss
     if excluded <= margin:
         return [line]
-    return [f"{line}, and {units.significant(100 * margin, 2)} may be lost: keep more, --split"]
+    allowed = units.significant(100 * margin, 2)
+    return [f"{line}, but only {allowed} may be lost: keep more test images with --split"]
 
 
 def _ns(seconds: float | None) -> int | None:

@@ -35,7 +35,7 @@ def build_artifacts(
     engine: Engine | None = None,
 ) -> tuple[dict[str, Artifact], tuple[Finding, ...]]:
     """(artifacts in the order asked for, a finding for each variant that could not be built).
-    `ready` is called with each as soon as it is there. Variants are built at the hosts of `engine`
+    `ready` is called with each as soon as it is built. Variants are built at the hosts of `engine`
     if there is one; the user's own files are converted here."""
     from harness.artifacts import brought, builder, representative
     from harness.artifacts.converters import ENDINGS, convert
@@ -156,8 +156,8 @@ def _evaluate(
 
 
 def first_words(job: Job, narrator: Narrator) -> Callable[[Artifact], None]:
-    """Tell the size and accuracy of an artifact once it is there, long before the table: training
-    the others takes minutes. The answers are kept, so nothing is done twice."""
+    """Show the size and accuracy of each artifact as soon as it is built, long before the table:
+    training the others takes minutes. The answers are kept, so nothing is done twice."""
     width = max((len(units.name(name)) for name in job.names), default=0)
 
     def tell(artifact: Artifact) -> None:

@@ -65,8 +65,7 @@ def wanted(plan: Plan, case: Case, done: int, half_width: float | None, index: i
 def finished(
     plan: Plan, done: Mapping[Case, int], half_widths: Mapping[Case, float | None]
 ) -> StopReason | None:
-    """Why measuring on one device may stop now, if it may; the time budget is the caller's to
-    watch."""
+    """Why measuring on one device may stop now, if it may; the caller watches the time budget."""
     if all(fixed(plan, case.device) is not None for case in done):
         if any(n < least(plan, case.device) for case, n in done.items()):
             return None

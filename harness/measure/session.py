@@ -57,7 +57,7 @@ def bench(
     opened: Callable[[str], None] | None = None,
 ) -> SavedRun:
     """Build what is missing, measure, and save a report whatever ended the measuring. `opened` is
-    told the id of the run once it has a folder.
+    called with the id of the run once it has a folder.
 
     `enough`, if given, looks at a device's launches after every round and may end it. A variant
     that cannot be built becomes a finding; if `all_must_build` or none can, BuildError is raised

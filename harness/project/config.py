@@ -39,7 +39,8 @@ SHIPPED = _PACKAGE / "_project" if (_PACKAGE / "_project").is_dir() else _PACKAG
 
 
 class Project(NamedTuple):
-    """A folder with devices.yaml and models/. `shipped` if it is the one that came with us.
+    """A folder with devices.yaml and models/. `shipped` if it is the one that comes with the
+    harness.
 
     `folder` is where the project was looked for, absolute. `root` is where its models/ are: the
     folder, or where the shipped ones are if it has none of its own.
@@ -251,7 +252,7 @@ def _explain(path: Path, data: object, kind: Any, key: str, error: str) -> Confi
 
 
 def _allowed(kind: Any, data: object, inner: str) -> list[str]:
-    """The keys that the struct at `inner` takes; a union's member is told by its `kind` key."""
+    """The keys that the struct at `inner` takes; a union's member is found by its `kind` key."""
     for part in ["", *filter(None, inner.split("."))]:
         if part:
             kind = get_type_hints(kind)[part]

@@ -48,7 +48,8 @@ def choose(
     *,
     wait_s: float | None = None,
 ) -> list[Chosen]:
-    """What each of `names` means. Raises UsageError for what is not there, naming what is."""
+    """What each of `names` means. Raises UsageError for a name that the lab does not have, and
+    lists what it has."""
     phones = list(_phones(hosts))
     if tuple(names) == ("all",):
         ready = [p for p in phones if p.offer.state == "ready"]
@@ -61,9 +62,7 @@ def choose(
         one = _one(name, entries, hosts, phones, taken, wait_s=wait_s)
         if one.at_lab is not None and one.at_lab.resource is not None:
             if one.at_lab.resource in taken:
-                raise UsageError(
-                    f"{name} is a phone that another name has meant already", "name each once"
-                )
+                raise UsageError(f"two of the names mean the phone {name}", "name each phone once")
             taken.add(one.at_lab.resource)
         chosen.append(one)
     return chosen
@@ -194,7 +193,7 @@ def _phones(hosts: Sequence[HostOffer]) -> Iterator[_Phone]:
 
 
 def there_is(hosts: Sequence[HostOffer]) -> str:
-    """What a lab has, for whoever asked for something else."""
+    """What a lab has: the fix where something else was asked for."""
     if not hosts:
         return "it has no host; on one: python -m harness lab join ADDRESS"
     told = []

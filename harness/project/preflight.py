@@ -46,8 +46,8 @@ def resolve(
     hosts: Sequence[HostOffer] | None = None,
 ) -> Job:
     """Check everything that can be checked without building; raises UsageError, writes nothing.
-    `looking` is told how far a folder of images has been looked through; `attendant` of a device
-    is told what it says, such as that its user must allow this computer. `hosts` are those of the
+    `looking` is called with how far a folder of images has been read. `attendant` of a device
+    receives its messages, such as that its user must allow this computer. `hosts` are those of the
     lab that was asked for; None without one."""
     if request.sustained_s is not None and (
         request.launches or request.iterations or request.quick
@@ -313,15 +313,16 @@ def _refuse_if_not_set_up(request: Request, spec: DeviceSpec, attendant: Attenda
     try:
         kind.check(spec, attendant)
     except UsageError:
-        if request.devices != ("all",):  # of all, the report tells which cannot be used
+        if request.devices != ("all",):  # with `all`, the report says which cannot be used
             raise
 
 
 def _refuse_if_no_device_answers(
     devices: Mapping[str, DeviceSpec], attendant: Callable[[str], Attendant], everything: bool
 ) -> None:
-    """Before anything is built for nobody; if one answers, the report tells of the others. A
-    mistake in devices.yaml that a device shows is refused at once, unless `all` were asked for."""
+    """Raise UsageError if no device can be reached, before anything is built. If one can be, the
+    report says what is wrong with the others. A mistake in devices.yaml that a device shows is
+    refused at once, unless `all` were asked for."""
     may_be_away = {n: s for n, s in devices.items() if kind_of(s).traits(s).may_be_away}
     if not may_be_away or (everything and len(may_be_away) < len(devices)):
         return

@@ -19,7 +19,7 @@ _WIDTH, _HEIGHT, _MARGIN = 96, 24, 3  # of that line, CSS pixels
 
 
 class Column(NamedTuple):
-    """Where something was measured. `machine` tells machines of one name apart, else it is ''."""
+    """Where something was measured. `machine` distinguishes machines of one name, else it is ''."""
 
     device: str
     setting: str

@@ -160,7 +160,7 @@ def _sort_key(report: Report, sort: str) -> Any:
 
 
 def macs_in_millions(row: Row) -> str:
-    """The multiply-accumulates of one inference, which instructions are held against."""
+    """The multiply-accumulates of one inference, to compare instructions with."""
     macs = row.artifact.macs if row.artifact else None
     return units.ABSENT if macs is None else units.significant(macs / 1e6)
 
@@ -175,7 +175,7 @@ def best_point(metric: str, rows: Sequence[Row]) -> float | None:
 
 
 def label(case: CaseReport, varying: set[str]) -> str:
-    """The variant, and where it ran if that needs saying: `scratch (pixel t2)`."""
+    """The variant, and where it ran if rows differ in that: `scratch (pixel t2)`."""
     place = _place(case, varying)
     name = units.name(case.variant)
     return f"{name} ({place})" if place else name

@@ -113,7 +113,7 @@ def _distance(m: MetricComparison) -> float:
 
 def summary(comparison: Comparison, *, signs: bool = False) -> str:
     """`1 regression, 12 no change against run X (5 % allowed, 0.1 % for instructions)`; with
-    `signs` it explains those of a table beneath."""
+    `signs` it explains the signs of the table below."""
     said = []
     for outcome, sign in SIGN.items():
         n = len(comparison.with_outcome(outcome))
@@ -126,7 +126,7 @@ def summary(comparison: Comparison, *, signs: bool = False) -> str:
 
 
 def threshold(comparison: Comparison, m: MetricComparison) -> float:
-    """How much worse this metric may be; reports of old have one threshold for all."""
+    """How much worse this metric may be; old reports have one threshold for all."""
     return comparison.max_regression if m.threshold is None else m.threshold
 
 

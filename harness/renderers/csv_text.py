@@ -10,7 +10,7 @@ from typing import Any
 from harness.core import units
 from harness.renderers.rows import Columns
 
-# A spreadsheet takes a text that starts with one of these for a formula and runs it.
+# A spreadsheet runs a text that starts with one of these as a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -28,7 +28,7 @@ def encode(blocks: Iterable[Columns]) -> bytes:
 
 
 def _safe(values: list[Any]) -> list[Any]:
-    """Half a million observations: whole columns at once where nothing needs a look at each."""
+    """Whole columns at once where no cell needs a check: there may be half a million."""
     kinds = {*map(type, values)}
     if not kinds & {str, float}:
         return values

@@ -28,7 +28,7 @@ class Doubts(NamedTuple):
 
 
 def findings_of(report: Report, labels: Mapping[str, str]) -> list[Doubts]:
-    """The findings of the run, its artifacts and its cases, worst first; alike ones together.
+    """The findings of the run, its artifacts and its cases, worst first; equal ones together.
     `labels` are the cases' names by their ids."""
     told = {finding for case in report.cases for finding in case.findings}
     found: list[tuple[str, Finding]] = [("", f) for f in report.findings]

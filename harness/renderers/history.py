@@ -24,11 +24,11 @@ from harness.stats.trend import RunLine, Skipped, Trend
 if TYPE_CHECKING:
     from harness.renderers.plots import Kind
 
-MOST_CHARTS = 40  # of a page: those that changed, then the first ones; `--plots` draws all
-MOST_DRAWN = 2400  # points in all of them, so that a page of long trends is soon there and small
+MOST_CHARTS = 40  # on a page: those that changed, then the first ones; `--plots` draws all
+MOST_DRAWN = 2400  # points in all of them: long trends must not make the page slow
 MOST_RUNS = 30  # of a list or a trend on the terminal, the last ones
 _EXACT = (
-    "A point per run, and a line where it changed: these numbers are exact, so that every "
+    "A point per run, and a line where it changed: these numbers are exact, so every "
     "difference is a change."
 )
 _NOISY = (
@@ -93,7 +93,7 @@ def show_trends(trends: Sequence[Trend], console: Console) -> None:
             f", {units.printable(found.setting)}: {metrics.title(found.metric)}", style=QUIET
         )
         if len({t.identity for t in trends if t.device == found.device}) > 1:
-            # Machines that go by the same name: say which one this is.
+            # Several machines have this name: say which one this is.
             head.append(f" ({units.printable(found.identity)})", style=QUIET)
         _print(console, head)
         _print(console, _trend_table(found, console.width))

@@ -50,9 +50,9 @@ def stopped_text(report: Report) -> str:
     return {
         "target_ci": f"every interval is within the target of ±{report.plan.target_ci:.0%}",
         "time_budget": "the time budget was spent",
-        "launches": "the asked number of launches was made",
-        "max_launches": "the largest number of launches was made",
-        "exact": "one launch decides where there is no noise",
+        "launches": "all launches that were asked for were made",
+        "max_launches": "the largest allowed number of launches was made",
+        "exact": "one launch is enough where there is no noise",
         "decided": "the question was decided",
         "interrupted": "it was interrupted",
         "failed": "every case failed",
@@ -66,7 +66,7 @@ def command_line(report: Report) -> str:
 
 def drifted(drift: RunDrift) -> str:
     """`drift over all 5 cases on host: +3.1 % from the first launch to the last (...)`. Without
-    evidence it says that none can be shown, which is not that there is none."""
+    evidence it says that no drift is proven, which does not mean that there is none."""
     of = f"{count(drift.launches, 'launch', 'launches')}, p {units.p_value(drift.p)}"
     low, high = (f"{share * 100:+.1f} %" for share in (drift.ci_low, drift.ci_high))
     where = f"over {count(drift.cases, 'case')} on {drift.device}"

@@ -57,7 +57,7 @@ def is_headline(metric: str) -> bool:
 
 
 def is_bound(metric: str) -> bool:
-    """Whether it is told by the upper end of its interval, in percentage points."""
+    """Whether it is shown as the upper end of its interval, in percentage points."""
     spec = specs().get(metric)
     return spec is not None and spec.bound
 
@@ -69,7 +69,7 @@ def bound(case: CaseReport, metric: str) -> float | None:
 
 
 def key_figures() -> list[str]:
-    """What stands at the top of a page, in reading order."""
+    """The metrics at the top of a page, in reading order."""
     return [name for name, spec in specs().items() if spec.key_figure]
 
 
@@ -88,8 +88,8 @@ def metrics_of(report: Report) -> list[str]:
 
 
 def measured(case: CaseReport, metric: str) -> Measurement | None:
-    """The metric if it has a point. In reports of old a tail is not a metric of its own: then it is
-    read from `latency`, without an interval."""
+    """The metric if it has a point. In old reports a tail percentile is not a metric of its own:
+    then it is read from `latency`, without an interval."""
     m = case.metrics.get(metric)
     if m is None and metric in tails() and (whole := case.metrics.get("latency")) is not None:
         m = Measurement(unit=whole.unit, point=getattr(whole, tails()[metric]))

@@ -61,7 +61,7 @@ def comparison_html(compared: Comparison) -> str:
 
 def case_html(case: CaseReport) -> str:
     """The case alone: its status, every metric with its interval or the reason why it is absent,
-    and its doubts."""
+    and its findings."""
     parts = [f"<p><b>{_text(case.case.id)}</b>: {_text(case.status)}</p>"]
     if case.failure is not None:
         parts.append(f"<p>{_text(f'{case.failure.message}; {case.failure.fix}')}</p>")

@@ -54,8 +54,8 @@ _CONDITIONS = (
     "governor",
 )
 
-# Of the long form: a field of Conditions -> its quantity and unit. What has a value per core has
-# the core for its iteration; true is 1. The governor is a word: it is in `launches`.
+# For the long form: a field of Conditions -> its quantity and unit. Where each core has a value,
+# `iteration` is the core; true is 1. The governor is a word: it is in `launches`.
 _OBSERVED_CONDITIONS = {
     "load_average": ("load_average", "1"),
     "other_cpu_share": ("other_cpu_share", "1"),
@@ -180,10 +180,10 @@ def launches(report: Report) -> Columns:
 
 
 def observations(report: Report) -> Iterator[Columns]:
-    """The long form, one row per observed value: which case, which launch, what (`quantity`),
-    which of several (`iteration`, from 0), its `value` in `unit`, and what else belongs to it
-    (`detail`). What was not observed has no row. It comes case by case, because all of it together
-    is long; the first block is empty, so that there is always a head.
+    """The long form, one row per observed value: which case, which launch, what (`quantity`), which
+    of several (`iteration`, from 0), its `value` in `unit`, and a `detail`. What was not observed
+    has no row. The table comes in one block per case, because all together is long; the first block
+    is empty, so that there is always a head line.
 
     A runner that reports no single iterations has rows of its summary instead, as the quantities
     `latency_summary` and `warmup_summary` with the statistic in `detail`. The quantity `op` is the

@@ -49,8 +49,7 @@ def _value(value: object) -> str:
 
 
 def fixed_options(report: SearchReport) -> list[str]:
-    """Options that are the same in all trials, and which entry they are of if it is a single
-    one."""
+    """Options that are the same in all trials, and the entry of the space if there is only one."""
     seen: dict[str, set[str]] = {}
     for trial in report.trials:
         for name, value in {**trial.candidate.options, **trial.candidate.recipe_options}.items():
@@ -85,7 +84,7 @@ def front_line(report: SearchReport) -> str:
 
 
 def counts(report: SearchReport) -> str:
-    """How many trials were looked at and what became of them."""
+    """How many trials there were, and how many ended in which way."""
     parts = [
         f"{report.count('done')} judged on validation images",
         *_some(report.count("refused"), "over the budget before training"),
@@ -103,7 +102,7 @@ def _some(number: int, text: str) -> list[str]:
 
 
 def lines(report: SearchReport) -> list[str]:
-    """What is to be known beside the front."""
+    """What a reader needs to know besides the front."""
     header = report.header
     said = [counts(report)]
     if header.data is not None:
@@ -121,8 +120,8 @@ def lines(report: SearchReport) -> list[str]:
         said.append(f"finalists: {names}: {report.final.why}")
         if not header.asked.against:
             said.append(
-                "compared with each other only: what a larger model would reach is not known; name "
-                "one with --against"
+                "compared only with each other; to see what a larger model would reach, name one "
+                "with --against"
             )
     elif report.final is not None:
         said.append(f"there are no finalists: {report.final.why}")
@@ -130,7 +129,7 @@ def lines(report: SearchReport) -> list[str]:
 
 
 def show(report: SearchReport, console: Console) -> None:
-    """The front on a terminal, and what is to be known of it."""
+    """The front on a terminal, and what a reader needs to know about it."""
     header = report.header
     said = Text.assemble((header.search_id, "bold"), f"  {units.moment(header.started_at)}")
     if header.asked.budget:
@@ -187,7 +186,7 @@ def front_table(report: SearchReport, width: int) -> Table:
 
 
 def measured_metrics(report: SearchReport) -> list[str]:
-    """What the budget names and trials were measured for on a device."""
+    """The metrics of the budget that were measured on a device."""
     names = {n for t in report.trials for n in t.measured}
     budget = report.header.asked.budget or ""
     return [n for n in sorted(names) if n in budget and n not in ("instructions", "macs")]

@@ -12,7 +12,7 @@ from harness.renderers import search
 from harness.renderers.charts import search as drawn
 from harness.renderers.html_page import figures
 
-# Of a trial: the colour of its badge.
+# The colour of a trial's badge.
 _BADGES = {
     "on the front": "met",
     "done": "plain",

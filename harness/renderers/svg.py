@@ -154,7 +154,7 @@ def axes(
 
 def to_svg(drawn: Drawing, key: str, *, label: str) -> str:
     """The figure as an <svg> element for a page. `key` is unique in the page; `label` is what a
-    screen reader says of the whole."""
+    screen reader says for the whole figure."""
     out = io.StringIO()
     drawn.figure.savefig(out, format="svg", metadata={"Date": None})
     root = ET.fromstring(out.getvalue())  # noqa: S314

@@ -34,7 +34,7 @@ BAR = 4  # cells of a bar
 BINS = 5  # ... and of a distribution
 NAME_LINES = 3  # ... and how often, before its middle is cut out
 NEVER = 1000  # the importance of a column that only `--columns` shows
-USUAL = 17  # ... and of the last one that is no speciality
+USUAL = 17  # ... and of the last one that is of general interest
 NOISE = 60  # of the columns that say how latency scattered
 CORE = 15  # ... and of the last one for which decimal points need not be aligned
 
@@ -60,7 +60,7 @@ class Column(NamedTuple):
 
 
 def name(column: Column) -> str:
-    """What it is called where a sentence speaks of it."""
+    """Its name in a sentence."""
     return {"launches": "spread", "macs": "MACs"}.get(column.key) or metrics.title(column.key)
 
 
@@ -90,8 +90,8 @@ _IMPORTANCE = {
 
 
 def columns_of(view: View, rows: list[Row], *, wide: bool, words: bool) -> list[Column]:
-    """Every column there is something to show in, in reading order; `words` tells the status in
-    words and not only by its sign."""
+    """Every column that has something to show, in reading order; `words` tells the status in words
+    and not only by its sign."""
     made = [
         Column("variant", ("variant", ""), _names(rows), 0),
         Column("device", ("device", ""), [plain(r.place) for r in rows], 1),
@@ -208,7 +208,7 @@ def _bars(metric: str, rows: list[Row], width: int = BAR) -> Column:
 
 
 def _bar(value: float | None, most: float, width: int) -> str:
-    """A bar of `width` cells for the largest value; anything above nothing is a sliver."""
+    """A bar of `width` cells for the largest value; any value above 0 has at least a sliver."""
     if value is None or most <= 0:
         return ""
     eighths = max(1, round(value / most * width * 8))
@@ -217,8 +217,8 @@ def _bar(value: float | None, most: float, width: int) -> str:
 
 
 def _distribution(rows: list[Row]) -> Column:
-    """How the launches' medians lie around their own median, all rows on one scale, which the
-    head names: a quiet case is a peak, a noisy one is broad."""
+    """How the launches' medians lie around their own median, all rows on one scale, which the head
+    names: a case without noise is a peak, a noisy one is broad."""
     medians = [[m for x in r.case.launches if (m := launch_median(x))] for r in rows]
     deviations = [[m / statistics.median(ms) - 1 for m in ms] for ms in medians]
     reach = units.round_up(max((abs(d) for ds in deviations for d in ds), default=0.0))
@@ -258,7 +258,7 @@ def _aligned(numbers: list[str]) -> list[str]:
 
 
 def _names(rows: list[Row]) -> list[Text]:
-    """Names with their marks; a mark that every row would bear is left to the legend."""
+    """Names with their marks; a mark that every row would have is only in the legend."""
     untrained = {r.untrained for r in rows} == {True, False}
     emulated = {r.emulated for r in rows} == {True, False}
     counted = {r.counted for r in rows} == {True, False}

@@ -10,7 +10,7 @@ from harness.core.conclusions import BudgetLine, BudgetOutcome, Decision, Device
 from harness.core.types import CaseReport, Report
 
 OUTCOMES: tuple[BudgetOutcome, ...] = ("met", "undecided", "missed")
-NOT_JUDGED = "not judged"  # its metric is not known: it is not kept, but nor is it missed
+NOT_JUDGED = "not judged"  # the metric is not known, so the budget is neither kept nor missed
 
 # What the signs beside names mean.
 MEANING = {
@@ -141,8 +141,8 @@ def on_front(report: Report, device: str) -> tuple[tuple[str, ...], tuple[str, .
 
 
 def budgets_by_case(report: Report) -> dict[str, BudgetOutcome]:
-    """Case id -> all its budgets together; empty without budgets. What cannot be judged is as
-    open as what is undecided."""
+    """Case id -> all its budgets together; empty without budgets. A budget that cannot be judged
+    counts as undecided."""
     found: dict[str, BudgetOutcome] = {}
     worst_last: tuple[BudgetOutcome, ...] = ("met", "undecided", "missed")
     for budget in report.verdict.budgets if report.verdict else ():
@@ -153,8 +153,8 @@ def budgets_by_case(report: Report) -> dict[str, BudgetOutcome]:
 
 
 def mark(report: Report, case: CaseReport) -> str:
-    """What the verdict says of a case: recommended or candidate (on its device), runner-up, pareto,
-    or ""."""
+    """How the verdict marks a case: recommended or candidate (on its device), runner-up, pareto, or
+    ""."""
     verdict = report.verdict
     if verdict is None:
         return ""

@@ -1,4 +1,4 @@
-"""What renderers show of a report, computed once and handed to all of them.
+"""What renderers show of a report, computed once for all of them.
 
 Values stay whole here; only `harness.core.units` rounds.
 """
@@ -15,8 +15,8 @@ from harness.renderers import absent, cases, comparison, doubts, how, metrics, v
 
 class View:
     """A report with all that several renderers show of it. Each part is computed when it is first
-    asked for and kept, so that five formats cost little more than one. Texts are not yet made
-    printable unless they say so."""
+    asked for and kept, so that five formats take little longer than one. Texts are not yet made
+    printable unless the docstring says so."""
 
     def __init__(self, report: Report) -> None:
         self.report = report
@@ -82,7 +82,7 @@ class View:
 
     @cached_property
     def noise(self) -> dict[str, Noise]:
-        """Case id -> how its latency scattered; of a report of old computed from its launches."""
+        """Case id -> how its latency scattered; for an old report computed from its launches."""
         found = {c.case.id: c.noise or noise_of(c.launches) for c in self.report.cases}
         return {case: noise for case, noise in found.items() if noise is not None}
 

@@ -172,7 +172,7 @@ def trends(
 
 
 def _emulated(run: Run, case: _Case) -> str:
-    """Its times are not those of a phone, whatever the device is called."""
+    """Whether its times are not those of a phone, whatever the device is called."""
     emulated = any(d.emulated for d in run.devices if d.name == case.device)
     return " (emulated)" if emulated else ""
 
@@ -199,7 +199,8 @@ def _trend(key: tuple[str, str, str, str], metric: str, *, unit: str, points: li
 
 
 def nothing(history: History, metric: str, variant: str, device: str) -> UsageError:
-    """Why there is no such trend: the first of the three that no run has, and what there is."""
+    """Why there is no such trend: the variant, device or metric that no run has, and the names that
+    runs have."""
     from fnmatch import fnmatchcase
 
     cases = [case for run in history.runs for case in run.cases]

@@ -14,12 +14,13 @@ from harness.results import store
 
 def read(run: str, out: Path) -> Report:
     """The report that `run` means: a path, a run id in `out` or a unique start of one, `latest`.
-    Of a run that was cut off, what its journal saved, with a finding that says so."""
+    For a run that was cut off, the report is of what its journal saved, with a finding that says
+    so."""
     path = store.find(run, out)
     unfinished = path.is_dir() and not (path / store.REPORT).exists()
     if unfinished and (path / store.HEADER).exists():
         return _cut_off(path)
-    # The verdict of an older version may recommend what was not shown to keep the accuracy.
+    # An older version's verdict may recommend a variant not shown to keep the accuracy.
     return assemble.judged_again(store.read_report(path))
 
 
@@ -31,7 +32,7 @@ def _cut_off(folder: Path) -> Report:
     finding = Finding(
         level="serious",
         code="unfinished",
-        message=f"the run did not come to its end: this is of the {launches} that it saved",
+        message=f"the run was cut off: this report is of the {launches} that it saved",
         fix=f"go on with {command('bench', '--resume', folder)}",
     )
     return msgspec.structs.replace(report, findings=(finding, *report.findings))

@@ -57,7 +57,7 @@ def judged_again(
     protect: str | None = None,
     prefer: Prefer | None = None,
 ) -> Report:
-    """The report with the verdict by other options; None leaves what the run was given. Raises
+    """The report with the verdict by other options; for None the run's own are used. Raises
     UsageError for a class that the images do not have."""
     plan = report.plan
     wanted = msgspec.structs.replace(
@@ -129,7 +129,7 @@ def evidence_of(header: Report, journal: Journal) -> list[Evidence]:
     ]
 
 
-# Nothing is wrong with the case, but a case without a number must not be told as one that is ok.
+# Nothing is wrong with the case, but a case without a number must not be reported as ok.
 _NOT_LAUNCHED = Failure(
     stage="interrupted",
     transient=True,

@@ -94,7 +94,7 @@ class _Verdict(msgspec.Struct, frozen=True):
 
 
 class _Line(msgspec.Struct, frozen=True):
-    """Of a report only what a list shows; the rest is skipped unread."""
+    """The part of a report that a list shows; the rest is skipped unread."""
 
     header: SearchHeader
     trials: tuple[msgspec.Raw, ...]

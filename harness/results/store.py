@@ -6,7 +6,7 @@
                      answered, as it happens
       report.json      the report, once measuring has ended
       logs/            what the workers said on standard error
-    reports/.order     run ids in the order in which measuring began, whatever the clock said
+    reports/.order     run ids in the order in which measuring began, whatever the clock showed
 
 A journal line is on the disk (fsync) before the launch counts as saved. A line that a crash cut
 short is dropped when the folder is read, and its launch is simply measured again on `--resume`.
@@ -42,7 +42,7 @@ from harness.core.types import (
 from harness.system import locks
 from harness.system.files import write_atomic
 
-__all__ = ["encode"]  # beside `decode`, though it is pure
+__all__ = ["encode"]  # next to `decode`, although it only encodes
 
 HEADER = "run.json"
 JOURNAL = "journal.jsonl"
@@ -71,7 +71,7 @@ class Entry(Value, frozen=True, omit_defaults=True):
 
 
 class Journal(Value, frozen=True):
-    """What a journal says, by kind; the last word on a device, a launch or a failure counts. A
+    """What a journal says, by kind; the last entry for a device, a launch or a failure counts. A
     case that was launched again after it had failed has not failed. `answers` are by case, in the
     order in which they came."""
 
@@ -87,7 +87,7 @@ class RunFolder:
     def __init__(self, path: Path, header: Report) -> None:
         self.path = path
         self.header = header
-        # Failures of cases that could not be saved: the report tells of them all the same.
+        # Failures of cases that could not be saved: the report has them anyway.
         self._unsaved: dict[str, Failure] = {}
         self._writing = threading.Lock()
         self._file = (path / JOURNAL).open("ab", buffering=0)
@@ -124,15 +124,15 @@ class RunFolder:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file.fileno())
         except OSError:
-            # Else a later, shorter line that does fit would be glued to the half of this one.
+            # Else a later, shorter line that does fit would be appended to half of this one.
             with contextlib.suppress(OSError):
                 os.truncate(self.path / JOURNAL, whole)
             raise
 
     def append_failure(self, case: str, failure: Failure) -> None:
-        """Save that a case failed. On a full disk it is remembered instead, until the report; so is
-        that the disk is full, which may fit where a launch did not: saved, it would keep --resume
-        from making the launches that are missing."""
+        """Save that a case failed. On a full disk it is kept in memory for the report instead. That
+        the disk is full is never saved, even if it would fit where a launch did not: saved, it
+        would keep --resume from making the missing launches."""
         if failure.stage == SAVING:
             self._unsaved[case] = failure
             return
@@ -142,7 +142,7 @@ class RunFolder:
             self._unsaved[case] = failure
 
     def read(self) -> Journal:
-        """All that was observed, what could not be saved included."""
+        """All that was observed, including what could not be saved."""
         journal = read_journal(self.path / JOURNAL)
         return msgspec.structs.replace(journal, failures={**journal.failures, **self._unsaved})
 
@@ -202,7 +202,7 @@ def create(out: Path, header: Report) -> RunFolder:
 
 
 def reopen(path: Path) -> RunFolder:
-    """A run that ended early, ready to go on: a line cut short is cut off the journal."""
+    """A run that ended early, ready to go on: an incomplete last line of the journal is removed."""
     again = RunFolder(path, read_header(path))
     with contextlib.suppress(OSError):  # only `latest` needs it
         _note_order(path)
@@ -215,9 +215,9 @@ def _note_order(path: Path) -> None:
 
 
 def _latest(out: Path, ids: list[str]) -> Path:
-    """The run that was begun or gone on with last. Run ids follow the clock, which may have been
-    wrong; so `.order` comes first. A run that is not in there, because it was copied here or is
-    of an older release, is the latest if its id is and it was written after the last of `.order`.
+    """The run that was begun or resumed last. Run ids follow the clock, which may have been wrong;
+    so `.order` comes first. A run that is not in there, because it was copied here or is of an
+    older release, is the latest if its id is and it was written after the last of `.order`.
     """
     try:
         noted = (out / ORDER).read_text(encoding="utf-8", errors="replace").split()
@@ -256,7 +256,8 @@ def _cut_torn_line(journal: Path) -> None:
 
 
 def read_journal(path: Path) -> Journal:
-    """All whole lines; a line in the middle that is damaged is an error, a cut last one is not."""
+    """All complete lines; a damaged line in the middle is an error, an incomplete last one is
+    not."""
     devices: dict[str, DeviceFacts] = {}
     launches: dict[tuple[str, int], Launch] = {}
     failures: dict[str, Failure] = {}

@@ -25,7 +25,7 @@ from harness.search.study import Asked, Curve
 from harness.system import causes, files
 
 CARRY_OUT = "harness.search.away:carry_out"
-TRIES = 4  # with as many different hosts lost it is the candidate
+TRIES = 4  # if as many different hosts are lost, the candidate is the cause
 PROCESSORS = 2  # a training of networks as small as these uses no more
 PATIENCE_S = 600.0
 
@@ -79,7 +79,7 @@ class Sender:
         )
 
     def bring(self, engine: Engine, address: str, made: Made) -> None:
-        """Put what a host made into our cache, so that it need not be made again here."""
+        """Put what a host made into this machine's cache, so that it is not made again here."""
         receive(made, self._cache, engine, address, host=address, variant=TRIED)
 
 

@@ -1,7 +1,7 @@
-"""One trial at a host of a lab: what the host is told, and what it answers.
+"""One trial at a host of a lab: the order, and the answer.
 
 The host gets the training and validation images and no others, the model files, and one candidate.
-It says the validation accuracy after each epoch, and ends when it is told to.
+It sends the validation accuracy after each epoch, and ends when asked to.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class SentSplit(Value, frozen=True):
 
 
 class Order(Value, frozen=True):
-    """What a host is told. `models` are the files of models/ by name and SHA-256."""
+    """What a host is to do. `models` are the files of models/ by name and SHA-256."""
 
     number: int
     candidate: Candidate
@@ -85,7 +85,7 @@ class Sent:
         return np.load(images, mmap_mode="r"), np.load(labels)
 
     def colours(self, split: Split) -> None:
-        """Networks that are trained here know greys."""
+        """None: networks that are trained here learn from grey images."""
 
     def fingerprint(self, split: Split) -> str:
         """See Dataset."""
@@ -93,7 +93,7 @@ class Sent:
 
 
 class _Study:
-    """What a trial asks of the study, away from it."""
+    """The study as a trial at another host sees it."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -103,15 +103,15 @@ class _Study:
         return self
 
     def __call__(self, accuracy: float) -> bool:
-        """The client decides, and then tells this host to stop."""
+        """False: the client decides, and then asks this host to stop."""
         self._desk.say(msgspec.json.encode(accuracy))
         return False
 
     def ended(self, *, early: bool) -> None:
-        """The client knows."""
+        """Nothing to do: the client knows."""
 
     def trials(self) -> tuple[Trial, ...]:
-        """Nothing is measured on a device here, so nobody asks."""
+        """None: nothing is measured on a device here."""
         return ()
 
 

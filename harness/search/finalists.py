@@ -1,6 +1,6 @@
 """Which trials are judged on the test split, and the verdict on them.
 
-They are chosen on validation images and noted before the test split is opened. It is opened once:
+They are chosen on validation images and saved before the test split is opened. It is opened once:
 after that the search does not go on.
 """
 
@@ -111,8 +111,8 @@ def _accuracy(trial: Trial) -> float:
 
 
 def judged_budget(budget: str | None, devices: Mapping[str, DeviceSpec]) -> str | None:
-    """What of the budget the run of the finalists can judge. Instructions were counted for every
-    trial already, and a device that tells time does not count them."""
+    """The part of the budget that the run of the finalists can judge. Instructions were already
+    counted for every trial, and a device that measures time does not count them."""
     if budget is None or all(kind_of(s).traits(s).counts_exactly for s in devices.values()):
         return budget
     kept = [

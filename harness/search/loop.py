@@ -28,14 +28,14 @@ class Stopped(Exception):
 
 
 class OutOfTime(Exception):
-    """The time is up, or the user wants an end: the trial stays unfinished."""
+    """The time is up, or the user interrupted: the trial stays unfinished."""
 
 
 class Objective(Protocol):
     """Tries one candidate."""
 
     def __call__(self, asked: Asked, study: Watched, stop: Stop) -> Trial:
-        """What it came to. Raises Stopped, OutOfTime if `stop` says so, or HarnessError, which
+        """The finished trial. Raises Stopped, OutOfTime if `stop` says so, or HarnessError, which
         makes it a failed trial."""
 
     def end(self) -> None:
@@ -127,7 +127,7 @@ class Loop:
             raise
         except Exception as error:
             if self.stop.now:
-                return None  # what ended is what was ended
+                return None  # it failed because it was being ended
             if _disk_is_full(error):
                 self.fail(StorageError(str(error), "free some space, then go on with --resume"))
                 return None
@@ -138,7 +138,7 @@ class Loop:
         return self.finish(asked, trial, took_s)
 
     def finish(self, asked: Asked, trial: Trial, took_s: float) -> Trial | None:
-        """Note a trial."""
+        """Save a trial."""
         import msgspec
 
         trial = msgspec.structs.replace(trial, took_s=took_s)
@@ -166,13 +166,13 @@ class Loop:
 
 
 def _disk_is_full(error: BaseException) -> bool:
-    """Whether that is why a trial failed, in this process or in one that it started: the next one
-    would fail as well, and this one is to be gone on with."""
+    """Whether a full disk is why a trial failed, in this process or in one that it started. The
+    next trial would fail as well, and this one is to be resumed."""
     return os.strerror(errno.ENOSPC) in str(error)
 
 
 def failed(asked: Asked, error: BaseException) -> Trial:
-    """The trial of which this came."""
+    """The trial as failed, with the error as its reason."""
     said = error.message if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
     return Trial(
         number=asked.number,
@@ -184,7 +184,7 @@ def failed(asked: Asked, error: BaseException) -> Trial:
 
 
 class Worker:
-    """One of those that do trials in this process; a Work of an engine."""
+    """Does trials in this process, one after the other; a Work of an engine."""
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
@@ -195,7 +195,7 @@ class Worker:
             try:
                 self._loop.do(asked)
             except KeyboardInterrupt:
-                self._loop.next()  # notes why it ended
+                self._loop.next()  # keeps why it ended
                 return "interrupted"
         return "interrupted" if self._loop.reason == "interrupted" else "done"
 

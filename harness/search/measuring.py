@@ -21,17 +21,17 @@ class Quiet(Narrator):
     """Says nothing: a trial's launches are not what the user waits for."""
 
     def say(self, text: str) -> None:
-        """Not said."""
+        """Ignored."""
 
     def _show(self, line: str, text: str, done: int, total: int) -> None:
-        """Not shown."""
+        """Ignored."""
 
 
 def on_device(
     artifact: Artifact, name: str, spec: DeviceSpec, project: Project, *, out: Path, seed: int
 ) -> dict[str, Measurement]:
-    """A quick run without labelled images, saved in `out`: every metric that has a number, of
-    several cases the worst. Raises MeasurementError if the device gives none."""
+    """A quick run without labelled images, saved in `out`: every metric that has a number, the
+    worst of several cases. Raises MeasurementError if the device gives none."""
     request = Request(devices=(name,), quick=True, untrained=True, out=out, seed=seed)
     settings = {name: kind_of(spec).settings(name, spec, request)}
     job = Job(request, project, {name: spec}, {}, {artifact.variant: artifact}, {}, settings)
@@ -47,7 +47,7 @@ def on_device(
 
 
 def worst_of(cases: tuple[CaseReport, ...]) -> dict[str, Measurement]:
-    """By metric the case that costs most."""
+    """The highest cost of each metric over the cases."""
     found: dict[str, Measurement] = {}
     specs = metric_specs.specs()
     for metric, measurement in _measured(cases):

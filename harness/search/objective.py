@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 
     from harness.data.dataset import Dataset, DataSummary, Split
 
-# Metrics that the file tells, before anything is trained: pruning and training change none of them.
+# Metrics that follow from the file before anything is trained: pruning and training do not change
+# them.
 OF_THE_FILE = ("size", "parameters", "macs")
 TRIED = "search"  # the variant that a trial is built as
 COUNTED = ("instructions", "instructions_first", "instructions_init")
@@ -156,8 +157,8 @@ class Built:
         )
 
     def _cheap(self, asked: Asked) -> Trial:
-        """What is known without training; refused if that is over a budget. Nothing is converted
-        for that if no budget is about it."""
+        """The trial with what is known without training; refused if that is over a budget. Nothing
+        is converted if no budget needs it."""
         setting = self._setting
         new = Trial(
             number=asked.number, candidate=asked.candidate, params=asked.params, state="done"
@@ -219,7 +220,7 @@ class Built:
             right=right,
             images=answered.n,
         )
-        # A trial that was trained is done, whatever it misses: what it misses is in `over`.
+        # A trial that was trained is done even if it misses a budget, which `over` says.
         return over_budget(trial, setting.budgets, after_training(artifact, right / answered.n))
 
     def artifact(
@@ -262,13 +263,13 @@ def variant_of(candidate: Candidate) -> VariantSpec:
 
 
 def described(trial: Trial, artifact: Artifact, budgets: Sequence[Budget]) -> Trial:
-    """With what the converted file tells."""
+    """The trial with what is known from the converted file."""
     sizes = {"size": artifact.size_bytes, "parameters": artifact.parameters, "macs": artifact.macs}
     known = {
         name: Measurement(
             unit="bytes" if name == "size" else "count",
             point=value,
-            absent_because="the file does not tell" if value is None else None,
+            absent_because="it cannot be read from the file" if value is None else None,
         )
         for name, value in sizes.items()
     }
@@ -282,8 +283,8 @@ def described(trial: Trial, artifact: Artifact, budgets: Sequence[Budget]) -> Tr
 
 
 def after_training(artifact: Artifact, accuracy: float) -> dict[str, Measurement]:
-    """What only a trained network tells: how small it gets when compressed, and the validation
-    accuracy, which stands for that of the test split as long as that is closed."""
+    """The trial with what is known only of a trained network: its size when compressed, and the
+    validation accuracy, which is used while the test split is closed."""
     return {
         "gzip_size": Measurement(unit="bytes", point=artifact.gzip_bytes),
         "accuracy": Measurement(unit="1", point=accuracy),
@@ -293,18 +294,19 @@ def after_training(artifact: Artifact, accuracy: float) -> dict[str, Measurement
 def with_counts(
     trial: Trial, counted: Mapping[str, Measurement], budgets: Sequence[Budget]
 ) -> Trial:
-    """With what was counted on the emulated core."""
+    """The trial with what was counted on the emulated core."""
     found = counted.get("instructions")
     point = None if found is None or found.point is None else int(found.point)
     return over_budget(msgspec.structs.replace(trial, instructions=point), budgets, counted)
 
 
 def over_budget(trial: Trial, budgets: Sequence[Budget], known: Mapping[str, Measurement]) -> Trial:
-    """With how far each budget is missed that is about something `known`."""
+    """The trial with how far it misses each budget whose metric is `known`."""
     found = {}
     for budget in budgets:
         if budget.spec.name in known:
-            # By the point: a few launches give wide intervals, and the verdict judges those.
+            # By the point: the intervals of a few launches are wide, and the verdict judges by
+            # intervals.
             point = msgspec.structs.replace(known[budget.spec.name], ci_low=None, ci_high=None)
             much = excess(budget, point)
             found[budget.text] = 100.0 if math.isinf(much) else much
@@ -312,7 +314,7 @@ def over_budget(trial: Trial, budgets: Sequence[Budget], known: Mapping[str, Mea
 
 
 def refused(trial: Trial) -> Trial:
-    """As refused if it is over a budget, with the reason."""
+    """The trial as refused, with the reason, if it is over a budget."""
     missed = missed_by(trial)
     if not missed:
         return trial
@@ -329,8 +331,8 @@ def missed_by(trial: Trial) -> list[str]:
 
 
 class Turns:
-    """Some work may run together, and some needs the machine to itself, which waits until the
-    others have finished and lets none begin meanwhile."""
+    """Some work may run together, and some needs the machine alone: that waits until all others
+    have finished, and no other begins meanwhile."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -339,7 +341,7 @@ class Turns:
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """Beside others."""
+        """Run beside others."""
         with self._changed:
             self._changed.wait_for(lambda: not self._alone)
             self._together += 1
@@ -352,7 +354,7 @@ class Turns:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Beside nobody."""
+        """Run alone."""
         with self._changed:
             self._changed.wait_for(lambda: not self._alone)
             self._alone += 1

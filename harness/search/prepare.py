@@ -64,7 +64,7 @@ def prepared(
         variants = msgspec.structs.replace(project.variants, search=space.space)
         project = project._replace(variants=variants)
     entries = read_space(project.variants, project.models_dir, asked.spaces)
-    # The variants that it is compared with, or any: what is checked is the rest of the request.
+    # The variants that it is compared with, or any: only the rest of the request is checked.
     some = asked.against or tuple(project.variants.variants)[:1]
     job = preflight.resolve(
         Request(
@@ -125,13 +125,14 @@ def _check_budgets(budgets: tuple[Budget, ...]) -> None:
     for budget in budgets:
         if budget.spec.labelled and budget.spec.name != "accuracy":
             raise UsageError(
-                f"--budget {budget.text}: a search cannot aim at {budget.spec.name}",
+                f"--budget {budget.text}: a search cannot use {budget.spec.name}",
                 "leave it out; the report of the finalists has it",
             )
 
 
 def _objectives(asked: Asked, budgets: tuple[Budget, ...], counts: bool) -> tuple[str, ...]:
-    """Accuracy and size; where time is what matters, also what stands for it and has no noise."""
+    """Accuracy and size; where time is what matters, also a metric that stands for it and has no
+    noise."""
     work = "instructions" if counts else "macs"
     if asked.prefer == "latency":
         return ("accuracy", work)
@@ -142,7 +143,7 @@ def _objectives(asked: Asked, budgets: tuple[Budget, ...], counts: bool) -> tupl
 
 
 def reference(prepared: Prepared, narrator: Narrator) -> dict[str, float]:
-    """What the variants that it is compared with answer rightly of the validation images."""
+    """The share of validation images that each variant of --against answers correctly."""
     asked, job = prepared.header.asked, prepared.job
     if not asked.against:
         return {}
@@ -170,6 +171,6 @@ def reference(prepared: Prepared, narrator: Narrator) -> dict[str, float]:
 
 
 def dataset_of(job: Job) -> Dataset:
-    """The labelled images: a search has some."""
+    """The labelled images, which a search always has."""
     assert job.dataset is not None
     return job.dataset

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from harness.system.progress import Narrator
 
 DEFAULT_TRIALS = 40
-# What a file or the validation images tell; the rest is measured on a device.
+# Known from the file or the validation images; the rest is measured on a device.
 NOT_ON_DEVICE = (*OF_THE_FILE, *COUNTED, "gzip_size", "sparsity", "accuracy")
 
 Told = Callable[[Trial, "SearchReport"], None]
@@ -81,9 +81,9 @@ def resume(
     told: Told = lambda trial, report: None,
     engine: DaskEngine | None = None,
 ) -> Saved:
-    """Go on with a search; what it tried is not tried again. With `trials` (in all) or
-    `time_budget_s` (from now on) it goes on for longer, unless its test split has been opened.
-    Raises UsageError if the images are others now."""
+    """Go on with a search; trials that were done are not done again. `trials` (in all) or
+    `time_budget_s` (from now on) make it go on for longer, unless its test split has been opened.
+    Raises UsageError if the images have changed."""
     check_installed()
     header = searches.read_header(folder)
     more = trials is not None or time_budget_s is not None
@@ -283,7 +283,7 @@ def _reported(header: SearchHeader, study: Study, stopped: str) -> SearchReport:
 
 
 def _ended_before(folder: Path) -> str:
-    """Why the trials ended, of a search whose finalists are chosen."""
+    """Why the trials of a search ended whose finalists have been chosen."""
     known = searches.read_report(folder)
     return known.stopped if known and known.stopped != "interrupted" else "trials"
 

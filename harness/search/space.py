@@ -1,4 +1,5 @@
-"""The space of a search: `search:` of models/variants.yaml, as an optimizer can be asked for it."""
+"""The space of a search: `search:` of models/variants.yaml, in a form that an optimizer can draw
+from."""
 
 from __future__ import annotations
 
@@ -69,8 +70,8 @@ class Option(NamedTuple):
         return math.floor((r.high - r.low) / (r.step or 1) + 1e-9) + 1
 
     def suggested(self, trial: Suggests, name: str) -> object:
-        """A value, as the optimizer wants it. Values in a list are told apart by their place, so
-        that neighbours are neighbours for it too."""
+        """A value, as the optimizer wants it. A value in a list is given by its position, so that
+        neighbours in the list are neighbours for the optimizer too."""
         if self.range is None:
             if len(self.values) == 1:
                 return self.values[0]
@@ -135,7 +136,7 @@ class Space:
         return None if math.isinf(total) else int(total)
 
     def suggested(self, trial: Suggests) -> Candidate:
-        """One candidate. Raises nothing that the space could have known before."""
+        """One candidate. Mistakes in the space were found before, by `read_space`."""
         names = list(self.entries)
         name = names[0] if len(names) == 1 else trial.suggest_categorical(WHICH, names)
         return self.entries[name].suggested(trial)

@@ -1,6 +1,7 @@
-"""Which candidate next: Optuna, asked and told, with its journal in the search's folder.
+"""Which candidate comes next: Optuna's ask-and-tell interface, with its journal in the search's
+folder.
 
-Nothing of the optimizer is ours. What is ours: each finished trial is in the journal once, a trial
+The optimizer is Optuna's. This module adds: each finished trial is in the journal once, a trial
 that was under way when the process died is asked for again with the same parameters, and a
 candidate that was tried before is not tried again.
 """
@@ -30,10 +31,11 @@ JOURNAL = "study.log"
 NAME = "search"
 # Attributes of Optuna's trials.
 _NUMBER, _TRIAL, _REPEAT = "number", "trial", "repeats"
-# So many candidates in a row that were tried before end the search: there are no others, or hardly.
+# After this many candidates in a row that were tried before, the search ends: there are hardly any
+# others.
 _RANDOM_AFTER, _EXHAUSTED_AFTER = 10, 200
-# A training is ended early if, after as many epochs, it is in the last quarter of those of its
-# model. The first ones set the pace and are all finished.
+# A training is ended early if it is in the worst quarter of the trainings of its model after as
+# many epochs. The first ones are all finished, for comparison.
 _KEPT_PERCENT, _FINISHED_FIRST, _EPOCHS_FIRST = 75.0, 4, 3
 
 
@@ -47,7 +49,7 @@ class Asked(NamedTuple):
 
 
 class Watches(Protocol):
-    """Told how a training goes."""
+    """Follows a training."""
 
     def __call__(self, accuracy: float) -> bool:
         """The validation accuracy after one more epoch; whether the training is to be ended."""
@@ -57,7 +59,7 @@ class Watches(Protocol):
 
 
 class Watched(Protocol):
-    """What a trial asks of its study."""
+    """What a trial needs from its study."""
 
     def curve(self, asked: Asked) -> Watches:
         """To be told how a training goes."""
@@ -116,7 +118,7 @@ class Study:
 
     def ask(self) -> Asked | None:
         """The next trial: one that was under way when the search was interrupted, else a new one.
-        None if nothing is left to try. Raises StorageError if it cannot be noted."""
+        None if nothing is left to try. Raises StorageError if it cannot be saved."""
         with self._lock, self._saving():
             if self._left_over:
                 left = self._left_over.pop(0)
@@ -129,7 +131,7 @@ class Study:
             return None
 
     def _suggested(self, handle: Any) -> Asked | None:
-        """None if it is one that was tried, or is being tried."""
+        """The candidate; None if it was tried before or is being tried."""
         others = [t for t in self._all() if _NUMBER in t.user_attrs and t.number != handle.number]
         number = handle.user_attrs.get(_NUMBER)
         candidate = self.space.suggested(handle)
@@ -145,8 +147,9 @@ class Study:
         return Asked(number, candidate, shown, handle)
 
     def _sampler_for(self, again: int) -> optuna.samplers.BaseSampler:
-        """Seeded anew for each trial, so that a search that was interrupted goes on as it would
-        have without; at random when it keeps finding what is there."""
+        """The sampler, seeded for each trial by its number, so that an interrupted search goes on
+        as it would have without the interruption; a random one when it keeps finding tried
+        candidates."""
         import numpy as np
 
         drawn = np.random.SeedSequence([self._seed, len(self._all())]).generate_state(1)
@@ -160,7 +163,7 @@ class Study:
         return TPESampler(seed=seed)
 
     def tell(self, asked: Asked, trial: Trial) -> None:
-        """Note a finished trial. One that was not judged has no values, but the optimizer learns
+        """Save a finished trial. One that was not judged has no values, but the optimizer learns
         how far it is over the budget. Raises StorageError."""
         states = self._optuna.trial.TrialState
         with self._lock, self._saving():
@@ -179,8 +182,8 @@ class Study:
     # --- ending trainings early ---
 
     def curve(self, asked: Asked) -> Curve:
-        """To be told how a training goes. Optuna prunes only studies of a single objective, so
-        accuracy by epoch has a study of its own for each entry of the space."""
+        """A Watches for one training. Optuna prunes only studies of a single objective, so accuracy
+        by epoch has a study of its own for each entry of the space."""
         with self._lock, self._saving():
             study = self._curve_study(asked.candidate.space)
             states = self._optuna.trial.TrialState
@@ -205,7 +208,7 @@ class Study:
             )
         return self._curves[space]
 
-    # --- looking ---
+    # --- reading
 
     def trials(self) -> tuple[Trial, ...]:
         """All that were tried, by number; repeats are not among them."""
@@ -225,7 +228,7 @@ class Study:
 
     @property
     def repeats(self) -> int:
-        """How often the optimizer asked for what it had seen."""
+        """How often the optimizer suggested a candidate that was tried before."""
         return sum(_REPEAT in t.user_attrs for t in self._all())
 
     def importance(self) -> tuple[dict[str, float], str]:
@@ -281,7 +284,8 @@ class Curve:
             return bool(self._handle.should_prune())
 
     def ended(self, *, early: bool) -> None:
-        """The training is over; one that was ended early, or has no epochs, sets no pace."""
+        """The training is over. One that was ended early, or has no epochs, is not compared with
+        later ones."""
         with self._study._lock, self._study._saving():
             states = self._study._optuna.trial.TrialState
             values = self._handle.study.trials[self._handle.number].intermediate_values
@@ -314,7 +318,7 @@ class _Fixed(Suggests):
 
 def _storage(path: Path) -> optuna.storages.JournalStorage:
     """Optuna's journal. Only this process writes to it, so its lock is one of threads: a lock file
-    would outlive a kill. A line that does not fit on the disk is taken back."""
+    would outlive a kill. A line that does not fit on the disk is removed again."""
     import optuna
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
@@ -341,7 +345,7 @@ def _storage(path: Path) -> optuna.storages.JournalStorage:
 
 
 def _cut_torn_line(path: Path) -> None:
-    """A crash may have left half a line, which must not be glued to the next."""
+    """A crash may have left half a line, to which the next must not be appended."""
     data = path.read_bytes()
     whole = data.rfind(b"\n") + 1
     if whole < len(data):

@@ -1,8 +1,8 @@
-"""How right a classifier is, with intervals: pure functions of scores, decisions and labels.
+"""How accurate a classifier is, with intervals: pure functions of scores, decisions and labels.
 
-Examples are the sampling unit: a test split is a sample of the images to come. Intervals are of
-95 % unless told otherwise and stay inside their range at 0 and 1, where the textbook's normal
-interval collapses to a point.
+Examples are the sampling unit: a test split is a sample of the images to come. Intervals have a
+level of 95 % unless another is given, and stay inside their range at 0 and 1, where the textbook's
+normal interval collapses to a point.
 
 Sources: Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 22
 (1927). Zou & Donner, "Construction of Confidence Limits about Effect Measures", Statistics in
@@ -149,8 +149,8 @@ def _boundary(outside: Callable[[float], bool], far: float, near: float) -> floa
 
 
 def are_probabilities(rows: Rows) -> bool:
-    """Whether every score is within [0, 1] and those of an example add up to 1, to the few steps
-    by which an int8 output misses it."""
+    """Whether every score is within [0, 1] and those of an example add up to 1, within the few
+    steps by which an int8 output may miss it."""
     return all(min(row) >= 0 and max(row) <= 1 and abs(sum(row) - 1) <= 0.1 for row in rows)
 
 
@@ -158,8 +158,8 @@ def log_loss(
     rows: Rows, truth: Sequence[int], step: float = 0.0, confidence: float = CONFIDENCE
 ) -> Estimate | None:
     """Mean of -ln(score of the label), with the normal interval of a mean; None for fewer than two
-    examples. A score counts as at least half the output's `step`: an int8 output says 0 for
-    anything below that, and would be punished without bound."""
+    examples. A score counts as at least half the output's `step`: an int8 output is 0 for anything
+    below that, and its loss would have no bound."""
     least = max(step / 2, 1e-7)
     losses = [-math.log(min(1.0, max(row[t], least))) for row, t in zip(rows, truth, strict=True)]
     if len(losses) < 2:
@@ -196,8 +196,8 @@ def calibration_error(rows: Rows, truth: Sequence[int]) -> float | None:
 
 
 def agreement(artifact: Evaluation, parent: Evaluation) -> Agreement | None:
-    """How far `artifact` answers as `parent` to the examples that both answered; None if there are
-    none."""
+    """How much the answers of `artifact` agree with those of `parent` on the examples that both
+    answered; None if there are none."""
     n = examples_of_both(artifact, parent)
     if not n:
         return None

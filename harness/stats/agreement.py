@@ -9,8 +9,8 @@ from harness.core.types import Evaluation
 
 
 class Pair(NamedTuple):
-    """One image: its place in the split, its label, both rows of scores, and how sure the host
-    is: its best score less its second best."""
+    """One image: its place in the split, its label, both rows of scores, and how sure the host is:
+    its best score minus its second best."""
 
     row: int
     label: int
@@ -20,7 +20,7 @@ class Pair(NamedTuple):
 
     @property
     def finite(self) -> bool:
-        """Whether the device's answer is."""
+        """Whether the device's answer is finite."""
         return all(map(isfinite, self.device))
 
     @property
@@ -43,7 +43,7 @@ class Beside(NamedTuple):
 
     @property
     def n(self) -> int:
-        """How many."""
+        """The number of images."""
         return len(self.pairs)
 
     @property

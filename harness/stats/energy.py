@@ -1,4 +1,4 @@
-"""Energy of one inference above the idle draw, from readings of a slow and lazy gauge.
+"""Energy of one inference above the idle draw, from readings of a slow, averaging gauge.
 
 Readings a second apart are not independent: a fuel gauge averages over seconds and the phone's
 temperature changes slowly. So the stretch (a minute) is the sampling unit under load, and the
@@ -21,7 +21,7 @@ from harness.core.power import Drawn
 from harness.stats.series import effective_n
 from harness.stats.summaries import CONFIDENCE, MIN_LAUNCHES, median_interval
 
-LEAST_IDLE = 4  # independent readings before, and after: fewer say nothing of their error
+LEAST_IDLE = 4  # independent readings before, and after: fewer do not show their error
 _JOULES = 1e-15  # of a microwatt for a nanosecond
 
 Readings = Sequence[int]
@@ -41,7 +41,7 @@ def idle_draw(drawn: Drawn) -> tuple[float, float | None]:
 
 
 def _worth(readings: Readings) -> float:
-    """How many independent values; one that a gauge shows again is the same reading."""
+    """How many independent readings these are worth; a repeated value is the same reading."""
     fresh = 1 + sum(a != b for a, b in pairwise(readings))
     return min(effective_n(readings), fresh)
 

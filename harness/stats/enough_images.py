@@ -21,14 +21,14 @@ CHANCE = 0.8
 # From so many images on the discordance is known well enough to name one number.
 ENOUGH_TO_TELL = 300
 MOST = 1_000_000
-# How far the errors of two networks that learned the same task typically go together.
+# The typical correlation between the errors of two networks that learned the same task.
 SHARED_ERRORS = 0.6
 _CORRELATION = 0.5  # of differences to one variant, where all are equally far from it
 
 
 class Needed(NamedTuple):
-    """So many images would decide, `low` to `high` with 95 % confidence about the discordance;
-    None for more than a million."""
+    """How many images would decide; `low` to `high` is the range with 95 % confidence about the
+    discordance. None means more than a million."""
 
     images: int | None
     low: int | None
@@ -45,8 +45,8 @@ def needed(differ: float, n: int, margin: float, level: float = ALPHA, against: 
 
 def needed_by(found: Counts, variant: int, margin: float) -> Needed:
     """The images that would decide whether the variant of this index stays within `margin`; of the
-    first run. It goes by the variants that it has not been shown against yet, and of these by the
-    one from which it differs most often."""
+    first run. Of the variants against which it has not been shown yet, the one from which it
+    differs most often decides."""
     import numpy as np
 
     against = pairwise(found)
@@ -54,7 +54,7 @@ def needed_by(found: Counts, variant: int, margin: float) -> Needed:
     rivals = [j for j in range(k) if against.above[0, j, variant] > margin]
     if not rivals:
         return Needed(n, n, n)
-    # Images that differ, as many as would blur plain accuracy of n images as much.
+    # The number of images that differ which would give the accuracy on n images the same error.
     apart = np.zeros(k)
     for both, size in zip(*found, strict=True):
         lost = lost_of(both)[0]

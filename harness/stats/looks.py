@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Bools = NDArray[np.bool_]
 
-# Of the power of the share of images answered that is spent: 1 spends evenly, 3 is about as
-# careful early on as O'Brien and Fleming. Slow variants are to stop early, and the bounds against
-# those that do not should stay narrow: of 1, 1.5 and 2 this did best (`benchmarks/looks.py`).
+# The exponent rho of the spending function: 1 spends evenly, 3 is about as careful early on as
+# O'Brien and Fleming. Slow variants should stop early, and the bounds against those that go on
+# should stay narrow: of 1, 1.5 and 2 this did best (`benchmarks/looks.py`).
 RHO = 1.5
-# A chance below this is not worth more images.
+# With a chance below this, more images are not worth their time.
 HARDLY = 0.05
 
 
 def parts(seen: Sequence[int], alpha: float = ALPHA, rho: float = RHO) -> tuple[float, ...]:
-    """What each look may spend; `seen` are the images answered at each, rising, the last of them
-    all images."""
+    """What each look may spend; `seen` are the numbers of images answered at each look, ascending;
+    the last is all images."""
     if not seen or any(a >= b for a, b in pairwise((0, *seen))):
         raise ValueError(f"looks must be at rising numbers of images, not at {list(seen)}")
     spent = [alpha * (n / seen[-1]) ** rho for n in seen]
@@ -52,7 +52,7 @@ def hardly_shown(point: Floats, differ: Floats, seen: int, of: int, margin: floa
     import numpy as np
 
     normal = NormalDist()
-    # Where no images differ the next one still may.
+    # Even if no image has differed, the next one may.
     deviation = np.sqrt(np.maximum((differ * seen + 1) / (seen + 1) - point**2, 1 / seen))
     largest = margin - normal.inv_cdf(1 - ALPHA) * deviation / math.sqrt(of)
     unknown = deviation * math.sqrt(1 / seen - 1 / of)

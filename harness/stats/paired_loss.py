@@ -1,19 +1,19 @@
 """How much less accurate one classifier may be than another that answered the same images.
 
-Only the images on which exactly one of the two is right tell them apart: `lost` of `n` only the
-other got right, `gained` only this one. The true loss is P(lost) - P(gained), and what is known of
-it is a one-sided exact test of "the loss is at least d" for any d. Its p is the chance, were the
-loss d, of an outcome that speaks as much or more for a smaller loss: a smaller lost - gained, or
-the same from fewer images that differ. The one nuisance parameter, P(gained), takes the value that
-is likeliest if the loss is d (Tango, "Equivalence Test and Confidence Interval for the Difference
-in Proportions for the Paired-Sample Design", Statistics in Medicine 17 (1998); such "estimated"
-exact tests: Storer & Kim, JASA 85 (1990); Lloyd, Biometrics 64 (2008)). The upper bound is the
-largest loss that the test does not reject.
+Only the images on which exactly one of the two is right count: of `n` images, only the other got
+`lost` right, and only this one got `gained` right. The true loss is P(lost) - P(gained), and what
+is known of it is a one-sided exact test of "the loss is at least d" for any d. Its p is the chance,
+were the loss d, of an outcome that is at least as strong evidence for a smaller loss: a smaller
+lost - gained, or the same from fewer images that differ. The one nuisance parameter, P(gained),
+takes the value that is likeliest if the loss is d (Tango, "Equivalence Test and Confidence Interval
+for the Difference in Proportions for the Paired-Sample Design", Statistics in Medicine 17 (1998);
+such "estimated" exact tests: Storer & Kim, JASA 85 (1990); Lloyd, Biometrics 64 (2008)). The upper
+bound is the largest loss that the test does not reject.
 
-There is no normal approximation in it, so it holds where no image tells the two apart. As the
-nuisance parameter is estimated, the test is not exact to the last: enumerated over 5 to 600 images,
-losses of half a point to 20 points, levels from 0.4 to 5 % and P(gained) up to 0.12, it rejected
-up to 1.105 times as often as it may. So each p is made 1.11 times as large
+There is no normal approximation in it, so it holds even if the two differ on no image. Because the
+nuisance parameter is estimated, the test is not quite exact: enumerated over 5 to 600 images,
+losses of half a point to 20 points, levels from 0.4 to 5 % and P(gained) up to 0.12, it rejected up
+to 1.105 times as often as it should. So each p is made 1.11 times as large
 (`benchmarks/verdict.py`, pieces).
 """
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _EXACT_TO = 1e-7  # a hundred-thousandth of a point
-_HALVINGS = 24  # of an interval of losses at most 2 wide: to as much
+_HALVINGS = 24  # halvings of an interval of losses at most 2 wide, to the same precision
 _MOST_STEPS = 60
 _AROUND = (-0.2, 0.2)  # standard deviations: where an exact bound lies beside that of the score
-_CHUNK = 1 << 20  # numbers that are held at once
+_CHUNK = 1 << 20  # numbers in memory at once
 SAFE = 1.11  # see above
 
 
@@ -117,7 +117,7 @@ def ties(
 
 
 def _times(counts: Floats, logs: Floats) -> Floats:
-    """counts * logs, and 0 for no times whatever: 0 ** 0 is 1."""
+    """counts * logs, and 0 where the count is 0, because 0 ** 0 is 1."""
     import numpy as np
 
     with np.errstate(invalid="ignore"):
@@ -153,7 +153,7 @@ def upper(lost: ArrayLike, gained: ArrayLike, n: int, alpha: ArrayLike) -> Float
     )
 
     def beyond(loss: Floats, of: NDArray[np.bool_] | slice = slice(None)) -> Floats:
-        """Below 0 where the loss is kept, above 0 where it is excluded."""
+        """Below 0 where the loss is not excluded, above 0 where it is."""
         p = p_at_least(lost[of], gained[of], n, loss)
         return np.asarray(np.log(alpha[of]) - np.log(np.maximum(p, 1e-300)))
 
@@ -173,7 +173,7 @@ def upper(lost: ArrayLike, gained: ArrayLike, n: int, alpha: ArrayLike) -> Float
         found = beyond(at, open_)
         kept, before = found < 0, moved[open_]
         low[open_], high[open_] = np.where(kept, at, a), np.where(kept, b, at)
-        # An end that stays twice counts half, so that it moves too.
+        # An end that stays twice in a row is halved, so that it moves too.
         at_low[open_] = np.where(kept, found, np.where(before > 0, f / 2, f))
         at_high[open_] = np.where(kept, np.where(before < 0, g / 2, g), found)
         moved[open_] = np.where(kept, -1, 1)

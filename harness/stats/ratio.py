@@ -40,9 +40,9 @@ class Ratio(Value, frozen=True):
     m: int = 0
 
     def estimate(self, confidence: float = CONFIDENCE) -> Estimate:
-        """Point and two-sided interval. The interval's level is the nearest possible one not
-        below `confidence`, told in the Estimate; where even the extremes do not reach it (five
-        rounds: 93.75 %), they are the interval. `n` is that of the smaller side."""
+        """Point and two-sided interval. The interval's level is the nearest possible one not below
+        `confidence`, stated in the Estimate; where even the extremes do not reach it (five rounds:
+        93.75 %), they are the interval. `n` is that of the smaller side."""
         tails = self._tails()
         cut = max(0, bisect_right(tails, (1 - confidence) / 2 * (1 + 1e-12)) - 1)
         return Estimate(
@@ -62,8 +62,8 @@ class Ratio(Value, frozen=True):
         return self._tails()[math.ceil(len(self.logs) - self._at_most(bound))]
 
     def least_n(self, p: float) -> int:
-        """The fewest rounds, or launches of each side, that can reach a p value as small as
-        `p`: with all of them on one side there still is chance."""
+        """The fewest rounds, or launches of each side, that can reach a p value as small as `p`:
+        even if all are on one side, chance may have done it."""
         n = MIN_LAUNCHES
         while (1 / math.comb(2 * n, n) if self.m else 2.0**-n) > p:
             n += 1
@@ -91,7 +91,7 @@ def unpaired(baseline: Sequence[float], candidate: Sequence[float]) -> Ratio | N
 
 def paired(rounds: Sequence[tuple[float, float]]) -> Ratio | None:
     """Candidate over baseline of rounds (baseline, candidate) measured side by side in random
-    order: what slows both alike cancels, and since either could have been first, the level holds
+    order: what slows both equally cancels, and since either could have been first, the level holds
     even if the rounds are not independent of one another. None with fewer than five rounds or a
     value that is not positive."""
     n = len(rounds)

@@ -1,4 +1,5 @@
-"""Questions that depend on order or shape: does it drift, has it two modes, is it steady yet?
+"""Questions that depend on order or shape: does the series drift, does it have two modes, is it
+steady yet?
 
 Each test states its null hypothesis and is judged by simulation in benchmarks/calibration.py. The
 launch is the unit of each test: iterations of one launch share the state of the machine, so however
@@ -22,7 +23,7 @@ DRIFT_ALPHA = 0.02  # what 5 launches can reach
 MODES_ALPHA = 0.01
 NEIGHBOURS_ALPHA = 0.01
 
-_MOST_FOR_DRIFT = 300  # values whose every pair is looked at
+_MOST_FOR_DRIFT = 300  # up to this many values, all pairs are compared
 _EXACT_UP_TO = 40  # values; beyond, the normal approximation of Kendall's S is good to 3 digits
 
 
@@ -73,8 +74,8 @@ def neighbours(values: Sequence[float]) -> Neighbours | None:
     version of von Neumann's ratio (Bartels, JASA 77, 1982), whose null is that all orders are
     equally likely, with its normal approximation, good from 10 values on; None for fewer.
 
-    Launches that do are not independent, and an interval over them is too narrow for what
-    another run would find, though not for a comparison paired by round.
+    If launches do, they are not independent: an interval over them is too narrow for what another
+    run would find, but not for a comparison paired by round.
     """
     n = len(values)
     if n < 10:
@@ -158,8 +159,8 @@ def _kendall_tail(n: int, s: int) -> float:
 
 def drift_of_run(cases: Iterable[Sequence[tuple[int, float]]]) -> Drift | None:
     """Drift of a whole run: (order of measurement, value) of every launch of every case on one
-    device, each relative to the median of its case, since heat or a busy neighbour slows all
-    cases alike and ten cases show it long before one does."""
+    device, each relative to the median of its case, because heat or a busy neighbour slows all
+    cases equally, and ten cases show it long before one does."""
     relative: list[tuple[int, float]] = []
     for case in cases:
         if len(case) > 1 and all(value > 0 for _, value in case):
@@ -246,11 +247,11 @@ def steady_state(
 
     A machine that changes speed does so at another moment in every launch; a warm-up that was too
     short is slow at the same iterations of all. So the launches' weighted rank CUSUM curves are
-    summed, and the largest excursion (the change point) is compared with those that come about
-    when each launch's series is turned round at random. Null: a series forwards looks like one
-    backwards, whatever its autocorrelation. All 2^n turnings up to 10 launches, 999 random ones
-    (seeded) beyond. A change counts if it moves the mean by `least_shift`; then the rest is
-    tested again, until nothing changes any more.
+    summed, and the largest excursion (the change point) is compared with those that arise when each
+    launch's series is reversed at random. Null: a series forwards looks like one backwards,
+    whatever its autocorrelation. All 2^n reversals up to 10 launches, 999 random ones (seeded)
+    beyond. A change counts if it moves the mean by `least_shift`; then the rest is tested again,
+    until nothing changes any more.
 
     None when it cannot be told: fewer than 7 launches cannot reach `alpha`, and five iterations
     are the least. Launches are cut to the length of the shortest.
@@ -287,7 +288,7 @@ def _change_point(series: object, seed: int) -> tuple[int, float]:
     curves = np.cumsum(ranks - ranks.mean(axis=1, keepdims=True), axis=1)[:, :-1]
     curves /= np.sqrt(cut * (length - cut))
     forwards = np.abs(curves.sum(axis=0))
-    # The curve of a series turned round is its own mirror image upside down. Turning all of them
+    # The curve of a reversed series is its own mirror image, upside down. Reversing all of them
     # changes no excursion, so the first launch may stay as it is.
     if launches <= 10:
         turned = np.array(list(np.ndindex(*(2,) * (launches - 1))), float)

@@ -38,8 +38,8 @@ def launch_medians(launches: Iterable[Launch]) -> list[float]:
 
 
 def launch_median(launch: Launch) -> float | None:
-    """The median latency of one launch in ns, from its iterations or, where the runner tells no
-    single ones, as the runner tells it. None if nothing was timed."""
+    """The median latency of one launch in ns, from its iterations or, where the runner reports no
+    single ones, as the runner reports it. None if nothing was timed."""
     if launch.latency_ns:
         return float(median(launch.latency_ns))
     summary = launch.latency_summary
@@ -47,8 +47,8 @@ def launch_median(launch: Launch) -> float | None:
 
 
 def observed(launch: Launch, spec: MetricSpec) -> float | None:
-    """The value of a metric in one launch, from where `spec.raw` says that it lies. None if the
-    launch did not observe it, or if a single launch has no value of this metric."""
+    """The value of a metric in one launch, from the field that `spec.raw` names. None if the launch
+    did not observe it, or if a single launch has no value of this metric."""
     if not spec.raw:
         return None
     if spec.raw == "counters":
@@ -65,8 +65,8 @@ def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> 
 
     Interpolated order statistics (Hettmansperger & Sheather 1986): which order statistics enclose
     the median is a binomial count that holds for every continuous distribution, and the
-    interpolation between two neighbouring pairs of them meets `confidence` closely. Where even
-    the extremes do not reach it (n = 5: 93.75 %), they are the interval and their level is told.
+    interpolation between two neighbouring pairs of them meets `confidence` closely. Where even the
+    extremes do not reach it (n = 5: 93.75 %), they are the interval, with their own level.
     """
     n = len(values)
     if n < MIN_LAUNCHES:
@@ -116,10 +116,10 @@ class Summary(Value, frozen=True):
 
 
 def needed_for(p: float, confidence: float = CONFIDENCE) -> int:
-    """How many independent values a tail percentile needs: the fewest whose largest one lies
-    above the true percentile with the given confidence, 1 - p^n >= confidence (Wilks 1941).
-    With fewer, the sample holds no upper bound for it, and a number would be the maximum under
-    another name. 29 for p90, 59 for p95, 299 for p99."""
+    """How many independent values a tail percentile needs: the fewest whose largest one lies above
+    the true percentile with the given confidence, 1 - p^n >= confidence (Wilks 1941). With fewer,
+    the sample has no upper bound for it, and the number would only be the maximum. 29 for p90, 59
+    for p95, 299 for p99."""
     return math.ceil(math.log(1 - confidence) / math.log(p))
 
 
@@ -130,8 +130,9 @@ def summary(values: Sequence[float]) -> Summary:
 
 def summary_of_iterations(groups: Sequence[Sequence[float]]) -> Summary:
     """Summary of the iterations of several launches. Every launch weighs the same, however many
-    iterations it had time for: the percentiles are those of any iteration of any launch. Whether
-    a tail is supported goes by the autocorrelation-aware effective number of iterations."""
+    iterations it had time for: the percentiles are those of any iteration of any launch. Whether a
+    tail is supported depends on the effective number of iterations, which takes autocorrelation
+    into account."""
     groups = [group for group in groups if group]
     return _summary(groups, sum(effective_n(group) for group in groups))
 
@@ -201,9 +202,9 @@ def measure_iterations(
 
 
 def measure_summaries(summaries: Sequence[LatencySummary], unit: str) -> Measurement:
-    """Latency of launches whose runner tells a summary of each and no single iterations: the
-    median of the launches' medians with its interval over launches. Mean and spread follow
-    exactly from the parts, every launch weighing the same; percentiles of all do not."""
+    """Latency of launches whose runner reports a summary of each and no single iterations: the
+    median of the launches' medians with its interval over launches. Mean and spread follow exactly
+    from the parts, every launch weighing the same; percentiles of all do not."""
     medians = [float(s.median_ns) for s in summaries]
     lowest = [s.min_ns for s in summaries if s.min_ns is not None]
     means = [float(s.mean_ns) for s in summaries if s.mean_ns is not None]
@@ -253,8 +254,8 @@ def _measurement(
 
 class Spread(Value, frozen=True):
     """Standard deviations in the unit of the data. `within`: of iterations about their launch;
-    `between`: of launches about the whole, with what iterations alone would cause taken out.
-    `between_share` is the part of the variance (0 to 1) that more iterations cannot reduce."""
+    `between`: of launches about the whole, minus what iterations alone would cause. `between_share`
+    is the part of the variance (0 to 1) that more iterations cannot reduce."""
 
     within: float
     between: float

@@ -17,7 +17,7 @@ from harness.stats.summaries import CONFIDENCE
 
 Side = Literal["above", "below", "between", "undecided"]
 
-_HOPELESS = 10_000  # more launches than anybody makes: the ratio sits on the threshold
+_HOPELESS = 10_000  # more launches than anybody makes: the ratio is on the threshold
 
 
 class Gate(Value, frozen=True):
@@ -57,7 +57,8 @@ class Gate(Value, frozen=True):
     def more(self, ratio: Estimate, tests: int = 1) -> int | None:
         """How many more launches of each side would probably decide: intervals narrow with the
         square root of n, and must clear the nearer threshold, seen from the point. None if the
-        point sits on the threshold. `tests` widens what Holm's first step asks for."""
+        point is on the threshold. `tests` is the number of comparisons, by which Holm's first step
+        widens the interval."""
         limit, point = math.log(self.above), abs(math.log(ratio.point))
         width = math.log(ratio.ci_high / ratio.ci_low) / 2
         if point > limit:

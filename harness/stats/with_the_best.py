@@ -1,18 +1,18 @@
 """Multiple comparisons with the best: how much accuracy each of several variants may lose.
 
 The loss of a variant is the true accuracy of the best variant minus its own. Nobody knows which is
-the best, so a variant is held against each other one, and its bound is the largest of those bounds
-(Hsu, "Constrained Simultaneous Confidence Intervals for Multiple Comparisons with the Best",
-Annals of Statistics 12, 1984). All bounds hold together if those against the one true best do: that
-is k - 1 comparisons, not k (k - 1), and which one is the best does not matter. So the bounds cover
-the choice of the best variant on the same images.
+the best, so a variant is compared with each other one, and its bound is the largest of those bounds
+(Hsu, "Constrained Simultaneous Confidence Intervals for Multiple Comparisons with the Best", Annals
+of Statistics 12, 1984). All bounds hold together if those against the one true best do: that is k -
+1 comparisons, not k (k - 1), and which one is the best does not matter. So the bounds remain valid
+although the best variant is chosen on the same images.
 
-Each pair is compared by the exact test of `paired_loss`. Its level is where k - 1 tests are wrong
-together in `alpha`. Bonferroni would take alpha / (k - 1). But all differences to one variant
-share that variant's errors and are correlated, so Dunnett's level is taken, of normal tests with
-one common correlation (JASA 50, 1955). That is the mean of the correlations seen on the same
+Each pair is compared by the exact test of `paired_loss`. Its level is such that any of k - 1 tests
+is wrong with probability `alpha`. Bonferroni would take alpha / (k - 1). But all differences to one
+variant share that variant's errors and are correlated, so Dunnett's level is taken, of normal tests
+with one common correlation (JASA 50, 1955). That is the mean of the correlations seen on the same
 images: the chance that all hold is convex in each of them, so unequal ones only raise it. It is
-shrunk towards 0 as far as few images tell the variants apart, and rounded down. That this holds is
+shrunk towards 0, the more so the fewer images differ, and rounded down. That this holds is
 simulated (`benchmarks/verdict.py`).
 """
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 ALPHA = 0.05
-# So many images on which a pair differs weigh as much as the assumption of no correlation.
+# This many images on which a pair differs weigh as much as the assumption of no correlation.
 _DOUBT = 5.0
 _STEPS = 50  # to which a correlation is rounded down
 _NODES = 257
@@ -81,8 +81,8 @@ def losses(
 
 class Pairwise(NamedTuple):
     """Each variant against each other one, runs x k x k: at [run, j, i] by how much j is more
-    accurate than i, as seen and at most and at least; 0 at [run, i, i]. The loss of i is the
-    largest over j. `level` is what the comparisons with j were made at, were j the best."""
+    accurate than i: seen, at most, at least; 0 at [run, i, i]. The loss of i is the largest over j.
+    `level` is what the comparisons with j were made at, were j the best."""
 
     point: Floats
     above: Floats
@@ -187,8 +187,8 @@ def mean_correlation(counted: Counts) -> Floats:
 
 @lru_cache(maxsize=4096)
 def dunnett(m: int, correlation: float, alpha: float = ALPHA) -> float:
-    """The one-sided level at which `m` normal tests with one common correlation are wrong together
-    in `alpha`: alpha / m or more, alpha if they are one and the same test."""
+    """The one-sided level at which any of `m` normal tests with one common correlation is wrong
+    with probability `alpha`: alpha / m or more, alpha if they are one and the same test."""
     if m == 1 or correlation >= 1:
         return alpha
     low, high = alpha / m, alpha

@@ -22,7 +22,7 @@ from harness.system import cache_use, files, locks
 
 class Kind(NamedTuple):
     """A folder of the cache: what is in it, whether its entries are worth a line each, whether
-    their use is noted, and the lock files that who uses or makes them holds."""
+    their use is noted, and the lock files that are held while they are used or made."""
 
     folder: str
     holds: str
@@ -63,8 +63,8 @@ _KEPT = ("runners.lock", "weights.json")
 
 class Entry(NamedTuple):
     """One thing in the cache. `paths` are removed together; `made_at` and `used_at` are seconds
-    since 1970: when it was last written to, and last used as far as that is noted; `variants` are
-    those it served, the latest first."""
+    since 1970: when it was last written to, and last used, if that is noted; `variants` are those
+    it served, the latest first."""
 
     kind: Kind
     name: str
@@ -145,9 +145,9 @@ def remove(
                 if not dry_run:
                     _move(entry, Path(folder, str(number)))
                 removed.gone.append(entry)
-        for left in cache.glob(f"{_REMOVED}*"):  # by one that was killed
+        for left in cache.glob(f"{_REMOVED}*"):  # left behind by a program that was killed
             shutil.rmtree(left, ignore_errors=True)
-        Path(folder).mkdir(exist_ok=True)  # for its own context to remove
+        Path(folder).mkdir(exist_ok=True)  # the context that made it removes it
     return removed
 
 
@@ -156,7 +156,7 @@ def _free(cache: Path, entry: Entry, since: float | None) -> bool:
     if since is not None and not (entry.kind.noted and entry.used_at < since):
         return False
     held = [cache / name for name in entry.kind.lock_files]
-    if entry.kind.folder in _BY_KEY:  # held while it is made
+    if entry.kind.folder in _BY_KEY:  # held while the entry is made
         held.append(cache / "locks" / entry.name)
     return all(_unlocked(path) for path in held)
 
@@ -179,7 +179,7 @@ def _move(entry: Entry, target: Path) -> None:
 
 
 def _other_kinds(cache: Path) -> list[Kind]:
-    """What another version of the harness keeps."""
+    """Kinds of entries that another version of the harness made."""
     known = {kind.folder for kind in KINDS} | {"locks", "users"}
     try:
         found = sorted(path.name for path in cache.iterdir() if path.is_dir())
@@ -207,7 +207,7 @@ def _entry(kind: Kind, name: str, paths: list[Path]) -> Entry:
     size, made, used = 0, 0.0, 0.0
     for path in paths:
         for file in _files(path):
-            with contextlib.suppress(OSError):  # it may just be going
+            with contextlib.suppress(OSError):  # another program may be removing it
                 facts = file.lstat()
                 size += facts.st_size
                 used = max(used, facts.st_mtime)

@@ -41,7 +41,7 @@ class User(NamedTuple):
 def cache_in_use() -> Path:
     """The cache folder. Until this process ends, nothing is removed from it that it may need."""
     cache = files.cache_dir()
-    with _lock, contextlib.suppress(OSError, UsageError):  # a cache that only can be read, serves
+    with _lock, contextlib.suppress(OSError, UsageError):  # a read-only cache is usable
         if cache not in _leases:
             with _noting(cache):
                 _leases[cache] = _lease(cache)

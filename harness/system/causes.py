@@ -38,7 +38,7 @@ def tell(error: HarnessError) -> None:
 
 
 def _cause(error: BaseException) -> BaseException | None:
-    # `from None` hides a cause from a traceback, not from who asks for it.
+    # `from None` hides a cause from a traceback, but --verbose asks for it.
     return error.__cause__ or error.__context__
 
 

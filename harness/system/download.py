@@ -73,8 +73,8 @@ def download(
     check: Check = lambda: None,
 ) -> str:
     """Fetch `url` into `target` and return its SHA-256, which is `sha256` if that is given.
-    `progress` gets (bytes done, bytes in all or None). `check` is called every now and then while
-    the network is waited for; what it raises ends the download.
+    `progress` gets (bytes done, bytes in all or None). `check` is called again and again while
+    waiting for the network; what it raises ends the download.
 
     Raises DownloadError; OtherFileError; UsageError if the file cannot be written here.
     """
@@ -116,7 +116,7 @@ def _alone(part: Path, target: Path, check: Check) -> Iterator[IO[bytes] | None]
                 if target.is_file():
                     yield None
                     return
-                continue  # whoever held it has given up and removed it
+                continue  # whoever held it has stopped and removed it
             try:
                 yield file
             finally:
@@ -166,7 +166,7 @@ class _Transfer:
             self._copy(response, start, deadline)
 
     def forget(self) -> None:
-        """Nothing of it is to be continued."""
+        """Remove what came, so that nothing is continued from it."""
         _note(self.part).unlink(missing_ok=True)
 
     def _kept(self) -> tuple[int, str]:
@@ -240,7 +240,7 @@ class _Transfer:
         least = min(len(head), len(self.magic.begins))
         if head[:least] != self.magic.begins[:least]:
             self.forget()
-            raise DownloadError(f"{self.url} answers with something else than {self.magic.kind}")
+            raise DownloadError(f"{self.url} does not answer with {self.magic.kind}")
 
     def _read(self, response: Any) -> bytes:
         import http.client
@@ -257,7 +257,7 @@ class _Transfer:
 
 def _patiently(transfer: _Transfer, check: Check) -> None:
     """Run the transfer in a thread of its own, so that `check` can end it at any moment: no
-    time-out reaches the look-up of a name. It then ends by itself, and nobody waits for it."""
+    time-out reaches the look-up of a name. It then ends by itself, and nothing waits for it."""
     from concurrent.futures import Future, wait
 
     result: Future[None] = Future()
@@ -266,7 +266,7 @@ def _patiently(transfer: _Transfer, check: Check) -> None:
         try:
             transfer.run()
             result.set_result(None)
-        except BaseException as error:  # it is raised below, where it is waited for
+        except BaseException as error:  # raised below, in the thread that waits for it
             result.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()

@@ -15,8 +15,8 @@ NAME = "mobile-bench-harness"
 
 
 def cache_dir() -> Path:
-    """MOBILE_BENCH_CACHE, else the user's cache folder as the system has it; for a user without a
-    home folder, one for each user below the folder of temporary files."""
+    """MOBILE_BENCH_CACHE, else the user's cache folder on this system; for a user without a home
+    folder, one for each user below the folder of temporary files."""
     if chosen := os.environ.get("MOBILE_BENCH_CACHE"):
         return expanded(chosen)
     import platformdirs
@@ -84,8 +84,8 @@ def write_atomic(path: Path, data: bytes, *, flush: bool = True) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path, *, flush: bool = True) -> Iterator[BinaryIO]:
-    """A file to write to that becomes `path` when all went well, and else leaves no trace; for
-    what is too large to be in memory twice. See `write_atomic`."""
+    """A file to write to. It becomes `path` if all goes well and is removed otherwise; for data
+    that is too large to be in memory twice. See `write_atomic`."""
     import tempfile
 
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -156,7 +156,7 @@ def sha256(path: str | Path) -> str:
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """What keeps us from writing to `folder`, as a full disk, becomes a UsageError."""
+    """An error while writing to `folder`, such as a full disk, becomes a UsageError."""
     try:
         yield
     except OSError as error:

@@ -1,6 +1,6 @@
 """Locks between processes, which the operating system releases when their holder dies.
 
-The package portalocker has the calls of each system; this says how long to wait and in what words.
+The package portalocker makes the system calls; this module waits and words the errors.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def wait_for(
             waiting()
             waiting = None
         if stopping and stopping.is_set():
-            raise BuildError("stopped while waiting for another that builds the same")
+            raise BuildError("stopped while waiting for another process that builds the same")
         time.sleep(_POLL_S)
 
 
@@ -64,7 +64,7 @@ def lock(
     *,
     shared: bool = False,
 ) -> Iterator[None]:
-    """Hold the lock file `path`, which is made if need be and stays; see `wait_for`."""
+    """Hold the lock file `path`, which is made if it is missing and stays; see `wait_for`."""
     with opened(path) as file:
         wait_for(file, shared=shared, waiting=waiting, stopping=stopping)
         yield
@@ -78,8 +78,8 @@ def try_lock(path: Path, *, shared: bool = False) -> Iterator[bool]:
 
 
 def opened(path: Path) -> IO[bytes]:
-    """The lock file, made if need be; closing it releases its lock. A lock file of another user
-    that we may only read can be locked too."""
+    """The lock file, made if it is missing; closing it releases its lock. A lock file of another
+    user that we may only read can be locked too."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")

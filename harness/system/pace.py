@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-# What is over sooner needs no estimate.
+# Something shorter needs no estimate.
 _WORTH_SAYING_S = 3.0
 
 

@@ -1,8 +1,8 @@
 """Child processes that may crash, hang or print without end: started, fed, timed and ended here.
 
 `run` for a program that answers and ends, `ask` for a short question to a tool, `Child` for one
-that is talked to while it works. Each runs in a session of its own, so that ending it ends what it
-started too, and Ctrl-C reaches it only through us.
+that answers requests while it works. Each runs in a session of its own, so that ending it ends what
+it started too, and Ctrl-C reaches it only through us.
 """
 
 from __future__ import annotations
@@ -166,8 +166,8 @@ def run(
     told: Callable[[bytes], None] | None = None,
 ) -> Finished:
     """Run `command` until it ends, `timeout_s` passes or it has written MAX_OUTPUT_BYTES; its
-    standard error is appended to `log`. Whatever ends this call, Ctrl-C and the attendant
-    included, ends the child. For `dies_with_us` see Child. `told` hears each line of its standard
+    standard error is appended to `log`. Whatever ends this call, Ctrl-C and the attendant included,
+    ends the child. For `dies_with_us` see Child. `told` is called with each line of its standard
     output at once, in another thread."""
     with log.open("ab") as errors:
         child = Child(command, stderr=errors, env=env, dies_with_us=dies_with_us)
@@ -257,8 +257,8 @@ def python_environment(**more: str) -> dict[str, str]:
 
 
 def die_with_parent() -> None:
-    """To be called in a child before it becomes another program: the kernel kills it as soon as
-    its parent is gone, however that went."""
+    """To be called in a child before it becomes another program: the kernel kills it as soon as its
+    parent is gone, however the parent ended."""
     import ctypes
 
     if sys.platform == "linux":

@@ -81,17 +81,17 @@ class Narrator:
         """How many launches each device will make at least."""
         self._expected = launches
 
-    # --- what harness.data tells ---
+    # --- called by harness.data ---
 
     def looking(self, done: int, total: int) -> None:
-        """An image of a folder has been looked at. In a log, only of what takes a while."""
+        """An image of a folder has been read. In a log, this is shown only if it takes long."""
         if done == 1:
             self._looking_since = time.monotonic()
         if self._bar is None and time.monotonic() - self._looking_since < _PLAIN_AFTER_S:
             return
-        self._show("look", f"look through the images: {done:,} of {total:,}", done, total)
+        self._show("look", f"read the images: {done:,} of {total:,}", done, total)
 
-    # --- what harness.artifacts tells ---
+    # --- called by harness.artifacts
 
     def building(self, progress: BuildProgress) -> None:
         """A variant has come to another stage of being built."""
@@ -112,7 +112,7 @@ class Narrator:
             return
         self._show(line, f"{line}: {progress.stage}", progress.done or 0, progress.total or 1)
 
-    # --- what harness.measure.evaluate tells ---
+    # --- called by harness.measure.evaluate ---
 
     def evaluating(self, variant: str, done: int, total: int, far: str = "") -> None:
         """A variant is about to answer the test images."""
@@ -131,7 +131,7 @@ class Narrator:
     # --- a Listener of harness.measure.lanes ---
 
     def attendant(self, device: str) -> Attendant:
-        """Says what a device says, under its name."""
+        """Prints what a device says, under its name."""
         return _Attendant(self, device)
 
     def opened(self, facts: DeviceFacts) -> None:
@@ -154,12 +154,13 @@ class Narrator:
             self._done[case.device] = self._done.get(case.device, 0) + 1
 
     def failed(self, what: str, failure: Failure) -> None:
-        """A failure is said at once, not only in the report."""
+        """A failure is printed at once, not only in the report."""
         fix = f"; {failure.fix}" if failure.fix else ""
         self.say(f"{what} {failure.status} ({failure.stage}): {failure.message}{fix}")
 
     def busy(self, device: str, text: str) -> None:
-        """What a device does instead of launching. In a log, a countdown is told now and then."""
+        """What a device does instead of launching. In a log, a countdown is printed now and
+        then."""
         line = f"{device}: {text}"
         if self._bar is None and self._last_shown.get(device) != (kind := re.sub(r"\d+", "", text)):
             self._last_shown[device] = kind
@@ -170,7 +171,7 @@ class Narrator:
     def _show(self, line: str, text: str, done: int, total: int) -> None:
         with self._lock:
             if self._bar is None:
-                # Each device has its own measure, so that no phone is drowned by another.
+                # Each device has its own interval, so that one phone's lines do not hide another's.
                 now = time.monotonic()
                 if now - self._last_plain.get(line, -math.inf) >= _PLAIN_EVERY_S:
                     self._last_plain[line] = now

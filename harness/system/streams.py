@@ -1,8 +1,8 @@
 """Standard output and error that never end the program.
 
 A reader that goes away (`| head`) or a full disk behind `>` is no reason to lose a measurement or
-to change the exit status, which is the answer of a gate. What cannot be written is dropped, and
-the error is kept for whoever wants to tell it.
+to change the exit status, which is the answer of a gate. What cannot be written is dropped, and the
+error is kept for whoever wants to report it.
 """
 
 from __future__ import annotations

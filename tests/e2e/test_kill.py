@@ -75,7 +75,7 @@ def test_killed_twenty_times_at_random_moments_the_run_is_still_whole(tmp_path: 
         process = harness(tmp_path, "--resume", run.name)
     assert launches_in(before), "no kill came after a launch"
     assert "unfinished" in shown
-    assert "the run did not come to its end: this is of the" in shown
+    assert "the run was cut off: this report is of the" in shown
     assert process.wait() == 0
     assert saved(run)[: len(before)] == before
 

@@ -86,7 +86,7 @@ def test_search_refuses_judges_keeps_and_is_shown_again(
     [
         (["--models", "tinny"], "unknown entry of search: 'tinny'; did you mean 'tiny'?"),
         (["--budget", "sice<=1MB"], "unknown metric 'sice'; did you mean 'size'"),
-        (["--budget", "auc>=0.9"], "a search cannot aim at auc"),
+        (["--budget", "auc>=0.9"], "a search cannot use auc"),
         (["--budget", "instructions<=1M"], "python -m harness setup arm64"),
         (["--against", "bigg"], "unknown variant 'bigg'; did you mean 'big'?"),
         (["--trial", "3"], "add --keep NAME"),

@@ -104,3 +104,15 @@ def test_every_page_is_on_the_site() -> None:
     pages = {p.relative_to(ROOT / "docs").as_posix() for p in ROOT.glob("docs/**/*.md")}
     assert pages - named == set(), "add it to nav in mkdocs.yml"
     assert named - pages == {"reference/options.md", "reference/python.md"}  # generated
+
+
+def test_the_messages_in_contributing_are_those_of_the_code() -> None:
+    """Each message in the column `now` is in the source, however its lines are broken."""
+    rows = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("| before | now |")[2]
+    now = re.findall(r"^\| `.+` \| `(.+)` \|$", rows, re.MULTILINE)
+    assert len(now) == 20
+    source = "".join(
+        re.sub(r'"\s*\n\s*f?"', "", path.read_text(encoding="utf-8"))
+        for path in (ROOT / "harness").rglob("*.py")
+    )
+    assert [message for message in now if message not in source] == []

@@ -29,7 +29,7 @@ def findings(evidence: Evidence) -> list[Finding]:
             code="assumed-labels",
             message=f"{outputs}{doubt}",
             fix="if its classes are in another order, name its outputs with --labels FILE, one "
-            "a line",
+            "per line",
         )
     ]
 

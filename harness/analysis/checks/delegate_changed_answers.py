@@ -1,4 +1,4 @@
-"""A device that answers test images otherwise than the host does with the same file."""
+"""A device that answers test images differently than the host does with the same file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from harness.core.types import Evidence, Finding
 from harness.stats import accuracy
 from harness.stats.agreement import Beside, Pair, beside
 
-# Decisions that rounding cannot explain: more than so many are shown, with 95 % confidence.
+# Decisions that change although rounding cannot explain it: more than this share, with 95 %
+# confidence, is a finding.
 TOLERATED = 0.01
 EXAMPLES = 3
 
@@ -47,7 +48,7 @@ def _changed(evidence: Evidence, pairs: Beside, changed: list[Pair], broken: lis
         parts.append(f"{len(broken)} of {pairs.n} answers are not finite numbers")
     if changed:
         parts.append(
-            f"{len(changed)} of {pairs.n} images are decided otherwise than on the host, where "
+            f"{len(changed)} of {pairs.n} images are decided differently than on the host, and "
             "rounding does not explain it"
         )
     worst = sorted((p for p in pairs.pairs if not p.same_decision), key=lambda p: -p.difference)
@@ -55,7 +56,7 @@ def _changed(evidence: Evidence, pairs: Beside, changed: list[Pair], broken: lis
     delegate = evidence.case.delegate
     fix = "try another build of the runner, or another device"
     if delegate == "gpu":
-        fix = "measure --delegate gpu-fp32: if that answers rightly, float16 is too narrow for it"
+        fix = "measure --delegate gpu-fp32: if its answers are right, float16 is too narrow"
     elif delegate != "cpu":
         fix = (
             f"do not ship {delegate} with this model; try another runtime version or --delegate cpu"

@@ -1,4 +1,4 @@
-"""Operators that a GPU was not expected to take, and what the run says of it."""
+"""Operators that a GPU was not expected to take, and whether the run confirms it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from harness.core.types import Evidence, Finding
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """Only where something was foreseen; that a whole graph was taken after all refutes it."""
+    """Only where operators were expected to stay on the CPU; if the delegate took the whole graph,
+    that was wrong."""
     if not evidence.case.delegate.startswith("gpu"):
         return []
     unknown = unknown_to_gpu(evidence.artifact)
@@ -34,5 +35,5 @@ def _outcome(evidence: Evidence) -> str:
         return "the run does not say how many nodes it took"
     nodes, total = min(taken)
     if nodes >= total:
-        return f"the run refutes it: the delegate took all {total} nodes"
+        return f"the run shows otherwise: the delegate took all {total} nodes"
     return f"the run confirms it: the delegate took {nodes} of {total} nodes"

@@ -35,7 +35,7 @@ def findings(evidence: Evidence) -> list[Finding]:
         return []
     ops = next((x.op_times for x in evidence.launches if x.op_times), ())
     if any(note.code == NO_PROFILE for x in evidence.launches for note in x.notes):
-        return []  # whoever tried has said why, and what to do
+        return []  # another finding says why, and what to do
     if not ops:
         why = next((x.absent["op_times"] for x in evidence.launches if "op_times" in x.absent), "")
         return [

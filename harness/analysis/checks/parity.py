@@ -19,7 +19,7 @@ def findings(evidence: Evidence) -> list[Finding]:
     """A difference beyond rounding means that the kernels of one side are wrong, and then their
     times say nothing."""
     if any(note.code == NOT_COMPARED for x in evidence.launches for note in x.notes):
-        return []  # whoever tried has said why, and what to do
+        return []  # another finding says why, and what to do
     reasons = [x.absent["reference"] for x in evidence.launches if "reference" in x.absent]
     if reasons:
         return [_not_compared(reasons[0], evidence.case.runtime)]
@@ -53,7 +53,7 @@ def findings(evidence: Evidence) -> list[Finding]:
 
 
 def _who(evidence: Evidence) -> str:
-    """A case of the host itself has a newer API of its runtime beside the older one."""
+    """On the host itself, the newer API of the runtime is compared with the older one."""
     if evidence.device.kind == "host":
         return "CompiledModel and the Interpreter"
     return f"{evidence.device.name} and the host"

@@ -27,7 +27,7 @@ def findings(evidence: Evidence) -> list[Finding]:
         return []
     found = mine.agreement
     share = accuracy.wilson(found.equal, found.n)
-    # Either may have stopped before the last image: those count that both answered.
+    # Either may have stopped before the last image: only images that both answered count.
     theirs, own = (e.right[: found.n] for e in (parent, mine))
     before, after = (accuracy.accuracy(right).point for right in (theirs, own))
     p = accuracy.paired(own, theirs).p

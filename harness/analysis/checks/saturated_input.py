@@ -1,4 +1,4 @@
-"""Whether a quantized input could hold what it was given."""
+"""Whether a quantized input could represent what it was given."""
 
 from __future__ import annotations
 

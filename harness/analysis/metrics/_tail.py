@@ -19,7 +19,7 @@ from harness.stats.summaries import (
     summary_of_iterations,
 )
 
-# With fewer iterations a runner's p95, which is one of them, is the slowest and lies below p95.
+# A runner's p95 is one of its iterations: with fewer it is the slowest, below the true p95.
 LEAST_FOR_P95 = 20
 
 _Groups = tuple[tuple[int, ...], ...]
@@ -86,6 +86,6 @@ def _with(point: float, spec: MetricSpec, interval: Estimate | None, launches: i
     return estimated(spec, msgspec.structs.replace(interval, point=point))
 
 
-@lru_cache(maxsize=4)  # four metrics ask for the same launches in turn
+@lru_cache(maxsize=4)  # four metrics read the same launches in turn
 def _statistics(groups: _Groups) -> tuple[Summary, dict[str, Estimate]]:
     return summary_of_iterations(groups), bootstrap(groups)

@@ -37,7 +37,7 @@ ACCURACY = MetricSpec(
 )
 
 # How much less accurate it is than the best variant measured, or less of what is protected. The
-# upper end of its interval is what the verdict goes by.
+# upper end of its interval decides the verdict.
 LOSS = MetricSpec(
     name="loss",
     unit="1",
@@ -77,7 +77,7 @@ AUC = MetricSpec(
     importance=21,
 )
 
-# Mean of -ln(score of the label): punishes answers that are wrong and sure of it.
+# Mean of -ln(score of the label): large for answers that are confident and wrong.
 LOG_LOSS = MetricSpec(
     name="log_loss",
     unit="1",
@@ -88,7 +88,7 @@ LOG_LOSS = MetricSpec(
     place=180,
 )
 
-# Expected calibration error: how far the artifact is from being as often right as it is sure.
+# Expected calibration error: how far confidence is from the share of right answers.
 CALIBRATION_ERROR = MetricSpec(
     name="calibration_error",
     unit="1",

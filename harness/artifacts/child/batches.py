@@ -52,7 +52,8 @@ class Examples:
         return inputs if inputs.dtype.kind == "f" else fitted(inputs, shape)
 
     def first(self, count: int) -> Examples:
-        """At most so many, which are a sample: the order of a split says nothing of its images."""
+        """At most so many of them. They are a random sample, because the order of a split does not
+        depend on its images."""
         answers = None if self.answers is None else self.answers[:count]
         return Examples(self.inputs[:count], self.labels[:count], answers)
 
@@ -67,7 +68,7 @@ class Examples:
 
 
 def read(images: Images) -> Examples:
-    """The arrays of a split; the images stay on the disk until they are looked at."""
+    """The arrays of a split; the images stay on the disk until they are read."""
     import numpy as np
 
     return Examples(np.load(images.images, mmap_mode="r"), np.load(images.labels))

@@ -1,4 +1,4 @@
-"""Whether a converted file answers as its source does, on the same inputs."""
+"""Whether a converted file gives the same answers as its source, on the same inputs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _EXAMPLES = 8
 
 def findings(model: Any, path: Path) -> tuple[Finding, ...]:
     """The largest difference between the Keras model's answers and the file's, as a share of the
-    largest answer, and how many decisions are the same; nothing where the input is not one float
-    tensor, in the file too, for which there are no inputs to compare on.
+    largest answer, and how many decisions are the same; no finding where the model or the file does
+    not take one float tensor, because there are no inputs to compare on.
 
-    Half of the inputs are between 0 and 1, half between 0 and 255: nobody knows here what the
-    model was made for.
+    Half of the inputs are between 0 and 1, half between 0 and 255: which range the model was made
+    for is not known here.
     """
     import numpy as np
     import tensorflow as tf
@@ -33,7 +33,7 @@ def findings(model: Any, path: Path) -> tuple[Finding, ...]:
     interpreter.allocate_tensors()
     given, asked = interpreter.get_input_details()[0], interpreter.get_output_details()
     if given["dtype"] != examples.dtype:
-        return ()  # a recipe made it whole numbers, which change the answers by design
+        return ()  # a recipe quantized it, which changes the answers by design
     largest = magnitude = 0.0
     same = 0
     for example in examples[:, np.newaxis]:

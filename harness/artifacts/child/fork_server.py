@@ -51,7 +51,7 @@ class _Server:
         self.events = selectors.DefaultSelector()
 
     def serve(self) -> None:
-        """Fork for every job, until nobody is there to send one."""
+        """Fork for every job, until standard input is closed."""
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self.signalled.fileno())
         self.events.register(self.control, selectors.EVENT_READ)
@@ -65,7 +65,7 @@ class _Server:
                     self._start(msgspec.json.decode(message, type=Job), *handles)
                 elif key.fileobj is self.ended:
                     self._tell_who_ended()
-                else:  # whoever asked for this job has gone or does not want it any more
+                else:  # the process that asked for this job has ended or cancelled it
                     self.events.unregister(key.fileobj)
                     _kill(key.data)
 
@@ -93,7 +93,7 @@ class _Server:
             client = self.jobs.pop(pid)
             with contextlib.suppress(KeyError):
                 self.events.unregister(client)
-            with contextlib.suppress(OSError):  # nobody waits for it any more
+            with contextlib.suppress(OSError):  # no process waits for it any more
                 client.sendall(status.to_bytes(STATUS_BYTES, "big", signed=True))
             client.close()
 
@@ -113,7 +113,7 @@ def _reaped() -> Iterator[tuple[int, int]]:
 def _kill(pid: int) -> None:
     """End a job that has not been reaped yet, with all that it started."""
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)  # it may not lead its session yet
+        os.kill(pid, signal.SIGKILL)  # it may not have its own session yet
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
 
@@ -131,7 +131,7 @@ def _carry_out(job: Job, stdout: int, stderr: int) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.environ.clear()
         os.environ.update(job.environment)
-        tempfile.tempdir = None  # it is read from the environment when first asked for
+        tempfile.tempdir = None  # it is read from the environment at its first use
         folder = Path(job.folder)
         os.chdir(folder / WORK)
 

@@ -51,7 +51,7 @@ class Forked:
         try:
             self._own.shutdown(socket.SHUT_WR)
         except OSError:
-            return  # it has ended, and so has its server
+            return  # both it and its server have ended
 
     def end(self) -> None:
         """Kill it, wait until it is gone and close its pipes."""
@@ -62,7 +62,7 @@ class Forked:
 
 
 class _Server:
-    """The process, the way to it, and the variables that it read when it started."""
+    """The process, the socket to it, and the variables that it read when it started."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.read = _read_at_start(environment)
@@ -148,8 +148,8 @@ class ForkServer:
         """The server, which is started if it is not there."""
         if self._server is None or self._server.process.ended(0):
             self._end()
-            # The kernel kills a child with the thread that started it, and those who bring jobs may
-            # end before the server is to.
+            # The kernel kills a child with the thread that started it, and a thread that brings
+            # jobs may end before the server should.
             self._starter = ThreadPoolExecutor(1)
             self._server = self._starter.submit(_Server, environment).result()
         return self._server
@@ -159,5 +159,5 @@ def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: v for name, v in environment.items() if name.startswith(_READ_AT_START)}
 
 
-# The one that everybody shares.
+# The server that all callers share.
 server = ForkServer()

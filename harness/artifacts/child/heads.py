@@ -2,8 +2,8 @@
 
 It is a logistic regression on standardized features, whose standardization is folded into the dense
 layer, so that the network carries no extra operation. A feature that hardly varies would get a huge
-weight by that, and beside it int8 rounds all other weights to nothing: whole networks then answer
-at chance. So deviations are kept from falling below a floor, and the floor, like the strength of
+weight by that, and int8 then rounds all other weights to 0: whole networks then answer at chance.
+So deviations are kept from falling below a floor, and the floor, like the strength of
 regularization, is the one that does best on the validation split after features and weights have
 been rounded to 8 bits as int8 does it.
 """

@@ -26,10 +26,10 @@ _JUDGED_AT_ONCE = 16
 # `_WORTH` times as long: a checkpoint of a large network's head takes half a gigabyte, but the head
 # is trained in seconds.
 _CHEAP_S, _WORTH = 0.1, 10
-# A validation loss that falls by less than this share is as good as flat: it does not prolong a
-# training, though its weights are kept.
+# A validation loss that falls by less than this share counts as flat: it does not prolong the
+# training, although its weights are kept.
 _FLAT = 0.01
-# After each epoch so many validation images are looked at, or half as many as it learned from:
+# After each epoch this many validation images are judged, or half as many as the training images:
 # judging should not take longer than learning.
 _LEAST_JUDGED = 200
 
@@ -38,7 +38,7 @@ class Change(Protocol):
     """A recipe that changes the network while it is trained, such as pruning."""
 
     def after_batch(self, step: int, steps: int) -> None:
-        """Batch number `step` (from 1) of `steps` has been learned from."""
+        """Called after batch number `step` (from 1) of `steps`."""
 
     def settled(self, step: int, steps: int) -> bool:
         """Whether the change is complete, so that the weights may be kept as the best."""
@@ -153,8 +153,8 @@ class _State:
     def __init__(self, model: Any, path: Path) -> None:
         self._model = model
         self._path = path
-        # All that decides how training goes on: weights, the optimizer's moments and counters,
-        # and the state of the generators behind dropout.
+        # Everything that training continues from: weights, the optimizer's moments and counters,
+        # and the state of dropout's generators.
         unique = {id(v): v for v in (*model.variables, *model.optimizer.variables)}
         metrics = {id(v) for v in model.metrics_variables}
         self._variables = [v for key, v in unique.items() if key not in metrics]
@@ -179,7 +179,7 @@ class _State:
         except FileNotFoundError:
             return state
         except (OSError, EOFError, ValueError, zipfile.BadZipFile):
-            return state  # cut short by a power failure
+            return state  # incomplete after a power failure
         for place, variable in enumerate(state._variables):
             variable.assign(arrays[f"variable_{place}"])
         state._best = [arrays[f"best_{place}"] for place in range(len(state._best))]
@@ -209,7 +209,7 @@ class _State:
             self.save()
 
     def save(self) -> None:
-        """Whole or not at all; nothing if nothing is new."""
+        """Write the checkpoint, whole or not at all; do nothing if nothing is new."""
         import numpy as np
 
         if not self._unsaved:

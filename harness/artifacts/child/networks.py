@@ -55,7 +55,7 @@ def cuts(network: Network, model: Any) -> list[str]:
     module = _module(path)
     if not hasattr(module, "cuts"):
         raise ConfigError(
-            f"{path}: build takes cut, and nothing says where the trunk can end",
+            f"{path}: build takes cut, but the file does not say where the trunk can end",
             "define cuts(model), which returns the names of layers from the first to the last",
         )
     return list(module.cuts(model))

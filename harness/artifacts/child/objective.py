@@ -1,11 +1,11 @@
-"""What training makes small, and how a network is judged meanwhile."""
+"""What training minimizes, and how a network is judged meanwhile."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-_SMALLEST = 1e-6  # probability; log(0) helps nobody
+_SMALLEST = 1e-6  # the smallest probability, because log(0) is infinite
 
 
 def objective(classes: int, imitation: float, temperature: float) -> Callable[[Any, Any], Any]:

@@ -1,4 +1,4 @@
-"""What the parent asks the TensorFlow child to do, and what it hears back."""
+"""The messages between the parent and the TensorFlow child."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class BuildRequest(Value, frozen=True, tag="artifact"):
 
 
 class Teacher(Value, frozen=True):
-    """A trained network that may be asked, and the variant that it is of."""
+    """A trained network that may teach, and its variant."""
 
     variant: str
     network: Network
@@ -67,11 +67,11 @@ class Teacher(Value, frozen=True):
 
 class TrainRequest(Value, frozen=True, tag="training"):
     """Train one network, taught by the best of `teachers` if there are any. `features` is the file
-    where what its frozen trunk computes is kept, None where all of it is trained. `trunk` is the
-    whole trunk of a network that can be cut: its head is solved on the features after a layer. If
-    the network's option `cut` is "auto", that is the smallest cut that loses at most `margin`, a
-    share of accuracy. With a `recipe` the network is changed while it is trained. `checkpoint`
-    is a folder that outlives a kill.
+    that keeps the outputs of its frozen trunk, None where the whole network is trained. `trunk` is
+    the whole trunk of a network that can be cut: its head is solved on the features after a layer.
+    If the network's option `cut` is "auto", that is the smallest cut that loses at most `margin`, a
+    share of accuracy. With a `recipe` the network is changed while it is trained. `checkpoint` is a
+    folder that outlives a kill.
     """
 
     network: Network
@@ -113,10 +113,10 @@ class Epoch(Value, frozen=True):
 
 
 class Trained(Value, frozen=True):
-    """What is noted beside a trained network; `wall_s` and `peak_rss_bytes` are of the process
-    that finished it. `taught_by` are the teachers to choose from with their losses on the
-    validation split; the first one taught. `options` are those of the model that training chose,
-    and `cut` tells how."""
+    """What is saved beside a trained network; `wall_s` and `peak_rss_bytes` are of the process that
+    finished it. `taught_by` are the teachers to choose from with their losses on the validation
+    split; the first one taught. `options` are the options of the model that training chose, and
+    `cut` says how the cut was chosen."""
 
     sha256: str
     curve: tuple[Epoch, ...]
@@ -140,7 +140,7 @@ class Step(Value, frozen=True):
 
 
 class Tell(Protocol):
-    """Says what is being done, and what an epoch came to that has just ended."""
+    """Reports what is being done, and the result of an epoch that has just ended."""
 
     def __call__(self, stage: str, epoch: Epoch | None = None) -> None:
         """A line on the child's standard output."""

@@ -18,7 +18,7 @@ _COMPILER = re.compile(r"error: (?:loc\(.*?\): )?(.+)$", re.MULTILINE)
 
 
 def line(error: BaseException) -> str:
-    """An exception as one line: its type and its reason, dug out of what wraps it."""
+    """An exception as one line: its type and its reason, extracted from what wraps it."""
     kind, text = type(error).__name__, _COLOUR.sub("", str(error))
     if unknown := _UNKNOWN_CLASS.search(text):
         return f"it needs the {unknown[1]} {unknown[2]!r}, which Keras does not have"

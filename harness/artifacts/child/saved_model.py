@@ -13,7 +13,7 @@ _DEFAULT = "serving_default"
 
 def converter(path: Path) -> Any:
     """A `tf.lite.TFLiteConverter` for one example at a time of the signature `serving_default`, or
-    of the only one there is. UsageError if the folder cannot be read or says no input size."""
+    of the only one there is. UsageError if the folder cannot be read or gives no input size."""
     import tensorflow as tf
 
     try:

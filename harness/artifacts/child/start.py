@@ -1,4 +1,5 @@
-"""One child process per artifact: start it, listen, and say in one line how it died."""
+"""One child process per artifact: start it, follow its progress, and say in one line how it
+failed."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ from harness.core.errors import BuildError, HarnessError, UsageError, naming_log
 from harness.system.files import writing
 from harness.system.process import Child, ending, module, python_environment
 
-# Made before there are threads: msgspec crashes where two are the first to decode a type.
+# Made before there are threads: msgspec crashes if two threads are the first to decode a type.
 _STEP = msgspec.json.Decoder(Step)
 
 
@@ -102,8 +103,8 @@ def _explain(work: Path, log: Path, status: int, timed_out_s: float | None) -> N
 
 
 def _environment(work: Path) -> dict[str, str]:
-    """The child finds what we find, keeps to the CPU, leaves its temporary files where they are
-    cleaned up, and computes the same every time."""
+    """The child finds the packages that we find, uses only the CPU, leaves its temporary files
+    where they are removed, and computes the same every time."""
     return python_environment(
         PYTHONHASHSEED="0",
         PYTHONUNBUFFERED="1",

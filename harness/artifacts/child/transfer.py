@@ -33,7 +33,7 @@ Tell = Callable[[str], None]
 @dataclass(frozen=True)
 class Found:
     """The head to put on the trunk, and where the trunk ends: `options` are the model's, and `cut`
-    tells how it was chosen, None if it was not."""
+    says how it was chosen, None if it was given."""
 
     head: Head
     options: dict[str, object]
@@ -91,12 +91,12 @@ def choose(right: Mapping[str, Any], margin: float) -> Cut:
     """The smallest cut that, like every cut between it and the most accurate one, is shown to lose
     at most `margin` against that one, by the one-sided 95 % bound of its loss.
 
-    Going down from the most accurate cut and stopping at the first that is not shown to hold keeps
+    Going down from the most accurate cut and stopping at the first that is not shown to pass keeps
     the error of the whole search at 5 %, however many cuts there are (a fixed sequence of tests;
-    Maurer, Hothorn & Lehmacher 1995). The smallest of many that hold would often just be lucky.
+    Maurer, Hothorn & Lehmacher 1995). The smallest of many that pass would often pass by luck.
 
-    `right` tells by cut, from the smallest to the largest, which validation images it answers
-    rightly, bool (n,).
+    `right` maps each cut, from the smallest to the largest, to which validation images it answers
+    correctly, bool (n,).
     """
     layers = list(right)
     best = max(layers, key=lambda layer: right[layer].mean())

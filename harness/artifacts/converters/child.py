@@ -145,8 +145,8 @@ def _line(error: BaseException) -> str:
 
 
 def _examples(inputs: list[Any]) -> list[list[Any]]:
-    """Half of the examples are between 0 and 1, half between 0 and 255: nobody knows here what the
-    model was made for."""
+    """Half of the examples are between 0 and 1, half between 0 and 255: which range the model was
+    made for is not known here."""
     import numpy as np
 
     rng = np.random.default_rng(0)
@@ -252,7 +252,7 @@ def _paired(wanted: list[Any], got: list[Any]) -> list[tuple[Any, Any]]:
 
 
 def carry_out(request: dict[str, str]) -> dict[str, Any]:
-    """Convert `source` to `target`; what came of it."""
+    """Convert `source` to `target`; returns the result."""
     source: Any = {"onnx": Onnx, "torch": Torch}[request["kind"]](request["source"])
     source.convert(request["target"])
     try:

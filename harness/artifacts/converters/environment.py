@@ -20,7 +20,7 @@ from harness.system import files, process
 from harness.system.locks import lock
 
 CHILD = Path(__file__).with_name("child.py")
-# Every version that this was tried with. onnx2tf names the TensorFlow and NumPy that it needs.
+# The versions that this was tried with. onnx2tf names the TensorFlow and NumPy that it needs.
 REQUIRED: dict[Kind, tuple[str, ...]] = {
     "onnx": ("onnx2tf==1.29.24",),
     "torch": ("torch==2.13.0", "litert-torch==0.10.0"),
@@ -100,7 +100,7 @@ def setup(kind: Kind, cache: Path, say: Say) -> Environment:
 
 
 def remove(kind: Kind, cache: Path) -> bool:
-    """Whether there was one."""
+    """Remove the environment; whether there was one."""
     folder = cache / _FOLDER / kind
     with files.writing(cache), lock(cache / f"{_FOLDER}-{kind}.lock"):
         there = folder.exists()
@@ -133,6 +133,6 @@ def _versions(python: Path, kind: Kind) -> dict[str, str]:
         return msgspec.json.decode(said.stdout, type=dict[str, str])
     except msgspec.DecodeError:
         raise BuildError(
-            f"{python} does not tell the versions of its packages: {said.stderr.strip()[-200:]}",
+            f"{python} does not report the versions of its packages: {said.stderr.strip()[-200:]}",
             f"python -m harness setup {kind} --remove, then set it up again",
         ) from None

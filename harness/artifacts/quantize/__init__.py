@@ -7,7 +7,7 @@ from harness.core.errors import UsageError
 
 RECIPES = ("float16", "dynamic_range", "int8", "int8-mixed")
 CALIBRATED = ("int8", "int8-mixed")
-# Those that a variant's float file is made smaller by, too.
+# The recipes that also make a variant's float file smaller.
 OF_VARIANTS = ("int8-mixed",)
 PACKAGE = "litert_quantizer"
 

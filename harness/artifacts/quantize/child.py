@@ -51,8 +51,8 @@ class _File:
         if self._ranges is None and made.need_calibration:
             assert self._inputs is not None
             key, name = self._feed
-            # One by one: over several the library takes a moving average, which would cut off
-            # the brightest images and the input's own range.
+            # One by one: over several examples the library takes a moving average, which would cut
+            # off the brightest images and part of the input's range.
             self._ranges = _widest(
                 made.calibrate({key: [{name: example}]}, num_threads=2) for example in self._inputs
             )
@@ -92,7 +92,7 @@ class _File:
         }
 
     def answers(self, data: bytes) -> Any:
-        """(n, values): what a file says to the first calibration images, in real numbers."""
+        """(n, values): a file's answers to the first calibration images, dequantized."""
         import numpy as np
         from ai_edge_litert.interpreter import Interpreter
 

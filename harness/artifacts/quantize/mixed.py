@@ -1,9 +1,9 @@
-"""Which layers to keep in float, so that an int8 file answers as its float parent does.
+"""Which layers to keep in float, so that an int8 file gives the answers of its float parent.
 
 Each layer is quantized alone, the rest left in float, and the answers are compared with the float
 file's: the root of the mean squared difference over the standard deviation from image to image.
 Then the worst layers are kept in float, more and more of them, until the whole file's error is
-small enough. Only calibration images are looked at, never the images that judge.
+small enough. Only calibration images are used, never the images that judge.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def error(answers: Answers, reference: Answers) -> float:
 
 
 def _counts(layers: int) -> list[int]:
-    """1, 2, 3, 4, 5, 6, 8 ... up to half of the layers (of a small network three): with more, it is
-    hardly int8 any more."""
+    """1, 2, 3, 4, 5, 6, 8 ... up to half of the layers (of a small network three): with more, the
+    file would hardly be int8."""
     counts = [1, 2, 3]
     while counts[-1] * 4 // 3 <= layers // 2:
         counts.append(counts[-1] * 4 // 3 if counts[-1] > 3 else 4)

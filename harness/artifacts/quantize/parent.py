@@ -72,7 +72,7 @@ def _refuse(source: Artifact, recipe: str, representative: Representative | None
 
     if len(source.inputs) != 1 or not takes_pictures(source.inputs[0]):
         raise UsageError(
-            f"{source.path} takes no picture, and {recipe} is calibrated on pictures",
+            f"{source.path} does not take a picture, and {recipe} is calibrated on pictures",
             "choose float16 or dynamic_range",
         )
     if representative is None:

@@ -1,4 +1,4 @@
-"""What the parent asks the quantizing child to do, and what it hears back."""
+"""The messages between the parent and the quantizing child."""
 
 from __future__ import annotations
 

@@ -64,8 +64,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Chain:
-    """Recipes in the order they are applied; only the last one converts. `afterwards` is what is
-    made of the file without TensorFlow, if anything."""
+    """Recipes in the order they are applied; only the last one converts. `afterwards` is the recipe
+    that then changes the file without TensorFlow, if any."""
 
     steps: tuple[Step, ...]
     afterwards: str | None = None

@@ -27,13 +27,14 @@ class Options(Value, frozen=True):
 
 
 def prepare(model: Any, options: Options) -> None:
-    """Prune `model` in place to exactly `options.sparsity`; no change if it is that already."""
+    """Prune `model` in place to exactly `options.sparsity`; no change if it already has that
+    sparsity."""
     Pruner(model).to(options.sparsity)
 
 
 def schedule(step: int, steps: int, final: float, initial: float = 0.0) -> float:
-    """Sparsity after `step` of `steps`: quick at first, while many weights do not matter, then
-    ever slower (a cubic polynomial)."""
+    """Sparsity after `step` of `steps`: it rises fast at first, while many weights do not matter,
+    then ever more slowly (a cubic polynomial)."""
     done = min(max(step / steps, 0.0), 1.0) if steps > 0 else 1.0
     return final + (initial - final) * (1 - done) ** 3
 
@@ -57,7 +58,7 @@ class Pruner:
 
     def __init__(self, model: Any) -> None:
         self._kernels = [w for w in model.weights if w.path.rpartition("/")[2].endswith("kernel")]
-        # What is zero already was pruned before, perhaps by a training that was interrupted.
+        # Zeros were pruned before, perhaps by a training that was interrupted.
         self._masks = [kernel.numpy() == 0 for kernel in self._kernels]
 
     def to(self, sparsity: float) -> None:
@@ -83,7 +84,7 @@ class Change:
         self._every = every
 
     def after_batch(self, step: int, steps: int) -> None:
-        """Batch number `step` (from 1) of `steps` has been learned from."""
+        """Called after batch number `step` (from 1) of `steps`."""
         ramp = max(1, 2 * steps // 3)
         if step < ramp and step % self._every == 0:
             self._pruner.to(schedule(step, ramp, self._sparsity))

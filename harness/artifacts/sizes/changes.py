@@ -1,5 +1,5 @@
-"""What would make a network's file smaller, each with the size it would give. Pure arithmetic on
-the shapes of its weights: no list of known networks."""
+"""What would make a network's file smaller, with the size that each change would give. Pure
+arithmetic on the shapes of its weights: no list of known networks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOSTLY = 0.5
 
 
 def changes(layers: Sequence[Layer], rest_bytes: int) -> tuple[Change, ...]:
-    """The changes to a file whose layers take their `size_bytes` and everything else `rest_bytes`:
+    """The changes to a file whose layers take `size_bytes` each and everything else `rest_bytes`:
     other heads, fewer bits, and the best head with fewer bits. The smallest size is last."""
     before = _size(layers, rest_bytes)
     heads = _heads(layers, rest_bytes)
@@ -115,7 +115,7 @@ def _fewer_bits(
     """The change to two bytes per float weight, and to one; on top of `after` if that is given."""
     wide = sum(layer.kernel for layer in layers if layer.bits == 32)
     share = wide / max(1, _parameters(layers))
-    if share < _MOSTLY:  # it is quantized already, or not a network of the usual kind
+    if share < _MOSTLY:  # it is already quantized, or no kernel has float32 weights
         return []
     message = f"{share * 100:.0f} % of the parameters are float32 weights of 4 bytes each"
     ways = (

@@ -16,7 +16,8 @@ from harness.core.errors import UsageError
 from harness.core.explanation import Change, Explanation, LayerShare, Part
 
 KERAS_ENDINGS = (".keras", ".h5", ".hdf5")
-# What a converter writes beside the weights: some tables for each layer. Hardly matters.
+# What a converter writes beside the weights: some tables for each layer. The exact number hardly
+# matters.
 _TABLES_BYTES, _TABLES_PER_LAYER_BYTES = 1_500, 250
 
 
@@ -36,7 +37,7 @@ def explain(path: Path) -> Explanation:
 
 
 def of_tflite(path: Path, data: bytes, model: tflite.Model) -> Explanation:
-    """Of a file that has been read."""
+    """The Explanation of a .tflite file that has been read."""
     layers = tflite_file.layers(model)
     weights = sum(layer.size_bytes for layer in layers)
     rest = len(data) - weights
@@ -86,7 +87,7 @@ def _of_keras(path: Path) -> Explanation:
 
 
 def _of_conversion(found: keras_file.KerasFile, size: int) -> tuple[Change, ...]:
-    """What converting leaves out, and then the changes of the .tflite file that comes of it."""
+    """What converting leaves out, and then the changes of the resulting .tflite file."""
     layers = _converted(found)
     rest = _TABLES_BYTES + _TABLES_PER_LAYER_BYTES * len(layers)
     converted = Change(

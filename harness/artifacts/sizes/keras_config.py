@@ -1,4 +1,4 @@
-"""What the configuration in a Keras file says of its layers: kinds, order, shapes. Keras is not
+"""What the configuration in a Keras file says about its layers: kinds, order, shapes. Keras is not
 imported, so a file with layers that it does not have can be read, too."""
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Network:
     # --- reading -----------------------------------------------------------------------------
 
     def _add(self, config: Mapping[str, Any]) -> str | None:
-        """Add the layers of a model; the one that gives its output."""
+        """Add the layers of a model. Returns the one that gives its output."""
         inner = config.get("config", config)
         # Keras once wrote the layers of a Sequential without anything around them.
         layers = inner if isinstance(inner, list) else inner.get("layers", ())
@@ -193,7 +193,7 @@ def _slid(
 
 
 def _each(value: Any, count: int) -> list[int]:
-    """One number for each side, which Keras writes as a list or as one for all."""
+    """One number for each side; Keras writes a list, or one number for all."""
     return [int(one) for one in value] if isinstance(value, list) else [int(value)] * count
 
 

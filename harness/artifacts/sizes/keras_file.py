@@ -81,7 +81,7 @@ def _of_zip(path: Path, h5py: Any) -> KerasFile:
 
 @contextmanager
 def _weights(archive: zipfile.ZipFile, h5py: Any) -> Iterator[Any]:
-    """The weights, read where they lie unless they are compressed."""
+    """The weights, read in place unless they are compressed."""
     packed = archive.getinfo(_WEIGHTS).compress_type != zipfile.ZIP_STORED
     with (
         archive.open(_WEIGHTS) as stream,
@@ -243,7 +243,7 @@ def _macs(name: str, kernels: list[_Array], network: Network) -> int | None:
 
 
 def _positions(name: str, network: Network) -> int:
-    """How many places of an image a dense layer reads side by side."""
+    """How many positions of an image a dense layer reads."""
     layer = network.layers[name]
     while layer.reads and (before := network.layers.get(layer.reads[0])):
         if before.kind == "Flatten":

@@ -1,4 +1,4 @@
-"""A layer as both formats can tell it: what it stores, and what its weights connect."""
+"""A layer, from either format: what it stores, and what its weights connect."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Layer:
     """`kernel` counts the weights that are multiplied, `bits` is how many each takes in the file;
     `others` are biases and the like, with `others_bytes`.
 
-    A dense layer has `inputs` x `outputs` weights. `positions` is how many places of an image a
-    Flatten before it has laid side by side; 1 where there is none. `channels_read` is the number
+    A dense layer has `inputs` x `outputs` weights. `positions` is how many positions of an image a
+    Flatten before it has joined into one vector; 1 without a Flatten. `channels_read` is the number
     of channels that the network's first convolution reads, None for all other layers.
     """
 

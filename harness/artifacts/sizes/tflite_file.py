@@ -94,7 +94,7 @@ class _Graph:
 
     def _constant(self, index: int) -> tflite.Tensor | None:
         """The constant behind a tensor, through the operators that only unpack it."""
-        for _ in range(len(self._graph.operators) + 1):  # a damaged file may go in a circle
+        for _ in range(len(self._graph.operators) + 1):  # a damaged file may contain a cycle
             if index == tflite.ABSENT:
                 return None
             tensor = self._graph.tensors[index]
@@ -107,7 +107,7 @@ class _Graph:
         return None
 
     def _positions(self, operator: tflite.Operator, inputs: int) -> int:
-        """How many places of an image a dense layer reads side by side."""
+        """How many positions of an image a dense layer reads."""
         index = operator.inputs[0]
         for _ in range(len(self._graph.operators)):
             shape = self._graph.tensors[index].shape if index != tflite.ABSENT else ()
@@ -124,7 +124,7 @@ class _Graph:
         return shape[3] if len(shape) == 4 else None
 
     def _first_convolution(self) -> tflite.Operator | None:
-        """The convolution that reads the image or what simple operators made of it."""
+        """The convolution that reads the image, directly or through simple operators."""
         if self._image_channels() not in (1, 3):
             return None
         reached = {self._graph.inputs[0]}

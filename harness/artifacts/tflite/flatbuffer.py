@@ -1,4 +1,5 @@
-"""A reader of FlatBuffers that checks every offset: whatever points outside the file is `Damaged`.
+"""A reader of FlatBuffers that checks every offset: one that points outside the file raises
+`Damaged`.
 
 The readers that ship with runtimes trust the file (or verify it only in C++), and a cut file then
 reads as zeros, as an endless vector or as a crash. Only what a .tflite file needs is here; the

@@ -1,4 +1,4 @@
-"""What a .tflite file says without being run: sizes, weights, operators, inputs.
+"""What can be read from a .tflite file without running it: sizes, weights, operators, inputs.
 
 Weights are the constants that a network learns or could learn: kernels, biases, slopes, constant
 summands and factors. Shapes, axes, paddings and other constants of whole numbers are not.
@@ -154,7 +154,8 @@ def _cannot_read(path: Path, why: str) -> UnusableFileError:
 
 
 def _choose(path: Path, model: tflite.Model, key: str | None) -> tflite.Signature | None:
-    """The signature through which the model is called. An only signature just gives names."""
+    """The signature through which the model is called. A single signature only names the inputs and
+    outputs."""
     if key is None and len(model.signatures) <= 1:
         # The only signature may be of a subgraph that does not run by itself; it is then ignored.
         return next((s for s in model.signatures if s.subgraph == 0), None)
@@ -206,7 +207,7 @@ def _check_input(path: Path, name: str, tensor: tflite.Tensor) -> None:
         )
     if -1 in shape[1:] or (shape[:1] == [-1] and tensor.shape[:1] != (1,)):
         raise UnusableFileError(
-            f"{path}: input {name!r} has the shape {shape}, where -1 may be anything",
+            f"{path}: input {name!r} has the shape {shape}, where -1 is left open",
             "convert the model with a fixed shape",
         )
     if min(tensor.shape, default=1) < 0 or len(tensor.signature) != len(tensor.shape):

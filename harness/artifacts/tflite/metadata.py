@@ -24,7 +24,7 @@ _MOST_LABEL_BYTES = 1_000_000
 
 
 class Metadata(NamedTuple):
-    """What is known of the first input and the first output; None and empty if nothing is."""
+    """What is known about the first input and the first output; None and empty if nothing is."""
 
     pixels: Pixels | None = None
     labels: tuple[str, ...] = ()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item")
 
 IDENTIFIER = b"TFL3"
-ABSENT = -1  # the index of an optional input that is not there
+ABSENT = -1  # the index of an optional input that is absent
 _LEAST_BITS = {"int2": 2, "int4": 4, "uint4": 4, "bool": 8, "bfloat16": 16}
 _UNSIZED = ("string", "resource", "variant")
 

@@ -1,9 +1,9 @@
 """Test images answered on a phone by the classic benchmark_model, one process for each image.
 
-All images are one file on the phone, pushed once: the inputs of one image after those of another.
-A shell loop there cuts out one image after the other and keeps the answers. They come back with the
-loop's own output after some seconds, and then the loop goes on, so that a person sees how far it
-is and little is lost when the cable is pulled: what the phone has kept by then is not asked again.
+All images are one file on the phone, pushed once: the inputs of all images one after the other. A
+shell loop there cuts out one image after the other and keeps the answers. They come back with the
+loop's own output after some seconds, and then the loop goes on, so that a person sees how far it is
+and little is lost when the cable is pulled: what the phone has kept by then is not computed again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from harness.devices.runners import PHASES
 from harness.devices.runners import benchmark_model as runner
 from harness.system.files import sha256
 
-STRETCH_S = 10  # how long the phone goes on before it tells what it has answered
+STRETCH_S = 10  # how long the phone goes on before it sends its answers
 MOST_BYTES = 6_000_000  # of answers at a time; a shell's output has a limit
 STAGE = "answers"
 
@@ -166,9 +166,9 @@ def _ended(status: int, stderr: str) -> StableDeviceError | WorkerError:
     why, fix = {
         _LOST: ("another loop has taken this one's place", "run again"),
         _NO_IMAGE: (f"dd cannot read an image there ({said})", "run again"),
-        _NO_SPACE: (f"answers cannot be kept there ({said})", "free some space on the phone"),
+        _NO_SPACE: (f"answers cannot be saved there ({said})", "free some space on the phone"),
         _NO_BASE64: (
-            "the phone has no base64, in which answers come back",
+            "the phone has no base64, which is needed to send answers back",
             "measure accuracy on this machine: --accuracy host",
         ),
     }.get(status, (f"the loop on the phone ended with status {status} ({said})", "run again"))

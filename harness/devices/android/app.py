@@ -26,7 +26,7 @@ from harness.system.files import sha256
 
 TOOL = "benchmark_app"
 POLL_S = 0.5
-SILENT_S = 20.0  # of an app that has not logged its start, or an error and nothing after it
+SILENT_S = 20.0  # for an app that has not logged its start, or nothing after an error
 SDK_LOW_TARGETS = 34  # from here on, apps for Android before 6 are installed only on request
 # A nightly build, as for benchmark_model of dialect A.
 URL = (
@@ -119,7 +119,7 @@ class PhoneApp:
                 raise StableDeviceError(
                     "launch",
                     f"the phone does not start the benchmark app: {said}",
-                    "unlock its screen, and look whether it may start apps",
+                    "unlock its screen, and check that the shell may start apps",
                 )
             with naming_log(self._log):
                 logged = self._finished(benchmark_app.log_command(since), nonce, timeout)
@@ -170,7 +170,7 @@ def _over(
     silent_s: float,
     timeout: float,
 ) -> WorkerError | None:
-    """Why waiting any longer is of no use; None while it is."""
+    """Why waiting longer is useless; None while it is not."""
     if before.started and not logged.started:
         return WorkerError(
             "launch",

@@ -11,8 +11,8 @@ from harness.core.specs import AndroidSpec, DeviceSpec
 
 
 def offered(devices: Mapping[str, DeviceSpec]) -> dict[str, AndroidSpec]:
-    """The phones among the entries. One that is made for the run is made anywhere, and not offered;
-    one that is at another host is that host's to offer."""
+    """The phones among the entries. An emulated phone, which any host can make, is not offered; one
+    at another host is offered by that host."""
     return {
         name: spec
         for name, spec in devices.items()

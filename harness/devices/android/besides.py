@@ -1,4 +1,4 @@
-"""What is observed once for a case beside its timed launches: memory, a profile, answers."""
+"""What is observed once per case besides its timed launches: memory, a profile, answers."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Observer:
         *fields: str,
         doubt: Finding | None = None,
     ) -> T | None:
-        """What `work` gives; None with the reason in `extras`, and `doubt` completed by it."""
+        """The result of `work`; or None, with the reason in `extras` and appended to `doubt`."""
         found: list[T] = []
         fix = ""
         try:

@@ -1,4 +1,4 @@
-"""Phones that are plugged in and in no entry of devices.yaml."""
+"""Phones that are plugged in but have no entry in devices.yaml."""
 
 from __future__ import annotations
 

@@ -2,12 +2,12 @@
 
 The battery, by its fuel gauge in /sys/class/power_supply. The kernel's documentation wants
 microamperes, negative while discharging, and microvolts (Documentation/ABI/testing/
-sysfs-class-power); phones differ. A Xiaomi Mi A1 tells microamperes, positive while discharging,
+sysfs-class-power); phones differ. A Xiaomi Mi A1 reports microamperes, positive while discharging,
 a Huawei P8 Lite milliamperes, negative (github.com/community-code/amps, issue 1); a Samsung S21
 milliamperes (home-assistant/android, issue 2846). So the sign is not used, but must be the same in
 all readings, and the unit follows from their size under load: a phone whose processor works draws
-more than 20 mA and less than 20 A. While it charges, the battery tells what flows in: a Pixel 3a
-on its cable told 976, a milliampere (MatteCarra/AccA, issue 35).
+more than 20 mA and less than 20 A. While it charges, the battery reports what flows in: a Pixel 3a
+on its cable reported 976, a milliampere (MatteCarra/AccA, issue 35).
 
 Power rails, by the meters of Pixel 6 and later (drivers/iio/power/odpm.c of their kernels), which
 shells of released builds may not read. `energy_value` of a meter, captured from a Pixel 6 by AOSP:
@@ -63,8 +63,8 @@ _LINE = re.compile(r"CH\d+\(T=(\d+)\)\[(\w+)\], *(\d+)")
 
 
 class Reading(NamedTuple):
-    """One moment. `current` and `voltage` as the phone tells them, None where it does not; `rails`
-    maps a rail to its time in ms and its energy in microwatt seconds."""
+    """One moment. `current` and `voltage` as the phone reports them, None where it does not;
+    `rails` maps a rail to its time in ms and its energy in microwatt seconds."""
 
     uptime_s: float
     current: int | None
@@ -106,7 +106,7 @@ def _volts(voltage: int) -> float:
 
 
 def _rail_powers(found: list[Reading]) -> tuple[int, ...]:
-    """Between each two readings; a meter that was not read anew in between gives none."""
+    """Between each two readings; a meter without a new value in between gives none."""
     powers = []
     for one, two in pairwise(found):
         spent = [
@@ -141,7 +141,7 @@ class Meter:
         self._works = False
 
     def begin(self, before: Conditions) -> None:
-        """Read the idle draw, if the phone tells any draw."""
+        """Read the idle draw, if the phone reports any draw."""
         (first, *_) = self._wait(0) or [Reading(0, None, None, "", {})]
         if first.current is None or first.voltage is None:
             self.absent["battery"] = "the phone does not let its shell read the battery's current"
@@ -168,8 +168,7 @@ class Meter:
 
     def loaded(self, latency: LatencySummary, timing: Timing, after: Conditions) -> None:
         """Fetch the readings of a stretch. Its timed iterations are the last thing that the runner
-        does, for `timing.min_time_ns` or longer: what was read earlier is of loading and warming
-        up."""
+        does, for `timing.min_time_ns` or longer: earlier readings are of loading and warming up."""
         self._see(after)
         if not self._works:
             return
@@ -185,7 +184,7 @@ class Meter:
         self._paces.append(lasted_ns // latency.count)
 
     def end(self) -> tuple[Drawn, ...]:
-        """Read the idle draw again, and what all of it comes to."""
+        """Read the idle draw again, and return the result."""
         if not self._works or ("battery" in self.absent and "rails" in self.absent):
             return ()
         self._attendant.wait(min(SETTLE_S, self._idle_s))
@@ -244,15 +243,15 @@ def absent_fields(meter: Meter) -> dict[str, str]:
 
 
 def notes(meter: Meter) -> list[Finding]:
-    """A warning where the phone charged, so that its battery told nothing."""
+    """A warning where the phone charged, so that its battery's current says nothing."""
     if not meter.charging:
         return []
     return [
         Finding(
             level="warning",
             code="charging",
-            message="the phone charged or was on a cable, so that the current of its battery does "
-            "not tell what it drew",
+            message="the phone charged or was on a cable, so the current of its battery is not "
+            "what it drew",
             fix="for energy per inference reach it without a cable (adb tcpip 5555, then "
             "transport: adb_tcp) and off its charger",
         )

@@ -1,7 +1,7 @@
-"""What a phone says of itself: the commands to ask, and how to read the answers.
+"""What a phone reports about itself: the commands to ask, and how to read the answers.
 
-All questions of one kind go in one shell command, because each costs a round trip; the answers
-are told apart by a nonce, so that no answer can pass for another.
+All questions of one kind go in one shell command, because each costs a round trip; the answers are
+told apart by a nonce, so that no answer can be mistaken for another.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ CONDITION_QUESTIONS = {
 }
 
 MAX_ANSWER = 20_000
-MAX_CORE = 1023  # a mask has as many bits as the highest number says
+MAX_CORE = 1023  # limits the number of bits in a mask
 
 
 class Script:
@@ -71,7 +71,7 @@ class Script:
 
 
 class Core(NamedTuple):
-    """`max_khz` is 0 where the phone does not tell."""
+    """`max_khz` is 0 where the phone does not report it."""
 
     number: int
     max_khz: int
@@ -124,7 +124,7 @@ def read_identity(answers: Mapping[str, str]) -> Identity:
 
 def read_conditions(answers: Mapping[str, str]) -> Conditions:
     """From the answers to CONDITION_QUESTIONS. The temperature is the skin sensor's, or else the
-    battery's: what throttling goes by, not the chip's own."""
+    battery's: throttling depends on these, not on the chip's own."""
     battery = answers.get("battery", "")
     level = _number(r"^\s*level: (\d+)", battery)
     tenths = re.search(r"^\s*temperature: (-?\d+)\s*$", battery, re.MULTILINE)
@@ -176,7 +176,7 @@ def _group(name: str, cores: tuple[Core, ...]) -> list[Core]:
         raise ValueError("the phone does not report the frequencies of its cores")
     wanted = {"big": levels[-1:], "little": levels[:1], "mid": levels[1:-1]}[name]
     if len(levels) == 1 and name != "big":
-        raise ValueError("all cores of the phone are alike")
+        raise ValueError("all cores of the phone have the same highest frequency")
     if not wanted:
         raise ValueError("the phone has two groups of cores, big and little, and none between")
     return [c for c in cores if c.max_khz in wanted]

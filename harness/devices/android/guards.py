@@ -1,4 +1,4 @@
-"""When a phone is fit to measure on, and what is said when it is not."""
+"""When a phone is fit to measure on, and the findings when it is not."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def await_fit(
     guards: Guards, conditions: Callable[[], Conditions], attendant: Attendant
 ) -> Conditions:
     """Wait until the phone is cool; raises TransientDeviceError, of the stage `heat` if it does not
-    become so, of the stage `guard` if its battery is low. That ends all of its cases, each of which
-    need not find out by waiting."""
+    become so, of the stage `guard` if its battery is low. Either ends all of its cases, so that
+    each case need not wait again."""
     end = time.monotonic() + guards.cooldown_s
     while True:
         now = conditions()
@@ -64,7 +64,7 @@ def repeated(after: Conditions) -> Finding:
 
 
 def suspect(after: Conditions) -> Finding:
-    """Of the launch that was set aside."""
+    """The finding of the launch that was set aside."""
     return Finding(
         level="serious",
         code="became-hot",
@@ -83,7 +83,7 @@ def throttled(after: Conditions) -> Finding:
 
 
 def unrepeated(after: Conditions, why: str) -> Finding:
-    """It became hot, and no repetition could be made: the hot launch is all there is."""
+    """It became hot, and the launch could not be repeated: there is only the hot launch."""
     return Finding(
         level="invalid",
         code="throttled",
@@ -98,7 +98,7 @@ def no_thermal_status() -> Finding:
     return Finding(
         level="warning",
         code="no-thermal-status",
-        message="the phone does not report its thermal status (before Android 10): heat is seen "
+        message="the phone does not report its thermal status (before Android 10): heat shows "
         "only in a lowered clock (clock-limit) and in latency that drifts over launches (drift)",
         fix="make ten launches or more, and do not trust them if there is one of these findings",
     )

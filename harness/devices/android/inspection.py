@@ -115,7 +115,7 @@ def _leftovers(link: PhoneLink) -> list[Finding]:
 
 
 def _runner(tool: PhoneTool) -> Finding:
-    """Which executable it is, by what cannot be mistaken."""
+    """Which executable it is, identified by its version and SHA-256."""
     sha256 = f", SHA-256 {tool.sha256[:12]}…" if tool.sha256 else ""
     return fine("runner", f"the runner works ({tool.version()}{sha256})")
 
@@ -127,7 +127,7 @@ def _check_conditions(spec: AndroidSpec, now: Conditions) -> list[Finding]:
             warning(
                 "thermal",
                 "the phone does not report its thermal status (before Android 10)",
-                "throttling goes unseen: pause between runs",
+                "throttling cannot be detected: pause between runs",
             )
         )
     elif now.thermal_status > guards.max_thermal_status:

@@ -64,8 +64,9 @@ def settings(name: str, spec: AndroidSpec, asked: Asked) -> Settings:
 
 
 def check(spec: AndroidSpec, attendant: Attendant) -> None:
-    """See Kind. A phone that asks its user is not away, and says so; an emulated phone is made for
-    the run. Mistakes in devices.yaml that the phone shows are ConfigErrors."""
+    """See Kind. A phone that is asking its user for permission counts as reachable, with a message;
+    an emulated phone is made for the run. Mistakes in devices.yaml that the phone shows are
+    ConfigErrors."""
     from harness.devices.android import mistakes
     from harness.devices.android.inspection import state_of
     from harness.devices.android.link import quick_link

@@ -3,9 +3,9 @@
 Two runs on one phone would slow each other down, and the first to end would switch
 fixed-performance mode off for the other. So whoever measures makes the folder
 `WORK_DIR/mobile-bench.lease`, whatever the transport, the adb server or the computer. It is made
-under another name and renamed, which only one of several can do. It holds who made it and until
-when. The holder renews it while it lives, so that the lease of a holder that was killed ends by
-itself. All times are the phone's own.
+under another name and renamed, which succeeds for only one of several. It holds who made it and
+until when. The holder renews it while it lives, so that the lease of a holder that was killed ends
+by itself. All times are the phone's own.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from harness.devices.transports import ShellResult
 
 NAME = "mobile-bench.lease"
 BUSY = "busy"  # the stage of the error where somebody else has the phone
-NO_FOLDER = "prepare"  # where there is no place for a lease
+NO_FOLDER = "prepare"  # the stage of the error where no lease folder can be made
 POLL_S = 2.0
 RENEW_AFTER_S = 30.0
-UNREADABLE_S = 60  # a lease without a readable holder is given up after so long
+UNREADABLE_S = 60  # a lease without a readable holder may be taken over after this time
 
 Shell = Callable[[str], ShellResult]
 
@@ -94,12 +94,12 @@ class Lease:
 
     @property
     def _own(self) -> str:
-        """What the lease is called before it is one."""
+        """The name of the folder before it becomes the lease."""
         return f"{self._folder}.{self._token}"
 
     def take(self, wait_s: float) -> Holder | None:
-        """Have the lease; the former holder where a stale one was taken over. Raises
-        TransientDeviceError, stage `busy`, if somebody else keeps it for longer than `wait_s`."""
+        """Take the lease. Returns the former holder if a stale lease was taken over. Raises
+        TransientDeviceError, stage `busy`, if another run holds it for longer than `wait_s`."""
         end = time.monotonic() + wait_s
         while True:
             looked = self._try()
@@ -133,7 +133,7 @@ class Lease:
             f"date +%s; if ! mkdir {own}; then echo nofolder; exit; fi; "
             f"if [ ! -d {folder} ]; then {self._write(self._own)} && mv {own} {folder}; "
             f"fi 2>/dev/null; if grep -q {self._token} {owner} 2>/dev/null; then echo taken; "
-            # Where another was faster, ours may have been moved into theirs.
+            # If another run was faster, our folder may have been moved into theirs.
             f"else rm -rf {own} {folder}/{NAME}.{self._token}; echo held; "
             f"stat -c %Y {folder}; cat {owner} 2>/dev/null; fi"
         )
@@ -179,8 +179,9 @@ class Lease:
         )
 
     def _take_over(self, looked: Looked) -> bool:
-        """Whether we, of all who see the same stale lease, are the one to have it. Who makes the
-        folder `over-...` looks once more, for another may have taken it over in the meantime."""
+        """Whether we, of all runs that see the same stale lease, get it. The run that makes the
+        folder `over-...` looks once more, because another may have taken the lease over in the
+        meantime."""
         former = looked.holder.token if looked.holder else ""
         claim = shlex.quote(f"{self._folder}/over-{former or 'unreadable'}")
         owner = shlex.quote(f"{self._folder}/owner")
@@ -230,7 +231,7 @@ def _read(text: str) -> Holder | None:
         holder = msgspec.json.decode(text.strip().encode(), type=Holder)
     except msgspec.DecodeError:
         return None
-    # The token goes into commands, and what is on a phone is not ours to trust.
+    # The token goes into commands, and files on a phone cannot be trusted.
     return holder if re.fullmatch(r"[0-9a-f]{32}", holder.token) else None
 
 

@@ -1,5 +1,5 @@
-"""The connection to a phone, and what was changed on it: kept over a pulled cable, undone at the
-end. Nothing is ever done to another phone than the one that was met first.
+"""The connection to a phone, and what was changed on it: both outlive a pulled cable, and the
+changes are undone at the end. Only the phone that was met first is ever touched.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ PROBE_TIMEOUT_S = 5.0
 QUICK_S = 30.0
 POLL_S = 2.0
 SDK_FIXED_PERFORMANCE = 30
-PATIENCE_S = 5.0  # with a phone that is away for a moment when it is to be put back as it was
+PATIENCE_S = 5.0  # how long to wait for a phone that is away when its changes are to be undone
 
 
 def lease_s(spec: AndroidSpec) -> float:
-    """How long a lease lasts that is not renewed: longer than the phone is ever left alone."""
+    """How long a lease lasts that is not renewed: longer than any pause between commands to the
+    phone."""
     return spec.launch_timeout_s * 2 + spec.reconnect_timeout_s + 60
 
 
@@ -47,7 +48,7 @@ class Change(NamedTuple):
 
 
 class PhoneLink:
-    """A transport that is connected again when need be, a work folder, steady clocks.
+    """A transport that reconnects when necessary, a work folder, steady clocks.
 
     A lease on the phone keeps other runs away. `run` is the name that
     they are shown.
@@ -63,9 +64,9 @@ class PhoneLink:
         self.clocks_refused = ""  # what the phone said when it refused fixed-performance mode
         self._broken = True  # until connected: the next call connects first
         self._identity: facts.Identity | None = None
-        # Done, and still so as far as is known: changes, and paths of files.
+        # What is in place as far as we know: changes, and paths of files.
         self._in_place: set[Change | str] = set()
-        # To be undone: from before it is asked for until the phone has confirmed the undoing.
+        # To be undone: from before a change is asked for until the phone confirms the undoing.
         self._owed: list[Change] = []
         work, pid = shlex.quote(self.work), shlex.quote(f"{self.work}/pid")
         self._kill = f"[ -f {pid} ] && kill -9 $(cat {pid}) 2>/dev/null; rm -f {pid}"
@@ -84,7 +85,7 @@ class PhoneLink:
             lasts_s=lease_s(spec),
         )
         self._leased = Change("the lease on the phone", "true", self._lease.undo)
-        self.leftovers: tuple[str, ...] = ()  # folders of runs that were killed, removed by us
+        self.leftovers: tuple[str, ...] = ()  # folders of killed runs, which we removed
         fixed = "cmd power set-fixed-performance-mode-enabled"
         self._clocks = Change("fixed-performance mode", f"{fixed} true", f"{fixed} false")
 
@@ -178,11 +179,11 @@ class PhoneLink:
         """Keep other runs away, and remove what runs that were killed have left."""
         if self._leased in self._in_place:
             return
-        if self._leased in self._owed:  # the phone was away: it is still ours, or lost
+        if self._leased in self._owed:  # the phone was away: the lease is still ours, or lost
             self._lease.renew(at_once=True)
             self._in_place.add(self._leased)
             return
-        # Owed from before it is asked for: a call that is broken off may have had it.
+        # Noted before it is asked for: a call that is interrupted may already have taken it.
         self._owed.append(self._leased)
         try:
             former = self._lease.take(self._spec.wait_s)
@@ -222,7 +223,7 @@ class PhoneLink:
         """Do it unless it is in place; the phone's answer if it refuses."""
         if change in self._in_place:
             return None
-        # Before it is asked for: a call that is broken off may have done its work.
+        # Noted before it is asked for: a call that is interrupted may have done its work.
         owed_before = change in self._owed
         if not owed_before:
             self._owed.append(change)
@@ -259,7 +260,7 @@ class PhoneLink:
 
     @contextlib.contextmanager
     def _careful(self) -> Iterator[None]:
-        """A call that was broken off, by Ctrl-C too, leaves packets on the line: connect again
+        """A call that was interrupted, also by Ctrl-C, leaves packets on the line: connect again
         before the next one."""
         if self._broken:
             self._connect()
@@ -290,7 +291,8 @@ class PhoneLink:
     # --- leaving ---
 
     def _clean_up(self) -> None:
-        """Undo what is owed; once more if that fails, for the phone may be back in a moment."""
+        """Undo all changes; try once more if that fails, because the phone may be back in a
+        moment."""
         if not self._owed:
             return
         if reason := self._undo():
@@ -309,7 +311,7 @@ class PhoneLink:
         )
 
     def _undo(self) -> str:
-        """Why something is still owed afterwards; empty if nothing is."""
+        """Why a change could not be undone; empty if all are undone."""
         reason = ""
         try:
             self.kill_runner()
@@ -327,7 +329,7 @@ class PhoneLink:
     # --- what is said ---
 
     def progress(self, name: str) -> Callable[[int, int], None]:
-        """Tells of a copy, once a second."""
+        """Shows how far a copy is, once a second."""
         shown = clean(name, 60)
         last = time.monotonic()
 
@@ -342,7 +344,7 @@ class PhoneLink:
 
 @contextlib.contextmanager
 def quick_link(spec: AndroidSpec, attendant: Attendant) -> Iterator[PhoneLink]:
-    """A connection that gives up after a few seconds and changes nothing on the phone."""
+    """A connection with a short time-out, which changes nothing on the phone."""
     spec = msgspec.structs.replace(
         spec,
         fixed_performance=False,

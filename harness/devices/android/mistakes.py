@@ -51,7 +51,8 @@ def _mask(affinity: str, link: PhoneLink) -> str | None:
 
 
 def refuse_other_abi(local: Path, link: PhoneLink) -> None:
-    """A file that is not ELF, such as a script, is for the phone to judge."""
+    """Raises ConfigError if the runner is built for another ABI. A file that is not ELF, such as a
+    script, is left to the phone."""
     mine, wanted = abi_of(local), link.identity.abi
     if mine and wanted and not can_run(wanted, mine):
         raise ConfigError(

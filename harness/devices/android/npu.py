@@ -57,8 +57,8 @@ def files_of(spec: RunnerSpec) -> list[Path]:
 
 
 def refuse_other_abi(files: list[Path], abi: str | None) -> None:
-    """Raises ConfigError for a library of another processor. What is for the DSP is for none that
-    Android knows, and passes."""
+    """Raises ConfigError for a library of another processor. A library for the DSP has no ABI that
+    Android knows, and is accepted."""
     for path in files:
         mine = abi_of(path)
         if mine and abi and not can_run(abi, mine):
@@ -88,7 +88,7 @@ class Libraries:
             self._link.bring(path, f"{self.folder}/{path.name}")
 
     def flags(self, dialect: runner.Dialect) -> list[str]:
-        """What tells the runner where they are."""
+        """The flags that name their folder to the runner."""
         if dialect == "A" or not self._spec.dispatch:
             return []
         flags = [f"--dispatch_library_path={self.folder}"]

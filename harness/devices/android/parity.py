@@ -50,7 +50,7 @@ def _tensor(array: NDArray[np.generic]) -> Tensor:
 
 
 def outputs(answers: Sequence[bytes], tensors: Sequence[TensorInfo], source: str) -> Outputs:
-    """The runner's output files, one for each example, as the host tells its own answers. Raises
+    """The runner's output files, one for each example, in the form of the host's answers. Raises
     StableDeviceError if a file has another size than the outputs."""
     rows = [_row(data, tensors) for data in answers]
     finite = all(value - value == 0 for row in rows for value in row)
@@ -89,7 +89,7 @@ def size_of(tensor: TensorInfo) -> int:
 
 
 def other_size(got: int, wanted: int, stage: str) -> StableDeviceError:
-    """A file of answers is not as long as the model's outputs. The tool says nothing where it
+    """A file of answers is not as long as the model's outputs. The tool reports no error if it
     could not write all of it."""
     return StableDeviceError(
         stage,

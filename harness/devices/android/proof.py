@@ -43,7 +43,7 @@ def prove(spec: AndroidSpec, attendant: Attendant) -> str:
 
 
 def _questions(spec: AndroidSpec, link: PhoneLink) -> dict[str, str]:
-    """What is parsed in a run, and what its shell commands rest on."""
+    """The commands that a run parses, and those that its shell scripts need."""
     asked = {**facts.IDENTITY_QUESTIONS, **facts.CONDITION_QUESTIONS}
     asked = {name: command for name, command in asked.items() if name not in PRIVATE}
     place = shlex.quote(f"{spec.work_dir.rstrip('/')}/mobile-bench-proof")

@@ -20,7 +20,7 @@ STAGE = "cached start"
 
 
 class CachedStart(NamedTuple):
-    """One start, in ns; `notes` say what is not certain of it."""
+    """One start, in ns; `notes` say what is uncertain about it."""
 
     init_ns: int | None
     first_inference_ns: int | None
@@ -54,13 +54,13 @@ class CachedStarts:
         if self._files(folder) != before:
             raise StableDeviceError(
                 STAGE,
-                "the runner wrote its cache again, so that it did not use the one from before",
+                "the runner wrote its cache again, so it did not use the earlier one",
                 "use another build of the runner; the cold start holds",
             )
         return CachedStart(outcome.init_ns, outcome.first_inference_ns, (_unproved(),))
 
     def _files(self, folder: str) -> str:
-        """What is in a folder, with sizes and times to the nanosecond; empty if nothing is."""
+        """The files in a folder, with sizes and times to the nanosecond; '' if there are none."""
         place = shlex.quote(folder)
         script = f"cd {place} 2>/dev/null && find . -type f -exec stat -c '%n %s %y' {{}} + | sort"
         return clean(clean_lines(self._link.shell(script).stdout), 20_000)

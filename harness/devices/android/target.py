@@ -182,14 +182,14 @@ class AndroidTarget:
 
     def launch(self, case: Case, artifact: Artifact, timing: Timing, index: int) -> Launch:
         """See Target. The first round also has launches of their own for memory and the like. A
-        phone that is gone is waited for, once, and the launch begun again; once it is finished it
-        is kept, whatever comes after."""
+        phone that is gone is waited for, once, and the launch begun again; once it has finished it
+        is kept, whatever happens later."""
         observed = self._observe(case, artifact, timing)
         extra = self._besides(case, artifact, timing, index)
         return self._launched(case, index, observed, extra)
 
     def answer(self, case: Case, artifact: Artifact, examples: Examples, first: int) -> bytes:
-        """See Target. What the phone had answered when it went away is not asked again."""
+        """See Target. Answers that the phone gave before it went away are kept."""
         asked = Answering(self.tool, self.link, self._spec.launch_timeout_s)
         return self._resumed(
             lambda: self._installed(artifact, lambda: asked.answer(case, artifact, examples, first))
@@ -269,8 +269,8 @@ class AndroidTarget:
         )
 
     def _observe(self, case: Case, artifact: Artifact, timing: Timing) -> _Observed:
-        """One launch on a cool phone; when it becomes hot, one more. If there can be no other, the
-        hot one stands, and makes the case invalid. Under a sustained load it may become hot."""
+        """One launch on a cool phone; when it becomes hot, one more. If it cannot be repeated, the
+        hot launch is kept and makes the case invalid. Under a sustained load it may become hot."""
         sustained = timing.sustained_ns is not None
         timed = self._sustained if sustained else self._timed
 
@@ -282,7 +282,7 @@ class AndroidTarget:
         first = once()
         if sustained or not guards.too_hot(self._spec.guards, first.after):
             return first
-        self._attendant.say("became hot during the launch, which is measured again")
+        self._attendant.say("became hot during the launch; measuring it again")
         try:
             second = once()
         except MeasurementError as error:
@@ -347,7 +347,7 @@ class AndroidTarget:
         )
 
     def _besides(self, case: Case, artifact: Artifact, timing: Timing, index: int) -> Extras:
-        """In the first round everything that is observed once; in each a cached start."""
+        """In the first round, everything that is observed once; in every round, a cached start."""
         if case.runtime == apps.TOOL:
             return Extras(absent=dict.fromkeys(MEMORY_FIELDS, "not read of an app"))
         observer = Observer(
@@ -387,8 +387,8 @@ def _progress(number: int, count: int, minute: Minute) -> str:
 
 
 def _whole(parts: list[LatencySummary]) -> LatencySummary:
-    """The summary of all stretches, as far as it follows from theirs; the median is that of the
-    stretches' medians."""
+    """The summary of all stretches, as far as it follows from their summaries; the median is that
+    of the stretches' medians."""
     count = sum(p.count for p in parts)
     means = [p.mean_ns * p.count for p in parts if p.mean_ns is not None]
     lows = [p.min_ns for p in parts if p.min_ns is not None]

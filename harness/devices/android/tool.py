@@ -38,7 +38,7 @@ SDK_TASK_PROFILES = 33
 RESULT_BYTES = 1 << 16  # of results.pb, which has some two hundred
 
 _SHORT = Timing(min_time_ns=0, min_iterations=1, warmup_time_ns=0, min_warmup=0)
-# Short, but it must be met several times by who looks every 50 ms.
+# Short, but long enough to be seen several times when polled every 50 ms.
 _MEMORY_TIMING = msgspec.structs.replace(
     _SHORT, min_time_ns=500_000_000, min_iterations=3, min_warmup=1
 )
@@ -61,8 +61,8 @@ class Memory(NamedTuple):
 
 
 class PhoneTool:
-    """The executable behind a link that is open. Raises DeviceErrors, WorkerErrors and
-    UsageErrors. Both streams of every process are kept in `log`."""
+    """The executable behind a link that is open. Raises DeviceErrors, WorkerErrors and UsageErrors.
+    The output of every process is kept in `log`."""
 
     def __init__(self, spec: AndroidSpec, link: PhoneLink, log: Path) -> None:
         self._spec = spec
@@ -142,8 +142,8 @@ class PhoneTool:
         return f"{version_of(self._spec.runner)}, {self._dialect}"
 
     def profile(self, case: Case, artifact: Artifact) -> tuple[OpTime, ...]:
-        """The most expensive operators; timing each of them slows the whole down, so nothing else
-        is taken from this launch."""
+        """The most expensive operators; timing each of them slows the launch down, so no other
+        number is taken from it."""
         if self._dialect == "B":
             raise StableDeviceError(
                 "profile",
@@ -161,7 +161,7 @@ class PhoneTool:
         for example in parity.examples(inputs):
             given = []
             for number, tensor in enumerate(example):
-                # The tool goes by the order and only warns of names: awkward ones stay here.
+                # The tool uses the order and only warns about names, so awkward names are not sent.
                 name = f"input{number}"
                 self._link.push_bytes(tensor.data, f"{self._link.work}/{name}")
                 given.append(runner.Input(name, tensor.shape, f"{self._link.work}/{name}"))
@@ -315,7 +315,7 @@ class PhoneTool:
             code="affinity-ignored",
             message=f"the runner was to run on cores {mask} and was allowed {allowed}: its numbers "
             "are of other cores",
-            fix="measure with affinity: all, or on a phone whose taskset is heeded",
+            fix="measure with affinity: all, or on a phone where taskset works",
         )
 
     def memory(self, case: Case, artifact: Artifact) -> Memory:
@@ -339,7 +339,7 @@ class PhoneTool:
         if not seen:
             return Memory(None, None, "the runner had ended before its memory was read")
         doubt = self.affinity_doubt(case, fields[4] if len(fields) == 5 else "-")
-        # A value of 0 was never read.
+        # 0 means that the value was never read.
         return Memory(
             hwm * 1024 if hwm else None,
             pss * 1024 if pss else None,

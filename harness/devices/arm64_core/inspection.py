@@ -55,5 +55,5 @@ def examine(name: str, spec: ArmSpec, log_dir: Path, attendant: Attendant) -> li
         )
     if not (left := installation.leftover_bytes(cache)):
         return [core]
-    said = f"a set-up that was cut off left {file_size(left)}"
+    said = f"a set-up that was interrupted left {file_size(left)}"
     return [core, warning("leftover", said, "python -m harness setup arm64 clears it")]

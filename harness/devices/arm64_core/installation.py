@@ -33,7 +33,7 @@ SET_UP = "python -m harness setup arm64"
 _PARTIAL = "partial-"
 _ANY_CPU = "cortex-a53"
 _ALONE, _USERS = "arm64.lock", "arm64.users"
-# What is downloaded is there twice for a while. Asked beforehand: on a full disk apt-get waits.
+# Downloads exist twice for a while. Checked beforehand: on a full disk apt-get waits.
 NEEDED_BYTES = 250_000_000
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -64,7 +64,7 @@ def setup(cache: Path, *, progress: Progress) -> Arm64Env:
         except OSError as error:
             if error.errno not in _REFUSED or not folder.is_dir():
                 raise
-            # The cache is not ours to write; what is in it may well do.
+            # The cache cannot be written to, but what is in it may be enough.
             env = _opened(folder, qemu, thorough=True, fix=_fix(error, cache, "made"))
     progress(f"ready: {folder}")
     return env
@@ -180,8 +180,9 @@ def _try_out_on(cpu: str, env: Arm64Env, log: Path) -> None:
 
 
 def find(cache: Path, *, thorough: bool = False) -> Arm64Env:
-    """The environment for this machine's qemu and runtime below `cache`. Raises UsageError with why
-    there is none, or what of it is missing or of another size; `thorough` reads every file, too."""
+    """The environment for this machine's qemu and runtime below `cache`. Raises UsageError that
+    says why there is none, or which of its files is missing or has another size; `thorough` reads
+    every file, too."""
     qemu = find_qemu()
     home = _home(cache)
     folder = home / _name(qemu, _host_versions())
@@ -198,7 +199,7 @@ def find(cache: Path, *, thorough: bool = False) -> Arm64Env:
 
 
 def _opened(folder: Path, qemu: Qemu, *, thorough: bool, fix: str = SET_UP) -> Arm64Env:
-    """The environment in `folder`; raises UsageError that tells its damage."""
+    """The environment in `folder`; raises UsageError that names its damage."""
     damage = manifest.damage(folder, thorough=thorough)
     if damage is None:
         try:
@@ -211,13 +212,14 @@ def _opened(folder: Path, qemu: Qemu, *, thorough: bool, fix: str = SET_UP) -> A
 
 def remove(cache: Path, *, progress: Progress) -> int:
     """Remove all environments below `cache`; the answer is the bytes that were freed. Waits for a
-    setup at work, and tells `progress` so. Raises UsageError while a run uses them."""
+    setup that is running, and says so through `progress`. Raises UsageError while a run uses
+    them."""
     with _told(cache, "removed"):
         if not _home(cache).exists():
             return 0
         with _alone(cache, progress), _unused(cache):
             freed = size_bytes(cache)
-            if freed:  # else another was quicker
+            if freed:  # else another process was faster
                 shutil.rmtree(_home(cache))
             return freed
 
@@ -249,7 +251,7 @@ def size_bytes(cache: Path) -> int:
 
 
 def leftover_bytes(cache: Path) -> int:
-    """Bytes on the disk that setups left which were cut off; 0 while one is at work."""
+    """Bytes on the disk that interrupted setups left; 0 while one is running."""
     leftovers = list(_home(cache).glob(f"{_PARTIAL}*"))
     return sum(map(_size_bytes, leftovers)) if leftovers and not _at_work(cache) else 0
 
@@ -258,7 +260,7 @@ def _size_bytes(folder: Path) -> int:
     size = 0
     for parent, folders, names in os.walk(folder):
         for name in (*folders, *names):
-            with contextlib.suppress(FileNotFoundError):  # a setup may be at work
+            with contextlib.suppress(FileNotFoundError):  # a setup may be running
                 size += Path(parent, name).lstat().st_blocks * 512
     return size
 
@@ -325,5 +327,5 @@ def _fix(error: Exception, cache: Path, done: str) -> str:
 def _alone(cache: Path, progress: Progress) -> Iterator[None]:
     """Hold the lock of the environments below `cache`. The system releases the lock of a process
     that is killed. The lock file is not removed, because others may be waiting for it."""
-    with locks.lock(cache / _ALONE, lambda: progress("another setup is at work; waiting for it")):
+    with locks.lock(cache / _ALONE, lambda: progress("another setup is running; waiting for it")):
         yield

@@ -20,7 +20,7 @@ def traits(spec: ArmSpec) -> Traits:
 
 
 def read_entry(spec: ArmSpec, folder: Path | None) -> ArmSpec:
-    """See Kind. Which cores there are depends on the emulator, so `check` looks."""
+    """See Kind. Which cores exist depends on the emulator, so `check` checks that."""
     return spec
 
 

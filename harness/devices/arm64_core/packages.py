@@ -31,7 +31,7 @@ _KEYRINGS = {
 }
 _UNUSED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info")
 _NO_NETWORK = "look at {log}; setup can simply be run again"
-# What apt says of a mirror that holds no arm64: of an index, and of packages.
+# What apt says if a mirror has no arm64: about an index, and about packages.
 _NOT_THERE = ("binary-arm64", "404", "Unable to locate package", "has no installation candidate")
 
 
@@ -56,7 +56,7 @@ def unpack_debian(root: Path, work: Path, log: Path) -> tuple[Download, ...]:
 
 
 def release() -> str:
-    """'debian-12': of another release of the system, the packages are others."""
+    """'debian-12': another release of the system has other packages."""
     known = _os_release()
     said = [known.get("ID", "linux"), known.get("VERSION_ID") or known.get("VERSION_CODENAME", "")]
     return re.sub(r"[^\w.-]", "-", "-".join(filter(None, said)))
@@ -160,7 +160,7 @@ def _apt(config: Path, log: Path, *arguments: str) -> None:
         why = _first_error(log, "E:") or done.ending
         lacking = any(said in why for said in _NOT_THERE)
         raise UsageError(
-            f"the arm64 packages cannot be had: apt-get {arguments[0]}: {why}",
+            f"the arm64 packages cannot be downloaded: apt-get {arguments[0]}: {why}",
             "the mirror in /etc/apt/sources.list seems to hold no arm64; name one that does, such "
             "as deb.debian.org or ports.ubuntu.com"
             if lacking
@@ -180,7 +180,7 @@ def _unpack(archive: Path, root: Path) -> None:
     read = ["dpkg-deb", "--fsys-tarfile", str(archive)]
     with process.Child(read, stderr=subprocess.DEVNULL, dies_with_us=True) as contents:
         unpacked = process.ask(tar, _TIMEOUT_S, stdin=contents.stdout, dies_with_us=True)
-        contents.stdout.close()  # where tar gave up, nobody reads the rest
+        contents.stdout.close()  # tar has ended, so the rest has no reader
         contents.wait()
     if unpacked.returncode != 0 or contents.returncode != 0:
         why = (unpacked.stderr.splitlines() or ["dpkg-deb failed"])[0]

@@ -42,7 +42,7 @@ class Qemu(NamedTuple):
 
 
 def find_qemu() -> Qemu:
-    """The first qemu-aarch64 in PATH; raises UsageError if there is none that serves."""
+    """The first qemu-aarch64 in PATH; raises UsageError if none is usable."""
     if sys.platform != "linux" or platform.machine() not in ("x86_64", "AMD64"):
         raise UsageError(
             f"the emulated ARM64 core needs Linux on x86-64, and this is {platform.system()} on "
@@ -54,12 +54,12 @@ def find_qemu() -> Qemu:
         raise UsageError(f"{PROGRAM} is not installed", _INSTALL)
     found = re.search(r"version (\d+\.\d+(?:\.\d+)?)", _ask(path, "--version"))
     if found is None:
-        raise UsageError(f"{path} does not tell its version", f"reinstall it: {_INSTALL}")
+        raise UsageError(f"{path} does not report its version", f"reinstall it: {_INSTALL}")
     qemu = Qemu(path, found[1], tuple(_ask(path, "-cpu", "help").split()))
     if qemu.numbers < OLDEST:
         raise UsageError(
             f"qemu {qemu.version} is too old; {'.'.join(map(str, OLDEST))} is the oldest that "
-            "serves",
+            "works",
             f"install a newer one, or build it as {_HOW_TO} says",
         )
     if "-plugin" not in _ask(path, "-h"):

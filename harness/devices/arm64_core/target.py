@@ -31,7 +31,7 @@ from harness.system.clock import now_iso
 from harness.system.files import cache_dir
 
 NOT_TIME = "emulated core: instructions are not time"
-NOT_MEMORY = "emulated core: what could be seen is the emulator's memory, not a phone's"
+NOT_MEMORY = "emulated core: its memory is the emulator's, not a phone's"
 AGREEING = 2  # iterations that must agree, after the first inference
 MORE = 7  # iterations when they do not
 MOST_EXAMPLES = 8
@@ -40,7 +40,7 @@ MOST_EXAMPLES = 8
 _MACS_FOR_OUTPUTS = 800_000_000
 WRITTEN = "out"
 _OURS, _THEIRS = "answers.npy", "answers-of-host.npy"
-# Float kernels take some 11 s for 10^9 multiply-accumulates on a machine of its own.
+# Float kernels take about 11 s for 10^9 multiply-accumulates on an idle machine.
 _NS_PER_MAC = 60
 ABSENT = {
     **dict.fromkeys(
@@ -147,7 +147,7 @@ class Arm64Target:
             folder.mkdir(parents=True)
             _written(folder).mkdir()
             (folder / "model.tflite").symlink_to(Path(artifact.path).resolve())
-            # A copy: of a link, Python would take the folder it points to for one of modules.
+            # A copy: through a link, Python would import modules from the folder that it points to.
             shutil.copyfile(WORKER, folder / "worker.py")
             _take_examples(inputs, folder / "inputs.npz", _affordable_examples(artifact))
         self._folders[artifact.sha256] = folder

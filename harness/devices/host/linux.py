@@ -21,7 +21,7 @@ def read(path: Path) -> str | None:
 
 
 def cpu_model() -> str | None:
-    """The name the processor gives itself."""
+    """The model name of the processor."""
     match = re.search(r"^model name\s*:\s*(.+)$", read(Path("/proc/cpuinfo")) or "", re.MULTILINE)
     return match.group(1) if match else None
 

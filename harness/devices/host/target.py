@@ -30,7 +30,7 @@ PACKAGES = {
 }
 _VERSIONS = "import importlib.metadata as m;print(m.version({!r}));print(m.version('numpy'))"
 
-COMPILED = "litert-compiled"  # its answers are held against the Interpreter's
+COMPILED = "litert-compiled"  # its answers are compared with the Interpreter's
 
 _ONE_ITERATION = Timing(
     min_time_ns=0, min_iterations=1, max_iterations=1, warmup_time_ns=0, min_warmup=0, max_warmup=1
@@ -97,7 +97,7 @@ class HostTarget:
         self._caches: tempfile.TemporaryDirectory[str] | None = None
 
     def facts(self) -> DeviceFacts:
-        """What this machine says of itself."""
+        """What this machine reports about itself."""
         cpu = linux.cpu_model() or platform.processor() or platform.machine()
         cores = processors.usable()
         return DeviceFacts(
@@ -215,7 +215,7 @@ class HostTarget:
                     result[field] = found[field.replace("_cached", "")]
                 result.setdefault("notes", []).append(_UNPROVED)
                 return
-            why = "the runtime wrote its cache again, so that it did not use the one from before"
+            why = "the runtime wrote its cache again, so it did not use the earlier one"
         result["absent"] |= dict.fromkeys(_CACHED, why)
         note = msgspec.structs.replace(_NOT_USED, message=f"{_NOT_USED.message}: {why}")
         result.setdefault("notes", []).append(note)
@@ -231,7 +231,7 @@ class HostTarget:
         )
 
     def close(self) -> None:
-        """Only the caches of its launches are there to be removed."""
+        """Remove the caches of its launches."""
         if self._caches is not None:
             self._caches.cleanup()
 

@@ -100,8 +100,8 @@ class Model:
             self.asked = list(self.interpreter.get_output_details())
             self.set_tensor = self.interpreter.set_tensor
             self.get_tensor = self.interpreter.get_tensor
-            # The public call looks for views of tensors first, which there are none of here: some
-            # lines of Python at every inference, that an app's runtime does not have.
+            # The public call first looks for views of tensors, of which there are none here: a few
+            # lines of Python at every inference, which an app's runtime does not run.
             wrapper = getattr(self.interpreter, "_interpreter", None)
             self.invoke: Callable[[], Any] = getattr(wrapper, "Invoke", self.interpreter.invoke)
             if wrapper is None:
@@ -143,7 +143,7 @@ class Model:
 
     def _see_shapes(self, subgraph: int) -> None:
         # An output that the last inference left without elements cannot be read, and its shape may
-        # differ from one inference to the next. Of a subgraph only the private call tells it.
+        # differ from one inference to the next. For a subgraph only the private call reports it.
         details = getattr(self.interpreter, "_get_tensor_details", None)
         if details is not None:
             self.shape_of = lambda index: details(index, subgraph)["shape"]
@@ -152,8 +152,8 @@ class Model:
             self.shape_of = lambda index: {d["index"]: d["shape"] for d in public()}[index]
 
     def forget(self) -> None:
-        """Take back what earlier inferences left, so that the next one answers as the first.
-        Variables are reset; resources, which no runtime resets, only loading takes back."""
+        """Undo what earlier inferences left, so that the next one answers like the first. Variables
+        are reset. No runtime resets resources, so for those the model is loaded again."""
         if self._request.get("resources"):
             self.__init__(self._request, self._make_interpreter)  # type: ignore[misc]
         else:

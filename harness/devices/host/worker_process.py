@@ -1,4 +1,4 @@
-"""A worker in a process of its own: started, asked one thing, its answer or how it ended."""
+"""A worker in a process of its own: start it, send one request, read the answer or how it ended."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def ask(
 ) -> dict[str, object]:
     """The result of one request, answered by `worker` under this Python, with the packages that
     this process finds, or under another one, `python`, with its own. Raises WorkerError; `if_slow`
-    is how to correct that it was not ready after `timeout_s`. `told` hears, in another thread, how
-    many steps are done."""
+    is the fix if it was not ready after `timeout_s`. `told` is called, in another thread, with the
+    number of steps done."""
     # Isolated, so that no file beside the worker or in the current folder is taken for a package.
     # Another Python keeps its `pip install --user`, but not our PYTHONPATH.
     command: list[str | Path] = [python, "-E", worker] if python else [sys.executable, "-I", worker]
@@ -81,7 +81,7 @@ def _result(
             line = msgspec.json.decode(raw, type=_Line)
         except msgspec.DecodeError:
             if finished.timed_out or finished.flooded:
-                break  # that is what went wrong; the line was cut short by it
+                break  # the flood is the cause; it also cut the line short
             raise WorkerError(
                 stage, "the worker printed something that is not a result", f"look at {log}"
             ) from None

@@ -1,4 +1,4 @@
 """How to drive one benchmark executable: its flags, its output, where it comes from."""
 
-# Warm-up, iterations, and the rest: a phase may take this part of a launch's time-out.
+# Warm-up, iterations, and the rest: each phase may take this part of a launch's time-out.
 PHASES = 3

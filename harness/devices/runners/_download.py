@@ -53,12 +53,12 @@ Progress = Callable[[int, int], None]
 
 
 def dialect_for(spec: RunnerSpec) -> Literal["A", "B"] | None:
-    """The dialect as far as devices.yaml settles it: what is named, or the download's; None where
-    the executable must be asked."""
+    """The dialect if devices.yaml decides it: the one named, or the download's; None where the
+    executable must be asked."""
     if spec.dialect != "auto":
         return spec.dialect
     if spec.tool == "benchmark_app":
-        return "A"  # the app is: like is compared with like
+        return "A"  # the same as the app's, to compare like with like
     return None if spec.path or spec.device_path or spec.url else "B"
 
 
@@ -74,7 +74,7 @@ def _source(spec: RunnerSpec) -> Source:
 
 
 def cache_folder() -> Path:
-    """Beside the other things that can be got again."""
+    """In the cache, because executables can be downloaded again."""
     return cache_dir() / "runners"
 
 
@@ -96,10 +96,9 @@ def locate(
     cache: Path | None = None,
     lock: Path | None = None,
 ) -> Path:
-    """The executable for a phone with this ABI, as a file of this machine whose SHA-256 is the
-    one in the spec or the lock file. Raises HarnessErrors that say which file to put where.
-    `check` is called every now and then while the network is waited for; what it raises ends the
-    download."""
+    """The executable for a phone with this ABI, as a file of this machine whose SHA-256 is the one
+    in the spec or the lock file. Raises HarnessErrors that say which file to put where. `check` is
+    called again and again while waiting for the network; what it raises ends the download."""
     if spec.path:
         path = expanded(spec.path)
         if not path.is_file():
@@ -139,7 +138,7 @@ def locate(
     return path
 
 
-_GET_AGAIN = "remove the file to get it again, or correct the sum if you trust the file"
+_GET_AGAIN = "remove the file to download it again, or correct the sum if you trust the file"
 
 
 def _check(path: Path, expected: str | None, source: str, fix: str = _GET_AGAIN) -> None:

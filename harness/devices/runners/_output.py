@@ -51,7 +51,7 @@ class Replacement(NamedTuple):
 
 
 class Output(NamedTuple):
-    """All that can be read off; None where it was not said."""
+    """All that can be read from it; None where it was not printed."""
 
     phases: tuple[LatencySummary | None, ...]  # None for a phase without iterations
     init_ns: int | None

@@ -28,7 +28,7 @@ _LEVELS = {"I": "INFO", "W": "WARN", "E": "ERROR", "F": "FATAL"}
 
 
 class Logged(NamedTuple):
-    """What the log says of one launch. `text` is what the tool would have printed, `crash` the
+    """What the log says about one launch. `text` is what the tool would have printed, `crash` the
     signal that ended the app; both are empty without it."""
 
     started: bool

@@ -132,8 +132,8 @@ def arguments(
     output_path: str | None = None,
     cache_folder: str | None = None,
 ) -> list[str]:
-    """The command line after the executable's name. The tool knows no largest number of
-    iterations, so `timing.max_iterations` is not in it; `max_secs` ends a phase that lasts too
+    """The command line after the executable's name. The tool has no option for the largest number
+    of iterations, so `timing.max_iterations` is not in it; `max_secs` ends a phase that lasts too
     long. Values are not quoted. Raises StableDeviceError for what a dialect cannot do.
     """
     if dialect == "B" and (inputs or output_path):

@@ -31,8 +31,8 @@ DAMAGED = 65  # an exit status that no command of ours has
 LARGE = 8_000_000
 BLOCK = 1 << 20
 
-# Whole blocks as they come, then the rest; gives up when nothing has come for half a minute, for
-# what runs on a phone does not end with the connection.
+# Whole blocks as they come, then the rest; stops when nothing has come for half a minute, because a
+# program on a phone does not end with the connection.
 _HASH_GROWING = """\
 command -v dd stat sha256sum >/dev/null || exit 9
 {{ i=0; idle=0
@@ -177,8 +177,8 @@ class AdbTransport:
         self, local: Path, part: str, remote: str, wanted: str, *, got: str | None, size: int
     ) -> None:
         """Give the file its name if it arrived whole; else remove it. `got` is its SHA-256 as found
-        while it arrived, None if it was not. A file is not called damaged before all of it has
-        been read once more."""
+        while it arrived, None if it was not. Before a file is called damaged, all of it is read
+        once more."""
         source, target = shlex.quote(part), shlex.quote(remote)
         result = self.shell(
             f'set -- {got or "unknown"}; [ "$1" = {wanted} ] || set -- $(sha256sum < {source}); '

@@ -2,7 +2,7 @@
 
 Of the package adb-shell we use what it does well: making and encoding keys, signing (`_keys`), and
 finding and reading phones on USB (`adb_usb`). Its own connections lose data on real networks, give
-no exit status and do not read an early refusal, so the protocol is ours (`_packets`).
+no exit status and do not read an early refusal, so the protocol is our own (`_packets`).
 """
 
 from __future__ import annotations

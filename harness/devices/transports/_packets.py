@@ -75,8 +75,8 @@ class Connection:
     def __init__(self, pipe: Pipe) -> None:
         self.pipe = pipe
         self.max_payload = LEAST_PAYLOAD
-        # Until the phone has told its version in CNXN, sums are sent, as an old phone wants, and
-        # not checked, as a new one leaves them out.
+        # Until the phone has sent its version in CNXN, checksums are sent, because an old phone
+        # wants them, and not checked, because a new one leaves them out.
         self._version: int | None = None
         self._last_id = 0
         self._waiting: dict[int, deque[Packet]] = {}
@@ -95,8 +95,8 @@ class Connection:
                     "pair it (adb pair ADDRESS) and use `transport: adb_server`",
                 )
             if packet.command != AUTH or packet.arg0 != _TOKEN:
-                continue  # of an earlier connection, whose packets a cable may still hold
-            if len(packet.data) != TOKEN_BYTES:  # which is signed: nothing else is
+                continue  # a packet of an earlier connection, which the cable may still hold
+            if len(packet.data) != TOKEN_BYTES:  # only the token is signed
                 raise not_adb(f"a token of {len(packet.data)} bytes")
             tokens += 1
             if tokens == 1:
@@ -112,13 +112,13 @@ class Connection:
         self.max_payload = min(packet.arg1, MAX_PAYLOAD)
 
     def open_stream(self) -> int:
-        """The number of a new stream of ours."""
+        """The number of a new stream that we open."""
         self._last_id = self._last_id % 0xFFFFFFFF + 1
         self._waiting[self._last_id] = deque()
         return self._last_id
 
     def forget_stream(self, number: int) -> None:
-        """What still comes for a stream is dropped."""
+        """Drop whatever still comes for a stream."""
         self._waiting.pop(number, None)
 
     def send(self, command: int, arg0: int, arg1: int, data: bytes | memoryview = b"") -> None:

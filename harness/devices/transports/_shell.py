@@ -61,7 +61,7 @@ class Sentinel:
         )
 
     def read(self, stream: Stream) -> ShellResult:
-        """The output up to the marker; line ends are made `\\n`, a terminal stood between."""
+        """The output up to the marker; line ends (a terminal may change them) become `\\n`."""
         output = bytearray()
         while data := stream.receive():
             output += data

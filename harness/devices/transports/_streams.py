@@ -8,7 +8,7 @@ from typing import Protocol
 from harness.core.attendant import Attendant
 from harness.core.errors import StableDeviceError, TransientDeviceError
 
-# A phone that says more than this in answer to one command is broken or hostile.
+# A phone that sends more than this in answer to one command is broken or hostile.
 MAX_OUTPUT_BYTES = 16 * 2**20
 
 POLL_S = 0.5
@@ -62,7 +62,7 @@ class Deadline:
 
     def left(self) -> float:
         """Seconds left, more than zero; raises TransientDeviceError when there are none, and
-        KeyboardInterrupt when it is to stop."""
+        KeyboardInterrupt when the attendant is stopping."""
         self._attendant.check()
         left = self._end - time.monotonic()
         if left <= 0:

@@ -62,7 +62,7 @@ def send_file(
     total, done = local.stat().st_size, 0
     patience = Patience(stream, stall_s, total)
     patience.renew()
-    request = name + b",33261"  # a regular file, 0755: the runner is one to execute
+    request = name + b",33261"  # a regular file, 0755, because the runner is to be executed
     stream.send(_HEAD.pack(b"SEND", len(request)) + request)
     with local.open("rb", buffering=0) as file:
         for block, count in _blocks(file):

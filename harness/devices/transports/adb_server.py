@@ -131,7 +131,7 @@ class AdbServer(AdbTransport):
                 for request in (f"host:transport:{self._chosen}", service):
                     data = request.encode()
                     connection.conn.sendall(b"%04x" % len(data) + data)
-                    # adbutils would wait for the answer whatever the attendant wants.
+                    # adbutils would wait for the answer even if the attendant wants to stop.
                     while not select.select([connection.conn], [], [], deadline.slice())[0]:
                         pass
                     connection.check_okay()
@@ -165,8 +165,8 @@ def open_transport(spec: AndroidSpec, attendant: Attendant) -> AdbServer:
 
 
 def make_client(host: str, port: int, timeout_s: float) -> AdbClient:
-    """adbutils' client of a server that is running; it is never started here, because adbutils
-    would do so with an adb of its own and on another port."""
+    """adbutils' client of a server that is running; the harness never starts one, because adbutils
+    would start its own adb on another port."""
     adbutils = _adbutils()
     try:
         socket.create_connection((host, port), timeout=min(timeout_s, 5)).close()

@@ -1,4 +1,4 @@
-"""The emulated phone, which is started for a run, ends with it, and is reached through adb_tcp."""
+"""The emulated phone: started for a run, reached through adb_tcp, ended with the run."""
 
 from __future__ import annotations
 

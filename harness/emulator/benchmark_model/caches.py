@@ -9,7 +9,8 @@ from .flags import Flags
 
 
 def caches(flags: Flags) -> None:
-    """Write or read XNNPACK's weight cache and the GPU's programs, and say what real ones say."""
+    """Write or read XNNPACK's weight cache and the GPU's programs, and print what real runtimes
+    print."""
     path = flags.get("xnnpack_weight_cache_file_path")
     if path and flags.get("use_xnnpack", True):
         _xnnpack(Path(path))
@@ -34,7 +35,7 @@ def _xnnpack(path: Path) -> None:
 
 
 def _gpu(path: Path, *, classic: bool) -> None:
-    """LiteRT's own GPU accelerator says nothing of its cache."""
+    """LiteRT's own GPU accelerator prints nothing about its cache."""
     if path.exists() and state("cache", "") != "ignored":
         if classic:
             log("Initialized OpenCL-based API from serialized data.")

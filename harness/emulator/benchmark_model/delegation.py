@@ -1,4 +1,4 @@
-"""What the tool says of delegates."""
+"""What the tool prints about delegates."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ ACCELERATORS = {  # flag -> what the tool calls it, the name of its delegate
 
 
 def delegate(model: Model, flags: Flags) -> None:
-    """Say which nodes run where. The phone has no accelerator: what it is told to claim for one
-    (`accelerator=`) changes these lines only, the CPU computes all the same."""
+    """Say which nodes run where. The phone has no accelerator: the fault `accelerator=` changes
+    only these lines, and the CPU computes in any case."""
     nodes, total, partitions = model.node_counts()
     asked = [flag for flag in ACCELERATORS if flags.get(flag)]
     if not asked:

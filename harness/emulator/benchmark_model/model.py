@@ -91,8 +91,8 @@ class Model:
             self._invoke()
 
     def node_counts(self) -> tuple[int, int, int]:
-        """Nodes that XNNPACK replaced, all nodes, and the partitions that came of it. Python is
-        told only what goes into and comes out of a delegate's node: between them lie its nodes."""
+        """Nodes that XNNPACK replaced, all nodes, and the resulting partitions. Python sees only
+        the inputs and outputs of a delegate's node; the replaced nodes are those between them."""
         if self._interpreter is None:
             return 0, 1, 1
         listed = self._interpreter._get_ops_details()
@@ -121,7 +121,7 @@ class Model:
         found = []
         for op in self._interpreter._get_ops_details():
             if op["op_name"] == "DELEGATE":
-                continue  # it stands for operators that are listed too
+                continue  # a delegate's node, whose operators are listed too
             touched = [tensors[i] for i in (*op["inputs"], *op["outputs"]) if i in tensors]
             size = sum(max(1, int(t["shape"].prod())) for t in touched)
             last = tensors.get(op["outputs"][-1]) if len(op["outputs"]) else None
@@ -130,8 +130,8 @@ class Model:
         return found
 
     def write_outputs(self, path: str, fault: str = "") -> None:
-        """All outputs, one after the other, as they are in memory; with an accelerator's fault.
-        The real tool says nothing of a file that it cannot write."""
+        """All outputs, one after the other, as they are in memory; changed by an accelerator's
+        fault. The real tool prints nothing about a file that it cannot write."""
         details = self._interpreter.get_output_details()
         arrays = [spoiled(self._interpreter.get_tensor(d["index"]), fault) for d in details]
         with contextlib.suppress(OSError):

@@ -50,8 +50,8 @@ def table(rows: list[tuple[str, str, float]], total: float) -> str:
 
 
 def print_profile(model: Model, init: int, times: list[int]) -> None:
-    """Dialect A's op-level profile. What single operators take cannot be seen from Python: the
-    measured time is shared out by the size of the tensors they touch."""
+    """Dialect A's op-level profile. The time of single operators cannot be seen from Python, so the
+    measured time is divided by the size of the tensors that they touch."""
     mean_ms = moments(times)[0] / 1000
     ops = model.ops()
     whole = sum(size for _, _, size in ops) or 1

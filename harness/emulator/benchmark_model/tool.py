@@ -39,7 +39,7 @@ def loop(model: Model, runs: int, min_secs: float, max_secs: float, flags: Flags
             time.sleep((time.perf_counter_ns() - start) / 1e9 * (slowdown - 1))
         spent = time.perf_counter_ns() - start
         times.append(spent // 1000)
-        # As in the real tool: the next is due at a fixed time, and a late one is made up for.
+        # As in the real tool: each inference is due at a fixed time, and late ones are caught up.
         pause = flags["run_delay"] if gap is None else due - time.monotonic()
         due += gap or 0.0
         time.sleep(max(0.0, pause))

@@ -1,7 +1,7 @@
-"""Where a lab is, and how one may talk to it.
+"""Where a lab is, and which connections it accepts.
 
-Whoever reaches a Dask worker can make it run anything, and Dask asks nobody who they are. So what
-can be reached from another machine takes part with a certificate only, over TLS.
+Anyone who reaches a Dask worker can make it run anything, because Dask does not authenticate. So a
+lab that other machines can reach accepts only connections with a certificate, over TLS.
 """
 
 from __future__ import annotations
@@ -39,8 +39,7 @@ class Address(NamedTuple):
         socket.create_connection((self.host, self.port), timeout=within_s).close()
 
     def security(self) -> Security:
-        """What Dask needs to know. Connections without encryption are refused where there are
-        keys."""
+        """Dask's security settings. With keys, connections without encryption are refused."""
         from distributed import Security
 
         if self.keys is None:
@@ -55,8 +54,8 @@ class Address(NamedTuple):
 
 
 def parse(text: str, keys: Path | None) -> Address:
-    """'tls://lab:8786' -> Address. Raises UsageError for what is no address, for tcp:// to or from
-    another machine, and for tls:// without a whole set of keys."""
+    """'tls://lab:8786' -> Address. Raises UsageError for what is not an address, for tcp:// to or
+    from another machine, and for tls:// without a whole set of keys."""
     scheme, separator, rest = text.partition("://")
     host, port = _split(rest)
     if not separator or scheme not in ("tcp", "tls") or not host or port is None:
@@ -94,7 +93,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _split(rest: str) -> tuple[str, int | None]:
-    """(host, port); the port is None if it is none."""
+    """(host, port); the port is None if it is not a number."""
     if rest.startswith("["):
         host, _, after = rest[1:].partition("]")
         separator, port = after[:1], after[1:]

@@ -22,8 +22,8 @@ POLL_S = 0.5
 def done(
     order: Order, log: Path, tell: Callable[[bytes], None], wanted: Callable[[], bool]
 ) -> Outcome:
-    """What became of the order. `tell` hears its events; once it is no longer `wanted`, it is told
-    to end."""
+    """The outcome of the order. `tell` is called with its events; once it is no longer `wanted`,
+    the task is asked to end."""
     with log.open("ab") as errors:
         child = Child(
             process.module("harness.engine.lab.child"),
@@ -67,7 +67,7 @@ def done(
 
 
 def lost(message: str) -> Failure:
-    """Why a task was not done to its end, where that says nothing against the task."""
+    """Why a task was not finished, for reasons that are not the fault of the task."""
     return Failure(
         stage="lab",
         transient=True,

@@ -1,8 +1,8 @@
 """The process that does one task.
 
-On standard input comes one line, the order; when it closes, somebody wants the task to stop, or the
-worker is gone, however that happened: then the task puts back what it changed and ends. On standard
-output go lines, the first letter of which says what follows: E an event, A the answer, F a failure.
+On standard input comes one line, the order; when it closes, the task is to stop or the worker is
+gone, for whatever reason: then the task puts back what it changed and ends. On standard output it
+writes lines, the first letter of which says what follows: E an event, A the answer, F a failure.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ EVENT, ANSWER, FAILURE = b"E", b"A", b"F"
 
 
 class Desk(Protocol):
-    """What a task finds where it is done. `folder` is its own: tasks of one run with one name find
-    what the former of them left. `cache` is the host's. `stopping` is set when it is to end."""
+    """What a task can use at its host. `folder` is its own: a later task of the same run and name
+    finds what the earlier one left. `cache` is the host's. `stopping` is set when it is to end."""
 
     folder: Path
     cache: Path
@@ -35,15 +35,14 @@ class Desk(Protocol):
         """One of the files that it asked for."""
 
     def keep(self, path: Path, sha256: str) -> None:
-        """Offer a file of this host to whoever asks for its digest."""
+        """Offer a file of this host under its digest."""
 
     def say(self, event: bytes) -> None:
-        """An event, JSON, for whoever waits for the task."""
+        """Send an event, JSON, to the client of the task."""
 
 
 class Order(Value, frozen=True):
-    """What the child is told: the function, what it is called with, its folder, and the host's
-    cache."""
+    """What the child is to do: the function, its arguments, its folder, and the host's cache."""
 
     function: str
     arguments: msgspec.Raw
@@ -75,7 +74,8 @@ class DeskHere:
 
 
 def do(order: Order, desk: Desk) -> bytes | Failure:
-    """Call the function; what it answers, or why it does not. Only functions of ours are called."""
+    """Call the function; returns its answer or why there is none. Only functions of the harness are
+    called."""
     module, _, name = order.function.partition(":")
     try:
         function = getattr(importlib.import_module(module), name)
@@ -90,7 +90,7 @@ def do(order: Order, desk: Desk) -> bytes | Failure:
 def main() -> None:
     """Do the one task."""
     out, lock = sys.stdout.buffer, threading.Lock()
-    sys.stdout = sys.stderr  # whatever else prints must not come between the lines
+    sys.stdout = sys.stderr  # other output must not mix with the lines
 
     def tell(letter: bytes, data: bytes) -> None:
         with lock:
@@ -101,7 +101,7 @@ def main() -> None:
     gone = threading.Event()
 
     def event(data: bytes) -> None:
-        # Without a worker there is nobody to tell; what is measured is in the folder.
+        # Without a worker there is no reader; what was measured is in the folder.
         try:
             tell(EVENT, data)
         except OSError:

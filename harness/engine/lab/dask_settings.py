@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from harness.core.errors import UsageError
 
-# A host that is not heard of for so long has left.
+# A host that sends nothing for this long has left.
 WORKER_TTL_S = 60
 CONNECT_S = 10
 EVENTS_KEPT = 100
@@ -17,7 +17,7 @@ _SETTINGS = {
     # A plan is resumed from what was saved, never silently run again.
     "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.worker-ttl": f"{WORKER_TTL_S}s",
-    # The pages of Dask's web server ask nobody who they are.
+    # Dask's web server does not authenticate.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
     "distributed.worker.profile.enabled": False,

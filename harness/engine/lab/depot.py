@@ -1,5 +1,5 @@
-"""Files by SHA-256 at a host: sent there once, in pieces, from whoever has them straight to the
-host, so that no file passes through the scheduler.
+"""Files by SHA-256 at a host: sent once, in pieces, directly from the machine that has them, so
+that no file passes through the scheduler.
 
 CACHE/lab/files/SHA256     whole or not there
 CACHE/lab/parts/...        being sent

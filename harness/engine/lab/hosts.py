@@ -1,4 +1,4 @@
-"""The hosts of a lab as its scheduler knows them, and what of each is free."""
+"""The hosts of a lab as its scheduler knows them, and what each has free."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.engine.lab.worker import OFFERS
 
 
 def offers_of(identity: Mapping[str, Any]) -> tuple[HostOffer, ...]:
-    """What the scheduler knows of the hosts, those of a foreign kind left out."""
+    """What the scheduler knows about the hosts; workers that are not of a lab are left out."""
     hosts = []
     for address, known in identity["workers"].items():
         told = known.get("metrics", {}).get(OFFERS)
@@ -26,7 +26,7 @@ def offers_of(identity: Mapping[str, Any]) -> tuple[HostOffer, ...]:
 
 
 def free_of(host: HostOffer, used_besides: Mapping[str, float]) -> dict[str, float]:
-    """How much of each resource of a host nobody uses."""
+    """How much of each resource of a host is free."""
     free: dict[str, float] = {PROCESSOR: host.processors}
     if host.arm64:
         free[ARM64] = host.processors

@@ -27,8 +27,8 @@ CA_VALID_DAYS = 3650
 
 
 def make(folder: Path, hosts: Iterable[str]) -> list[Path]:
-    """Make the authority in `folder` unless it is there, and a folder for each of `hosts`, in which
-    what is there stays. Returns the folders. Raises UsageError."""
+    """Make the authority in `folder` if there is none, and a folder for each of `hosts`; existing
+    files stay. Returns the folders. Raises UsageError."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         authority, signing = _authority(folder)
@@ -48,7 +48,7 @@ def _authority(folder: Path) -> tuple[Certificate, EllipticCurvePrivateKey]:
             return x509.load_pem_x509_certificate(certificate.read_bytes()), signing
         except (OSError, ValueError, AssertionError):
             raise UsageError(
-                f"{folder} has no whole authority: {CA} and {CA_KEY} belong together",
+                f"{folder} has only a part of an authority: {CA} and {CA_KEY} belong together",
                 "give the folder where both were made, or an empty one",
             ) from None
     signing = ec.generate_private_key(ec.SECP256R1())
@@ -86,7 +86,7 @@ def _signed(
     signing: EllipticCurvePrivateKey,
     days: int,
 ) -> Certificate:
-    """A certificate of `own`; one that may sign others where it has no authority above it."""
+    """A certificate for `own`. Without an authority above it, it may sign others."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
 
@@ -138,7 +138,7 @@ def _private(key: EllipticCurvePrivateKey) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """For this user's eyes only, from the first moment."""
+    """Write a file that only this user can read, from the first moment."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(data)

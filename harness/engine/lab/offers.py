@@ -34,7 +34,7 @@ NO_BUILDS = Builds(0, MappingProxyType({}))
 
 
 def builds() -> Builds:
-    """Of this host: at most one on each processor, and no more than fit into the memory."""
+    """The builds of this host: at most one per processor, and no more than fit into the memory."""
     with_ = parcel.builds_with()
     if not with_:
         return NO_BUILDS

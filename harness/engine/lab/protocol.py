@@ -1,4 +1,4 @@
-"""What scheduler, workers and clients must agree on, and what goes between them: JSON."""
+"""What scheduler, workers and clients must agree on, and the JSON that they exchange."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from harness import __version__
 from harness.core.base import Failure, Value
 from harness.core.errors import UsageError
 
-# Of what is below, of the files' way and of what tasks and their events mean. Raise it with each
-# change that an older side would misunderstand.
+# The version of the values below, of how files are sent, and of the meaning of tasks and events.
+# Raise it with each change that an older side would misunderstand.
 PROTOCOL = 1
-VERSIONS = "lab_versions"  # the scheduler's handler that tells them
+VERSIONS = "lab_versions"  # the scheduler's handler that returns them
 
 
 class Versions(Value, frozen=True):

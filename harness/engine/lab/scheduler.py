@@ -1,4 +1,5 @@
-"""The process of `lab start`: Dask's scheduler, which lets in only who runs what it runs."""
+"""The process of `lab start`: Dask's scheduler, which accepts only workers with its own
+versions."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from harness.engine.lab.signals import until_asked_to_end
 
 
 def serve(address: Address, say: Callable[[str], None]) -> None:
-    """Be the scheduler of a lab until a signal or `lab stop` ends it. Raises UsageError if the
+    """Run the scheduler of a lab until a signal or `lab stop` ends it. Raises UsageError if the
     address cannot be listened at."""
     with applied():
         asyncio.run(_serve(address, say))
@@ -48,7 +49,7 @@ def make(address: Address) -> Any:
     own = protocol.own_versions()
 
     class LabScheduler(Scheduler):  # type: ignore[misc]
-        """Dask's, which tells its versions and lets in no worker that has others."""
+        """Dask's scheduler, which returns its versions and refuses workers with others."""
 
         def __init__(self) -> None:
             super().__init__(

@@ -1,4 +1,4 @@
-"""Ctrl-C and its like in a process that is an event loop."""
+"""Ctrl-C and other signals in a process that runs an event loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files between a client and a host: straight, in pieces, by SHA-256. `depot.py` is the host's."""
+"""Files between a client and a host: directly, in pieces, by SHA-256. `depot.py` is the host's."""
 
 from __future__ import annotations
 

@@ -35,13 +35,13 @@ from harness.system import processors
 from harness.system.cache_use import cache_in_use
 from harness.system.clock import now_iso
 
-OFFERS = "lab_offers"  # the name of the metric that tells what a host offers
+OFFERS = "lab_offers"  # the name of the metric with what a host offers
 LOOK_EVERY_S = 20.0
 TRY_AGAIN_S = 2.0
-# More than any host has phones and processors: what limits tasks are resources.
+# More than any host's phones and processors: resources limit tasks, not threads.
 THREADS = 256
 
-# Made before there are threads: msgspec crashes where two are the first to decode a type.
+# Made before there are threads: msgspec crashes if two threads are the first to decode a type.
 _TASK = msgspec.json.Decoder(Task)
 
 Look = Callable[[tuple[PhoneOffer, ...], frozenset[str]], tuple[PhoneOffer, ...]]
@@ -49,8 +49,9 @@ Say = Callable[[str], None]
 
 
 def join(address: Address, name: str, devices: Mapping[str, DeviceSpec], say: Say) -> None:
-    """Be a worker of the lab until a signal or `lab stop` ends it; one that loses the lab joins
-    again. Raises UsageError where that cannot help: another version, a name that is taken."""
+    """Run a worker of the lab until a signal or `lab stop` ends it; it joins again if it loses the
+    lab. Raises UsageError where joining again cannot help: another version, a name that is
+    taken."""
     with applied():
         asyncio.run(_join(address, name, devices, say))
 
@@ -141,7 +142,7 @@ async def check_versions(address: Address) -> None:
 
 
 def no_lab(address: Address, error: BaseException) -> UsageError:
-    """Why one cannot talk to the lab at `address`."""
+    """Why the lab at `address` cannot be reached."""
     said = " ".join(str(e) for e in (error, error.__cause__, error.__context__) if e).lower()
     if any(word in said for word in ("certificate", "tls", "ssl")):
         return UsageError(
@@ -162,8 +163,8 @@ def make(
     cache: Path | None = None,
     cores: int | None = None,
 ) -> Any:
-    """The worker, to be awaited inside an event loop. `look` says what phones there are now, given
-    those that were there and the resources that are busy; it is called in a thread."""
+    """The worker, to be awaited inside an event loop. `look` finds the phones that are there now,
+    given the known ones and the resources that are busy; it is called in a thread."""
     from distributed import Worker
 
     own = protocol.own_versions()
@@ -250,7 +251,7 @@ def make(
                 await self.set_resources(**now)
 
         async def lab_built(self, keys: list[str]) -> list[str]:
-            """Those of which the cache has an artifact or a trained network."""
+            """Those keys for which the cache has an artifact or a trained network."""
             kinds = [self.cache / kind for kind in BUILT]
             known = [key for key in keys if is_sha256(key)]
             return [key for key in known if any((kind / key).is_dir() for kind in kinds)]
@@ -288,7 +289,7 @@ def make(
                         self._under_way[key][1].set()
 
         async def lab_dismiss(self) -> None:
-            """The lab ends: do not try to join it again."""
+            """The lab ends: do not join it again."""
             self.dismissed = True
 
         def end_tasks(self) -> None:
@@ -314,7 +315,7 @@ def make(
             finally:
                 with self._changing:
                     del self._under_way[task.key]
-            # Behind the task's own events; the result of Dask's may overtake them.
+            # Sent after the task's own events; Dask's result could overtake them.
             said = msgspec.json.encode(outcome)
             self.log_event(task.topic, {"key": task.key, "outcome": said})
             return outcome
@@ -352,7 +353,7 @@ def make(
             if self._looking is not None:
                 self._looking.cancel()
             self.end_tasks()
-            # The tasks end by themselves; nobody waits for them here.
+            # The tasks end by themselves; this does not wait for them.
             kwargs["executor_wait"] = False
             closed = await super().close(*args, **kwargs)
             self._scratch.cleanup()
@@ -362,7 +363,7 @@ def make(
 
 
 def carry_out(task: bytes) -> bytes:
-    """What the scheduler hands out: a Task in JSON, and its Outcome likewise."""
+    """The function that Dask runs: a Task in JSON -> its Outcome in JSON."""
     from distributed import get_worker
 
     worker: Any = get_worker()

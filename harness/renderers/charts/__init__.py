@@ -19,7 +19,7 @@ def width_of(chart: Chart) -> int:
 
 
 def charts_of(view: View) -> list[Chart]:
-    """All charts there is something to draw in, in reading order."""
+    """All charts that have something to draw, in reading order."""
     rows = view.rows
     return [
         *bars.forest(view),

@@ -170,7 +170,7 @@ FEW_RATIOS = 12  # how many are drawn when fewer changed
 
 
 def forest(view: View) -> list[Chart]:
-    """The ratios to the baseline with their intervals, what needs a look first."""
+    """The ratios to the baseline with their intervals, the worst first."""
     lines = [x for x in view.changes if x.raw.ratio]
     if view.report.comparison is None or not lines:
         return []

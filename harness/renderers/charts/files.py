@@ -25,13 +25,13 @@ from harness.renderers.view import View
 
 
 def in_order(view: View, rows: list[Row]) -> list[Artifact]:
-    """The artifacts as the rows have them, then those that no case is of."""
+    """The artifacts in the order of the rows, then those without a case."""
     places = {v: i for i, v in enumerate(dict.fromkeys(r.case.variant for r in rows))}
     return sorted(view.report.artifacts, key=lambda a: places.get(a.variant, len(places)))
 
 
 def weights(view: View, rows: list[Row]) -> list[Chart]:
-    """What each file is made of by type of weights, in shares; a row per artifact."""
+    """The share of each type of weights in each file; a row per artifact."""
     known = [a for a in in_order(view, rows) if a.weight_bytes]
     if not known:
         return []
@@ -42,8 +42,8 @@ def weights(view: View, rows: list[Row]) -> list[Chart]:
             group="overview",
             title="What the files are made of",
             caption=sentences(
-                "Weights by type, in shares of the file, whose size is behind; the rest is the "
-                "graph and its metadata.",
+                "Weights by type, in shares of the file, with its size after the bar; the rest is "
+                "the graph and its metadata.",
                 not_shown(len(known), MOST_CASES, "all are under How it was measured"),
             ),
             alt="Bars of files by type of weights: "

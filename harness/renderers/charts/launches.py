@@ -82,8 +82,8 @@ def _median(launch: Launch) -> float:
 
 
 def _five(launch: Launch) -> tuple[float, float, float, float, float]:
-    """5 %, 25 %, 50 %, 75 % and 95 % of a launch's iterations in ns, for the eye; of a launch
-    that reports only a summary, what there is."""
+    """5 %, 25 %, 50 %, 75 % and 95 % of a launch's iterations in ns, for drawing; of a launch that
+    reports only a summary, what that has."""
     if launch.latency_ns:
         ordered = sorted(launch.latency_ns)
         last = len(ordered) - 1
@@ -197,7 +197,7 @@ def _draw_profile(ops: list[OpTime], most: int, theme: Theme, width: int) -> Dra
     return draw_bars(bars, units.duration, theme, width)
 
 
-# --- what is told of a launch ----------------------------------------------------------------
+# --- the tooltip of a launch-------------------------------------------------------------
 
 
 def heat(launch: Launch) -> str:

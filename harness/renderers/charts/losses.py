@@ -1,4 +1,4 @@
-"""How much accuracy each variant may lose, beside how much it may."""
+"""How much accuracy each variant may have lost, beside the margin that is allowed."""
 
 from __future__ import annotations
 

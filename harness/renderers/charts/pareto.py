@@ -52,7 +52,7 @@ NAMED = 16  # of that many points at most names are tried
 
 
 class Scene(NamedTuple):
-    """What one chart is of: the cases on a device that took part, and the metric that is held
+    """What one chart shows: the cases on a device that took part, and the metric that is plotted
     against size."""
 
     view: View
@@ -68,7 +68,7 @@ class Scene(NamedTuple):
 
 
 def pareto(view: View, rows: list[Row]) -> list[Chart]:
-    """Per device, size against latency (or instructions, where time is not told) of the cases
+    """Per device, size against latency (or instructions, where time is not measured) of the cases
     that took part: area is peak RSS, colour accuracy, shape the budgets, a ring the verdict's
     front."""
     scenes = []
@@ -126,7 +126,7 @@ def _chart(scene: Scene, *, key: str, place: str, note: str) -> Chart:
 def _elsewhere(view: View, cost: str) -> str:
     """The budgets that have no line here because they are of another metric."""
     others = [units.printable(b.text) for b in view.budgets if b.metric not in ("size", cost)]
-    return f"{', '.join(others)}: told by the shape, not by a line." if others else ""
+    return f"{', '.join(others)}: shown by the shape, not by a line." if others else ""
 
 
 def _draw_pareto(scene: Scene, theme: Theme, width: int) -> Drawing:
@@ -170,7 +170,7 @@ def _draw_pareto(scene: Scene, theme: Theme, width: int) -> Drawing:
                    edgecolors=theme.good, gid="front")  # fmt: skip
     colours = [theme.series[0] if shade is None else shade.colour(c, theme) for c in cases]
     tips: dict[str, str | Sequence[str]] = {}
-    # The largest first, so that a small one before it is seen and reached.
+    # The largest first, so that a small one in front of it can be seen and clicked.
     order = sorted(range(len(cases)), key=lambda i: -areas[i])
     for state, shape in SHAPES.items():
         own = [i for i in order if states.get(cases[i].case.id, "met") == state]
@@ -274,7 +274,7 @@ def _front_of(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]
 
 class Shade(NamedTuple):
     """Accuracy as a colour between `low` and `high`. The scale spans at least six intervals, so
-    that what could be chance looks alike."""
+    that differences which may be chance look the same."""
 
     low: float
     high: float
@@ -367,8 +367,8 @@ def _name_points(
     taken: list[Box],
     theme: Theme,
 ) -> None:
-    """Names beside their marks (place and area), the best rows first; one that would cover
-    something is left out, the tooltip has it."""
+    """Names beside their marks (place and area), the best rows first. A name that would cover
+    something is left out; the tooltip has it."""
     left, bottom, wide, tall = ax.bbox.bounds
     for row, ((x, y), area) in list(zip(scene.rows, marks, strict=True))[:NAMED]:
         bold = row.mark == "recommended"

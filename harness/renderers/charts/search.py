@@ -1,4 +1,4 @@
-"""How a search went: the front over the trials, the smallest model within the margin, and what
+"""How a search went: the front over the trials, the smallest model within the margin, and how much
 each option mattered."""
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _OBJECTIVES = ("accuracy", "size_bytes")
 def charts(
     report: SearchReport, named: dict[int, str], short: Callable[[str], str] = units.printable
 ) -> list[Chart]:
-    """Those that there is something to draw for. `named` says what each trial is, `short` what an
-    option is called."""
+    """The charts that have something to draw. `named` describes each trial, `short` names each
+    option."""
     done = [t for t in report.trials if t.state == "done" and t.size_bytes and t.accuracy]
     found = []
     if done:
@@ -59,7 +59,7 @@ def _front(report: SearchReport, done: list[Trial], named: dict[int, str]) -> Ch
         caption=sentences(
             "Each point is a judged trial. The lines are the front after each quarter of the "
             "trials, from pale to strong: it can only move up and to the left.",
-            f"Accuracy is that on {done[0].images:,} validation images, which chose."
+            f"Accuracy is that on {done[0].images:,} validation images, which guided the search."
             if done[0].images
             else "",
         ),

@@ -26,7 +26,7 @@ MOST_DEVICES = 6  # in charts of which there is one per device
 # that its text is never smaller than the page's small print.
 HALF = 586
 FULL = 1100
-NARROW = 344  # a phone, and panels everywhere
+NARROW = 344  # on a phone; panels everywhere
 SMALL = 12  # font size of keys and remarks
 
 NAME = 26  # letters of a name in a chart
@@ -34,10 +34,10 @@ LETTER = 7.4  # how wide a letter is, generously
 
 
 class Chart(NamedTuple):
-    """One chart. `key` is its file name; `alt` says what is to be seen; `group` puts panels of
-    one kind together, and `note` is said once for them; `draw` is given the width in CSS pixels.
-    A `tall` one has room for two others beside it. What is `told` elsewhere needs no list of its
-    numbers."""
+    """One chart. `key` is its file name; `alt` is the text for readers who cannot see it; `group`
+    puts panels of one kind together, and `note` is their common remark; `draw` gets the width in
+    CSS pixels. A `tall` one is as high as two others. With `told` its numbers are elsewhere on the
+    page, so it needs no list of them."""
 
     key: str
     group: str
@@ -71,7 +71,7 @@ def not_shown(there_are: int, most: int, where: str = "the table has all") -> st
 
 
 def sentences(*parts: str) -> str:
-    """The parts that say something, one after the other."""
+    """The parts that are not empty, one after the other."""
     return " ".join(p for p in parts if p)
 
 
@@ -265,7 +265,7 @@ class Bar(NamedTuple):
 def draw_bars(
     bars: Sequence[Bar], show: Callable[[float], str], theme: Theme, width: int
 ) -> Drawing:
-    """A small chart of bars with their values at the end; the names' ends tell them apart."""
+    """A small chart of bars with their values at the end; long names keep their ends."""
     figure, ax = axes(theme, (width, 16 + 25 * len(bars)), (150, 66, 4, 6))
     tips: dict[str, str | Sequence[str]] = {}
     for i, bar in enumerate(bars):
@@ -279,7 +279,7 @@ def draw_bars(
                     fontsize=SMALL)  # fmt: skip
     ax.set_ylim(len(bars) - 0.4, -0.6)
     ax.set_xlim(0, max([1e-9, *(b.value for b in bars if math.isfinite(b.value))]))
-    ax.set_axis_off()  # an axis costs ten times the names that are all it would show
+    ax.set_axis_off()  # drawing an axis takes ten times as long as drawing names
     return Drawing(figure, tips)
 
 

@@ -1,5 +1,5 @@
-"""The report as a baseline to be kept under version control, without what only says where it was
-made: folders, the command, and the host where everything was counted on an emulated core."""
+"""The report as a baseline for version control. It leaves out what only says where it was made:
+folders, the command, and, where everything was counted on an emulated core, the host."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def render(view: View) -> bytes:
 
 
 def _counts(case: CaseReport) -> CaseReport:
-    """What is known; of a core that tells no time the rest is a page of reasons."""
+    """Only known metrics: for a core that measures no time, the others would be a page of
+    reasons."""
     known = {name: m for name, m in case.metrics.items() if m.point is not None}
     return _replace(case, metrics=known, launches=tuple(map(_bare, case.launches)))
 

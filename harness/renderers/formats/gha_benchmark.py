@@ -1,7 +1,7 @@
 """What github-action-benchmark reads with `tool: customSmallerIsBetter`: a list of numbers.
 
-Only what costs is in it: times, sizes, memory and counts. The action compares ratios and takes more
-for worse, which fits neither an accuracy nor a loss near zero. Source: `BenchmarkResult` in
+Only costs are in it: times, sizes, memory and counts. The action compares ratios and treats more as
+worse, which fits neither an accuracy nor a loss near zero. Source: `BenchmarkResult` in
 https://github.com/benchmark-action/github-action-benchmark/blob/master/src/extract.ts
 """
 

@@ -1,4 +1,4 @@
-"""The whole report, every observation included: the file that `report` reads again."""
+"""The whole report, every observation included: the file that the command `report` reads."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 per metric that was compared with a baseline.
 
 A case that failed is an error, one that must not be used a failure; a suspect one passes with its
-doubts in its output. A device is a suite.
+findings in its output. A device is a suite.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _case(suite: ET.Element, case: CaseReport, label: str) -> None:
 
 
 def _accuracy(suite: ET.Element, verdict: VerdictView) -> None:
-    """Whether a variant is shown to keep the accuracy: what is undecided was not tested."""
+    """Whether a variant is shown to keep the accuracy: undecided counts as skipped."""
     if verdict.decision == "none":
         return
     test = ET.SubElement(suite, "testcase", name="accuracy", classname="verdict")
@@ -98,7 +98,7 @@ def _accuracy(suite: ET.Element, verdict: VerdictView) -> None:
 
 
 def _compared(suite: ET.Element, view: View) -> None:
-    """One test per metric compared: a regression fails, what is inconclusive was not tested."""
+    """One test per metric compared: a regression fails, an inconclusive one is skipped."""
     for x in view.changes:
         test = ET.SubElement(suite, "testcase", name=f"{x.label} {x.metric}", classname="baseline")
         numbers = f"{x.metric} {x.baseline} -> {x.candidate}, ratio {x.ratio or '?'} ({x.range})"

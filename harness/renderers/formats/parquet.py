@@ -23,11 +23,11 @@ def render(view: View) -> bytes:
     report = view.report
     pyarrow: Any = require("pyarrow")
     parquet: Any = require("pyarrow.parquet")
-    # Said and not guessed, so that a file without rows has the same columns.
+    # Given, not inferred, so that a file without rows has the same columns.
     whole = ("threads", "launch", "order", "iteration")
     kinds = {"emulated": pyarrow.bool_(), **dict.fromkeys(whole, pyarrow.int64())}
     kinds["value"] = pyarrow.float64()  # whole numbers stay exact up to 2^53: 104 days in ns
-    same = rows.keys(report, ()).keys()  # of a case every row has the same
+    same = rows.keys(report, ()).keys()  # the same in every row of a case
 
     def column(name: str, values: list[Any]) -> Any:
         kind = kinds.get(name, pyarrow.string())
@@ -45,7 +45,7 @@ def render(view: View) -> bytes:
 
     for block in rows.observations(report):
         waiting.append(pyarrow.table({name: column(name, own) for name, own in block.items()}))
-        if writer is None:  # the first block is empty, and tells the columns
+        if writer is None:  # the first block is empty and names the columns
             schema = waiting[0].schema.with_metadata({METADATA_KEY: _summary(report)})
             writer = parquet.ParquetWriter(out, schema, compression="zstd")
         if sum(map(len, waiting)) >= ROWS_AT_ONCE:

@@ -1,8 +1,8 @@
-"""The report on a terminal: one row per case, doubts under it, the verdict last.
+"""The report on a terminal: one row per case, findings below, the verdict last.
 
-The most important columns that fit are shown: 80 characters hold what decides, 120 what is usually
-asked for. Columns that were left out are named. A colour never says anything that a word or a sign
-does not say too.
+The most important columns that fit are shown: 80 characters are enough for what decides, 120 for
+what is usually asked for. Columns that were left out are named. A colour never says anything that a
+word or a sign does not say too.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from harness.renderers.words import shorten, some
 
 PLAIN_WIDTH = 120
 MOST_NOTES = 5
-WORDY = 100  # from this width on the status is told in words
+WORDY = 100  # from this width on the status is in words
 
 LEVEL_STYLE: dict[Level, str] = {"invalid": BAD, "serious": DOUBT, "warning": DOUBT, "info": QUIET}
 
@@ -70,8 +70,8 @@ def render_to(
     """Print the report.
 
     `wide` shows every column, however wide the terminal is; `columns` names the ones to show, in
-    this order, after the variant; `sort` names one to sort by, the best first. Both answer an
-    unknown name with a UsageError.
+    this order, after the variant; `sort` names one to sort by, the best first. Both raise
+    UsageError for an unknown name.
     """
     rows = view.sorted_by(sort)
     words = wide or columns is not None or console.width >= WORDY
@@ -123,8 +123,8 @@ def _print(parts: list[RenderableType], console: Console, width: int) -> None:
 
 
 class _Drawn:
-    """Something at a width of its own, which may be more than the console's; with signs that any
-    encoding has if it must be ASCII."""
+    """Something with a width of its own, which may be more than the console's. If the console is
+    ASCII, its signs are replaced by ASCII ones."""
 
     def __init__(self, inner: RenderableType, width: int, *, ascii_only: bool) -> None:
         self.inner, self.width, self.ascii_only = inner, width, ascii_only
@@ -249,7 +249,7 @@ def _doubts(groups: list[Doubts]) -> list[RenderableType]:
         head.append(units.printable(group.code), style="bold")
         parts.append(Padding(head, (0, 0, 0, 2)))
         for i, doubt in enumerate(group.doubts):
-            # Alike doubts about different cases share their fix: say it once, at the end.
+            # Equal findings about different cases have the same fix: print it once, at the end.
             last = i + 1 == len(group.doubts) or group.doubts[i + 1].fix != doubt.fix
             about = f"{some(_short(doubt.about))}: " if doubt.about else ""
             parts.append(_said(about + doubt.message, doubt.fix if last else ""))
@@ -284,7 +284,7 @@ OUTCOME_STYLE: dict[Outcome, str] = {
 
 
 def _compared(view: View, *, words: bool) -> list[RenderableType]:
-    """What changed against the baseline; what did not is only counted."""
+    """What changed against the baseline; metrics without a change are only counted."""
     comparison = view.report.comparison
     if comparison is None:
         return []

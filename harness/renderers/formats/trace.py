@@ -28,8 +28,8 @@ from harness.renderers.view import View
 Event = dict[str, Any]
 _THREADS = 100_000  # of one process, at most
 _PLACED = (
-    "Of the stages of a launch the durations were measured, not the starts: they are placed one "
-    "after the other so that the last ends with the launch."
+    "The durations of a launch's stages were measured, their starts were not: the stages are "
+    "placed one after the other so that the last ends with the launch."
 )
 
 
@@ -107,7 +107,7 @@ class _Lane(NamedTuple):
 
     def thread(self, number: int) -> int:
         """The id of a thread, the only one with it in the whole trace."""
-        # Perfetto takes a thread for another's of the same id, and 0 for one of the system.
+        # Perfetto merges threads with the same id, and treats 0 as a thread of the system.
         return self.pid * _THREADS + number
 
     def named(self, what: str, tid: int, name: str) -> Event:
@@ -129,7 +129,7 @@ class _Lane(NamedTuple):
         return {**base, "ts": at / 1000, "args": values}
 
     def span(self, launch: Launch) -> _Span:
-        """When it was; never shorter than what is drawn in it."""
+        """When the launch was; never shorter than its stages."""
         inside = sum(duration for _, duration in _stages(launch))
         return _Span(_ns(launch.started_at) - self.start, max(launch.wall_ns, inside))
 
@@ -162,8 +162,8 @@ def _all(launch: Launch) -> Iterator[Launch]:
 
 
 def _launch(lane: _Lane, tid: int, launch: Launch, name: str) -> Iterator[Event]:
-    """The launch, and in it its stages. A runner tells how long a stage took and not when it began;
-    what is empty before the first is the start of the process."""
+    """The launch, and in it its stages. A runner reports how long a stage took, but not when it
+    began. The empty time before the first stage is the start of the process."""
     span, stages = lane.span(launch), list(_stages(launch))
     args: Event = {"order": launch.order + 1}
     if launch.notes:

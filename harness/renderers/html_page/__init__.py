@@ -1,5 +1,5 @@
-"""One page that needs nothing else, from a template and what it shows; the parts of the report's
-page, one module each.
+"""One self-contained page, made from a template and its values; each part of the report's page is a
+module.
 
 The templates escape every text; a content security policy forbids all scripts but ours and every
 request, so that a hostile name could do nothing even if it got through.

@@ -36,7 +36,7 @@ def _text(field: str, value: object) -> str:
 
 
 def data(report: Report) -> dict[str, Any] | None:
-    """The images: how many of each class and split, and what was left out and why."""
+    """The images: how many of each class and split, and what was left out, with the reason."""
     found = report.data
     if found is None:
         return None
@@ -108,7 +108,7 @@ def smaller(artifact: Artifact) -> dict[str, Any] | None:
 
 
 def layer_errors(artifact: Artifact, most: int = 20) -> list[tuple[str, str, str, str]]:
-    """(layer, kind, error, what became of it) of the layers that int8 hurts most."""
+    """(layer, kind, error, whether it was kept in float) of the layers that int8 harms most."""
     return [
         (
             units.printable(layer.name),

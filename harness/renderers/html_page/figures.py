@@ -12,7 +12,7 @@ from harness.renderers.optional import require
 from harness.renderers.view import View
 from harness.stats.summaries import launch_median
 
-# Section -> its name in the bar, its title, and what is said above it.
+# Section -> its name in the bar, its title, and the text above it.
 _GROUPS = {
     "baseline": ("Baseline", "Against the baseline", ""),
     "overview": ("Overview", "Overview", ""),
@@ -26,7 +26,7 @@ _GROUPS = {
     "confusion": (
         "Confusion",
         "Confusion",
-        "Rows are what an image shows, columns what it was taken for.",
+        "Rows are the class of the image, columns the class that the model chose.",
     ),
     "sustained": (
         "Minutes",
@@ -111,7 +111,7 @@ def _tables(view: View, rows: list[Row], group: str) -> list[dict[str, Any]]:
 
 
 def _agreements(view: View) -> list[dict[str, Any]]:
-    """How far artifacts answer as their float parents do."""
+    """How much the answers of artifacts agree with those of their float parents."""
     lines = [
         (
             units.name(e.variant),
@@ -135,7 +135,7 @@ def _iterations(launch: Launch) -> str:
 
 
 def _launches(view: View, rows: list[Row]) -> dict[str, Any]:
-    """The same as a table, for who does not see the charts."""
+    """The same as a table, for readers who cannot see the charts."""
     labels = view.labels
     outlying = {(i, x.launch): x.label for i, noise in view.noise.items() for x in noise.outliers}
     lines = [

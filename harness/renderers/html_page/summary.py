@@ -1,4 +1,4 @@
-"""What stands at the top of the page: the verdict, the key figures, the comparison, the doubts."""
+"""The top of the page: the verdict, the key figures, the comparison, the findings."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _feasible(view: View) -> list[dict[str, str]]:
 
 
 def _budgets_by_case(view: View, labels: dict[str, str]) -> dict[str, Any] | None:
-    """Every case's standing to every budget, in the order of the report."""
+    """Whether each case keeps each budget, in the order of the report."""
     budgets = view.budgets
     if not budgets:
         return None

@@ -45,7 +45,7 @@ def test_groups_are_named_by_their_clocks(name: str, mask: str | None, said: str
 
 def test_a_group_that_is_not_there() -> None:
     alike = tuple(facts.Core(n, 2_000_000) for n in range(4))
-    with pytest.raises(ValueError, match="all cores of the phone are alike"):
+    with pytest.raises(ValueError, match="all cores of the phone have the same highest frequency"):
         facts.core_mask("little", alike)
     with pytest.raises(ValueError, match="none between"):
         facts.core_mask("mid", CORES[:6])

@@ -89,9 +89,7 @@ def test_doctor_tells_what_is_unproved_and_its_status_whether_one_can_measure(
     ]
     lines = fit.stdout.splitlines()
     assert lines[:2] == ["mine", "  ok  connect: connected to Google Pixel 7 (emulated)"]
-    start = lines.index(
-        "not yet proved on a real phone by this project, and how you can with yours:"
-    )
+    start = lines.index("not yet proved on a real phone by this project; with yours you can:")
     told = lines[start + 1 :]
     assert told[::2] == [f"  {what}" for what, _ in UNPROVED]
     assert all(line.startswith("      -> ") for line in told[1::2])

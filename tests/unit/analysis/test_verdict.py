@@ -420,8 +420,8 @@ def test_a_few_images_prove_nothing_and_give_a_candidate() -> None:
     assert found.candidate == "gray-int8"
     assert found.reason == (
         "gray-int8: may lose up to 6 points of accuracy, more than the 2 points allowed; if it "
-        "loses nothing, 270 to 1,900 test images decide; 60 show too little of how often variants "
-        "differ for a closer number; it is recommended now with --max-accuracy-loss 6%"
+        "loses nothing, 270 to 1,900 test images decide; 60 are too few for a closer number; "
+        "it is recommended now with --max-accuracy-loss 6%"
     )
     assert found.images is not None and found.images.images is None
     assert found.recommended_at == pytest.approx(0.06, abs=0.001)

@@ -399,7 +399,7 @@ def test_labels_that_are_numbers_are_sorted_as_numbers(tmp_path: Path) -> None:
         ("a,b,c\n1,2,3", "has no column of paths: a, b, c; begin"),
         ("path,other,x\n1,2,3", "has no column of labels: path, other, x"),
         ("path,label\nimages/0.png", "has 1 columns in row 2 and 2 in the first"),
-        ("path,label\nimages/0.png,", "has no label that can be printed in row 2"),
+        ("path,label\nimages/0.png,", "has no printable label in row 2"),
         ("path,label,split\nimages/0.png,a,tset", "says split 'tset' in row 2; write train,"),
         ("path,label\nimages/0.png,a\nimages/1.png,a", "lists one class only, a"),
         ("path,label\nimages/0.png,a\nnone.png,b", "1 of 2 images cannot be used, more than 10 %"),

@@ -109,7 +109,7 @@ def test_arrays_are_what_was_looked_at_or_an_error(
     shutil.rmtree(tmp_path / "cache" / "data")
     for path in (tmp_path / "cache" / "images").rglob("*.bmp"):
         path.unlink()
-    with pytest.raises(DataError, match="has changed since it was looked at; run the command"):
+    with pytest.raises(DataError, match="has changed since it was read; run the command"):
         where(data)
 
 

@@ -374,7 +374,7 @@ def test_removing_waits_for_a_setup_and_says_so(
     assert "leftover" not in [code for _, code, _, _ in examined()]
     assert cli.main(["setup", "arm64", "--remove"]) == 0
     shown = capsys.readouterr()
-    assert shown.err == "another setup is at work; waiting for it\n"
+    assert shown.err == "another setup is running; waiting for it\n"
     assert shown.out.startswith("removed ")
     other.join()
     assert not (cache / "arm64").exists()
@@ -395,7 +395,7 @@ def test_doctor_tells_how_large_the_core_is_and_what_a_set_up_left_that_was_cut_
     assert leftover == (
         "warning",
         "leftover",
-        f"a set-up that was cut off left {units.file_size(installation.leftover_bytes(cache))}",
+        f"a set-up that was interrupted left {units.file_size(installation.leftover_bytes(cache))}",
         f"{SETUP} clears it",
     )
     assert installation.leftover_bytes(cache) >= 2_000_000

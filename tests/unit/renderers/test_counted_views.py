@@ -213,7 +213,7 @@ def test_what_one_device_misses_is_missed_beside_what_cannot_be_judged_of_the_ot
 # --- what is absent, and what it was counted on ----------------------------------------------
 
 
-MEMORY = "emulated core: what could be seen is the emulator's memory"
+MEMORY = "emulated core: its memory is the emulator's"
 NO_MEMORY = Measurement(unit="bytes", point=None, absent_because=MEMORY)
 QUICK = Measurement(unit="ns", point=1e6, ci_low=9e5, ci_high=1.1e6, confidence=0.95, n=7)
 BOTH = run(
