@@ -22,16 +22,14 @@ FIRST_LOOK = 7
 
 
 class Decision(Value, frozen=True):
-    """The result of one look. `outcome` is "inconclusive" as long as more rounds are needed, and
-    `next_rounds` is the number of rounds at the next look. `ratio` is candidate over baseline with
-    the interval of this look, whose level grows from look to look; None if a value was not
-    positive."""
+    """The result of one look. `outcome` is "inconclusive" as long as more rounds are needed.
+    `ratio` is candidate over baseline with the interval of this look, whose level grows from look
+    to look; None if a value was not positive."""
 
     look: int
     rounds: int
     outcome: Outcome
     ratio: Estimate | None
-    next_rounds: int
 
     @property
     def decided(self) -> bool:
@@ -71,6 +69,4 @@ def decide(
     # If so few rounds cannot reach the level, even the widest interval is no reason to stop.
     clear = ratio is not None and ratio.confidence >= gate.confidence - 1e-9
     outcome = gate.named(gate.side(ratio), direction) if ratio and clear else "inconclusive"
-    return Decision(
-        look=look, rounds=needed, outcome=outcome, ratio=ratio, next_rounds=rounds_at(look + 1)
-    )
+    return Decision(look=look, rounds=needed, outcome=outcome, ratio=ratio)

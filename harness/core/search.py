@@ -17,7 +17,6 @@ SEARCH_VERSION = 1
 # was ended early, since others had learned more by then. failed: see its reason. unfinished: under
 # way, or interrupted.
 TrialState = Literal["done", "refused", "stopped", "failed", "unfinished"]
-FINISHED: tuple[TrialState, ...] = ("done", "refused", "stopped", "failed")
 
 
 # Who chooses the candidates; the other two are there to be compared with.

@@ -56,11 +56,6 @@ class Step:
         """Whether it changes the Keras model."""
         return hasattr(self.module, "prepare")
 
-    @property
-    def converts(self) -> bool:
-        """Whether it makes the .tflite file."""
-        return hasattr(self.module, "convert")
-
 
 @dataclass(frozen=True)
 class Chain:

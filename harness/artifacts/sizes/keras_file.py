@@ -212,7 +212,6 @@ def _layer(name: str, arrays: list[_Array], network: Network) -> Layer:
         kernel=sum(array.elements for array in kernels),
         bits=max((array.item_bytes * 8 for array in kernels), default=0),
         others=sum(array.elements for array in others),
-        others_bytes=sum(array.size_bytes for array in others),
         macs=_macs(name, kernels, network),
         dense=dense,
         inputs=inputs,

@@ -11,7 +11,7 @@ from harness.core.explanation import KindSize, LayerShare
 @dataclass(frozen=True)
 class Layer:
     """`kernel` counts the weights that are multiplied, `bits` is how many each takes in the file;
-    `others` are biases and the like, with `others_bytes`.
+    `others` are biases and the like.
 
     A dense layer has `inputs` x `outputs` weights. `positions` is how many positions of an image a
     Flatten before it has joined into one vector; 1 without a Flatten. `channels_read` is the number
@@ -24,7 +24,6 @@ class Layer:
     kernel: int
     bits: int
     others: int = 0
-    others_bytes: int = 0
     macs: int | None = 0
     dense: bool = False
     inputs: int = 0

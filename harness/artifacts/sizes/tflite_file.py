@@ -53,7 +53,7 @@ class _Graph:
         if unpacks and self._constant(operator.outputs[0]) is not None:
             return None  # belongs to the operator that uses it
         kernel = None
-        size = kernel_bytes = others = 0
+        size = others = 0
         for place, index in enumerate(operator.inputs):
             tensor = self._constant(index)
             if tensor is None or tensor.buffer in self._seen:
@@ -62,7 +62,7 @@ class _Graph:
             size += tensor.data.size
             axes = _KERNELS.get(operator.kind)
             if place == 1 and axes and len(tensor.shape) > max(axes):
-                kernel, kernel_bytes = tensor, tensor.data.size
+                kernel = tensor
             elif not tensor.dtype.startswith("int") or tensor.scales:
                 others += tensor.elements
         if not size:
@@ -72,7 +72,6 @@ class _Graph:
             "kind": operator.kind,
             "size_bytes": size,
             "others": others,
-            "others_bytes": size - kernel_bytes,
             "macs": macs.of_operator(self._graph, operator),
         }
         if kernel is None:

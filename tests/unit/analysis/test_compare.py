@@ -494,8 +494,7 @@ def test_a_clear_difference_is_decided_at_the_first_look() -> None:
 def test_an_unclear_one_asks_for_more() -> None:
     rng = random.Random(3)
     rounds = [(5.0, 5.3 * rng.lognormvariate(0, 0.2)) for _ in range(10)]
-    decision = decide(rounds, look=2)
-    assert (decision.decided, decision.next_rounds) == (False, 15)
+    assert not decide(rounds, look=2).decided
 
 
 def test_a_look_without_its_rounds_is_a_mistake() -> None:
