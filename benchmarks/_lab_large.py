@@ -176,7 +176,7 @@ def measure(arguments: bytes, desk: Desk) -> bytes:
     def tell(entry: Entry) -> None:
         nonlocal count
         count += 1
-        desk.say(msgspec.json.encode(away.Told(entry=entry)))
+        desk.say(msgspec.json.encode(away.Message(entry=entry)))
 
     tell(Entry(device=DeviceFacts(name=told.device, kind="android", identity=told.device)))
     for index in range(told.header.plan.launches or 1):

@@ -204,7 +204,7 @@ def _artifact(report: Report, variant: str) -> Artifact | None:
 
 
 def _changes(fields: Iterable[tuple[str, object, object]]) -> list[str]:
-    return [f"{name} {_told(old)} / {_told(new)}" for name, old, new in fields if old != new]
+    return [f"{name} {_shown(old)} / {_shown(new)}" for name, old, new in fields if old != new]
 
 
 def _several(level: Level, what: str, changes: list[str], fix: str) -> Finding:
@@ -221,5 +221,5 @@ def _differs(level: Level, what: str, old: object, new: object, fix: str) -> Fin
     return _several(level, what, _changes([(what, old, new)]), fix)
 
 
-def _told(value: object) -> str:
+def _shown(value: object) -> str:
     return "unknown" if value is None else str(value)

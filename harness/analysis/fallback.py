@@ -34,13 +34,13 @@ def foreseen(artifacts: Iterable[Artifact], cases: Iterable[Case]) -> list[str]:
     """A line for each artifact that is to run on a GPU and has such operators."""
     on_gpu = {case.variant for case in cases if case.delegate.startswith("gpu")}
     return [
-        f"{artifact.variant}: {told(unknown)} expected on the CPU, the GPU delegate does not know "
-        f"{'it' if len(unknown) == 1 else 'them'} ({SOURCE})"
+        f"{artifact.variant}: {operators_text(unknown)} expected on the CPU, the GPU delegate does "
+        f"not know {'it' if len(unknown) == 1 else 'them'} ({SOURCE})"
         for artifact in artifacts
         if artifact.variant in on_gpu and (unknown := unknown_to_gpu(artifact))
     ]
 
 
-def told(unknown: dict[str, int]) -> str:
+def operators_text(unknown: dict[str, int]) -> str:
     """`2 x TOPK_V2, GATHER_ND`."""
     return ", ".join(f"{n} x {op}" if n > 1 else op for op, n in unknown.items())

@@ -131,7 +131,7 @@ class _Device:
         maybe = [c for c in self.usable if state[c.id] == "undecided"]
         outcome: BudgetOutcome = "met" if feasible else "undecided" if maybe else "missed"
         pareto = self._front()
-        self._tell_who_is_missing()
+        self._note_who_is_missing()
         choice = self._choice(feasible, maybe)
         found = choice.candidate
         unclear = found is not None and found.keeps(self.margin)  # it is a budget that is open
@@ -174,14 +174,14 @@ class _Device:
         chosen = self._cheapest(kept)
         cheaper = [c for c in open_ if self._cheapest([chosen, c]) is c]
         best = best_of(self.judged)
-        self._tell_given_up(best, [c for c in cheaper if c.judged_as in self.losses.given_up])
+        self._note_given_up(best, [c for c in cheaper if c.judged_as in self.losses.given_up])
         cheaper = [c for c in cheaper if c.judged_as not in self.losses.given_up]
         if cheaper and variants_of(kept) == {best.case.variant}:
             self.notes.append(
                 f"only {best.variant} is shown to lose no more than {units.points(self.margin)}"
             )
             return self._undecided(cheaper)
-        self._tell_doubts(chosen, cheaper)
+        self._note_doubts(chosen, cheaper)
         others = [c for c in kept if c.case.variant != chosen.case.variant]
         if not others:
             return _Choice("recommended", self._reason(chosen, kept), chosen)
@@ -194,7 +194,7 @@ class _Device:
         lose more than the margin on these images; if all did, the one that lost least."""
         likely = [c for c in open_ if c.loss and c.loss.point <= self.margin]
         found = self._cheapest(likely) if likely else best_of(open_)
-        self._tell_suspect(found)
+        self._note_suspect(found)
         return _Choice("undecided", self._open(found), candidate=found)
 
     def _images(self, c: Candidate) -> ImagesNeeded | None:
@@ -373,7 +373,7 @@ class _Device:
 
     # --- notes ---
 
-    def _tell_who_is_missing(self) -> None:
+    def _note_who_is_missing(self) -> None:
         out = [c for c in self.all if c not in self.usable]
         if out:
             self.notes.append(f"not considered, because failed or invalid: {names(out)}")
@@ -382,12 +382,12 @@ class _Device:
             why = listed({c.why_not for c in unjudged})
             self.notes.append(f"the accuracy of {names(unjudged)} is not known ({why})")
 
-    def _tell_suspect(self, c: Candidate) -> None:
+    def _note_suspect(self, c: Candidate) -> None:
         if c.case.status == "suspect":
             codes = listed({f.code for f in c.case.findings if f.level == "serious"})
             self.notes.append(f"{c.label} is suspect ({codes}): see the findings")
 
-    def _tell_given_up(self, best: Candidate, cheaper: Sequence[Candidate]) -> None:
+    def _note_given_up(self, best: Candidate, cheaper: Sequence[Candidate]) -> None:
         """Notes on cheaper variants that lost so much on the first images that no more were asked
         for."""
         for c in cheaper:
@@ -401,10 +401,10 @@ class _Device:
                 f"{'it' if itself else best.variant} stopped answering"
             )
 
-    def _tell_doubts(self, chosen: Candidate, cheaper: Sequence[Candidate]) -> None:
+    def _note_doubts(self, chosen: Candidate, cheaper: Sequence[Candidate]) -> None:
         """Notes on the recommended variant, and on cheaper ones that were not shown to lose too
         much."""
-        self._tell_suspect(chosen)
+        self._note_suspect(chosen)
         likely = [c for c in cheaper if c.loss and c.loss.point <= self.margin]
         if likely:
             c = self._cheapest(likely)

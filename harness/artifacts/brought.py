@@ -21,22 +21,22 @@ from harness.core.types import Artifact
 from harness.data.pixels import parse
 
 
-class Told(NamedTuple):
+class FileOptions(NamedTuple):
     """What the user said with --pixels and --labels; None and empty if nothing."""
 
     pixels: Pixels | None = None
     labels: tuple[str, ...] = ()
 
 
-def told(pixels: str | None, labels: Path | None) -> Told:
+def file_options(pixels: str | None, labels: Path | None) -> FileOptions:
     """The values of --pixels and --labels; raises UsageError."""
-    return Told(
+    return FileOptions(
         pixels=None if pixels is None else parse(pixels),
         labels=() if labels is None else _labels(labels),
     )
 
 
-def described(artifact: Artifact, by_user: Told, keras: Path | None = None) -> Artifact:
+def described(artifact: Artifact, by_user: FileOptions, keras: Path | None = None) -> Artifact:
     """The artifact with its pixel range and labels filled in. `keras` is the Keras file that it was
     made from, if any."""
     if by_user.labels:

@@ -23,6 +23,21 @@ if TYPE_CHECKING:
     from harness.renderers.view import View
 
 TERMINAL = "terminal"
+# The help of the option of each format.
+_WHAT = {
+    "as_baseline": "the report as a baseline for version control",
+    "bencher": "every metric, in Bencher Metric Format",
+    "card": "a model card for the Hugging Face Hub",
+    "csv": "every observed value, one per row",
+    "csv_wide": "every metric with its statistics, one case per row",
+    "gha_benchmark": "numbers for github-action-benchmark",
+    "html": "one page with verdict, charts and a sortable table",
+    "json": "the whole report, which the command `report` reads",
+    "junit": "a test per case, for a CI system that reads JUnit XML",
+    "markdown": "a summary for a pull request",
+    "parquet": "every observed value, as Parquet",
+    "trace": "the run on a time axis, for ui.perfetto.dev",
+}
 
 
 def formats() -> list[str]:
@@ -34,12 +49,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`--json FILE`, `--csv FILE`, ...: one option per renderer; the charts; the table."""
     group = parser.add_argument_group("output", "FILE may be - for standard output")
     for name in formats():
-        group.add_argument(
-            f"--{name.replace('_', '-')}", metavar="FILE", help=f"write the report as {name}"
-        )
+        what = _WHAT.get(name, f"the report as {name}")
+        group.add_argument(f"--{name.replace('_', '-')}", metavar="FILE", help=what)
     add_plots(group)
-    group.add_argument("--wide", action="store_true", help="every column, whatever the width")
-    group.add_argument("--sort", metavar="COLUMN", help="sort the table by this column")
+    group.add_argument(
+        "--wide", action="store_true", help="show every column of the table, whatever its width"
+    )
+    group.add_argument(
+        "--sort", metavar="COLUMN", help="sort the table by this column, the best first"
+    )
     group.add_argument(
         "--columns", type=comma_list, metavar="LIST", help="show these columns, in this order"
     )

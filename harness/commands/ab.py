@@ -33,9 +33,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="a difference up to this counts as the same (default: 5%%, for instructions 0.1%%)",
     )
-    parser.add_argument("--device", default="host", metavar="NAME")
-    parser.add_argument("--threads", type=_arguments.positive, metavar="N")
-    parser.add_argument("--runtime", metavar="NAME")
+    parser.add_argument(
+        "--device", default="host", metavar="NAME", help="entry of devices.yaml (default: host)"
+    )
+    parser.add_argument(
+        "--threads",
+        type=_arguments.positive,
+        metavar="N",
+        help="number of threads (default: from devices.yaml, else 1)",
+    )
+    parser.add_argument(
+        "--runtime",
+        metavar="NAME",
+        help="litert, litert-compiled or tflite-runtime (default: from devices.yaml)",
+    )
     parser.add_argument("--quick", action="store_true", help="shorter launches")
     parser.add_argument(
         "--time-budget",

@@ -1,8 +1,9 @@
 """Build what is missing, measure every variant on every device, and print the table.
 
-Name variants of models/variants.yaml (globs are fine), .tflite files and .keras files in any mix;
-the default is all variants marked `default`. Each launch is a fresh process. Launches of all
-variants are interleaved, and each is saved as soon as it ends: after Ctrl-C, --resume continues.
+Name variants of models/variants.yaml (globs are fine) and model files (.tflite, .keras, .h5, .onnx,
+.pt2, SavedModel folders) in any mix; the default is all variants marked `default`. Each launch is a
+fresh process. Launches of all variants are interleaved, and each is saved as soon as it ends: after
+Ctrl-C, --resume continues.
 """
 
 from __future__ import annotations
@@ -39,15 +40,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to measure, where, and how much. The namespace has only the options that were given;
     Request has the defaults of the others."""
     option = functools.partial(_arguments.option, defaults=False)
-    option(parser, "what", nargs="*", metavar="VARIANT|FILE", help="default: see above")
+    option(
+        parser,
+        "what",
+        nargs="*",
+        metavar="VARIANT|FILE",
+        help="variants by name or glob, and model files",
+    )
     option(
         parser,
         "devices",
         "--device",
         type=_arguments.comma_list,
         metavar="NAME[,NAME]",
-        help="entries of devices.yaml, or all; with --lab also its phones by name, serial or "
-        "any:MODEL, and all means all of these (default: {default})",
+        help="entries of devices.yaml, or all; with --lab also its phones, by name, serial or "
+        "any:MODEL, and all then means every phone of the lab (default: {default})",
     )
     option(
         parser,
@@ -114,8 +121,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     gate.add_argument(
         "--confirm",
         action="store_true",
-        help="measure the cases that failed a gate in two to four further sessions, apart, and "
-        "exit 1 only if all of them fail and that is more than how far sessions differ",
+        help="measure the cases that failed a gate again, in two to four runs of their own, and "
+        "exit 1 only if all of these fail by more than runs differ",
     )
     _arguments.add_gate(gate)
     parser.add_argument("--resume", metavar="RUN", help="continue a run that was interrupted")

@@ -17,7 +17,12 @@ EXAMPLE = "python -m harness build 'mobilenet*'"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which variants."""
-    parser.add_argument("what", nargs="*", metavar="VARIANT", help="default: every variant")
+    parser.add_argument(
+        "what",
+        nargs="*",
+        metavar="VARIANT",
+        help="variants by name or glob (default: every variant)",
+    )
     _arguments.add_seed(
         parser,
         "seed of demo images, initial weights, training and the split of a folder "

@@ -18,8 +18,10 @@ EXAMPLE = "python -m harness compare reports/baselines/host.json latest --max-re
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The two sides and the gate."""
-    parser.add_argument("baseline", metavar="BASELINE", help="run id, folder, report file, latest")
-    parser.add_argument("candidate", metavar="CANDIDATE", help="likewise")
+    parser.add_argument(
+        "baseline", metavar="BASELINE", help="run id or its start, folder, report file, latest"
+    )
+    parser.add_argument("candidate", metavar="CANDIDATE", help="the same")
     _arguments.add_gate(parser)
     _arguments.add_protected(parser)
     _arguments.add_out(parser)

@@ -26,7 +26,7 @@ EXAMPLE = "python -m harness explain vgg16"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to explain, and how much of it to show."""
-    parser.add_argument("what", metavar="VARIANT|FILE")
+    parser.add_argument("what", metavar="VARIANT|FILE", help="variant or model file")
     _json.add_json(parser)
     parser.add_argument(
         "--all", action="store_true", help="show every layer, not only the largest ten"

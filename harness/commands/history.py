@@ -19,9 +19,13 @@ EXAMPLE = "python -m harness history mobilenet-int8 --device host --html trend.h
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to show, and where."""
-    parser.add_argument("variant", nargs="?", metavar="VARIANT", help="name or pattern")
-    parser.add_argument("--device", metavar="NAME", help="name or pattern (default: all)")
-    parser.add_argument("--metric", metavar="NAME", help="default: latency")
+    parser.add_argument(
+        "variant", nargs="?", metavar="VARIANT", help="a variant, or a pattern such as 'mobilenet*'"
+    )
+    parser.add_argument(
+        "--device", metavar="NAME", help="only this device; a name or a pattern (default: all)"
+    )
+    parser.add_argument("--metric", metavar="NAME", help="the metric to show (default: latency)")
     parser.add_argument("--html", metavar="FILE", help="write a page; - for standard output")
     _json.add_json(parser, "runs and trends")
     _output.add_plots(parser)

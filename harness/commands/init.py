@@ -19,7 +19,14 @@ EXAMPLE = "python -m harness init my-project"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The folder."""
-    parser.add_argument("dir", nargs="?", type=Path, default=Path(), metavar="DIR")
+    parser.add_argument(
+        "dir",
+        nargs="?",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="the folder of the project, made if it is missing (default: this folder)",
+    )
     _json.add_json(parser, "what was written")
 
 

@@ -1,9 +1,10 @@
 """A lab: phones and processors of several hosts, for `bench --lab` and `build --lab`.
 
-    lab keys DIR HOST ... make a certificate for each host and each person, once lab start [ADDRESS]
-    run the scheduler, until Ctrl-C or `lab stop` lab join ADDRESS offer the phones and processors
-    of this host, until Ctrl-C lab status [ADDRESS] hosts, phones, what runs lab stop [ADDRESS] end
-    the lab; phones are put back as they were
+    lab keys DIR HOST ...   make a certificate for each host and each person, once
+    lab start [ADDRESS]     run the scheduler, until Ctrl-C or `lab stop`
+    lab join ADDRESS        offer the phones and processors of this host, until Ctrl-C
+    lab status [ADDRESS]    hosts, phones, what runs
+    lab stop [ADDRESS]      end the lab; phones are put back as they were
 
 Whoever has a certificate can run programs on every host of the lab. Without certificates a lab can
 be reached from its own machine only.
@@ -34,7 +35,11 @@ EVERYWHERE = "tls://0.0.0.0:8786"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to do, and where the lab is."""
-    parser.add_argument("action", choices=["keys", "start", "join", "status", "stop"])
+    parser.add_argument(
+        "action",
+        choices=["keys", "start", "join", "status", "stop"],
+        help="what to do, as listed above",
+    )
     parser.add_argument(
         "what",
         nargs="*",

@@ -93,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, text in (
         ("json", "all of it as JSON"),
         ("csv", "all trials as CSV"),
-        ("html", "a page: the front over the trials, and what mattered"),
+        ("html", "a page: the front over the trials, and how much each option mattered"),
     ):
         group.add_argument(f"--{name}", metavar="FILE", help=text)  # fmt: skip
 
@@ -116,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
         Narrator() as narrator,
         lab_engine.opened(*lab, getattr(args, "project", None), narrator.say) as engine,
     ):
-        told = functools.partial(_told, narrator)
+        told = functools.partial(_show_trial, narrator)
         if args.resume is not None:
             saved = _resumed(args, given, narrator, engine)
         else:
@@ -163,12 +163,12 @@ def _resumed(
         trials=given.get("trials"),
         time_budget_s=given.get("time_budget_s"),
         workers=given.get("workers"),
-        told=functools.partial(_told, narrator),
+        told=functools.partial(_show_trial, narrator),
         engine=engine,
     )
 
 
-def _told(narrator: Narrator, trial: Trial, report: SearchReport) -> None:
+def _show_trial(narrator: Narrator, trial: Trial, report: SearchReport) -> None:
     from harness.renderers import search as renderer
 
     narrator.say(renderer.line(trial, report, report.header.asked.trials))

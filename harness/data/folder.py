@@ -25,7 +25,7 @@ from harness.data.image_cache import ImageCache
 from harness.data.isolated import Decoder
 from harness.data.sharing import Image, Wanted, distinct, grouped, share_out, split_by
 from harness.data.split import SHARES, Shares, place
-from harness.data.tree import ImageFile, Tree, look, tell_of_unread
+from harness.data.tree import ImageFile, Tree, look, unread_note
 
 if TYPE_CHECKING:
     import numpy as np
@@ -197,7 +197,7 @@ def _assembled(
     counts = {
         c: {s: sum(i.file.label == c for i in splits[s]) for s in SPLITS} for c in tree.classes
     }
-    unread = tell_of_unread(tree.skipped)
+    unread = unread_note(tree.skipped)
     _check(name, counts, doubles.conflicts, unread)
     summary = DataSummary(
         name=name,
@@ -205,7 +205,7 @@ def _assembled(
         split_by=split_by(tree, how),
         imbalance=imbalance_of(counts),
         colour=sum(image.known.form == "colour" for image in kept),
-        depth=tuple(_told_of_depth(kept, depths)),
+        depth=tuple(_depth_notes(kept, depths)),
         copies=doubles.copies,
         resaved=tuple(near.names),
         resaved_left_out=near.left_out,
@@ -240,7 +240,7 @@ def _depths(images: list[Image]) -> Depths:
     return Depths(ranges)
 
 
-def _told_of_depth(images: list[Image], depths: Depths) -> Iterator[str]:
+def _depth_notes(images: list[Image], depths: Depths) -> Iterator[str]:
     for form, used in depths.ranges.items():
         of_form = sum(image.known.form == form for image in images)
         kind = "16 bits" if form == "deep" else "floats or wide numbers"

@@ -1,6 +1,6 @@
 """The content of a folder of images: which file is of which class, and which files are not used.
 
-    FOLDER/CLASS/**/*.png as Keras's image_dataset_from_directory has it
+    FOLDER/CLASS/**/*.png                   as Keras's image_dataset_from_directory has it
     FOLDER/{train,validation,test}/CLASS/** where the split is the user's
 
 Hidden files are ignored, and folders that other programs leave behind. Class names are compared in
@@ -300,7 +300,7 @@ def _own_splits(tree: Tree, root: Path, folders: list[Path]) -> dict[Split, str]
         )
     if _folders(_entries(root, root / found["train"])):
         for split in [s for s in found if s != "train" and _is_flat(root / found[s])]:
-            _tell_of_unlabelled(tree, root / found[split], split)
+            _note_unlabelled(tree, root / found[split], split)
             del found[split]
     return found
 
@@ -311,7 +311,7 @@ def _is_flat(folder: Path) -> bool:
     return not _folders(entries) and any(Path(e.name).suffix.lower() in KINDS for e in entries)
 
 
-def _tell_of_unlabelled(tree: Tree, folder: Path, split: Split) -> None:
+def _note_unlabelled(tree: Tree, folder: Path, split: Split) -> None:
     images = sum(Path(e.name).suffix.lower() in KINDS for e in _visible(folder))
     tree.notes.append(
         f"{units.name(folder.name)}/ has {images:,} images without classes, so they are not "
@@ -346,7 +346,7 @@ def _data_set_inside(root: Path) -> str | None:
     return None
 
 
-def tell_of_unread(skipped: list[Left]) -> list[str]:
+def unread_note(skipped: list[Left]) -> list[str]:
     """A line for pictures of kinds that cannot be read, and how to read them if there is a way."""
     kinds: dict[str, Counter[str]] = {}
     for left in skipped:

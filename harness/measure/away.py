@@ -42,7 +42,7 @@ class Order(Value, frozen=True):
     images: dict[str, str] = {}
 
 
-class Told(Value, frozen=True, omit_defaults=True):
+class Message(Value, frozen=True, omit_defaults=True):
     """What a host says while it measures; exactly one field is set."""
 
     entry: Entry | None = None
@@ -93,22 +93,22 @@ def order(
 
 def measure(arguments: bytes, desk: Desk) -> bytes:
     """Measure at this host what is still to be measured; an Answer in JSON."""
-    told = msgspec.json.decode(arguments, type=Order)
+    given = msgspec.json.decode(arguments, type=Order)
     header = msgspec.structs.replace(
-        told.header, artifacts=tuple(_here(a, desk) for a in told.header.artifacts)
+        given.header, artifacts=tuple(_here(a, desk) for a in given.header.artifacts)
     )
     if header.device_images is not None:
-        files = {variant: str(desk.file(digest)) for variant, digest in told.images.items()}
+        files = {variant: str(desk.file(digest)) for variant, digest in given.images.items()}
         images = msgspec.structs.replace(header.device_images, files=files)
         header = msgspec.structs.replace(header, device_images=images)
-    inputs = {variant: desk.file(sha256) for variant, sha256 in told.inputs.items()}
-    with contextlib.closing(_folder(header, told.saved, desk)) as folder:
+    inputs = {variant: desk.file(sha256) for variant, sha256 in given.inputs.items()}
+    with contextlib.closing(_folder(header, given.saved, desk)) as folder:
         run = DeviceRun(
             folder,
-            told.device,
-            told.spec,
+            given.device,
+            given.spec,
             inputs=inputs,
-            listener=_Telling(desk),
+            listener=_RemoteListener(desk),
             opener=_open_target,
             enough=None,
         )
@@ -125,7 +125,7 @@ def _here(artifact: Artifact, desk: Desk) -> Artifact:
     return msgspec.structs.replace(artifact, path=str(desk.file(artifact.sha256)))
 
 
-def _folder(header: Report, saved: Journal, desk: Desk) -> _ToldFolder:
+def _folder(header: Report, saved: Journal, desk: Desk) -> _SendingFolder:
     """This host's folder of the run: what the client has is added, what the client lacks is
     sent."""
     path = desk.folder / header.run_id
@@ -134,7 +134,7 @@ def _folder(header: Report, saved: Journal, desk: Desk) -> _ToldFolder:
     end = time.monotonic() + FOLDER_IS_FREE_S
     while True:
         try:
-            folder = _ToldFolder(path, header, desk)
+            folder = _SendingFolder(path, header, desk)
             break
         except UsageError:
             if time.monotonic() > end or desk.stopping.wait(0.2):
@@ -143,7 +143,7 @@ def _folder(header: Report, saved: Journal, desk: Desk) -> _ToldFolder:
     return folder
 
 
-class _ToldFolder(RunFolder):
+class _SendingFolder(RunFolder):
     """A run folder that also sends each entry to the client."""
 
     def __init__(self, path: Path, header: Report, desk: Desk) -> None:
@@ -154,11 +154,11 @@ class _ToldFolder(RunFolder):
     def append(self, entry: Entry) -> None:
         """See RunFolder. The entry is saved first and then sent."""
         super().append(entry)
-        self._tell(entry)
+        self._send(entry)
 
-    def _tell(self, entry: Entry) -> None:
+    def _send(self, entry: Entry) -> None:
         self.told += 1
-        self._desk.say(msgspec.json.encode(Told(entry=entry)))
+        self._desk.say(msgspec.json.encode(Message(entry=entry)))
 
     def merge(self, theirs: Journal) -> None:
         """Save what only the client has, send what only this host has."""
@@ -167,7 +167,7 @@ class _ToldFolder(RunFolder):
         for place, launch in own.items():
             if _better(launch, clients.get(place)):
                 merged[place] = launch
-                self._tell(Entry(launch=launch))
+                self._send(Entry(launch=launch))
         for place, launch in merged.items():
             if own.get(place) != launch:
                 super().append(Entry(launch=launch))
@@ -178,7 +178,7 @@ class _ToldFolder(RunFolder):
             for answers in known:
                 if answers not in answered.setdefault(case, []):
                     answered[case].append(answers)
-                    self._tell(Entry(answers=answers))
+                    self._send(Entry(answers=answers))
         # The client keeps failures: saved here, one would end the case when it is asked for again.
         self.saved = msgspec.structs.replace(
             theirs,
@@ -195,7 +195,7 @@ def _better(own: Launch, theirs: Launch | None) -> bool:
     return theirs is None or (theirs.invalid and not own.invalid)
 
 
-class _Telling:
+class _RemoteListener:
     """A Listener that sends what it hears to the client. Saved entries are sent by the folder."""
 
     def __init__(self, desk: Desk) -> None:
@@ -203,7 +203,7 @@ class _Telling:
 
     def attendant(self, device: str) -> Attendant:
         """See Listener."""
-        return _Teller(self._desk)
+        return _RemoteAttendant(self._desk)
 
     def opened(self, facts: DeviceFacts) -> None:
         """See Listener; the folder sends it."""
@@ -213,14 +213,14 @@ class _Telling:
 
     def launching(self, case: Case, index: int, left_s: float | None) -> None:
         """See Listener."""
-        self._desk.say(msgspec.json.encode(Told(launching=(case, index, left_s))))
+        self._desk.say(msgspec.json.encode(Message(launching=(case, index, left_s))))
 
     def failed(self, what: str, failure: Failure) -> None:
         """See Listener."""
-        self._desk.say(msgspec.json.encode(Told(failed=(what, failure))))
+        self._desk.say(msgspec.json.encode(Message(failed=(what, failure))))
 
 
-class _Teller(Attendant):
+class _RemoteAttendant(Attendant):
     """Sends the device's messages to the client, and a countdown only now and then."""
 
     def __init__(self, desk: Desk) -> None:
@@ -231,10 +231,10 @@ class _Teller(Attendant):
 
     def say(self, text: str) -> None:
         """See Attendant."""
-        self._desk.say(msgspec.json.encode(Told(said=text)))
+        self._desk.say(msgspec.json.encode(Message(said=text)))
 
     def show(self, text: str) -> None:
         """See Attendant."""
         if time.monotonic() - self._shown >= SHOWN_EVERY_S:
             self._shown = time.monotonic()
-            self._desk.say(msgspec.json.encode(Told(shown=text)))
+            self._desk.say(msgspec.json.encode(Message(shown=text)))

@@ -78,7 +78,7 @@ class AwayRun(DeviceRun):
         self._answers = {
             case: list(known) for case, known in folder.saved.answers.items() if case in self._by_id
         }
-        self._told = 0
+        self._received = 0
         self._tries = 0
         self._lost_once = False
         self._broken = False
@@ -146,7 +146,7 @@ class AwayRun(DeviceRun):
 
     def job(self, place: Place) -> Job:
         """See AwayWork."""
-        self._told = 0
+        self._received = 0
         self._tries += 1
         if self._said_where != place.host.name and not self.where.device.spread:
             self._said_where = place.host.name
@@ -160,7 +160,7 @@ class AwayRun(DeviceRun):
         for variant in inputs:
             paths[self.artifacts[variant].sha256] = Path(self.artifacts[variant].path)
         cases = tuple(case for case in self.cases if case not in self.failures)
-        told = away.order(
+        order = away.order(
             self.folder.header,
             cases,
             self._saved(),
@@ -172,7 +172,7 @@ class AwayRun(DeviceRun):
             name=self._name,
             run=self.folder.header.run_id,
             function=MEASURE,
-            arguments=msgspec.json.encode(told),
+            arguments=msgspec.json.encode(order),
             files=paths,
         )
 
@@ -212,19 +212,19 @@ class AwayRun(DeviceRun):
 
     def hear(self, event: bytes) -> bool:
         """See AwayWork."""
-        told = msgspec.json.decode(event, type=away.Told)
+        message = msgspec.json.decode(event, type=away.Message)
         try:
-            if told.entry is not None:
-                self._told += 1
-                self._save(told.entry)
-            elif told.launching is not None:
-                self.listener.launching(*told.launching)
-            elif told.failed is not None:
-                self.listener.failed(*told.failed)
-            elif told.said is not None:
-                self.attendant.say(told.said)
-            elif told.shown is not None:
-                self.attendant.show(told.shown)
+            if message.entry is not None:
+                self._received += 1
+                self._save(message.entry)
+            elif message.launching is not None:
+                self.listener.launching(*message.launching)
+            elif message.failed is not None:
+                self.listener.failed(*message.failed)
+            elif message.said is not None:
+                self.attendant.say(message.said)
+            elif message.shown is not None:
+                self.attendant.show(message.shown)
         except HarnessError as error:  # such as a full disk here
             self._broken = True
             self._lose(_as_failure(error))
@@ -285,7 +285,7 @@ class AwayRun(DeviceRun):
             return "refused"
         if self._broken:
             return "done"
-        if self._told < told.told and not self._stopping:
+        if self._received < told.told and not self._stopping:
             return self.lost(lost_work("what the host measured did not all arrive"))
         self.reason = told.reason
         self.half_widths = {case: self._half_width(case) for case in self.cases}

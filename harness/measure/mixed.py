@@ -96,7 +96,7 @@ def _broken(
         if evaluation.failure is None
     }
     return [
-        (name, known[parent], _told(found[name], found[parent]))
+        (name, known[parent], _lost(found[name], found[parent]))
         for name, parent in pairs.items()
         if name in found
         and parent in found
@@ -110,7 +110,7 @@ def _loss(mine: Evaluation, theirs: Evaluation) -> float:
     return before - after
 
 
-def _told(mine: Evaluation, theirs: Evaluation) -> str:
+def _lost(mine: Evaluation, theirs: Evaluation) -> str:
     pairs = list(zip(mine.right, theirs.right, strict=True))
     lost, gained = pairs.count((False, True)), pairs.count((True, False))
     least = float(paired_loss.lower(lost, gained, len(pairs), _ALPHA)[0])

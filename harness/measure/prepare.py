@@ -61,7 +61,7 @@ def build_artifacts(
         **job.unusable,
         **{v: BuildError(failure.message, failure.fix) for v, failure in built.failures.items()},
     }
-    by_user = brought.told(job.request.pixels, job.request.labels)
+    by_user = brought.file_options(job.request.pixels, job.request.labels)
     for name, path in job.to_convert.items():
         try:
             if path.suffix.lower() in ENDINGS:

@@ -54,7 +54,7 @@ def choose(
     if tuple(names) == ("all",):
         ready = [p for p in phones if p.offer.state == "ready"]
         if not ready:
-            raise UsageError("the lab has no phone that is ready", there_is(hosts))
+            raise UsageError("the lab has no phone that is ready", what_it_has(hosts))
         return [_chosen(p.name, None, "all", p) for p in ready]
     taken: set[str] = set()
     chosen = []
@@ -98,7 +98,7 @@ def _one(
         return Chosen(name, entry, LabDevice(name=name, asked=name, spread=True))
     if entry is not None:
         return Chosen(name, entry)
-    raise UsageError(f"neither devices.yaml nor the lab has a device {name!r}", there_is(hosts))
+    raise UsageError(f"neither devices.yaml nor the lab has a device {name!r}", what_it_has(hosts))
 
 
 def _any(
@@ -116,7 +116,7 @@ def _any(
     if not ready:
         state = f"none of {count(len(of_model), 'phone')} of model {model} is ready"
         raise UsageError(
-            state if of_model else f"the lab has no phone of model {model}", there_is(hosts)
+            state if of_model else f"the lab has no phone of model {model}", what_it_has(hosts)
         )
     free = [p for p in ready if p.free]
     if not free and not wait_s:
@@ -134,7 +134,7 @@ def _at(
     """An entry that names its host."""
     host = next((h for h in hosts if h.name == at), None)
     if host is None:
-        raise UsageError(f"{name} is at {at}, which is not in the lab", there_is(hosts))
+        raise UsageError(f"{name} is at {at}, which is not in the lab", what_it_has(hosts))
     if _at_lab(entry) != "phone":
         spread = _at_lab(entry) == "core"
         if spread:
@@ -146,7 +146,7 @@ def _at(
         here = [p for p in here if p.offer.serial == serial]
     if not here:
         wanted = f"phone {serial}" if serial else "phone that is ready"
-        raise UsageError(f"{at} has no {wanted}, which {name} needs", there_is(hosts))
+        raise UsageError(f"{at} has no {wanted}, which {name} needs", what_it_has(hosts))
     if len(here) > 1:
         serials = " or ".join(p.offer.serial or p.name for p in here)
         raise UsageError(f"{at} has several phones, and {name} does not say which", serials)
@@ -192,7 +192,7 @@ def _phones(hosts: Sequence[HostOffer]) -> Iterator[_Phone]:
             yield _Phone(name, host, phone)
 
 
-def there_is(hosts: Sequence[HostOffer]) -> str:
+def what_it_has(hosts: Sequence[HostOffer]) -> str:
     """What a lab has: the fix where something else was asked for."""
     if not hosts:
         return "it has no host; on one: python -m harness lab join ADDRESS"

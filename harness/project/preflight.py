@@ -75,7 +75,7 @@ def resolve(
         settings[name] = kind_of(spec).settings(name, spec, request)
         if name not in at_lab:
             _refuse_if_not_set_up(request, spec, attendant(name))
-    by_user = _told(request, bool(tflite or others))
+    by_user = _file_options(request, bool(tflite or others))
     inspected, unusable = _inspected(tflite, request.signature, by_user)
     if unusable and not (inspected or others or variants):
         raise next(iter(unusable.values()))
@@ -104,7 +104,7 @@ def resolve(
 
 
 def _inspected(
-    files: Mapping[str, Path], signature: str | None, by_user: brought.Told
+    files: Mapping[str, Path], signature: str | None, by_user: brought.FileOptions
 ) -> tuple[dict[str, Artifact], dict[str, UsageError]]:
     """(what is in each .tflite file, the error of each that cannot be measured)."""
     from harness.artifacts.tflite.inspect import inspect_cached
@@ -249,7 +249,7 @@ def labelled(
     return open_dataset(data or DEMO, cache_in_use(), seed=seed, shares=shares, progress=looking)
 
 
-def _told(request: Request, any_file: bool) -> brought.Told:
+def _file_options(request: Request, any_file: bool) -> brought.FileOptions:
     """What the user says of the files that they brought."""
     asked = [o for o, v in (("--pixels", request.pixels), ("--labels", request.labels)) if v]
     if asked and not any_file:
@@ -257,7 +257,7 @@ def _told(request: Request, any_file: bool) -> brought.Told:
             f"{' and '.join(asked)} is about model files, and none is given",
             "name a .tflite or .keras file, or leave it out",
         )
-    return brought.told(request.pixels, request.labels)
+    return brought.file_options(request.pixels, request.labels)
 
 
 def _check_protected(job: Job) -> None:

@@ -143,7 +143,7 @@ def test_no_emulator_to_measure_on(system: System) -> None:
 
 def test_an_emulator_that_is_too_old(system: System) -> None:
     system.qemu("5.2.0")
-    assert "qemu 5.2.0 is too old; 6.2 is the oldest that serves; install" in system.refused()
+    assert "qemu 5.2.0 is too old; 6.2 is the oldest that works; install" in system.refused()
 
 
 def test_no_compiler(system: System) -> None:

@@ -52,6 +52,11 @@ def test_no_option_is_documented_that_is_not_there(name: str) -> None:
     assert {o for row in rows for o in re.findall(r"`(--[a-z-]+)", row)} <= there
 
 
+@pytest.mark.parametrize("name", commands())
+def test_every_argument_has_a_help_text(name: str) -> None:
+    assert [a.dest for a in commands()[name]._actions if not a.help] == []
+
+
 def codes_in_the_code() -> set[str]:
     """Every text that is given to a Finding as its code. Those put together as they are told
     (`{side}-suspect`) are left out; doctor's are of its own and in no report."""

@@ -14,7 +14,7 @@ def findings(evidence: Evidence) -> list[Finding]:
         return []
     start, end = _throughput(minutes[0]), _throughput(minutes[-1])
     change = end / start - 1
-    course = "; ".join(_told(number, minute) for number, minute in enumerate(minutes, 1))
+    course = "; ".join(_of_minute(number, minute) for number, minute in enumerate(minutes, 1))
     found = [Finding(level="info", code="sustained", message=f"sustained: {course}")]
     if change < -evidence.plan.target_ci:
         found.append(
@@ -34,7 +34,7 @@ def _throughput(minute: Minute) -> float:
     return 1e9 / minute.mean_ns
 
 
-def _told(number: int, minute: Minute) -> str:
+def _of_minute(number: int, minute: Minute) -> str:
     text = f"{number}: {units.significant(_throughput(minute))}/s"
     if minute.temperature_c is not None:
         text += f" at {minute.temperature_c:.1f} °C"

@@ -57,7 +57,7 @@ def setup(cache: Path, *, progress: Progress) -> Arm64Env:
     qemu = find_qemu()
     versions = _host_versions()
     folder = _home(cache) / _name(qemu, versions)
-    with _told(cache, "made"):
+    with _as_usage_error(cache, "made"):
         try:
             with _alone(cache, progress):
                 env = _set_up(cache, folder, qemu, versions, progress)
@@ -186,7 +186,7 @@ def find(cache: Path, *, thorough: bool = False) -> Arm64Env:
     qemu = find_qemu()
     home = _home(cache)
     folder = home / _name(qemu, _host_versions())
-    with _told(cache, "read"):
+    with _as_usage_error(cache, "read"):
         if folder.is_dir():
             return _opened(folder, qemu, thorough=thorough)
         names = (path.parent.name for path in home.glob("*/lock.json"))
@@ -214,7 +214,7 @@ def remove(cache: Path, *, progress: Progress) -> int:
     """Remove all environments below `cache`; the answer is the bytes that were freed. Waits for a
     setup that is running, and says so through `progress`. Raises UsageError while a run uses
     them."""
-    with _told(cache, "removed"):
+    with _as_usage_error(cache, "removed"):
         if not _home(cache).exists():
             return 0
         with _alone(cache, progress), _unused(cache):
@@ -299,7 +299,7 @@ def _host_versions() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _told(cache: Path, done: str) -> Iterator[None]:
+def _as_usage_error(cache: Path, done: str) -> Iterator[None]:
     """Raise errors of the operating system as UsageError: the environment cannot be `done`."""
     try:
         yield

@@ -74,7 +74,7 @@ def _draw_distribution(
     ax.set_ylabel(scale.label, color=theme.muted)
     _whole_ticks(ax, xs)
     ax.grid(axis="y", color=theme.grid, lw=0.8)
-    return Drawing(figure, {"medians": [_told(x, outlying.get(x.index, "")) for x in launches]})
+    return Drawing(figure, {"medians": [_tooltip(x, outlying.get(x.index, "")) for x in launches]})
 
 
 def _median(launch: Launch) -> float:
@@ -97,7 +97,7 @@ def _five(launch: Launch) -> tuple[float, float, float, float, float]:
     return low, middle, middle, middle, high
 
 
-def _told(launch: Launch, label: str) -> str:
+def _tooltip(launch: Launch, label: str) -> str:
     _, low, middle, high, _ = map(units.duration, _five(launch))
     text = f"launch {launch.index + 1}: median {middle}"
     if launch.latency_ns:

@@ -24,7 +24,7 @@ def _context(view: View) -> dict[str, Any]:
     groups = [g for g in groups if g["key"] != "baseline"]
     verdict = summary.verdict_of(view)
     failures = summary.failures_of(view)
-    findings = summary.told(view.findings)
+    findings = summary.grouped(view.findings)
     sections = [
         ("verdict", "Verdict") if verdict else None,
         ("baseline", "Baseline") if report.comparison else None,

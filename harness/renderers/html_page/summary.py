@@ -127,7 +127,7 @@ def compared(view: View) -> dict[str, Any] | None:
         "outcome": comparison.outcome,
         "summary": against.summary(comparison),
         "lines": view.changes,
-        "doubts": told(view.comparison_doubts),
+        "doubts": grouped(view.comparison_doubts),
         "unmatched": against.unmatched(comparison),
     }
 
@@ -148,7 +148,7 @@ def failures_of(view: View) -> list[dict[str, str]]:
     ]
 
 
-def told(groups: list[Doubts]) -> list[dict[str, Any]]:
+def grouped(groups: list[Doubts]) -> list[dict[str, Any]]:
     """Findings grouped for the template."""
     return [
         {

@@ -200,7 +200,7 @@ def test_three_delegates_of_which_one_changes_answers(tmp_path: Path, data: Path
     assert [d for d, found in codes.items() if "delegate-changed-answers" in found] == ["gpu"]
     (found,) = [f for f in by_delegate["gpu"].findings if f.code == "delegate-changed-answers"]
     assert found.level == "serious"
-    assert "of 2 images are decided otherwise" in found.message
+    assert "of 2 images are decided differently" in found.message
     assert found.message.count("test image ") == 2, "those that differ most"
     assert "gpu-fp32" in found.fix
     assert "2 test images, 3 cases" in run.said("accuracy on the device")

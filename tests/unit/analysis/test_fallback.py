@@ -24,7 +24,7 @@ def test_it_is_said_before_the_run_for_gpus_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("nodes", "words"), [(60, "confirms it: the delegate took 60 of 66"), (66, "refutes it")]
+    ("nodes", "words"), [(60, "confirms it: the delegate took 60 of 66"), (66, "shows otherwise")]
 )
 def test_the_run_confirms_or_refutes_it(nodes: int, words: str) -> None:
     (found,) = check.findings(on_gpu_with("TOPK_V2", nodes))

@@ -157,7 +157,7 @@ def test_a_file_that_is_no_keras_file(tmp_path: Path) -> None:
 
 def test_the_user_goes_first(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("\ufeffbright\ndark\n\n")
-    by_user = brought.told("-1..1", tmp_path / "labels.txt")
+    by_user = brought.file_options("-1..1", tmp_path / "labels.txt")
     artifact = brought.described(inspect(MODELS / "s01_i8.tflite", variant="x"), by_user)
     assert (artifact.shown.name, artifact.shown.source) == ("-1..1", "asked")
     assert artifact.labels == ("bright", "dark")
@@ -177,6 +177,6 @@ def test_numbers_before_the_labels_are_not_of_the_labels(text: str) -> None:
 def test_labels_that_cannot_be_used(tmp_path: Path, content: bytes, says: str) -> None:
     (tmp_path / "labels.txt").write_bytes(content)
     with pytest.raises(UsageError, match=says):
-        brought.told(None, tmp_path / "labels.txt")
+        brought.file_options(None, tmp_path / "labels.txt")
     with pytest.raises(UsageError, match="cannot be read"):
-        brought.told(None, tmp_path / "none.txt")
+        brought.file_options(None, tmp_path / "none.txt")

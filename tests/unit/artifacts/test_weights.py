@@ -119,7 +119,7 @@ def test_what_keras_fetched_is_used(server: Server, keras_home: Path, tmp_path: 
     [
         ("missing.h5", "answers 404 Not Found"),
         ("cut.h5", "broke off after 1000 of 512008 bytes"),
-        ("page.h5", "something else than an HDF5 file"),
+        ("page.h5", "does not answer with an HDF5 file"),
         ("hang.h5", "did not answer within 1 s"),
         ("stall.h5", "stalled for 2 s"),
     ],

@@ -62,7 +62,7 @@ def runs(folder: RunFolder, spec: DeviceSpec, **device: object) -> tuple[list[Aw
 
 def told(run: AwayRun, *entries: Entry) -> None:
     for entry in entries:
-        run.hear(msgspec.json.encode(away.Told(entry=entry)))
+        run.hear(msgspec.json.encode(away.Message(entry=entry)))
 
 
 def answer(number: int, reason: str = "launches") -> bytes:
@@ -96,7 +96,7 @@ def test_hosts_that_count_with_different_software_are_refused(folder: RunFolder)
     (a, b), _ = runs(folder, ArmSpec(), spread=True)
     told(a, Entry(device=FACTS))
     other = msgspec.structs.replace(FACTS, identity="another core")
-    assert b.hear(msgspec.json.encode(away.Told(entry=Entry(device=other)))) is False
+    assert b.hear(msgspec.json.encode(away.Message(entry=Entry(device=other)))) is False
     assert b.ended(answer(1)) == "refused"
     assert "another core" in str(b.refusal)
 

@@ -130,7 +130,7 @@ def test_a_model_that_takes_no_picture_says_so(tmp_path: Path) -> None:
     two = inspect(MODELS / "two_signatures.tflite", variant="two", signature="decode")
     (found,) = evaluate.evaluate({"two": two}, Pictures(LABELS), cache=tmp_path)
     assert found.failure is not None
-    assert found.failure.message == "its input 1x3 float32 takes no picture"
+    assert found.failure.message == "its input 1x3 float32 is not a picture"
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_model_that_takes_no_picture_says_so(tmp_path: Path) -> None:
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "killed by SIGSEGV"),
         ("print('hello')", "not a result"),
         ("import sys; sys.exit(3)", "exit status 3"),
-        ('print(\'{"result": {"scores": "x"}}\')', "the worker's answer is none"),
+        ('print(\'{"result": {"scores": "x"}}\')', "the worker gave no usable answer"),
     ],
 )
 def test_a_worker_that_breaks_costs_its_own_artifact_only(

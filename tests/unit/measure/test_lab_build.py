@@ -317,7 +317,7 @@ def test_what_was_made_comes_into_the_cache_whole_or_not_at_all(project: Project
         assert a.ended(msgspec.json.encode(Answer(made=(bad,)))) == "refused"
 
     engine = Engine(host("bench1"), does=does)
-    with pytest.raises(UsageError, match="something else than artifacts"):
+    with pytest.raises(UsageError, match="something that is not an artifact"):
         bring(engine, project, project.job("a", "a" * 64, training))
 
 

@@ -127,7 +127,7 @@ def test_what_is_not_there_is_told_with_what_is(name: str, said: str) -> None:
 
 
 def test_one_phone_is_not_asked_for_twice() -> None:
-    with pytest.raises(UsageError, match="another name has meant already"):
+    with pytest.raises(UsageError, match="two of the names mean the phone"):
         chosen("moto", "M")
 
 

@@ -20,4 +20,4 @@ def test_looking_through_a_folder_is_told_once_it_takes_a_while(
         time.sleep(2.1)
         narrator.looking(5_000, 12_000)
         narrator.looking(5_001, 12_000)
-    assert capsys.readouterr().err == "look through the images: 5,000 of 12,000\n"
+    assert capsys.readouterr().err == "read the images: 5,000 of 12,000\n"
