@@ -55,7 +55,7 @@ def pixels(path: Path) -> Pixels | None:
             if step is not None:
                 scaled = scaled.then(*step)
             elif name not in _WITHOUT_NUMBERS:
-                break  # what stands behind it scales no pixels any more
+                break  # layers after it no longer scale pixels
         return scaled.pixels
     except (zipfile.BadZipFile, KeyError, OSError, ValueError, RecursionError, AttributeError):
         return None

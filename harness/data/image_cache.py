@@ -145,7 +145,7 @@ class ImageCache:
             data, _ = _read(path)
             stored = self._put(_content(data, kind), self._decoded(data, kind))
         if stored.digest.hex() != known.pixels:
-            raise Refused("has changed since it was looked at")
+            raise Refused("has changed since it was read")
         return stored.picture
 
     def _decoded(self, data: bytes, kind: str) -> Picture:
@@ -186,7 +186,8 @@ class ImageCache:
         return Stored(picture, digest) if _digest(picture) == digest else None
 
     def _put(self, content: str, picture: Picture) -> Stored:
-        """No flush to the disk, which takes long for thousands: `_get` notices a torn file."""
+        """Not flushed to the disk, which takes long for thousands of files: `_get` notices a torn
+        file."""
         path, digest = self._path(content), _digest(picture)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -207,7 +208,8 @@ def _known(state: tuple[int, int, int, int], content: str, stored: Stored) -> Kn
 
 
 def _digest(picture: Picture) -> bytes:
-    """Of colours and depths that differ no two are the same, whatever their bytes."""
+    """A digest of pixels and form: pictures of different forms have different digests even with the
+    same bytes."""
     digest = hashlib.sha256(b"" if picture.form == "grey" else picture.form.encode())
     digest.update(picture.pixels)
     return digest.digest()

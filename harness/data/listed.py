@@ -145,7 +145,7 @@ def _columns(
     headed = path is not None or label is not None
     if not headed and len(heading) == 2:
         path, label = 0, 1
-        # A heading in other words names no image.
+        # A heading in other words does not name an image.
         pictures = [[_names_picture(cell) for cell in row[:2]] for row in rows[:2]]
         if pictures[-1] == [False, True]:
             path, label = 1, 0

@@ -84,7 +84,7 @@ class Sender:
 
 
 class Slot:
-    """One trial at a time at the lab; a piece of AwayWork. What a host trained is counted and
+    """Does one trial at a time at the lab; a piece of AwayWork. What a host trained is counted and
     measured here by `complete`, one trial after the other."""
 
     def __init__(
