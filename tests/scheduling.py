@@ -17,13 +17,22 @@ IMPORTING_TENSORFLOW = frozenset(
         "tests/contract/artifacts/test_recipes.py",
         "tests/unit/artifacts/test_answers.py",
         "tests/unit/artifacts/test_networks.py",
+        "tests/unit/artifacts/test_objective.py",
         "tests/unit/artifacts/test_quantize.py",
         "tests/unit/artifacts/test_sizes.py",
         "tests/unit/measure/test_mixed.py",
     }
 )
-# Takes long in few tests.
-LONG = frozenset({"tests/e2e/test_arm64.py", "tests/e2e/test_imagenet.py"})
+# The files that take longest, though some have few tests.
+LONG = frozenset(
+    {
+        "tests/e2e/phone/test_cli.py",
+        "tests/e2e/phone/test_measuring.py",
+        "tests/e2e/test_arm64.py",
+        "tests/e2e/test_imagenet.py",
+        "tests/unit/artifacts/test_training.py",
+    }
+)
 
 
 def order(items: list[pytest.Item]) -> None:

@@ -20,7 +20,6 @@ def fitted(images: Any, shape: tuple[int | None, ...]) -> Floats:
     """uint8 (n, height, width) -> float32 (n, *shape[1:]), grey values 0 to 255, for a network
     whose input has this shape. Raises UsageError if it is not the shape of an image."""
     import numpy as np
-    import tensorflow as tf
 
     if len(shape) != 4 or None in shape[1:] or shape[3] not in (1, 3):
         raise UsageError(
@@ -30,6 +29,8 @@ def fitted(images: Any, shape: tuple[int | None, ...]) -> Floats:
         )
     pixels = np.asarray(images)[..., np.newaxis].astype(np.float32)
     if pixels.shape[1:3] != shape[1:3]:
+        import tensorflow as tf
+
         pixels = tf.image.resize(pixels, shape[1:3], antialias=True).numpy()
     return np.repeat(pixels, shape[3], axis=3)
 

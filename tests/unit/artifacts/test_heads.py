@@ -37,6 +37,7 @@ def test_tells_the_classes_apart(classes: int) -> None:
     assert head.validation_loss < 0.3
 
 
+@pytest.mark.slow
 def test_two_classes_are_the_regression_that_statsmodels_finds() -> None:
     """At the penalty it chose the gradient is zero: nothing nearby is better."""
     import statsmodels.api as sm
@@ -124,6 +125,7 @@ def test_a_small_cut_below_one_that_is_not_shown_to_hold_is_not_chosen() -> None
     assert choose(right, 0.02).layer == "middle"
 
 
+@pytest.mark.slow
 def test_cuts_that_truly_lose_more_are_seldom_chosen() -> None:
     """17 cuts, of which the smaller half truly lose 2.5 points with a margin of 2."""
     rng = np.random.default_rng(0)

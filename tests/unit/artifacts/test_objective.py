@@ -12,22 +12,26 @@ from harness.artifacts.child.objective import judge, objective
 from harness.core.errors import UsageError
 
 pytestmark = pytest.mark.filterwarnings("ignore")
+imports_tensorflow = pytest.mark.slow
 
 
 def of(loss: Any, targets: list[list[float]], outputs: list[list[float]]) -> Any:
     return loss(np.array(targets, np.float32), np.array(outputs, np.float32)).numpy()
 
 
+@imports_tensorflow
 def test_two_classes_are_one_sigmoid() -> None:
     losses = of(objective(2, 0.0, 1.0), [[0], [1]], [[0.25], [0.25]])
     np.testing.assert_allclose(losses, [-np.log(0.75), -np.log(0.25)], rtol=1e-5)
 
 
+@imports_tensorflow
 def test_three_classes_are_a_softmax() -> None:
     losses = of(objective(3, 0.0, 1.0), [[2]], [[0.2, 0.3, 0.5]])
     np.testing.assert_allclose(losses, [-np.log(0.5)], rtol=1e-5)
 
 
+@imports_tensorflow
 def test_teacher_of_another_mind_costs_and_softly() -> None:
     """Student 0.5 everywhere, so its softened answer is 0.5 too: the cross-entropy is log 2 at
     any temperature, times the temperature squared."""
@@ -77,6 +81,7 @@ def test_flips_keep_the_pixels_and_move_them() -> None:
     assert 16 < moved.sum() < 32  # seven of eight forms differ
 
 
+@imports_tensorflow
 def test_images_are_fitted_to_the_network() -> None:
     assert fitted(images(2), (None, 4, 6, 3)).shape == (2, 4, 6, 3)
     np.testing.assert_array_equal(fitted(images(2), (None, 8, 8, 1))[..., 0], images(2))
