@@ -159,7 +159,7 @@ def _most(importance: dict[str, float], most: int = 5) -> list[tuple[str, float]
 
 
 def front_table(report: SearchReport, width: int) -> Table:
-    """The front, the smallest first; finalists are marked."""
+    """The front and finalists from behind it, the smallest first; finalists are marked."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     work = "instructions" if any(t.instructions for t in report.trials) else "macs"
     measured = measured_metrics(report)
@@ -170,8 +170,8 @@ def front_table(report: SearchReport, width: int) -> Table:
     finalists = report.final.finalists if report.final else {}
     star = report.verdict.recommended if report.verdict else None
     fixed = fixed_options(report)
-    for number in report.front[-MOST_ROWS:]:
-        trial = report.trial(number)
+    shown = [report.trial(n) for n in {*report.front[-MOST_ROWS:], *finalists.values()}]
+    for trial in sorted(shown, key=lambda t: (t.size_bytes or 0, t.number)):
         mark = "★ " if trial.name == star else "· " if trial.name in finalists else "  "
         worked = getattr(trial, work)
         table.add_row(

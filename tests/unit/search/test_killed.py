@@ -12,7 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-from harness.search.study import JOURNAL
 from tests.paths import ROOT
 from tests.searches import study
 
@@ -54,9 +53,9 @@ def test_ten_kills_lose_and_repeat_nothing(tmp_path: Path) -> None:
         assert child.stdout is not None
         assert child.stdout.readline() == b"ready\n"
         if kills < KILLS:
-            # While it is writing: somewhere in the life of its next one to three trials.
-            before = (tmp_path / JOURNAL).stat().st_size if (tmp_path / JOURNAL).exists() else 0
-            while child.poll() is None and _size(tmp_path) <= before:
+            # Somewhere in the life of its next one to three trials: the first has begun.
+            before = len(_tried(tmp_path))
+            while child.poll() is None and len(_tried(tmp_path)) <= before:
                 time.sleep(0.002)
             time.sleep(rng.uniform(0, 0.12))
             os.kill(child.pid, signal.SIGKILL)
@@ -76,11 +75,12 @@ def test_ten_kills_lose_and_repeat_nothing(tmp_path: Path) -> None:
     assert len({json.dumps(t.params, sort_keys=True) for t in trials}) == TRIALS
     assert len(told) == len(set(told))  # what had been told was never tried again
     params = {t.number: t.params for t in trials}
-    for line in (tmp_path / "tried.jsonl").read_text().splitlines():
-        number, tried_with = json.loads(line)
+    tried = [json.loads(line) for line in _tried(tmp_path)]
+    assert len(tried) > TRIALS  # some were under way when it was killed
+    for number, tried_with in tried:
         assert params[number] == tried_with  # what was under way went on as what it was
 
 
-def _size(folder: Path) -> int:
-    path = folder / JOURNAL
-    return path.stat().st_size if path.exists() else 0
+def _tried(folder: Path) -> list[str]:
+    path = folder / "tried.jsonl"
+    return path.read_text().splitlines() if path.exists() else []
