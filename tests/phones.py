@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import os
 import shutil
 import socket
@@ -18,6 +19,7 @@ import msgspec
 import pytest
 
 from harness.core.attendant import Attendant
+from harness.devices.transports import _keys
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
 from harness.emulator.phone import Phone, Profile, load_profile, pack_tool
@@ -37,7 +39,10 @@ def emulated(
     confirm_after_s: float = 0.0,
     **changes: object,
 ) -> Iterator[Daemon]:
-    """An emulated phone on a free port; `changes` are fields of the profile."""
+    """An emulated phone on a free port; `changes` are fields of the profile. Its benchmark_model
+    sleeps for a millisecond an inference, unless `fixed_latency_us` is None: running the model
+    takes three times as long, most of it to import what can."""
+    changes = {"fixed_latency_us": 1000, **changes}
     described: Profile = msgspec.structs.replace(load_profile(profile), **changes)
     phone = Phone(
         described,
@@ -130,12 +135,34 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def adb_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def empty_adb_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder for keys, instead of the user's ~/.android."""
+    return _adb_home(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def adb_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a key, instead of the user's ~/.android."""
+    home = _adb_home(tmp_path, monkeypatch)
+    for name, content in _key().items():
+        (home / name).write_bytes(content)
+        (home / name).chmod(0o600)
+    return home
+
+
+def _adb_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "android"
     home.mkdir()
     monkeypatch.setenv("ANDROID_USER_HOME", str(home))
     return home
+
+
+@functools.cache
+def _key() -> dict[str, bytes]:
+    """The files of a key. Making one takes a tenth of a second, so a process makes only one."""
+    with tempfile.TemporaryDirectory() as folder:
+        _keys.create(Path(folder) / "adbkey")
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
 
 @contextlib.contextmanager

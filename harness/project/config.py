@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 import yaml
@@ -25,6 +25,7 @@ from harness.core.specs import (
 from harness.core.text import command, expected_in_words
 from harness.core.units import parsed_share
 from harness.devices import kind_of
+from harness.project._yaml import strict_load
 from harness.system.files import current_folder, in_folder
 from harness.system.plugins import unknown
 
@@ -170,28 +171,6 @@ def _defaults(path: Path, given: Defaults) -> Defaults:
     return replace(given, max_accuracy_loss=margin)
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """YAML's safe loader, except that a key given twice is an error and not a silent choice, and
-    so is a key that is not text, such as `1`, `on` or a list."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":
-                continue
-            if not isinstance(key, yaml.ScalarNode):
-                self._refuse(key, "a key is a list or a mapping, where a name is expected")
-            if key.tag != "tag:yaml.org,2002:str":
-                self._refuse(key, f"the key {key.value} is not text; write it in quotes")
-            if key.value in seen:
-                self._refuse(key, f"the key {key.value!r} is given twice")
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-    def _refuse(self, key: yaml.Node, why: str) -> NoReturn:
-        raise yaml.constructor.ConstructorError(None, None, why, key.start_mark)
-
-
 def load_yaml(path: Path, kind: type[T]) -> T:
     """Read and check one file. Every way in which it can be wrong is a ConfigError that names
     the file, the path of the key, and what is allowed there."""
@@ -202,7 +181,7 @@ def load_yaml(path: Path, kind: type[T]) -> T:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}", "it must be a UTF-8 file") from None
     try:
-        data = yaml.load(text, _StrictLoader)  # noqa: S506  it derives from SafeLoader
+        data = strict_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""

@@ -21,10 +21,11 @@ from harness.commands import _output
 from harness.core.types import Report
 from harness.results import store
 from tests import reports, schema
+from tests.lazily import Lazily
 from tests.paths import ROOT
 
-pytest.importorskip("pyarrow")
-pytest.importorskip("matplotlib")
+Lazily("pyarrow")
+Lazily("matplotlib")
 
 TINY = ROOT / "tests/data/models/tiny_float32.tflite"
 BEFORE, NOW = "20261101-101500-aaaa", "20261102-101500-bbbb"

@@ -27,12 +27,12 @@ from harness.devices.transports._base import _HASH_GROWING
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
 from harness.emulator.userland import VARIABLE as USERLAND
-from tests.phones import USERLANDS, AdbServer, Listening, adb_home, emulated
+from tests.phones import USERLANDS, AdbServer, Listening, adb_home, empty_adb_home, emulated
 from tests.phones import adb_server as start_adb_server
 
 pytestmark = pytest.mark.slow  # each waits for a phone behind a socket
 
-__all__ = ["adb_home"]
+__all__ = ["adb_home", "empty_adb_home"]
 
 WORK = "/data/local/tmp"
 Opener = Callable[..., Transport]
@@ -393,7 +393,7 @@ def test_two_phones_and_no_serial(adb_home: Path) -> None:
         assert "serial:" in caught.value.fix
 
 
-def test_a_new_key_is_the_users_own_and_nobody_else_can_read_it(adb_home: Path) -> None:
+def test_a_new_key_is_the_users_own_and_nobody_else_can_read_it(empty_adb_home: Path) -> None:
     with emulated() as phone:
         spec = AndroidSpec(transport="adb_tcp", address=phone.address)
         for _ in range(2):
@@ -402,8 +402,8 @@ def test_a_new_key_is_the_users_own_and_nobody_else_can_read_it(adb_home: Path) 
             transport.close()
         keys = (phone.phone.root / "data/misc/adb/adb_keys").read_bytes().splitlines()
         assert len(keys) == 1, "the second connection must be let in by its signature"
-    assert (adb_home / "adbkey").stat().st_mode & 0o777 == 0o600
-    assert sorted(p.name for p in adb_home.iterdir()) == ["adbkey", "adbkey.pub"]
+    assert (empty_adb_home / "adbkey").stat().st_mode & 0o777 == 0o600
+    assert sorted(p.name for p in empty_adb_home.iterdir()) == ["adbkey", "adbkey.pub"]
 
 
 def reconnect(transport: Transport) -> None:

@@ -11,10 +11,11 @@ from harness.core.types import CaseReport
 from harness.renderers import metrics
 from harness.renderers.view import View
 from harness.system import plugins
+from tests.lazily import Lazily
 from tests.pages import made
 from tests.readers import READERS, Told
 
-pytest.importorskip("pandas")
+Lazily("pandas")
 
 FRAMES = {"frame", "launches", "observations"}
 # Statuses of every kind, intervals and none, verdicts and comparisons, a phone's summaries.

@@ -51,7 +51,7 @@ def test_devices_as_json_and_as_text(tmp_path: Path) -> None:
         entries = {
             "host": {"kind": "host"},
             "good": phone(good.address),
-            "shut": phone(shut.address, connect_timeout_s=1),
+            "shut": phone(shut.address, connect_timeout_s=3),
             "gone": phone("127.0.0.1:1"),
         }
         done = harness(tmp_path, entries, "devices", "--json")

@@ -133,7 +133,7 @@ def test_unplugged_between_launches_keeps_the_finished_ones(tmp_path: Path) -> N
 @pytest.mark.parametrize("model", ["scalar_input", "int64_ids"])
 def test_a_model_that_takes_a_microsecond_or_less(tmp_path: Path, model: str) -> None:
     """The tool prints whole microseconds, and draws whole numbers that a model can look up."""
-    with emulated() as phone:
+    with emulated(fixed_latency_us=None) as phone:
         file = DATA / f"models/{model}.tflite"
         run = bench(tmp_path, {"phone": entry(phone)}, file, "--launches", "2")
     (case,) = run.report.cases

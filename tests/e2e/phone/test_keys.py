@@ -15,9 +15,9 @@ from harness.core.errors import StableDeviceError
 from harness.core.specs import AndroidSpec
 from harness.devices.transports import _keys, adb_tcp
 from harness.devices.transports.emulated import Emulated
-from tests.phones import Listening, adb_home, adb_server, emulate_process, emulated
+from tests.phones import Listening, adb_server, empty_adb_home, emulate_process, emulated
 
-__all__ = ["adb_home"]
+__all__ = ["empty_adb_home"]
 
 
 def open_at(address: str, said: list[str] | None = None) -> adb_tcp.AdbTcp:
@@ -29,10 +29,12 @@ def open_at(address: str, said: list[str] | None = None) -> adb_tcp.AdbTcp:
 
 
 @pytest.fixture
-def made_by_adb(adb_home: Path) -> Iterator[Path]:
+def made_by_adb(empty_adb_home: Path) -> Iterator[Path]:
     """A key as `adb keygen` writes it, where the user's is looked for."""
-    subprocess.run(["adb", "keygen", str(adb_home / "adbkey")], check=True, capture_output=True)
-    yield adb_home / "adbkey"
+    subprocess.run(
+        ["adb", "keygen", str(empty_adb_home / "adbkey")], check=True, capture_output=True
+    )
+    yield empty_adb_home / "adbkey"
 
 
 @pytest.mark.needs("adb")
@@ -51,7 +53,9 @@ def test_a_key_that_debians_adb_made_lets_us_in(made_by_adb: Path, public: str) 
 
 
 @pytest.mark.parametrize(("mode", "warns"), [(0o644, True), (0o640, True), (0o600, False)])
-def test_a_key_that_others_can_read_is_told_once(adb_home: Path, mode: int, warns: bool) -> None:
+def test_a_key_that_others_can_read_is_told_once(
+    empty_adb_home: Path, mode: int, warns: bool
+) -> None:
     _keys.create(_keys.key_path())
     _keys.key_path().chmod(mode)
     said: list[str] = []
@@ -59,12 +63,12 @@ def test_a_key_that_others_can_read_is_told_once(adb_home: Path, mode: int, warn
         transport = open_at(phone.address, said)
         transport.connect()
         transport.close()
-    told = f"the key {adb_home}/adbkey is open to others (mode {mode:o}); chmod 600"
+    told = f"the key {empty_adb_home}/adbkey is open to others (mode {mode:o}); chmod 600"
     assert [line.startswith(told) for line in said] == ([True] if warns else [])
 
 
 def test_the_device_emulated_checks_our_signature_and_lets_nobody_else_in(
-    adb_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty_adb_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it runs, it runs as this user: another one on this machine must not come in."""
     ours = Emulated(AndroidSpec(transport="emulated"), Attendant())

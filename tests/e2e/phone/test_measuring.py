@@ -36,6 +36,7 @@ from harness.emulator.faults import Faults
 from harness.emulator.phone import pack_tool
 from harness.emulator.userland import VARIABLE
 from tests.paths import DATA
+from tests.phone_bench import assert_clean
 from tests.phones import USERLANDS, Listening, adb_home, command, emulated, wait_for
 
 __all__ = ["adb_home"]
@@ -91,10 +92,15 @@ class Bench:
 
 @contextlib.contextmanager
 def bench(
-    tmp_path: Path, faults: Faults | None = None, *, profile: str = "pixel", **changes: Any
+    tmp_path: Path,
+    faults: Faults | None = None,
+    *,
+    profile: str = "pixel",
+    fixed_latency_us: int | None = 1000,
+    **changes: Any,
 ) -> Iterator[Bench]:
     """Whatever happens inside, the phone is clean afterwards."""
-    with emulated(profile, faults) as phone:
+    with emulated(profile, faults, fixed_latency_us=fixed_latency_us) as phone:
         it = Bench(phone, tmp_path, **changes)
         try:
             yield it
@@ -105,13 +111,6 @@ def bench(
                 or not phone.phone.faults.unplug_during
             ):
                 assert_clean(phone)
-
-
-def assert_clean(phone: Daemon) -> None:
-    assert list(phone.phone.work.iterdir()) == []
-    assert phone.phone.fixed_performance is False
-    time.sleep(0.1)
-    assert not phone.phone.processes(), "a process was left running"
 
 
 def one_line(error: HarnessError) -> str:
@@ -125,7 +124,7 @@ def one_line(error: HarnessError) -> str:
 
 
 def test_a_launch_on_the_emulated_phone(tmp_path: Path) -> None:
-    with bench(tmp_path, affinity="big") as it:
+    with bench(tmp_path, fixed_latency_us=None, affinity="big") as it:
         facts = it.target.facts()
         launch = it.launch(index=0)
         second = it.launch(index=1)
@@ -168,7 +167,7 @@ def test_the_runner_is_pushed_from_a_path(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dialect", ["A", "B"])
 def test_both_dialects(tmp_path: Path, dialect: str) -> None:
-    with emulated(dialect=dialect) as phone:
+    with emulated(dialect=dialect, fixed_latency_us=None) as phone:
         it = Bench(phone, tmp_path)
         try:
             launch = it.launch()
@@ -328,11 +327,22 @@ def test_battery_low(tmp_path: Path) -> None:
 
 
 def test_hot_at_the_start_waits_until_it_is_cool(tmp_path: Path) -> None:
-    with bench(tmp_path, Faults(hot=3, hot_for_s=2.5)) as it:
+    with bench(tmp_path, Faults(hot=3)) as it:
+        cool = it.phone.phone.root / "cool"
+        command(
+            it.phone,
+            "dumpsys",
+            f'"$REAL" "$@" | if [ -e {cool} ]; then sed "s/Status: 3/Status: 0/"; else cat; fi',
+        )
+
+        def cool_down() -> None:
+            wait_for(lambda: any("cooling" in line for line in it.said))
+            cool.touch()
+
+        threading.Thread(target=cool_down).start()
         launch = it.launch()
     assert launch.before is not None
     assert launch.before.thermal_status == 0
-    assert any("cooling" in line for line in it.said)
 
 
 def test_hot_for_good_is_not_measured(tmp_path: Path) -> None:

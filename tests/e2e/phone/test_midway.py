@@ -97,7 +97,7 @@ def test_unplugged_and_plugged_in_again_between_launches(tmp_path: Path) -> None
 
 def test_a_phone_that_breaks_during_recovery_is_waited_for_again(tmp_path: Path) -> None:
     with emulated(fixed_latency_us=50_000) as phone:
-        run = Run(tmp_path, {"phone": entry(phone)}, TINY, *SEVERAL)
+        run = Run(tmp_path, {"phone": entry(phone, reconnect_timeout_s=60)}, TINY, *SEVERAL)
         run.until(lambda: run.launches_saved() >= 1)
         command(phone, "getprop", 'touch $EMULATED_ROOT/reached; sleep 1; "$REAL" "$@"')
         phone.unplug(for_s=0.3)

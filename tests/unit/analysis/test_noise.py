@@ -10,7 +10,6 @@ from statistics import fmean, pstdev
 
 import msgspec
 import pytest
-import scipy.stats
 from msgspec.structs import replace
 from rich.console import Console
 
@@ -22,6 +21,9 @@ from harness.stats.series import drift, drift_of_run
 from harness.stats.summaries import outliers, spread, spread_of_summaries
 from harness.system import plugins
 from tests import reports, strategies
+from tests.lazily import Lazily
+
+stats = Lazily("scipy.stats")
 
 
 def launches(medians: list[float], within: float = 0.01, seed: int = 1) -> list[Launch]:
@@ -111,7 +113,7 @@ def test_the_interval_of_a_drift_is_that_of_scipy() -> None:
     rng = random.Random(7)
     values = [math.exp(rng.gauss(0, 0.1) + 0.01 * i) for i in range(30)]
     found = drift(values)
-    slope, _, low, high = scipy.stats.theilslopes([math.log(v) for v in values], alpha=0.95)
+    slope, _, low, high = stats.theilslopes([math.log(v) for v in values], alpha=0.95)
     assert found is not None
     assert found.change == pytest.approx(math.expm1(slope * 29))
     assert found.ci_low == pytest.approx(math.expm1(low * 29), abs=2e-3)

@@ -14,8 +14,9 @@ from harness.renderers.charts import HALF, NARROW, Chart, charts_of, pareto
 from harness.renderers.svg import PAPER, Drawing, drawing
 from harness.renderers.view import View
 from tests import reports
+from tests.lazily import Lazily
 
-pytest.importorskip("matplotlib")
+Lazily("matplotlib")
 
 
 @pytest.fixture(autouse=True)

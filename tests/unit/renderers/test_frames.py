@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from harness.renderers import frames
 from harness.results import store
 from tests import reports
+from tests.lazily import Lazily
 
-pd = pytest.importorskip("pandas")
+pd = Lazily("pandas")
 
 
 def test_a_case_per_row_with_units_in_the_names() -> None:

@@ -10,8 +10,9 @@ import pytest
 from harness.renderers.plots import plots
 from harness.renderers.view import View
 from tests import reports
+from tests.lazily import Lazily
 
-pytest.importorskip("matplotlib")
+Lazily("matplotlib")
 
 
 def test_every_chart_is_a_file_with_its_title() -> None:

@@ -22,8 +22,9 @@ from harness.renderers import frames, rows
 from harness.renderers.view import View
 from harness.system import plugins
 from tests import reports
+from tests.lazily import Lazily
 
-pd = pytest.importorskip("pandas")
+pd = Lazily("pandas")
 
 # Numbers that no two fields share, so that each can be found again.
 _STATE: dict[str, Any] = {

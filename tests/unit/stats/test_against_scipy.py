@@ -7,19 +7,18 @@ from collections.abc import Sequence
 from itertools import combinations
 from statistics import fmean
 
-import pytest
-
-pytest.importorskip("scipy")
-
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from harness.stats import accuracy, ratio, series, summaries, trend
 from harness.stats.bootstrap import _student, bootstrap
 from harness.stats.thresholds import holm
+from tests.lazily import Lazily
 from tests.strategies import medians
+
+stats = Lazily("scipy.stats")
 
 CONFIDENCES = [0.8, 0.9, 0.95, 0.99]
 BOUNDS = st.floats(min_value=0.5, max_value=2)

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import minimize_scalar
-from scipy.stats import binom, multinomial
-from statsmodels.stats.proportion import proportion_confint
 
 from harness.stats import paired_loss
+from tests.lazily import Lazily
+
+optimize, stats = Lazily("scipy.optimize"), Lazily("scipy.stats")
+proportion = Lazily("statsmodels.stats.proportion")
 
 counts = st.integers(1, 12).flatmap(
     lambda n: st.tuples(st.integers(0, n), st.integers(0, n), st.just(n)).filter(
@@ -27,7 +28,7 @@ def _enumerated(at: int, n: int, p_lost: float, p_gained: float) -> float:
     p = [p_lost, p_gained, 1 - p_lost - p_gained]
     return float(
         sum(
-            multinomial.pmf([lost, gained, n - lost - gained], n, p)
+            stats.multinomial.pmf([lost, gained, n - lost - gained], n, p)
             for lost in range(n + 1)
             for gained in range(n + 1 - lost)
             if lost - gained <= at
@@ -50,7 +51,7 @@ def test_ties_are_what_enumeration_gives(n: int, p: tuple[float, float]) -> None
     for lost, gained in itertools.product(range(n + 1), repeat=2):
         if lost + gained <= n:
             exact = sum(
-                multinomial.pmf(
+                stats.multinomial.pmf(
                     [gains + lost - gained, gains, n - 2 * gains - lost + gained], n, chances
                 )
                 for gains in range(max(0, gained - lost), gained + 1)
@@ -61,7 +62,7 @@ def test_ties_are_what_enumeration_gives(n: int, p: tuple[float, float]) -> None
 def test_the_tail_of_many_images_without_gains_is_binomial() -> None:
     at = np.array([60, 80, 100, 120])
     found = paired_loss.tail(at, 5000, 0.02, 0.0)
-    assert found == pytest.approx(binom.cdf(at, 5000, 0.02), abs=1e-10)
+    assert found == pytest.approx(stats.binom.cdf(at, 5000, 0.02), abs=1e-10)
 
 
 @given(counts, st.floats(-0.9, 0.9))
@@ -76,7 +77,9 @@ def test_the_likeliest_gain_is_where_the_likelihood_is_highest(
         return -sum(m * log for m, log in zip((lost, gained, n - lost - gained), logs, strict=True))
 
     low, high = max(0.0, -loss), (1 - loss) / 2
-    best = minimize_scalar(unlikely, bounds=(low, high), method="bounded", options={"xatol": 1e-9})
+    best = optimize.minimize_scalar(
+        unlikely, bounds=(low, high), method="bounded", options={"xatol": 1e-9}
+    )
     own = float(paired_loss.likeliest_gain(lost, gained, n, loss))
     assert low <= own <= high
     assert unlikely(own) <= min(best.fun, unlikely(low), unlikely(high)) + 1e-6
@@ -93,7 +96,7 @@ def test_where_nothing_tells_them_apart_the_bound_is_the_exact_one(n: int, alpha
 @pytest.mark.parametrize(("lost", "n"), [(9, 600), (20, 600)])
 def test_without_gains_the_lower_limit_is_clopper_and_pearsons(lost: int, n: int) -> None:
     """A loss above 0 without gains is one share, for which statsmodels has the exact limit."""
-    exact, _ = proportion_confint(lost, n, alpha=0.1 / paired_loss.SAFE, method="beta")
+    exact, _ = proportion.proportion_confint(lost, n, alpha=0.1 / paired_loss.SAFE, method="beta")
     assert paired_loss.lower(lost, 0, n, 0.05)[0] == pytest.approx(exact, abs=1e-5)
 
 
@@ -128,5 +131,5 @@ def test_it_rejects_a_true_loss_no_more_often_than_it_may(
     rejected = paired_loss.p_at_least(lost, gained, n, loss) <= alpha
     outcomes = np.stack([lost, gained, n - lost - gained], axis=1)
     for gain in np.linspace(0, (1 - loss) / 2 - 1e-9, 25):
-        p = multinomial.pmf(outcomes, n, [gain + loss, gain, 1 - 2 * gain - loss])
+        p = stats.multinomial.pmf(outcomes, n, [gain + loss, gain, 1 - 2 * gain - loss])
         assert p[rejected].sum() <= alpha + 1e-9

@@ -8,12 +8,14 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from scipy.stats import multivariate_normal
 
 from harness.stats import paired_loss
 from harness.stats.enough_images import excludable, images, needed
 from harness.stats.looks import parts
 from harness.stats.with_the_best import Counts, dunnett, losses, pairwise
+from tests.lazily import Lazily
+
+stats = Lazily("scipy.stats")
 
 
 # Dunnett, JASA 50 (1955), table 1a, infinite degrees of freedom: one-sided, joint P = 0.95.
@@ -27,7 +29,7 @@ def test_dunnetts_constants_as_published(m: int, z: float) -> None:
 def test_the_level_is_what_scipy_says_of_all_together(m: int, correlation: float) -> None:
     z = NormalDist().inv_cdf(1 - dunnett(m, correlation))
     matrix = np.full((m, m), correlation) + np.eye(m) * (1 - correlation)
-    joint = multivariate_normal.cdf(np.full(m, z), cov=matrix, abseps=1e-6, maxpts=10**6)
+    joint = stats.multivariate_normal.cdf(np.full(m, z), cov=matrix, abseps=1e-6, maxpts=10**6)
     assert joint == pytest.approx(0.95, abs=2e-4)
 
 
