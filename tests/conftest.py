@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from harness.artifacts.child import forked
@@ -18,6 +19,11 @@ from tests import decoders, pages, scheduling
 # would inherit that; the tests press Ctrl-C in earnest.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Enough to falsify what is cheap to; --hypothesis-profile=default tries 100 of each property. A
+# deadline would be of the clock, and fail on a loaded machine.
+hypothesis.settings.register_profile("suite", max_examples=40, deadline=None)
+hypothesis.settings.load_profile("suite")
 
 # Each of the hundreds of processes that the tests start would compile the harness anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

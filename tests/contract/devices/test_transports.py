@@ -22,7 +22,7 @@ from harness.core.errors import (
     UsageError,
 )
 from harness.core.specs import AndroidSpec
-from harness.devices.transports import Transport, adb_server, adb_tcp
+from harness.devices.transports import Transport, _shell, adb_server, adb_tcp
 from harness.devices.transports._base import _HASH_GROWING
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
@@ -35,6 +35,7 @@ pytestmark = pytest.mark.slow  # each waits for a phone behind a socket
 __all__ = ["adb_home", "empty_adb_home"]
 
 WORK = "/data/local/tmp"
+HANGS_S = 600  # against a hang only
 Opener = Callable[..., Transport]
 NAMES = [
     "plain.tflite",
@@ -115,28 +116,33 @@ def test_a_command_may_be_silent_for_long_and_the_connection_stays_usable(opener
         assert transport.shell("echo again", 10).stdout == b"again\n"
 
 
-def test_large_output_arrives_whole_and_endless_output_ends(opener: Opener) -> None:
+def test_large_output_arrives_whole_and_endless_output_ends(
+    opener: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_shell, "MAX_OUTPUT_BYTES", 6 << 20)
     with emulated() as phone:
         transport = opener(phone)
-        out = transport.shell("head -c 5000000 /dev/zero", 30).stdout
+        out = transport.shell("head -c 5000000 /dev/zero", HANGS_S).stdout
         assert out == bytes(5_000_000)
-        with pytest.raises(StableDeviceError, match="printed more than"):
-            transport.shell("yes", 30)
-        assert transport.shell("echo again", 10).stdout == b"again\n"
+        with pytest.raises(StableDeviceError, match="printed more than 6 MiB"):
+            transport.shell("yes", HANGS_S)
+        assert transport.shell("echo again", HANGS_S).stdout == b"again\n"
 
 
-@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 1_048_576, 7_000_001])
-def test_push_and_pull_give_back_the_same_bytes(opener: Opener, tmp_path: Path, size: int) -> None:
+def test_push_and_pull_give_back_the_same_bytes(opener: Opener, tmp_path: Path) -> None:
     local, back = tmp_path / "file.bin", tmp_path / "back.bin"
-    local.write_bytes(os.urandom(size))
     seen: list[tuple[int, int]] = []
     with emulated() as phone:
         transport = opener(phone)
-        assert transport.push(local, f"{WORK}/file.bin", lambda *p: seen.append(p)) is True
-        transport.pull(f"{WORK}/file.bin", back)
-        assert back.read_bytes() == local.read_bytes()
-        assert sorted(p.name for p in phone.phone.work.iterdir()) == ["file.bin"]
-    assert not size or seen[-1] == (size, size)
+        for size in (0, 1, 65_535, 65_536, 1_048_576, 7_000_001):
+            local.write_bytes(os.urandom(size))
+            seen.clear()
+            assert transport.push(local, f"{WORK}/{size}.bin", lambda *p: seen.append(p)) is True
+            transport.pull(f"{WORK}/{size}.bin", back)
+            assert back.read_bytes() == local.read_bytes(), size
+            assert sorted(p.name for p in phone.phone.work.iterdir()) == [f"{size}.bin"]
+            assert not size or seen[-1] == (size, size)
+            (phone.phone.work / f"{size}.bin").unlink()
 
 
 def test_push_is_skipped_only_when_the_hash_there_is_the_same(
@@ -156,18 +162,19 @@ def test_push_is_skipped_only_when_the_hash_there_is_the_same(
         assert transport.push(local, remote) is True
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_any_name_is_only_a_name(opener: Opener, tmp_path: Path, name: str) -> None:
-    local = tmp_path / "model"
-    local.write_bytes(b"model")
+def test_any_name_is_only_a_name(opener: Opener, tmp_path: Path) -> None:
+    local, back = tmp_path / "model", tmp_path / "back"
     with emulated() as phone:
         transport = opener(phone)
-        transport.push(local, f"{WORK}/{name}")
-        assert [p.name for p in phone.phone.work.iterdir()] == [name]
-        transport.pull(f"{WORK}/{name}", tmp_path / "back")
-        assert (tmp_path / "back").read_bytes() == b"model"
-        shown = transport.shell(f"cat {shlex.quote(f'{WORK}/{name}')}", 10)
-        assert shown == (0, b"model", b"")
+        for name in NAMES:
+            local.write_bytes(name.encode())
+            transport.push(local, f"{WORK}/{name}")
+            assert [p.name for p in phone.phone.work.iterdir()] == [name]
+            transport.pull(f"{WORK}/{name}", back)
+            assert back.read_bytes() == name.encode(), name
+            shown = transport.shell(f"cat {shlex.quote(f'{WORK}/{name}')}", 10)
+            assert shown == (0, name.encode(), b""), name
+            (phone.phone.work / name).unlink()
 
 
 def test_pull_of_a_missing_file_leaves_nothing(opener: Opener, tmp_path: Path) -> None:

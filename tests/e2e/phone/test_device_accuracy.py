@@ -94,7 +94,7 @@ def test_the_phone_answers_as_this_machine(
     tmp_path: Path, pictures: Path, right: bytes, userland: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(VARIABLE, userland)
-    with emulated() as phone:
+    with emulated(fixed_latency_us=None) as phone:
         target = opened(phone, tmp_path)
         assert answered(target, pictures) == right
         assert answered(target, pictures, start=2) == right[8:]
@@ -106,7 +106,7 @@ def test_what_the_phone_had_answered_when_it_was_unplugged_is_not_asked_again(
     tmp_path: Path, pictures: Path, right: bytes
 ) -> None:
     """The cable is pulled while the second image is answered."""
-    with emulated() as phone:
+    with emulated(fixed_latency_us=None) as phone:
         counted = 'case "$*" in *output_filepath*) echo >> $EMULATED_ROOT/state/asked;; esac'
         command(phone, "benchmark_model", f'{counted}\nexec "$REAL" "$@"')
         target = opened(phone, tmp_path)
@@ -133,7 +133,7 @@ def test_what_the_phone_had_answered_when_it_was_unplugged_is_not_asked_again(
 def test_a_delegate_that_silently_falls_back_has_answered_nothing(
     tmp_path: Path, pictures: Path
 ) -> None:
-    with emulated(faults=Faults(accelerator="none")) as phone:
+    with emulated(faults=Faults(accelerator="none"), fixed_latency_us=None) as phone:
         target = opened(phone, tmp_path)
         with pytest.raises(WorkerError, match="ran none of the model's nodes"):
             answered(target, pictures, "gpu")
@@ -143,7 +143,7 @@ def test_a_delegate_that_silently_falls_back_has_answered_nothing(
 
 def test_a_disk_that_cannot_hold_the_answers_is_told(tmp_path: Path, pictures: Path) -> None:
     """The tool itself says nothing of it."""
-    with emulated() as phone:
+    with emulated(fixed_latency_us=None) as phone:
         command(
             phone,
             "benchmark_model",
@@ -177,7 +177,7 @@ ASKED = ("--accuracy", "device", "--accuracy-images", "2")
 @pytest.mark.slow
 def test_three_delegates_of_which_one_changes_answers(tmp_path: Path, data: Path) -> None:
     faults = Faults(accelerator="all", accelerator_answers="fp16")
-    with emulated(faults=faults) as phone:
+    with emulated(faults=faults, fixed_latency_us=None) as phone:
         run = Run(
             tmp_path, {"phone": entry(phone)}, TINY, "--launches", "1", "--iterations", "2",
             "--data", data, "--pixels", "0..255", "--delegate", "cpu,gpu,gpu-fp32", *ASKED,
@@ -234,7 +234,7 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_built(
 
 
 def test_a_runner_that_takes_no_images_is_refused(tmp_path: Path) -> None:
-    with emulated(dialect="B") as phone:
+    with emulated(dialect="B", fixed_latency_us=None) as phone:
         run = bench(tmp_path, {"phone": entry(phone)}, TINY, *ASKED)
     assert run.status == EXIT_USAGE, run.stderr
     assert "dialect B, which takes no images" in run.stderr

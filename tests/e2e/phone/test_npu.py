@@ -36,7 +36,7 @@ def libraries(tmp_path: Path) -> dict[str, Any]:
 
 def test_the_libraries_are_pushed_and_found(tmp_path: Path, libraries: dict[str, Any]) -> None:
     runner = RunnerSpec(device_path="/system/bin/benchmark_model", **libraries)
-    with emulated(faults=Faults(accelerator="all"), dialect="B") as phone:
+    with emulated(faults=Faults(accelerator="all"), dialect="B", fixed_latency_us=None) as phone:
         seen = phone.phone.root / "state/seen"
         command(
             phone,
@@ -72,7 +72,7 @@ def test_without_the_dispatch_library_it_is_refused_before_a_phone_is_asked() ->
 
 
 def test_a_runner_of_ones_own_is_asked_and_nothing_is_pushed() -> None:
-    with emulated(dialect="B") as phone:
+    with emulated(dialect="B", fixed_latency_us=None) as phone:
         spec = AndroidSpec(
             transport="adb_tcp",
             address=phone.address,

@@ -27,7 +27,7 @@ def test_every_answer_is_there_and_nothing_of_the_single_phone(
     userland: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(VARIABLE, userland)
-    with emulated() as phone:
+    with emulated(fixed_latency_us=None) as phone:
         spec = AndroidSpec(transport="adb_tcp", address=phone.address)
         text = proof.prove(spec, Attendant())
         assert_clean(phone)
@@ -58,7 +58,7 @@ def test_the_command_makes_every_measurement_and_writes_it(
         ),
     )
     faults = Faults(accelerator="all", accelerator_answers="nan")
-    with emulated(faults=faults) as phone:
+    with emulated(faults=faults, fixed_latency_us=None) as phone:
         runner = {"device_path": "/system/bin/benchmark_model"}
         there = phone.phone.root / "data/app/org.tensorflow.lite.benchmark/base.apk"
         there.parent.mkdir(parents=True)

@@ -28,7 +28,7 @@ def launched(
     tmp_path: Path, faults: Faults, dialect: Any, delegate: str = "cpu", times: int = 1
 ) -> list[Launch]:
     case = msgspec.structs.replace(CASE, delegate=delegate)
-    with emulated(faults=faults, dialect=dialect) as phone:
+    with emulated(faults=faults, dialect=dialect, fixed_latency_us=None) as phone:
         it = Bench(phone, tmp_path, launch_timeout_s=60)
         it.target.prepare(artifact(), Path("unused.npz"))
         found = [it.target.launch(case, artifact(), BOTH, 1 + i) for i in range(times)]
