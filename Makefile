@@ -10,6 +10,8 @@ STAMP  := $(VENV)/.installed
 # A file's tests stay together, since they share what is slow to make. Half of the time is spent
 # waiting for phones, so there are more of them at a time than a small machine has processors.
 PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder  # the long files are not the last ones
+# Of the fast tests none waits, and each process takes seconds to import the files of them all.
+PARALLEL_UNIT := -n $(shell getconf _NPROCESSORS_ONLN) --dist loadfile --no-loadscope-reorder
 
 # Where this is set, each of the hundreds of processes that the tests start compiles the harness anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -34,7 +36,7 @@ tests: $(STAMP)
 	$(PY) -m pytest $(PARALLEL) $(ARGS)
 
 unit: $(STAMP)
-	$(PY) -m pytest $(PARALLEL) -m 'not slow' tests/unit tests/contract $(ARGS)
+	$(PY) -m pytest $(PARALLEL_UNIT) -m 'not slow' tests/unit tests/contract $(ARGS)
 
 arm64: $(STAMP)
 	$(PY) -m harness setup arm64

@@ -70,6 +70,7 @@ def test_init_says_where_the_files_are(answer: Any) -> None:
     assert Path(told["models"]).is_dir()
 
 
+@pytest.mark.slow
 def test_ab_says_what_was_decided_and_where_it_is_saved(answer: Any) -> None:
     tiny, other = DATA / "models/tiny_float32.tflite", DATA / "models/tiny_int8.tflite"
     told = answer("ab", str(tiny), str(other), "--quick", "--time-budget", "5s", "--json", "-")

@@ -46,6 +46,7 @@ def slot(trials: Loop, takes_s: float = TAKES_S) -> at_lab.Slot:
     )
 
 
+@pytest.mark.slow
 def test_every_trial_is_done_once_and_the_hosts_share_them(tmp_path: Path) -> None:
     with lab() as made, contextlib.closing(study(tmp_path)) as of:
         for name in ("one", "two"):
@@ -58,6 +59,7 @@ def test_every_trial_is_done_once_and_the_hosts_share_them(tmp_path: Path) -> No
         assert [(t.number, t.state) for t in of.trials()] == [(n, "done") for n in range(1, 5)]
 
 
+@pytest.mark.slow
 def test_a_host_that_is_lost_costs_a_try_and_not_the_trial(tmp_path: Path) -> None:
     with lab() as made, contextlib.closing(study(tmp_path)) as of:
         made.join("one", cores=2)
