@@ -1,13 +1,13 @@
 # Three commands matter: `make bench` (the main job), `make unit` while working (a minute or so:
 # tests/unit and tests/contract without what is marked slow) and `make test` (lint, types, all tests).
-# `make docs` builds the documentation as a site; `make arm64` counts instructions and `make arm64-baseline` writes what they are held against.
+# `make docs` builds the documentation as a site; `make arm64` counts instructions and `make arm64-baseline` writes the baseline.
 # Everything runs in .venv, which is made once and remade only when what it is made from changes.
 
 PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
-# A file's tests stay together, since they share what is slow to make. Half of the time is spent
+# A file's tests stay together, because they share what is slow to make. Half of the time is spent
 # waiting for phones, so there are more of them at a time than a small machine has processors.
 PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder  # the long files are not the last ones
 # Of the fast tests none waits, and each process takes seconds to import the files of them all.
@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: bench test tests unit lint types docs arm64 arm64-baseline clean
 
-# What is counted on the emulated ARM64 core and held against the committed baseline: every variant
+# What is counted on the emulated ARM64 core and compared with the committed baseline: every variant
 # that takes under a minute there on a processor of its own. vgg16 and vgg16-gap in float32 take
 # minutes. From random weights, so that it is the same with a network and without.
 COUNTED := scratch scratch-int8 pruned pruned-int8 mobilenet mobilenet-int8 mobilenet-gray-int8 \

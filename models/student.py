@@ -1,7 +1,7 @@
 """A small network to be taught by a larger one: depthwise separable convolutions on one channel.
 
 It has about 40 thousand weights. Most of its work is done after the image has been halved twice,
-which still shows a line two pixels wide.
+where a line two pixels wide is still visible.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ def inherit(model: keras.Model, parent: keras.Model) -> None:
     """
     if model.get_layer("features").output.shape[1] != model.layers[-1].input.shape[1]:
         raise ValueError("channels can be pruned with head: gap only")
-    reads = None  # what each input channel that is left is the sum of
+    reads = None  # the input channels of which each remaining one is the sum
     for layer in model.layers:
         if not layer.weights:
             continue
