@@ -21,7 +21,7 @@ class Network:
 
     def gateway(self, host: str) -> str:
         """This machine's address, as a host sees it."""
-        return f"10.231.{self._numbers[host]}.1"
+        return f"{_network()}.{self._numbers[host]}.1"
 
     def inside(self, host: str, command: Sequence[str]) -> list[str]:
         """The command as it is run at a host."""
@@ -55,10 +55,10 @@ class Network:
         _ip("netns", "add", name)
         _ip("link", "add", cable, "type", "veth", "peer", "name", there)
         _ip("link", "set", there, "netns", name)
-        _ip("addr", "add", f"10.231.{number}.1/24", "dev", cable)
+        _ip("addr", "add", f"{self.gateway(host)}/24", "dev", cable)
         _ip("link", "set", cable, "up")
         for words in (
-            ("addr", "add", f"10.231.{number}.2/24", "dev", there),
+            ("addr", "add", f"{_network()}.{number}.2/24", "dev", there),
             ("link", "set", there, "up"),
             ("link", "set", "lo", "up"),
             ("route", "add", "default", "via", self.gateway(host)),
@@ -84,6 +84,11 @@ def _remove(host: str) -> None:
 
 def _name(host: str) -> str:
     return f"mbh-{os.getpid()}-{host}"
+
+
+def _network() -> str:
+    # One of its own for each process, since two benchmarks may run at once.
+    return f"10.{os.getpid() % 200 + 20}"
 
 
 def _file(host: str) -> Path:

@@ -26,7 +26,12 @@ ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "tests/data/models/tiny_float32.tflite"
 LAUNCHES = 5
 PHONES = {"bench1": "pixel", "bench2": "old"}
-KILLED = ("scheduler", "client", *PHONES)
+HOW = ("killed", "cut off", "stopped")
+EVENTS = (
+    ("killed", ("scheduler",)),
+    ("killed", ("client",)),
+    *((how, tuple(PHONES)) for how in HOW),
+)
 PATIENT_S = 600.0
 Phones = Mapping[str, Sequence[Daemon]]  # by host
 LATENCY_US = 300_000
@@ -209,15 +214,18 @@ def phones_at(hosts: Mapping[str, Sequence[Profile]], net: Network | None) -> It
         yield made
 
 
-def rounds(how: str, count: int, rng: random.Random) -> int:
-    """How many of `count` rounds went well; one line for each."""
+def rounds(hows: Sequence[str], count: int, rng: random.Random) -> int:
+    """How many of `count` rounds went well, of events that are drawn from those of `hows`; one line
+    for each."""
+    events = [event for event in EVENTS if event[0] in hows]
     well = 0
     for number in range(1, count + 1):
-        victim = rng.choice(KILLED if how == "killed" else tuple(PHONES))
+        how, victims = rng.choice(events)
+        victim = rng.choice(victims)
         began = time.monotonic()
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            net = stack.enter_context(network(tuple(PHONES))) if how == "cut off" else None
+            net = stack.enter_context(network(tuple(PHONES)))
             hosts = {host: [sleeper(profile)] for host, profile in PHONES.items()}
             phones = stack.enter_context(phones_at(hosts, net))
             wrong = Round(folder, phones, rng, net).carry_out(how, victim)
@@ -227,13 +235,13 @@ def rounds(how: str, count: int, rng: random.Random) -> int:
     return well
 
 
-def by_hand(latency_us: int) -> tuple[float, float, list[str]]:
+def by_hand(latency_us: int, launches: int) -> tuple[float, float, list[str]]:
     """(seconds of one bench on all phones of three hosts, of the slowest phone alone, how the
     report differs from six runs by hand)."""
     hosts = {f"bench{n}": [sleeper(p, latency_us) for p in ("pixel", "old")] for n in (1, 2, 3)}
     for number, profile in enumerate(p for all_ in hosts.values() for p in all_):
         profile.props["ro.serialno"] = profile.props["ro.boot.serialno"] = f"EMULATED{number:04}"
-    how_much = [str(MODEL), "--launches", str(LAUNCHES), "--iterations", "3"]
+    how_much = [str(MODEL), "--launches", str(launches), "--iterations", "3"]
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         net = stack.enter_context(network(tuple(hosts)))
@@ -253,7 +261,8 @@ def by_hand(latency_us: int) -> tuple[float, float, list[str]]:
                 lab.start(name)
             began = time.monotonic()
             client = lab.client(*how_much, "--device", "all")
-            client.wait(PATIENT_S)
+            if client.wait(PATIENT_S) != 0:
+                raise RuntimeError((folder / "client.log").read_text())
             together = time.monotonic() - began
             (run,) = (path for path in (folder / "reports").iterdir() if path.is_dir())
             found = _facts(store.read_report(run))

@@ -17,7 +17,6 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,16 +26,17 @@ from harness.core.errors import HarnessError
 from harness.core.lab import HostOffer
 from harness.core.text import clean
 from harness.engine import INTERRUPTED, AwayWork, Later, Place, Work, lost_work
-from harness.engine.lab import transfer, worker
 from harness.engine.lab.address import Address
+from harness.engine.lab.connection import Connection
 from harness.engine.lab.dask_settings import CONNECT_S, applied
-from harness.engine.lab.hosts import free_of, offers_of
+from harness.engine.lab.hosts import free_of
 from harness.engine.lab.protocol import Outcome, Task
 from harness.engine.local import LocalEngine, stop
 from harness.system import interrupts
 
 LOOK_EVERY_S = 1.0
 SENDERS = 8
+LEAVE_S, LEAVE_AT_ONCE_S = 5.0, 1.0  # how long leaving a lab may take
 LEAVING_S = 90.0  # how long to wait for phones to be put back after Ctrl-C
 # How long a lab may be unreachable before its work is given up.
 AWAY_S = 60.0
@@ -84,45 +84,22 @@ class DaskEngine:
         self._tries: dict[str, _Try] = {}
         self._local: list[tuple[Work, str]] = []
         self._senders = ThreadPoolExecutor(SENDERS)
-        self._sending: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._client: Any = None
-        self._lab_id = ""  # which start of the scheduler we are connected to
+        self._connection: Connection | None = None
         self._away_since: float | None = None
 
     def open(self) -> None:
         """Connect. Raises UsageError if no lab answers, or one of other versions."""
-        from distributed import Client
-
-        try:
-            self.address.reach(CONNECT_S)
-            client = Client(
-                str(self.address),
-                security=self.address.security(),
-                timeout=CONNECT_S,
-                set_as_default=False,
-            )
-        except (OSError, TimeoutError, ValueError) as error:
-            raise worker.no_lab(self.address, error) from None
-        try:
-            client.sync(worker.check_versions, self.address)
-            self._lab_id = str(client.scheduler_info()["id"])
-            client.subscribe_topic(client.id, self._heard)
-        except BaseException:
-            client.close()
-            raise
-        self._client = client
+        self._connection = Connection(self.address, self._heard)
 
     def where(self) -> tuple[HostOffer, ...]:
         """See Engine. By name; raises OSError if the lab does not answer."""
-        client = self._client
-        if client is None or client.status != "running":
+        return self._lab.hosts()
+
+    @property
+    def _lab(self) -> Connection:
+        if self._connection is None:
             raise OSError("the lab does not answer")
-        known = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=CONNECT_S)
-        # Dask's client reconnects by itself to a scheduler that was started again, but does not
-        # subscribe again to events.
-        if known["id"] != self._lab_id:
-            raise OSError("the lab was started again")
-        return offers_of(known)
+        return self._connection
 
     def submit(self, work: Work | AwayWork, lane: str) -> None:
         """See Engine."""
@@ -158,19 +135,13 @@ class DaskEngine:
     def close(self) -> None:
         """See Engine."""
         self._senders.shutdown(wait=False, cancel_futures=True)
-        if self._client is not None:
-            with contextlib.suppress(Exception):
-                self._client.close(timeout=5)
+        if self._connection is not None:
+            self._connection.close(LEAVE_S)
         self._stack.close()
 
     def end_lab(self) -> None:
         """End the scheduler and every worker; they put back what they changed."""
-        client = self._client
-        for host in self.where():
-            with contextlib.suppress(Exception):
-                client.sync(client.rpc(host.address).lab_dismiss, callback_timeout=CONNECT_S)
-        with contextlib.suppress(OSError, TimeoutError):
-            client.sync(client.scheduler.terminate, callback_timeout=CONNECT_S)
+        self._lab.end_lab()
 
     # --- the loop ---
 
@@ -209,10 +180,9 @@ class DaskEngine:
             self._say(f"the lab at {self.address} does not answer; waiting for it")
         for key in list(self._tries):
             self._fail(key, lost_work("the lab went away"))
-        if self._client is not None:
-            with contextlib.suppress(Exception):
-                self._client.close(timeout=1)
-            self._client = None
+        if self._connection is not None:
+            self._connection.close(LEAVE_AT_ONCE_S)
+            self._connection = None
         left = AWAY_S - (time.monotonic() - self._away_since)
         if left > 0:
             with contextlib.suppress(HarnessError, OSError):
@@ -256,7 +226,7 @@ class DaskEngine:
         job = work.job(place)
         key = f"{job.run}-{uuid.uuid4().hex[:12]}"
         attempt = self._tries[key] = _Try(work, place)
-        client = self._client
+        lab = self._lab
         task = Task(
             key=key,
             name=job.name,
@@ -265,23 +235,14 @@ class DaskEngine:
             function=job.function,
             arguments=msgspec.Raw(job.arguments),
             uses=dict(place.uses),
-            topic=client.id,
+            topic=lab.topic,
             files=tuple(job.files),
         )
 
         def hand_out() -> None:
             try:
-                self._send(client, place.host, job.files)
-                future = client.submit(
-                    worker.carry_out,
-                    msgspec.json.encode(task),
-                    key=key,
-                    workers=[place.host.address],
-                    allow_other_workers=False,
-                    resources=dict(place.uses),
-                    pure=False,
-                    retries=0,
-                )
+                lab.send(place.host, job.files)
+                future = lab.hand_out(task, place.host)
             except Exception as error:
                 said = clean(str(error) or type(error).__name__, 200)
                 told = lost_work(f"{place.host.name} cannot be reached: {said}")
@@ -364,33 +325,26 @@ class DaskEngine:
             if not attempt.asked_to_stop:
                 attempt.asked_to_stop = True
                 by_host.setdefault(attempt.place.host.address, []).append(key)
-        client = self._client
+        lab = self._connection
+        if lab is None:  # then nothing of ours is there any more
+            return
 
         def ask(address: str, of: list[str]) -> None:
             with contextlib.suppress(Exception):
-                client.sync(client.rpc(address).lab_stop, keys=of, callback_timeout=CONNECT_S)
+                lab.stop(address, of)
 
         for address, of in by_host.items():
             self._senders.submit(ask, address, of)
 
     # --- files ---
 
-    def _send(self, client: Any, host: HostOffer, wanted: Mapping[str, Path]) -> None:
-        """Bring a host what it lacks, one file at a time."""
-        if not wanted:
-            return
-        with self._sending[host.address]:
-            client.sync(transfer.send, client, host.address, wanted)
-
     def has(self, address: str, keys: Sequence[str]) -> frozenset[str]:
         """See Engine."""
-        client = self._client
-        ask = client.rpc(address).lab_built
-        return frozenset(client.sync(ask, keys=list(keys), callback_timeout=CONNECT_S))
+        return self._lab.has(address, keys)
 
     def fetch(self, address: str, sha256: str, write: Callable[[bytes], object]) -> None:
         """See Engine."""
-        self._client.sync(transfer.fetch, self._client, address, sha256, write)
+        self._lab.fetch(address, sha256, write)
 
 
 def connect(address: Address, say: Say = lambda text: None) -> DaskEngine:

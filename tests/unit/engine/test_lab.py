@@ -62,7 +62,7 @@ def test_a_lab_knows_its_hosts_and_their_phones_come_and_go() -> None:
             there[:] = [other]
             made.do(host._offer((other,)))
             wait_for(lambda: engine.where()[1].phones == (other,))
-            known = engine._client.scheduler_info()["workers"][bench1.address]["resources"]
+            known = engine._lab.client.scheduler_info()["workers"][bench1.address]["resources"]
             assert (known[PIXEL.resource], known[other.resource]) == (0, 1)
 
 
@@ -124,7 +124,7 @@ def test_events_arrive_from_a_lab_that_was_started_again(tmp_path: Path) -> None
         made.join("bench1", cache=tmp_path)
         with dask_engine(made.address) as engine:
             wait_for(engine.where)
-            client = engine._client
+            client = engine._lab.client
             first = client.scheduler_info()["id"]
             made.kill()
             made.start()
@@ -184,11 +184,11 @@ def test_a_file_is_sent_once_and_whole(tmp_path: Path) -> None:
         with dask_engine(made.address) as engine:
             wait_for(engine.where)
             (offer,) = engine.where()
-            engine._send(engine._client, offer, {sha256: source})
+            engine._lab.send(offer, {sha256: source})
             arrived = tmp_path / "there/lab/files" / sha256
             assert arrived.read_bytes() == source.read_bytes()
             source.unlink()  # it is not looked at again
-            engine._send(engine._client, offer, {sha256: source})
+            engine._lab.send(offer, {sha256: source})
             back: list[bytes] = []
             engine.fetch(offer.address, sha256, back.append)
             assert b"".join(back) == arrived.read_bytes()
