@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.core.data import DataSummary
 from harness.core.evaluation import packed_labels, packed_scores
 from harness.core.types import Evaluation, Evidence, Failure
-from harness.measure.evaluate import Split
+from harness.measure.questions import Split
 from harness.stats import accuracy
 from tests import strategies
 

@@ -32,6 +32,7 @@ from harness.core.base import Value
 from harness.core.errors import UsageError
 from harness.data.demo_set import Drawn
 from harness.system import files
+from harness.system.digests import Digests
 from harness.system.files import writing
 
 IMAGES = "images.npy"
@@ -76,7 +77,7 @@ class Packer:
         self._cache = cache.absolute()
         self._representative = representative
         self._drawn = drawn
-        self._digests: dict[Path, str] = {}
+        self._digests = Digests()
 
     def training(self, training: Training, variant: str) -> Packed:
         """One network to train."""
@@ -121,7 +122,7 @@ class Packer:
             return name
 
         request = moved(parcel.request, relative)
-        digests = {name: self._digest(path) for name, path in found.items()}
+        digests = {name: self._digests.of(path) for name, path in found.items()}
         return Packed(
             msgspec.structs.replace(parcel, request=request, files=digests),
             {digests[name]: path for name, path in found.items()},
@@ -133,7 +134,7 @@ class Packer:
             folder = path.parent
             return f"models/{path.name}", {f"models/{n}": folder / n for n in _neighbours(path)}
         if leads == "weights":
-            name = f"weights/{self._digest(path)}/{path.name}"
+            name = f"weights/{self._digests.of(path)}/{path.name}"
             return name, {name: path}
         if leads == "trained":
             key, *rest = path.relative_to(self._cache / TRAINED).parts
@@ -143,11 +144,6 @@ class Packer:
             return "/".join(["trained", key, *rest]), there
         name = f"{_CACHE}/{path.relative_to(self._cache).as_posix()}"
         return name, {name: path} if leads == "images" and self._drawn is None else {}
-
-    def _digest(self, path: Path) -> str:
-        if path not in self._digests:
-            self._digests[path] = files.sha256(path)
-        return self._digests[path]
 
 
 def unpacked(

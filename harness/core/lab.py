@@ -47,7 +47,7 @@ class Doing(Value, frozen=True):
 class HostOffer(Value, frozen=True):
     """A host of a lab. `address` is the worker's, `seen_s` how long ago it was heard of. It can do
     `builds` trainings and conversions at once (0 without TensorFlow), with the versions
-    `builds_with`."""
+    `builds_with`. What artifacts answer there depends on `answers_with`; empty if none can."""
 
     name: str
     address: str
@@ -59,6 +59,7 @@ class HostOffer(Value, frozen=True):
     doing: tuple[Doing, ...] = ()
     builds: int = 0
     builds_with: dict[str, str] = {}
+    answers_with: str = ""
     seen_s: float = 0.0
 
     @property

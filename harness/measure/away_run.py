@@ -17,7 +17,7 @@ from harness.core.specs import DeviceSpec
 from harness.core.types import DeviceFacts, Launch
 from harness.devices import Target, kind_of
 from harness.devices.android import at_lab
-from harness.engine import Ending, Job, Later, Place, lost_work
+from harness.engine import Ending, Job, Later, Place, lost_work, places
 from harness.measure import away, identity
 from harness.measure.device_run import DeviceRun, Listener
 from harness.results.store import SAVING, Entry, Journal, RunFolder
@@ -104,14 +104,15 @@ class AwayRun(DeviceRun):
             return self._phone(hosts, free, device.resource)
         resource = ARM64 if self._at_lab == "core" else PROCESSOR
         able = [h for h in hosts if device.host in (None, h.name)]
-        if not device.spread:  # it measures the host's processors, which it must have alone
-            able = [h for h in able if free[h.address].get(resource, 0) >= h.processors]
-        able = [h for h in able if free[h.address].get(resource, 0) >= 1]
-        if not able:
-            named = device.host or "any host"
-            return Later(f"{named} has no free {resource}", "go on with --resume", self._patience_s)
-        best = max(able, key=lambda h: free[h.address][resource])
-        return Place(best, {resource: 1 if device.spread else best.processors})
+
+        def uses(host: HostOffer) -> dict[str, float]:
+            # What is not spread measures the host's processors, which it must have alone.
+            return {resource: 1 if device.spread else host.processors}
+
+        found = places.best(able, free, uses, lambda host: (free[host.address].get(resource, 0),))
+        named = device.host or "any host"
+        busy = Later(f"{named} has no free {resource}", "go on with --resume", self._patience_s)
+        return found or busy
 
     def _phone(
         self,

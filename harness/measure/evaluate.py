@@ -1,9 +1,10 @@
 """Accuracy of an artifact: the .tflite file itself answers every image of the test split.
 
-In a child process per artifact, on all cores and before anything is timed, so that it touches no
-latency. Every artifact reads the images from the same arrays, which the data set keeps in the
-cache. Answers are kept in the cache by the content of the artifact, of the split and the version of
-the runtime; if an artifact crashes or cannot take the images, only its own accuracy is missing.
+In a child process per artifact, before anything is timed, so that it touches no latency: on all
+cores of this machine, or at the hosts of a lab. Every artifact reads the images from the same
+arrays, which the data set keeps in the cache. Answers are kept in the cache by the content of the
+artifact, of the split and the version of the runtime; if an artifact crashes or cannot take the
+images, only its own accuracy is missing.
 
 If the pixel range of a user's file had to be assumed, images of the validation split are also given
 in other ranges, so that a better one can be reported.
@@ -13,23 +14,30 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from harness.analysis import looks, scores
-from harness.core.errors import MeasurementError, UsageError, WorkerError
-from harness.core.pixels import KNOWN, Pixels, named
+from harness.core.errors import MeasurementError, UsageError
+from harness.core.pixels import KNOWN, named
 from harness.core.specs import HostSpec
 from harness.core.types import Artifact, Evaluation, Tried
-from harness.devices.host import worker_process
-from harness.devices.host.target import runtime_version
+from harness.devices.host.target import INTERPRETER, runtime_version
+from harness.measure.questions import (
+    WORKER,
+    Answerer,
+    Asking,
+    Here,
+    Images,
+    Question,
+    Split,
+    Steps,
+)
 from harness.stats import accuracy
-from harness.system import causes, files, processors
-from harness.system.pace import Pace
+from harness.system import causes, files
 
 if TYPE_CHECKING:
     from typing import Any
@@ -37,18 +45,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-WORKER = Path(__file__).with_name("evaluate_worker.py")
-HARNESS = Path(__file__).parents[2]  # where the worker finds us
-RUNTIME = "litert"
 # Part of every key of the cache: raise it whenever the same inputs give other answers.
 VERSION = 4
-# Against a hang only: on a busy machine everything takes ten times as long.
-_LEAST_TIMEOUT_S, _TIMEOUT_PER_EXAMPLE_S = 600.0, 30.0
-
-
-# Accuracy is of the test split alone: on images that training saw it would be too high. What to
-# give a model is tried on the validation split.
-Split = Literal["validation", "test"]
 TEST: Split = "test"
 VALIDATION: Split = "validation"
 # Other pixels are tried on so many images at most, and for about so long in all.
@@ -92,6 +90,7 @@ def evaluate(
     most: int | None = None,
     progress: Callable[[str, int, int, str], None] = lambda variant, done, total, far: None,
     worker: Path = WORKER,
+    at_lab: Answerer | None = None,
 ) -> tuple[Evaluation, ...]:
     """An Evaluation per artifact, in their order; one that failed says so in it. Untrained
     artifacts are left out, since their answers mean nothing, and unless `brought` so are files that
@@ -101,7 +100,8 @@ def evaluate(
     With a `margin`, the accuracy that may be lost, a slow artifact answers a part of the images
     first and then, if the answers are to `decide`, goes on until its part in the decision is
     settled (`harness/analysis/looks.py`). Without one every artifact answers all images of the
-    `split`, or the first of them where `most` says how many.
+    `split`, or the first of them where `most` says how many. The hosts of a lab answer if `at_lab`
+    is given; what they are asked is decided here.
 
     Raises UsageError if the cache cannot be written to.
     """
@@ -110,15 +110,30 @@ def evaluate(
         for name, a in artifacts.items()
         if a.trained is not False and (brought or a.model is not None)
     }
-    runtime = f"{RUNTIME} {runtime_version(RUNTIME, HostSpec())}"
+    runtime = f"{INTERPRETER} {runtime_version(INTERPRETER, HostSpec())}"
     found: dict[str, Evaluation] = {}
+    numbers = {name: number for number, name in enumerate(chosen)}
+
+    def tell(name: str, far: str) -> None:
+        progress(name, numbers[name], len(chosen), far)
+
     try:
         folder = cache / "evaluations"
         (folder / "logs").mkdir(parents=True, exist_ok=True)
+        # What the lab leaves, this machine answers.
+        answerers: list[Answerer] = [] if at_lab is None else [at_lab]
+        answerers.append(Here(folder / "logs", worker))
         with tempfile.TemporaryDirectory(dir=folder, prefix=".images-") as scratch:
-            asker = _Asker(dataset, Path(scratch), folder / "logs", worker)
-            paths = {}
-            for done, (name, artifact) in enumerate(chosen.items()):
+            images = Images(dataset, Path(scratch))
+            paths: dict[str, Path] = {}
+
+            def keep(name: str, evaluation: Evaluation) -> None:
+                _keep(paths[name], evaluation)
+                for same in (other for other in paths if paths[other] == paths[name]):
+                    found[same] = msgspec.structs.replace(evaluation, variant=same)
+
+            askings: dict[str, Asking] = {}
+            for name, artifact in chosen.items():
                 empty = Evaluation(
                     variant=name,
                     sha256=artifact.sha256,
@@ -129,24 +144,28 @@ def evaluate(
                     classes=dataset.classes,
                     pixels=artifact.shown,
                 )
-                path = paths[name] = folder / f"{_key(empty, artifact, most)}.json"
-                known = _cached(path)
-                if known is None:
-                    asker.tell = partial(progress, name, done, len(chosen))
-                    known = _evaluated(empty, artifact, asker, most, in_looks=margin is not None)
-                    _keep(path, known)
-                found[name] = msgspec.structs.replace(known, variant=name)
-            if decide:
-                for name in _to_answer_more(found, margin):
-                    asker.tell = partial(progress, name, len(chosen) - 1, len(chosen))
-                    found[name] = _more(found[name], chosen[name], asker)
-                    _keep(paths[name], found[name])
+                path = folder / f"{_key(empty, artifact, most)}.json"
+                if (known := _cached(path)) is not None:
+                    found[name] = msgspec.structs.replace(known, variant=name)
+                elif path not in paths.values():  # else it is a file of another one's, too
+                    steps = _evaluated(empty, artifact, images, most, in_looks=margin is not None)
+                    askings[name] = Asking(artifact, steps)
+                paths[name] = path
+            for answerer in answerers:
+                answerer.answer(askings, images, tell=tell, done=keep)
+            for slow in _to_answer_more(found, margin) if decide else ():
+                askings = {
+                    name: Asking(chosen[name], _more(found[name], chosen[name], images))
+                    for name in slow
+                }
+                for answerer in answerers:
+                    answerer.answer(askings, images, tell=tell, done=keep)
     except OSError as error:
         raise UsageError(
             f"cannot write to {cache}: {error.strerror or error}",
             "make room there or make it writable, or set MOBILE_BENCH_CACHE",
         ) from None
-    return tuple(_beside_parent(e, found, artifacts[e.variant]) for e in found.values())
+    return tuple(_beside_parent(found[name], found, artifacts[name]) for name in chosen)
 
 
 def _beside_parent(
@@ -172,9 +191,9 @@ def _keep(path: Path, evaluation: Evaluation) -> None:
         files.write_atomic(path, msgspec.json.encode(evaluation))
 
 
-def _to_answer_more(found: dict[str, Evaluation], margin: float | None) -> Iterator[str]:
-    """One after the other, those who are to answer up to their next look. `found` changes
-    meanwhile; without a margin they go on to the end."""
+def _to_answer_more(found: dict[str, Evaluation], margin: float | None) -> Iterator[list[str]]:
+    """Look after look, those who are to answer up to the next one. `found` changes meanwhile;
+    without a margin they go on to the end."""
     plan = max((e.looks for e in found.values()), key=len, default=())
     for n in plan[:-1]:
         judged = {name: e.right for name, e in found.items() if e.failure is None}
@@ -182,15 +201,15 @@ def _to_answer_more(found: dict[str, Evaluation], margin: float | None) -> Itera
         if slow and margin is not None:
             done = looks.settled(judged, slow, plan, margin)
             slow = [name for name in slow if name not in done]
-        yield from slow
+        yield slow
 
 
-def _more(known: Evaluation, artifact: Artifact, asker: _Asker) -> Evaluation:
+def _more(known: Evaluation, artifact: Artifact, images: Images) -> Steps:
     """With the answers up to the next look."""
     rows = known.n, next(n for n in known.looks if n > known.n)
     try:
-        answers = asker.ask(artifact, TEST, rows, artifact.shown)
-        labels = asker.labels(TEST)[rows[0] : rows[1]]
+        answers = yield Question(TEST, rows, artifact.shown)
+        labels = images.labels(TEST)[rows[0] : rows[1]]
         return scores.joined(known, scores.filled(known, artifact, answers, labels))
     except MeasurementError as error:
         return msgspec.structs.replace(known, failure=error.failure)
@@ -206,105 +225,31 @@ def _cached(path: Path) -> Evaluation | None:
 # --- one artifact ----------------------------------------------------------------------------
 
 
-class _Asker:
-    """Asks artifacts about the images of one data set, which are read when first needed."""
-
-    def __init__(self, dataset: Dataset, scratch: Path, logs: Path, worker: Path) -> None:
-        self.dataset, self._scratch, self._logs, self._worker = dataset, scratch, logs, worker
-        self._grey: dict[Split, tuple[Path, NDArray[Any]]] = {}
-        self._coloured: dict[Split, Path | None] = {}
-        self.tell: Callable[[str], None] = lambda far: None
-
-    def labels(self, split: Split) -> list[int]:
-        """Of every image of a split."""
-        return [int(label) for label in self._greys(split)[1]]
-
-    def ask(
-        self, artifact: Artifact, split: Split, rows: tuple[int, int], as_: Pixels
-    ) -> scores.Answers:
-        """The answers to the images from `rows[0]` up to `rows[1]`; raises MeasurementError."""
-        self.tell("")
-        count, pace = rows[1] - rows[0], Pace()
-        (tensor,) = artifact.inputs
-        timeout_s = max(_LEAST_TIMEOUT_S, _TIMEOUT_PER_EXAMPLE_S * (rows[1] - rows[0]))
-        request = {
-            "model": artifact.path,
-            "runtime": RUNTIME,
-            "threads": processors.usable(),
-            "signature": artifact.signature,
-            "resources": artifact.keeps_resources,
-            "images": str(self._images(artifact, split)),
-            "rows": rows,
-            "tensor": msgspec.to_builtins(tensor),
-            "pixels": msgspec.to_builtins(as_),
-            "harness": str(HARNESS),
-        }
-        result = worker_process.ask(
-            request,
-            log=self._logs / f"{artifact.sha256[:12]}.log",
-            timeout_s=timeout_s,
-            worker=self._worker,
-            told=lambda done: self.tell(f"{done:,} of {count:,}{pace.left(done, count)}"),
-            if_slow="give fewer test images, or leave the variant out",
-        )
-        try:
-            answers = msgspec.convert(result, scores.Answers)
-        except msgspec.ValidationError as error:
-            raise WorkerError("answers", f"the worker gave no usable answer: {error}") from None
-        return scores.as_probabilities(answers) if artifact.answers == "logits" else answers
-
-    def _images(self, artifact: Artifact, split: Split) -> Path:
-        """In colour for a file of the user's that takes it; networks trained here know greys."""
-        (tensor,) = artifact.inputs
-        if artifact.model is None and tensor.shape[3] == 3:
-            if split not in self._coloured:
-                colours = self.dataset.colours(split)
-                self._coloured[split] = None if colours is None else self._file(colours)
-            if coloured := self._coloured[split]:
-                return coloured
-        return self._greys(split)[0]
-
-    def _greys(self, split: Split) -> tuple[Path, NDArray[Any]]:
-        if split not in self._grey:
-            images, labels = self.dataset.arrays(split)
-            self._grey[split] = self._file(images), labels
-        return self._grey[split]
-
-    def _file(self, images: NDArray[np.uint8]) -> Path:
-        """The file that an array is mapped from, or a copy of one that is in memory."""
-        import numpy as np
-
-        if isinstance(images, np.memmap) and images.filename is not None:
-            return Path(images.filename)
-        path = self._scratch / f"{len(list(self._scratch.iterdir()))}.npy"
-        np.save(path, images)
-        return path
-
-
 def _evaluated(
-    empty: Evaluation, artifact: Artifact, asker: _Asker, most: int | None, *, in_looks: bool
-) -> Evaluation:
+    empty: Evaluation, artifact: Artifact, images: Images, most: int | None, *, in_looks: bool
+) -> Steps:
     """All answers or, of a slow artifact, those up to the first look."""
     split: Split = TEST if empty.split == TEST else VALIDATION
     try:
         _refuse_what_takes_no_picture(artifact)
-        labels = asker.labels(split)[:most]
+        labels = images.labels(split)[:most]
         if not labels:
             raise MeasurementError("images", f"the {split} split is empty", "add images")
         empty = msgspec.structs.replace(empty, of=len(labels))
         plan = looks.at(len(labels)) if in_looks else (len(labels),)
-        answers = asker.ask(artifact, split, (0, plan[0]), artifact.shown)
+        answers = yield Question(split, (0, plan[0]), artifact.shown)
         each_ns = answers.inference_ns / plan[0]
         found = scores.filled(empty, artifact, answers, labels[: plan[0]])
         if len(plan) > 1 and each_ns * len(labels) > EXPENSIVE_S * 1e9:
             found = msgspec.structs.replace(found, looks=plan)
         elif len(plan) > 1:
-            rest = asker.ask(artifact, split, (plan[0], len(labels)), artifact.shown)
+            rest = yield Question(split, (plan[0], len(labels)), artifact.shown)
             more = scores.filled(empty, artifact, rest, labels[plan[0] :])
             found = scores.joined(found, more)
         if artifact.shown.source != "assumed" or split == VALIDATION:
             return found
-        return msgspec.structs.replace(found, tried=_tried(empty, artifact, asker, each_ns))
+        tried = yield from _tried(empty, artifact, images, each_ns)
+        return msgspec.structs.replace(found, tried=tried)
     except MeasurementError as error:
         causes.tell(error)
         return msgspec.structs.replace(empty, failure=error.failure)
@@ -325,10 +270,10 @@ def _refuse_what_takes_no_picture(artifact: Artifact) -> None:
 
 
 def _tried(
-    empty: Evaluation, artifact: Artifact, asker: _Asker, each_ns: float
-) -> tuple[Tried, ...]:
+    empty: Evaluation, artifact: Artifact, images: Images, each_ns: float
+) -> Generator[Question, scores.Answers, tuple[Tried, ...]]:
     """What other pixels do on images of the validation split, the assumed ones first."""
-    labels = asker.labels(VALIDATION)
+    labels = images.labels(VALIDATION)
     channels = artifact.inputs[0].shape[3]
     others = [named(name, "assumed") for name in KNOWN if name != "imagenet" or channels == 3]
     ways = [artifact.shown, *(o for o in others if o.name != artifact.shown.name)]
@@ -338,7 +283,7 @@ def _tried(
         return ()
     right: list[list[bool]] = []
     for pixels in ways:
-        answers = asker.ask(artifact, VALIDATION, (0, n), pixels)
+        answers = yield Question(VALIDATION, (0, n), pixels)
         right.append(scores.filled(empty, artifact, answers, labels[:n]).right)
     return tuple(
         Tried(

@@ -29,7 +29,7 @@ from harness.core.errors import UsageError
 from harness.core.lab import BUILD, PROCESSOR, HostOffer
 from harness.core.text import count
 from harness.data.demo_set import DemoSet
-from harness.engine import Ending, Engine, Job, Later, Place, lost_work
+from harness.engine import Ending, Engine, Job, Later, Place, lost_work, places
 from harness.measure.away_build import FILES, Answer, Made
 from harness.system import files
 
@@ -185,11 +185,8 @@ class Piece:
         # Features are computed once: whoever has them goes first.
         had = self._shared.features.get(self._features or "")
         able = [host for host in able if host.name == had] or able
-        able = [h for h in able if all(free[h.address].get(r, 0) >= 1 for r in (BUILD, PROCESSOR))]
-        if not able:
-            return Later("every host that can build is busy", "", _NEVER)
-        best = max(able, key=lambda h: (*self._suits(h), free[h.address][PROCESSOR]))
-        return Place(best, {BUILD: 1, PROCESSOR: 1})
+        found = places.best(able, free, lambda host: {BUILD: 1, PROCESSOR: 1}, self._suits)
+        return found or Later("every host that can build is busy", "", _NEVER)
 
     def _suits(self, host: HostOffer) -> tuple[bool, bool]:
         """(it was not lost there, it is in that host's cache)."""

@@ -13,6 +13,7 @@ from harness.core.errors import BuildError, HarnessError, UnusableFileError, Usa
 from harness.core.types import Artifact, Evaluation, Finding, Plan, Report
 from harness.data.dataset import DEMO
 from harness.measure import evaluate
+from harness.measure.lab_answers import AtLab
 from harness.project.request import Job
 from harness.stats import accuracy
 from harness.system import causes
@@ -129,29 +130,28 @@ def evaluated(
     artifacts: Mapping[str, Artifact],
     parents: Mapping[str, Artifact],
     narrator: Narrator,
+    engine: Engine | None = None,
+    *,
+    decide: bool = True,
 ) -> tuple[Evaluation, ...]:
     """What each artifact and each float parent answered to the test split; nothing without
-    labelled images. The demo images say nothing of a file that the user brought."""
+    labelled images. The demo images say nothing of a file that the user brought. The hosts of
+    `engine` answer if there is one. Until they are to `decide`, slow ones answer only the first
+    part."""
     if job.dataset is None:
         return ()
-    return _evaluate(job, {**artifacts, **parents}, narrator)
-
-
-def _evaluate(
-    job: Job, artifacts: Mapping[str, Artifact], narrator: Narrator, *, decide: bool = True
-) -> tuple[Evaluation, ...]:
-    assert job.dataset is not None
     # Only accuracy is looked at before all have answered, and only beside another variant.
     compared = (job.request.protect or job.project.defaults.protect) == ACCURACY
     alone = len(job.names) < 2
     return evaluate.evaluate(
-        artifacts,
+        {**artifacts, **parents},
         job.dataset,
         cache=cache_in_use(),
         brought=job.request.data is not None,
         margin=job.max_accuracy_loss if compared and not alone else None,
         decide=decide,
         progress=narrator.evaluating,
+        at_lab=AtLab(engine, narrator.say) if engine else None,
     )
 
 
@@ -163,7 +163,7 @@ def first_words(job: Job, narrator: Narrator) -> Callable[[Artifact], None]:
     def tell(artifact: Artifact) -> None:
         said = f"{units.name(artifact.variant):{width}}  {units.file_size(artifact.size_bytes):>8}"
         alone = {artifact.variant: artifact}
-        found = _evaluate(job, alone, narrator, decide=False) if job.dataset else ()
+        found = evaluated(job, alone, {}, narrator, decide=False)
         for evaluation in found:
             if evaluation.failure:
                 said += f"  no accuracy: {units.printable(evaluation.failure.message)}"

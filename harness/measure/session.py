@@ -151,16 +151,21 @@ def _begun(job: Job, narrator: Narrator, engine: Engine | None, *, all_must_buil
     if job.dataset is not None:
         lines = job.dataset.summary.lines()
         narrator.tell([*lines, *what_the_test_decides(job)])
+    words = prepare.first_words(job, narrator)
     artifacts, unbuilt = prepare.build_artifacts(
-        job, narrator, ready=prepare.first_words(job, narrator), engine=engine
+        job, narrator, ready=None if engine else words, engine=engine
     )
+    if engine:  # they are there at once, and answer side by side before a word is said of each
+        prepare.evaluated(job, artifacts, {}, narrator, engine, decide=False)
+        for artifact in artifacts.values():
+            words(artifact)
     if unbuilt and all_must_build:
         raise BuildError(unbuilt[0].message, unbuilt[0].fix)
     parents = prepare.float_parents(job, artifacts, narrator, engine)
     # A comparison of two has no third row.
     more = mixed.NOTHING if all_must_build else mixed.added(job, artifacts, parents, narrator)
     artifacts |= more.artifacts
-    evaluations = prepare.evaluated(job, artifacts, parents, narrator)
+    evaluations = prepare.evaluated(job, artifacts, parents, narrator, engine)
     planned = make_plan(job, artifacts)
     narrator.tell(fallback.foreseen(artifacts.values(), planned.cases))
     inputs = prepare.input_sets(artifacts, planned.seed, prepare.shown_now(planned, job.dataset))

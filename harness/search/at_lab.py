@@ -12,21 +12,21 @@ import msgspec
 from harness.artifacts.material import LEARNED_FROM, Material
 from harness.core.base import Failure
 from harness.core.errors import HarnessError, UsageError
-from harness.core.lab import PROCESSOR, HostOffer
+from harness.core.lab import HostOffer
 from harness.core.search import Trial
 from harness.core.specs import VariantsFile
-from harness.engine import Ending, Engine, Job, Later, Place
+from harness.engine import Ending, Engine, Job, Later, Place, places
 from harness.measure.away_build import Made
 from harness.measure.lab_build import receive
 from harness.search import away, loop
 from harness.search.loop import Complete, Loop
 from harness.search.objective import TRIED, WithoutTest
 from harness.search.study import Asked, Curve
-from harness.system import causes, files
+from harness.system import causes
+from harness.system.digests import Digests
 
 CARRY_OUT = "harness.search.away:carry_out"
 TRIES = 4  # if as many different hosts are lost, the candidate is the cause
-PROCESSORS = 2  # a training of networks as small as these uses no more
 PATIENCE_S = 600.0
 
 
@@ -49,15 +49,16 @@ class Sender:
         self._cache = cache
         material = Material(dataset, cache)
         material.save()
-        self._models = {p.name: files.sha256(p) for p in sorted(models_dir.glob("*.py"))}
-        self.files = {digest: models_dir / name for name, digest in self._models.items()}
+        digests = Digests()
+        self.files = digests.paths
+        self._models = {p.name: digests.of(p) for p in sorted(models_dir.glob("*.py"))}
         self._splits = {}
         for split in LEARNED_FROM:
             where = material.files(split)
-            images, labels = (files.sha256(path) for path in (where.images, where.labels))
-            self.files |= {images: Path(where.images), labels: Path(where.labels)}
             self._splits[split] = away.SentSplit(
-                images=images, labels=labels, fingerprint=dataset.fingerprint(split)
+                images=digests.of(Path(where.images)),
+                labels=digests.of(Path(where.labels)),
+                fingerprint=dataset.fingerprint(split),
             )
 
     def arguments(self, asked: Asked) -> bytes:
@@ -120,12 +121,9 @@ class Slot:
             self._tries = 0
         if self._asked is None:
             return Later("no trial is left", "", 0)
-        able = [h for h in hosts if free[h.address].get(PROCESSOR, 0) >= _uses(h)]
-        if not able:
-            return Later("no host of the lab has a free processor", "go on with --resume",
-                         PATIENCE_S)  # fmt: skip
-        best = max(able, key=lambda h: free[h.address][PROCESSOR])
-        return Place(best, {PROCESSOR: _uses(best)})
+        found = places.best(hosts, free, places.few_processors)
+        busy = Later("no host of the lab has a free processor", "go on with --resume", PATIENCE_S)
+        return found or busy
 
     def job(self, place: Place) -> Job:
         """See AwayWork."""
@@ -197,13 +195,9 @@ class Slot:
         self._curve = None
 
 
-def _uses(host: HostOffer) -> int:
-    return min(PROCESSORS, host.processors)
-
-
 def slots(hosts: Sequence[HostOffer]) -> int:
     """How many trials the hosts can do at a time."""
-    return sum(max(1, host.processors // PROCESSORS) for host in hosts)
+    return sum(max(1, host.processors // places.FEW) for host in hosts)
 
 
 def run(trials: Loop, engine: Engine, works: Sequence[Slot]) -> loop.StopReason:

@@ -8,6 +8,7 @@ import importlib.util
 import platform
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ PACKAGES = {
 }
 _VERSIONS = "import importlib.metadata as m;print(m.version({!r}));print(m.version('numpy'))"
 
+INTERPRETER = "litert"  # answers labelled images
 COMPILED = "litert-compiled"  # its answers are compared with the Interpreter's
 
 _ONE_ITERATION = Timing(
@@ -65,6 +67,15 @@ def runtime_version(runtime: str, spec: HostSpec) -> str:
             f"pip install '{extra}' in an environment of its own, which brings numpy 1.26",
         )
     return version
+
+
+@cache
+def answers_with() -> str:
+    """What an artifact's answers depend on besides its input, and what a host of a lab must have,
+    too, to give them: the runtime, and the kind of processor that it has kernels for. Raises
+    UsageError if the runtime is unusable."""
+    version = runtime_version(INTERPRETER, HostSpec())
+    return f"{INTERPRETER} {version} on {platform.machine()}"
 
 
 def _versions(package: str, python: str | None) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from harness.core.lab import PhoneOffer, phone_resource
 from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec
 from harness.devices import Probe, kind_of
 from harness.devices.android import at_lab, discovery
-from harness.devices.host import linux
+from harness.devices.host import linux, target
 from harness.devices.probe import Attendants, probe
 from harness.system import processors
 
@@ -40,6 +40,14 @@ def builds() -> Builds:
         return NO_BUILDS
     ram, most = linux.ram_bytes(), processors.usable()
     return Builds(most if ram is None else min(most, max(1, ram // BUILD_BYTES)), with_)
+
+
+def answers_with() -> str:
+    """What artifacts answer with here; empty if they cannot."""
+    try:
+        return target.answers_with()
+    except HarnessError:
+        return ""
 
 
 def has_arm64(devices: Mapping[str, DeviceSpec]) -> bool:

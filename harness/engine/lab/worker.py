@@ -58,7 +58,7 @@ def join(address: Address, name: str, devices: Mapping[str, DeviceSpec], say: Sa
 
 async def _join(address: Address, name: str, devices: Mapping[str, DeviceSpec], say: Say) -> None:
     arm64 = offers.has_arm64(devices)
-    builds = offers.builds()
+    builds, answers_with = offers.builds(), offers.answers_with()
 
     def look(known: tuple[PhoneOffer, ...], busy: frozenset[str]) -> tuple[PhoneOffer, ...]:
         return offers.phones(devices, known, busy)
@@ -71,7 +71,9 @@ async def _join(address: Address, name: str, devices: Mapping[str, DeviceSpec], 
     while True:
         try:
             await check_versions(address)
-            worker = make(address, name, look, found, arm64=arm64, builds=builds)
+            worker = make(
+                address, name, look, found, arm64=arm64, builds=builds, answers_with=answers_with
+            )
             await asyncio.wait_for(started(worker), 60)
         except UsageError:
             raise
@@ -160,6 +162,7 @@ def make(
     *,
     arm64: bool = False,
     builds: offers.Builds = offers.NO_BUILDS,
+    answers_with: str = "",
     cache: Path | None = None,
     cores: int | None = None,
 ) -> Any:
@@ -226,6 +229,7 @@ def make(
                     doing=doing,
                     builds=builds.at_once,
                     builds_with=dict(builds.builds_with),
+                    answers_with=answers_with,
                 )
             )
 

@@ -18,7 +18,7 @@ from harness.core.types import Artifact, Evaluation, TensorInfo
 from harness.data.inputs import given
 from harness.data.pixels import parse
 from harness.devices.host import worker_process
-from harness.measure import evaluate
+from harness.measure import evaluate, questions
 from tests.answers import Pictures
 from tests.paths import DATA
 
@@ -159,7 +159,9 @@ def test_a_worker_that_breaks_costs_its_own_artifact_only(
 
 def test_answers_that_are_not_finite_are_a_failure(tmp_path: Path) -> None:
     nan = tmp_path / "nan.py"
-    code = evaluate.WORKER.read_text().replace("Path(__file__)", f"Path({str(evaluate.WORKER)!r})")
+    code = questions.WORKER.read_text().replace(
+        "Path(__file__)", f"Path({str(questions.WORKER)!r})"
+    )
     assert "width = len(answer)" in code
     nan.write_text(code.replace("width = len(answer)", "answer[0] = np.nan"))
     found = evaluate.evaluate(files(), Pictures(LABELS), cache=tmp_path, worker=nan)[0]
@@ -185,7 +187,7 @@ def test_a_cache_that_is_a_file_is_one_line(tmp_path: Path) -> None:
 class Colours(Pictures):
     """Red and green pictures of the same grey."""
 
-    def colours(self, split: evaluate.Split) -> NDArray[np.uint8]:
+    def colours(self, split: questions.Split) -> NDArray[np.uint8]:
         shades = np.array([(200, 0, 0), (0, 102, 0)], np.uint8)
         return np.broadcast_to(
             shades[self.labels][:, None, None], (len(self.labels), 256, 256, 3)
@@ -208,7 +210,7 @@ def test_an_image_leaves_no_state_to_the_next(tmp_path: Path) -> None:
         alone: list[Any] = []
         for place in range(len(data.labels)):
             request = {
-                "harness": str(evaluate.HARNESS),
+                "harness": str(questions.HARNESS),
                 "model": artifact.path,
                 "runtime": "litert",
                 "threads": 1,
@@ -221,12 +223,12 @@ def test_an_image_leaves_no_state_to_the_next(tmp_path: Path) -> None:
             }
             np.save(tmp_path / "images.npy", data.images)
             answer = worker_process.ask(
-                request, log=tmp_path / "log", timeout_s=60, worker=evaluate.WORKER
+                request, log=tmp_path / "log", timeout_s=60, worker=questions.WORKER
             )
             alone.append(answer["scores"])
         request |= {"rows": [0, len(data.labels)], "resources": artifact.keeps_resources}
         together = worker_process.ask(
-            request, log=tmp_path / "log", timeout_s=60, worker=evaluate.WORKER
+            request, log=tmp_path / "log", timeout_s=60, worker=questions.WORKER
         )
         assert together["scores"] == [score for answer in alone for score in answer]
         assert len({tuple(answer) for answer in alone}) > 1
