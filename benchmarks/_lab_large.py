@@ -199,10 +199,14 @@ def measure(arguments: bytes, desk: Desk) -> bytes:
 
 
 def _in_thread(
-    order: Order, log: Path, tell: Callable[[bytes], None], wanted: Callable[[], bool]
+    order: Order,
+    log: Path,
+    tell: Callable[[bytes], None],
+    expects: Callable[[float], None],
+    wanted: Callable[[], bool],
 ) -> Outcome:
     """In place of harness.engine.lab.apart.done."""
-    answer = do(order, DeskHere(Path(order.folder), Path(order.cache), tell))
+    answer = do(order, DeskHere(Path(order.folder), Path(order.cache), tell, expects))
     assert isinstance(answer, bytes), answer
     return Outcome(answer=answer.decode())
 

@@ -23,7 +23,7 @@ from harness.core.errors import EXIT_OK, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.core.lab import HostOffer, PhoneOffer
+    from harness.core.lab import Doing, HostOffer, PhoneOffer
     from harness.engine.lab.address import Address
 
 HELP = "phones and processors of several hosts"
@@ -163,7 +163,6 @@ def _say(text: str) -> None:
 
 def lines(hosts: Sequence[HostOffer]) -> list[str]:
     """A line for each host, and below it its phones and what runs there."""
-    from harness.core.lab import BUILD
     from harness.core.text import count, printable
 
     if not hosts:
@@ -181,16 +180,29 @@ def lines(hosts: Sequence[HostOffer]) -> list[str]:
         for phone in host.phones:
             doing = busy.get(phone.resource)
             state = "measuring" if doing else phone.state
-            said = f"run {doing.run} of {doing.who} since {doing.since}" if doing else _about(phone)
+            said = f"run {doing.run} of {doing.who}, {_when(doing)}" if doing else _about(phone)
             shown.append(f"  {phone.name:{wide}}  {state:12}  {said}".rstrip())
         for doing in host.doing:
             if not any(p.resource in doing.uses for p in host.phones):
-                run = "a build" if BUILD in doing.uses else f"run {doing.run}"
-                shown.append(f"  {doing.name}: {run} of {doing.who} since {doing.since}")
+                run = _NAMED.get(doing.run, f"run {doing.run}")
+                shown.append(f"  {doing.name}: {run} of {doing.who}, {_when(doing)}")
     return [printable(line) for line in shown]
 
 
 LATE_S = 10.0
+# What is not of a run of its own.
+_NAMED = {"build": "a build", "answers": "answering test images"}
+
+
+def _when(doing: Doing) -> str:
+    """'20:05 to about 20:12 UTC'; with the day where that is not the same."""
+    day, began = doing.since[:10], doing.since[11:16]
+    if doing.until is None:
+        return f"since {day} {began} UTC"
+    last, ends = doing.until[:10], doing.until[11:16]
+    if last != day:
+        return f"{day} {began} to about {last} {ends} UTC"
+    return f"{began} to about {ends} UTC"
 
 
 def _about(phone: PhoneOffer) -> str:

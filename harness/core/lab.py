@@ -34,7 +34,8 @@ class PhoneOffer(Value, frozen=True):
 
 
 class Doing(Value, frozen=True):
-    """A piece of work under way at a host. `who` asked for it, on `uses` of its resources."""
+    """A piece of work under way at a host. `who` asked for it, on `uses` of its resources. It is
+    expected to end at `until`, if that is known."""
 
     key: str
     name: str
@@ -42,6 +43,7 @@ class Doing(Value, frozen=True):
     who: str
     since: str
     uses: dict[str, float]
+    until: str | None = None
 
 
 class HostOffer(Value, frozen=True):

@@ -213,6 +213,8 @@ class _RemoteListener:
 
     def launching(self, case: Case, index: int, left_s: float | None) -> None:
         """See Listener."""
+        if left_s is not None:
+            self._desk.expects(left_s)
         self._desk.say(msgspec.json.encode(Message(launching=(case, index, left_s))))
 
     def failed(self, what: str, failure: Failure) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from harness.core.base import Failure
 from harness.core.text import clean
-from harness.engine.lab.child import ANSWER, EVENT, FAILURE, Order
+from harness.engine.lab.child import ANSWER, EVENT, FAILURE, LEFT, Order
 from harness.engine.lab.protocol import Outcome
 from harness.system import process
 from harness.system.process import Child
@@ -20,10 +20,14 @@ POLL_S = 0.5
 
 
 def done(
-    order: Order, log: Path, tell: Callable[[bytes], None], wanted: Callable[[], bool]
+    order: Order,
+    log: Path,
+    tell: Callable[[bytes], None],
+    expects: Callable[[float], None],
+    wanted: Callable[[], bool],
 ) -> Outcome:
-    """The outcome of the order. `tell` is called with its events; once it is no longer `wanted`,
-    the task is asked to end."""
+    """The outcome of the order. `tell` is called with its events, `expects` with how many seconds
+    it will still take; once it is no longer `wanted`, the task is asked to end."""
     with log.open("ab") as errors:
         child = Child(
             process.module("harness.engine.lab.child"),
@@ -49,6 +53,8 @@ def done(
             letter, data = line[:1], line[1:-1]
             if letter == EVENT:
                 tell(data)
+            elif letter == LEFT:
+                expects(float(data))
             elif letter == ANSWER:
                 outcome = Outcome(answer=data.decode())
             elif letter == FAILURE:

@@ -2,7 +2,8 @@
 
 On standard input comes one line, the order; when it closes, the task is to stop or the worker is
 gone, for whatever reason: then the task puts back what it changed and ends. On standard output it
-writes lines, the first letter of which says what follows: E an event, A the answer, F a failure.
+writes lines, the first letter of which says what follows: E an event, L how long
+it will still take, A the answer, F a failure.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from harness.core.base import Failure, Value
 from harness.core.errors import HarnessError, MeasurementError
 from harness.engine.lab.depot import Depot
 
-EVENT, ANSWER, FAILURE = b"E", b"A", b"F"
+EVENT, LEFT, ANSWER, FAILURE = b"E", b"L", b"A", b"F"
 
 
 class Desk(Protocol):
@@ -40,6 +41,9 @@ class Desk(Protocol):
     def say(self, event: bytes) -> None:
         """Send an event, JSON, to the client of the task."""
 
+    def expects(self, left_s: float) -> None:
+        """How long it will still take, for whoever waits for what it uses."""
+
 
 class Order(Value, frozen=True):
     """What the child is to do: the function, its arguments, its folder, and the host's cache."""
@@ -51,14 +55,21 @@ class Order(Value, frozen=True):
 
 
 class DeskHere:
-    """A Desk whose events go to `tell`."""
+    """A Desk whose events go to `tell`, and what it expects to `expects`."""
 
-    def __init__(self, folder: Path, cache: Path, tell: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        cache: Path,
+        tell: Callable[[bytes], None],
+        expects: Callable[[float], None],
+    ) -> None:
         self.folder = folder
         self.cache = cache
         self.stopping = threading.Event()
         self._depot = Depot(cache)
         self._tell = tell
+        self._expects = expects
 
     def file(self, sha256: str) -> Path:
         """See Desk."""
@@ -71,6 +82,10 @@ class DeskHere:
     def say(self, event: bytes) -> None:
         """See Desk."""
         self._tell(event)
+
+    def expects(self, left_s: float) -> None:
+        """See Desk."""
+        self._expects(left_s)
 
 
 def do(order: Order, desk: Desk) -> bytes | Failure:
@@ -100,14 +115,20 @@ def main() -> None:
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
     gone = threading.Event()
 
-    def event(data: bytes) -> None:
+    def line(letter: bytes, data: bytes) -> None:
         # Without a worker there is no reader; what was measured is in the folder.
         try:
-            tell(EVENT, data)
+            tell(letter, data)
         except OSError:
             gone.set()
 
-    desk = DeskHere(Path(order.folder), Path(order.cache), event)
+    def event(data: bytes) -> None:
+        line(EVENT, data)
+
+    def expects(left_s: float) -> None:
+        line(LEFT, str(left_s).encode())
+
+    desk = DeskHere(Path(order.folder), Path(order.cache), event, expects)
     threading.Thread(target=_watch, args=(sys.stdin.buffer, desk.stopping), daemon=True).start()
     done = do(order, desk)
     try:

@@ -11,6 +11,7 @@ import asyncio
 import platform
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from harness.engine.lab.protocol import Outcome, Task
 from harness.engine.lab.signals import until_asked_to_end
 from harness.system import processors
 from harness.system.cache_use import cache_in_use
-from harness.system.clock import now_iso
+from harness.system.clock import iso, now_iso
 
 OFFERS = "lab_offers"  # the name of the metric with what a host offers
 LOOK_EVERY_S = 20.0
@@ -339,14 +340,21 @@ def make(
             def tell(event: bytes) -> None:
                 self.log_event(task.topic, {"key": task.key, "event": event})
 
+            def expects(left_s: float) -> None:
+                with self._changing:
+                    doing, _ = self._under_way[task.key]
+                    until = iso(time.time() + left_s)
+                    now = msgspec.structs.replace(doing, until=until)
+                    self._under_way[task.key] = (now, stopping)
+
             def wanted() -> bool:
                 """False once the client is gone or has given the task up."""
                 known = self.state.tasks.get(task.key)
                 return not stopping.is_set() and known is not None and known.state == "executing"
 
             if task.apart:
-                return apart.done(order, folder / "worker.log", tell, wanted)
-            desk = DeskHere(folder, self.cache, tell)
+                return apart.done(order, folder / "worker.log", tell, expects, wanted)
+            desk = DeskHere(folder, self.cache, tell, expects)
             desk.stopping = stopping
             done = do(order, desk)
             if isinstance(done, Failure):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import pytest
 from harness.core.specs import AndroidSpec, RunnerSpec
 from harness.emulator.daemon import Daemon
 from harness.engine.lab import offers
+from tests import command_line
 from tests.labs import Lab, lab
 from tests.paths import ROOT
 from tests.phone_bench import SHORT, TINY, Run, assert_clean
@@ -86,6 +88,34 @@ def two_hosts() -> Iterator[tuple[Lab, Daemon, Daemon]]:
         join(made, "bench1", pixel=a)
         join(made, "bench2", nexus=b)
         yield made, a, b
+
+
+def told_on_the_page(command: str) -> list[str]:
+    """What the how-to's recorded session prints after a command, without what differs."""
+    page = (ROOT / "docs/how-to/lab.md").read_text("utf-8")
+    _, _, after = page.partition(f"    $ python -m harness {command}")
+    told, _, _ = after.partition("    [exit status")
+    return without_numbers(told.splitlines()[1:])
+
+
+def without_numbers(lines: list[str]) -> list[str]:
+    return [re.sub(r"\d+", "#", line.strip().replace(", TensorFlow", "")) for line in lines]
+
+
+def test_the_how_tos_session_is_what_is_printed(tmp_path: Path) -> None:
+    with lab() as made, emulated(fixed_latency_us=1000) as a, emulated("old") as b:
+        join(made, "bench1", flagship=a, cheap=b)
+        status = command_line.run("lab", "status", str(made.address), cwd=tmp_path)
+        run = LabRun(tmp_path, made, TINY, *SHORT, "--device", "all")
+        assert run.finish() == 0, run.stderr
+    shown = without_numbers(status.stdout.splitlines())
+    assert shown == told_on_the_page("lab status tcp://127.0.0.1:8786")
+    printed = without_numbers((run.stderr + run.stdout).splitlines())
+    told = told_on_the_page("bench tiny_float32.tflite")
+    for words in ("measured at", "(emulated): Google", "launch # of #", "benchmark_model on the"):
+        of_page, of_run = ({line for line in lines if words in line} for lines in (told, printed))
+        assert of_page - {line for line in of_page if "left" in line} <= of_run, words
+        assert of_page, words
 
 
 def test_every_phone_of_the_lab_is_measured(

@@ -226,9 +226,14 @@ def test_the_status_says_who_has_which_phone() -> None:
         who="anna@desk",
         since="2026-11-29T10:00:00+00:00",
         uses={PIXEL.resource: 1},
+        until="2026-11-29T10:07:31+00:00",
     )
-    counting = msgspec.structs.replace(doing, name="scratch", uses={"processor": 1})
-    building = msgspec.structs.replace(doing, name="train x", run="build", uses={BUILD: 1})
+    counting = msgspec.structs.replace(
+        doing, name="scratch", uses={"processor": 1}, until="2026-11-30T00:10:00+00:00"
+    )
+    building = msgspec.structs.replace(
+        doing, name="train x", run="build", uses={BUILD: 1}, until=None
+    )
     absent = msgspec.structs.replace(
         phone("galaxy", "x"), state="absent", error="no phone answers\x1b[31m"
     )
@@ -249,10 +254,11 @@ def test_the_status_says_who_has_which_phone() -> None:
     assert told[0] == (
         "bench1  Linux x86_64, 2 processors, TensorFlow, emulated ARM core, not heard of for 30 s"
     )
-    said = "pixel measuring run 20261129-1 of anna@desk since 2026-11-29T10:00:00+00:00"
+    said = "pixel measuring run 20261129-1 of anna@desk, 10:00 to about 10:07 UTC"
     assert " ".join(told[1].split()) == said
     assert told[2] == r"  galaxy  absent        no phone answers\x1b[31m"
     assert "in use by run r on desk" in told[3]
-    assert told[4].startswith("  scratch: run 20261129-1 of anna@desk")
-    assert told[5].startswith("  train x: a build of anna@desk since")
+    days = "2026-11-29 10:00 to about 2026-11-30 00:10 UTC"
+    assert told[4] == f"  scratch: run 20261129-1 of anna@desk, {days}"
+    assert told[5] == "  train x: a build of anna@desk, since 2026-11-29 10:00 UTC"
     assert "lab join" in lines([])[0]

@@ -95,6 +95,9 @@ class Desk:
     def keep(self, path: Path, sha256: str) -> None:
         self.kept[sha256] = path
 
+    def expects(self, left_s: float) -> None:
+        """A trial does not know."""
+
     def say(self, event: bytes) -> None:
         self.said.append(float(event))
 
