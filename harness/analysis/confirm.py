@@ -1,20 +1,19 @@
-"""A gate that asks again: what it would say no to is measured in further sessions, and it says no
-only if that is more than the luck of a session.
+"""A gate that measures again: a case that would fail is measured in further sessions, and fails
+only if that is more than sessions differ by chance.
 
-The gate's own corrections hold for the noise between launches. What moves a whole session (a busy
-machine, a warm phone) moves all of its launches, so only several sessions tell how far sessions
-differ. What failed is measured again, apart, until
+The gate's own corrections cover the noise between launches. What affects a whole session (a busy
+machine, a warm phone) affects all of its launches, so only several sessions show how far sessions
+differ. A case that failed is measured again, in sessions of its own, until
 
 - a session does not show it: it is taken back;
 - there are three or five sessions that all show it, and a t test on their spread says that a
-  typical session would be beyond the limit too. The baseline is a single session, whose luck nobody
-  sees, so it counts with the same spread (`stats/sessions.py`).
+  typical session would be beyond the limit too. The baseline is a single session, and how far
+  chance moved it cannot be seen, so it counts with the same spread (`stats/sessions.py`).
 
 The tests of the two looks share 5 %, which is divided by the number of cases compared, so the gate
 as a whole raises a false alarm in at most 5 % of its decisions, however far sessions differ. (The
-metrics of one case share the luck of its session and are not corrected for.) The price is that a
-change at the edge of what sessions can show is missed more often; `benchmarks/confirm.py` has both
-rates.
+metrics of one case share its session and are not corrected for.) The price is that a change at the
+edge of what sessions can show is missed more often; `benchmarks/confirm.py` has both rates.
 """
 
 from __future__ import annotations
@@ -40,12 +39,12 @@ from harness.core.types import (
 )
 from harness.stats.sessions import p_of_chance
 
-# After so many sessions: how large the share of chance may be. The first look is for what is plain.
+# Number of sessions -> the p value that is small enough. The first look is for clear cases.
 LOOKS = {3: 0.01, 5: 0.04}
 
 
 class Doubt(NamedTuple):
-    """One number with noise that a gate says no to: of a baseline, or of a `budget`."""
+    """One number with noise for which a gate says no: against a baseline, or against a `budget`."""
 
     case: Case
     metric: str
@@ -67,7 +66,7 @@ class _Seen(NamedTuple):
 
 
 class _Answer(NamedTuple):
-    """`no` is None as long as more sessions have to tell."""
+    """`no` is None as long as more sessions are needed."""
 
     no: bool | None
     why: str
@@ -142,7 +141,7 @@ def _told(answers: dict[Doubt, str]) -> str:
     return "; ".join(f"{doubt.name} {why}" for doubt, why in answers.items())
 
 
-# --- what is asked again, and what the sessions answer ---------------------------------------
+# --- what is measured again, and what the sessions show ---------------------------------------
 
 
 def _answers(sessions: Sequence[Report]) -> dict[Doubt, _Answer]:
@@ -185,11 +184,11 @@ def _answer(sessions: Sequence[_Seen | None], *, share: float, one_baseline: boo
         if allowed == 0:
             continue
         p = p_of_chance([s.beyond for s in known], one_baseline=one_baseline)
-        chance = f"the luck of sessions would do that with a probability of {_small(p)}"
+        chance = f"chance alone would do that with a probability of {_small(p)}"
         if p <= allowed:
-            return _Answer(True, told(f"{chance}, and {_small(allowed)} are allowed"))
+            return _Answer(True, told(f"{chance}, less than the {_small(allowed)} allowed"))
         if len(known) == max(LOOKS):
-            why = f"sessions differ so much that {chance}, and {_small(allowed)} are allowed"
+            why = f"sessions differ so much that {chance}, more than the {_small(allowed)} allowed"
             return _Answer(False, told(why))
     return _Answer(None, "")
 

@@ -1,7 +1,7 @@
 """Whether what a few sessions show would hold in another one: a t test on the spread of sessions.
 
-Launches of one session share its luck (a neighbour on the machine, a warm phone), so their interval
-does not tell how far another session would be. Several sessions do.
+All launches of a session share its conditions (other work on the machine, a warm phone), so their
+interval does not show how far off another session would be. Several sessions do.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ def p_of_chance(beyond: Sequence[float], *, one_baseline: bool) -> float:
     """One-sided p value of "it is within its limit", of an odd number of sessions, at least three.
 
     `beyond` are logarithms of how far each session is beyond the limit. With `one_baseline` all
-    are relative to the same single session, whose luck nobody sees: it counts with the spread of
-    the others, as in the prediction interval for one more observation (Student's t with n - 1
-    degrees of freedom; Hahn & Meeker, "Statistical Intervals", 1991, section 4.7).
+    are relative to the same single session, which chance moved by an unknown amount: it counts with
+    the spread of the others, as in the prediction interval for one more observation (Student's t
+    with n - 1 degrees of freedom; Hahn & Meeker, "Statistical Intervals", 1991, section 4.7).
     """
     n = len(beyond)
     scale = stdev(beyond) * math.sqrt(1 / n + one_baseline)

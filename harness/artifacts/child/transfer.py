@@ -93,7 +93,7 @@ def choose(right: Mapping[str, Any], margin: float) -> Cut:
 
     Going down from the most accurate cut and stopping at the first that is not shown to pass keeps
     the error of the whole search at 5 %, however many cuts there are (a fixed sequence of tests;
-    Maurer, Hothorn & Lehmacher 1995). The smallest of many that pass would often pass by luck.
+    Maurer, Hothorn & Lehmacher 1995). The smallest of many that pass would often pass by chance.
 
     `right` maps each cut, from the smallest to the largest, to which validation images it answers
     correctly, bool (n,).

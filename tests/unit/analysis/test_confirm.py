@@ -63,7 +63,7 @@ def test_what_three_like_sessions_show_stays_a_regression() -> None:
     message = told.findings[-1].message
     assert message.startswith("1 case measured again in now-1, now-2: ")
     assert "latency of scratch is 1.401x, 1.421x, 1.381x the baseline in 3 sessions" in message
-    assert message.endswith("with a probability of 0.16 %, and 0.50 % are allowed")
+    assert message.endswith("with a probability of 0.16 %, less than the 0.50 % allowed")
 
 
 def test_sessions_that_differ_are_asked_for_more_and_then_do_not_confirm() -> None:
@@ -72,7 +72,7 @@ def test_sessions_that_differ_are_asked_for_more_and_then_do_not_confirm() -> No
     assert confirm.doubtful(seen) == ()
     told = confirm.confirmed(seen)
     assert gate.exit_code(told, strict=False) == EXIT_OK
-    assert "sessions differ so much that the luck" in latency(told).note
+    assert "sessions differ so much that chance" in latency(told).note
 
 
 def test_five_sessions_show_what_three_could_not() -> None:
