@@ -198,7 +198,7 @@ class Session:
 
     def report_of(self, model: str, options: BenchOptions) -> LoadedReport:
         """The report with this model: measured with all that the tests name, or alone if none of
-        them names it in a way that can be read off the source."""
+        them names it in a way that can be read from the source."""
         from harness.core.errors import HarnessError
 
         if model not in self._by_model:

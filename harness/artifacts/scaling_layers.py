@@ -1,4 +1,4 @@
-"""The pixel range that a Keras file expects, read off what stands directly behind its input: layers
+"""The pixel range that a Keras file expects, read from what comes directly after its input: layers
 that scale (Rescaling, Normalization) and operations such as `x / 255.`. The file is read without
 Keras, and nothing in it is run."""
 
@@ -79,7 +79,7 @@ class Scaled(NamedTuple):
         return of_scaling(self.scale, self.offset)
 
     def then(self, scale: list[float], offset: list[float]) -> Scaled:
-        """This, and then another step. Raises ValueError if their channels do not fit."""
+        """This step followed by another. Raises ValueError if their channels do not fit."""
         channels = max(map(len, (*self, scale, offset)))
         if channels > _MOST_CHANNELS or not {*map(len, (*self, scale, offset))} <= {1, channels}:
             raise ValueError("the channels do not fit")
@@ -94,8 +94,8 @@ class Scaled(NamedTuple):
 
 
 def _step(layer: dict[str, Any]) -> tuple[list[float], list[float]] | None:
-    """(scale, offset) of a Rescaling layer, or of an operation such as `x / 255.`; None of others.
-    Raises ValueError if it cannot be read."""
+    """(scale, offset) of a Rescaling layer, or of an operation such as `x / 255.`; None for other
+    layers. Raises ValueError if it cannot be read."""
     name, settings = layer.get("class_name"), layer.get("config") or {}
     if name == "Rescaling":
         scale = _numbers(settings.get("scale"))

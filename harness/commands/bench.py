@@ -317,7 +317,7 @@ def _asked_again(
 
     sessions = [run.report]
     while cases := confirm.doubtful(sessions):
-        what = f"{count(len(cases), 'case')} that failed a gate once more"
+        what = f"{count(len(cases), 'case')} that failed a gate again"
         narrator.say(f"session {len(sessions) + 1}: measuring {what}")
         store.write_report(run.folder, run.report)
         more = again(cases)

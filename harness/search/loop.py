@@ -112,7 +112,7 @@ class Loop:
     def do(
         self, asked: Asked, trying: Trying | None = None, began: float | None = None
     ) -> Trial | None:
-        """Do one trial in this process, or what is left of one that `began` elsewhere, and note it;
+        """Do one trial in this process, or the rest of one that `began` elsewhere, and save it;
         None if it stays unfinished."""
         began = time.monotonic() if began is None else began
         try:

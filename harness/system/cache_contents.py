@@ -43,7 +43,7 @@ KINDS = (
     Kind("images", "decoded images"),
     Kind("folders", "what was seen in folders of images"),
     Kind("inputs", "inputs of timed launches"),
-    Kind("inspected", "what was read off .tflite files"),
+    Kind("inspected", "what was read from .tflite files"),
     Kind("evaluations", "answers to test images"),
     Kind("runners", "benchmark executables", listed=True),
     Kind("arm64", "the emulated ARM core", listed=True, lock_files=("arm64.lock", "arm64.users")),

@@ -26,7 +26,7 @@ def test_a_missed_budget_is_measured_again_before_the_gate_says_no(
     assert len(again.cases) == 2
     assert all(case.metrics["latency"].point for case in again.cases)
     said = capsys.readouterr().err
-    assert "session 2: measuring 2 cases that failed a gate once more" in said
+    assert "session 2: measuring 2 cases that failed a gate again" in said
     assert f"session {len(folders) + 1}: " in said
 
 

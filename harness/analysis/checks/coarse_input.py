@@ -1,4 +1,4 @@
-"""Whether a quantized input can tell the pixels that it was given from one another."""
+"""Whether a quantized input can distinguish the pixels that it is given."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def findings(evidence: Evidence) -> list[Finding]:
             level="serious",
             code="input-coarse",
             message=f"with pixels {evaluation.pixels.name}, black and white are {steps:.0f} steps "
-            f"of its {tensor.dtype} input apart, so that it hardly sees the picture",
+            f"of its {tensor.dtype} input apart, so it hardly sees the picture",
             fix="name its range with --pixels, or quantize it with images of the same range",
         )
     ]

@@ -1,4 +1,4 @@
-"""The range of pixel values that a .tflite file expects, read off the arithmetic at its input.
+"""The range of pixel values that a .tflite file expects, read from the arithmetic at its input.
 
 A network that scales its pixels itself (`x / 255.`, a Rescaling layer, Div and Sub in ONNX, a batch
 normalization as the first layer) begins with MUL, DIV, ADD and SUB by constants.
