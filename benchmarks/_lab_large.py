@@ -205,7 +205,7 @@ def _in_thread(
     expects: Callable[[float], None],
     wanted: Callable[[], bool],
 ) -> Outcome:
-    """In place of harness.engine.lab.apart.done."""
+    """In place of harness.engine.lab.task_process.done."""
     answer = do(order, DeskHere(Path(order.folder), Path(order.cache), tell, expects))
     assert isinstance(answer, bytes), answer
     return Outcome(answer=answer.decode())
@@ -213,11 +213,11 @@ def _in_thread(
 
 def hosts_here(address: str, phones: int, hosts: int) -> None:
     """Be all hosts of the lab, until killed."""
-    from harness.engine.lab import apart, worker
+    from harness.engine.lab import task_process, worker
     from harness.engine.lab.address import parse
     from harness.engine.lab.dask_settings import applied
 
-    apart.done = _in_thread
+    task_process.done = _in_thread
     shares = [[f"p{n:04}" for n in range(phones)][start::hosts] for start in range(hosts)]
 
     async def join() -> None:

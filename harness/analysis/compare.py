@@ -113,7 +113,7 @@ def compare(
             dict.fromkeys((*baseline.plan.exact_devices, *candidate.plan.exact_devices))
         ),
         cases=tuple(
-            msgspec.structs.replace(case, metrics=tuple(_beside_work(m, *own) for m in metrics))
+            msgspec.structs.replace(case, metrics=tuple(_with_macs_note(m, *own) for m in metrics))
             for case, metrics, own in zip(cases, judged, macs, strict=True)
         ),
         only_baseline=tuple(only_baseline),
@@ -402,7 +402,7 @@ def _macs(report: Report, variant: str) -> int | None:
     return next((a.macs for a in report.artifacts if a.variant == variant), None)
 
 
-def _beside_work(m: MetricComparison, before: int | None, after: int | None) -> MetricComparison:
+def _with_macs_note(m: MetricComparison, before: int | None, after: int | None) -> MetricComparison:
     """The comparison with a note on a changed count: more instructions may mean more work or slower
     kernels, so the note says how the multiply-accumulates changed."""
     if m.metric != "instructions" or m.outcome == "no change" or not (m.ratio and before and after):

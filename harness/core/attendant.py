@@ -17,7 +17,7 @@ class Attendant:
         self.stopping = threading.Event()
         self._leaving = False
 
-    def see_to_the_end(self) -> None:
+    def begin_restoring(self) -> None:
         """From now on the device is being restored, and nothing stops that."""
         self._leaving = True
 

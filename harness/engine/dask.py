@@ -195,7 +195,7 @@ class DaskEngine:
         self._waiting = []
 
     def _place(self, hosts: tuple[HostOffer, ...]) -> None:
-        free = {host.address: free_of(host, self._used_here(host)) for host in hosts}
+        free = {host.address: free_of(host, self._own_use(host)) for host in hosts}
         still: list[_Waiting] = []
         for waiting in self._waiting:
             found = waiting.work.place(hosts, free)
@@ -212,7 +212,7 @@ class DaskEngine:
                 waiting.work.give_up(found, stopped=False)
         self._waiting = still
 
-    def _used_here(self, host: HostOffer) -> dict[str, float]:
+    def _own_use(self, host: HostOffer) -> dict[str, float]:
         """What our own tries use there, which the host may not have reported yet."""
         known = {doing.key for doing in host.doing}
         used: dict[str, float] = defaultdict(float)

@@ -182,7 +182,7 @@ def _tried(
         told=lambda trial: told(trial, _reported(header, study, "")),
     )
     if engine is not None:
-        return _tried_away(
+        return _try_at_lab(
             prepared, setting, trials, complete=built.complete, narrator=narrator, engine=engine
         )
     with forked.server:  # one import of TensorFlow for all trials
@@ -192,7 +192,7 @@ def _tried(
             return "interrupted"
 
 
-def _tried_away(
+def _try_at_lab(
     prepared: Prepared,
     setting: Setting,
     trials: Loop,

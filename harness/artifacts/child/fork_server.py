@@ -64,7 +64,7 @@ class _Server:
                         return
                     self._start(msgspec.json.decode(message, type=Job), *handles)
                 elif key.fileobj is self.ended:
-                    self._tell_who_ended()
+                    self._report_ended()
                 else:  # the process that asked for this job has ended or cancelled it
                     self.events.unregister(key.fileobj)
                     _kill(key.data)
@@ -86,7 +86,7 @@ class _Server:
         self.jobs[pid] = client
         self.events.register(client, selectors.EVENT_READ, pid)
 
-    def _tell_who_ended(self) -> None:
+    def _report_ended(self) -> None:
         with contextlib.suppress(BlockingIOError):
             self.ended.recv(4096)
         for pid, status in _reaped():

@@ -110,7 +110,7 @@ class PhoneLink:
         """Undo everything and disconnect, whatever signal comes meanwhile. Prints what
         could not be undone. Raises only that signal's KeyboardInterrupt, at the end."""
         with interrupts.held():
-            self.attendant.see_to_the_end()
+            self.attendant.begin_restoring()
             try:
                 self._clean_up()
             finally:

@@ -35,7 +35,7 @@ from harness.devices import Examples
 from harness.devices.android import app as apps
 from harness.devices.android import energy, facts, guards
 from harness.devices.android.answering import Answering
-from harness.devices.android.besides import MEMORY_FIELDS, Extras, Observer
+from harness.devices.android.extras import MEMORY_FIELDS, Extras, Observer
 from harness.devices.android.link import PhoneLink
 from harness.devices.android.starting import CachedStarts
 from harness.devices.android.tool import PhoneTool

@@ -25,7 +25,7 @@ from harness.core.errors import HarnessError, UsageError
 from harness.core.lab import ARM64, BUILD, PROCESSOR, Doing, HostOffer, PhoneOffer
 from harness.core.specs import DeviceSpec
 from harness.core.text import clean, is_sha256, plain_name
-from harness.engine.lab import apart, offers, protocol
+from harness.engine.lab import offers, protocol, task_process
 from harness.engine.lab.address import Address
 from harness.engine.lab.child import DeskHere, Order, do
 from harness.engine.lab.dask_settings import CONNECT_S, applied
@@ -236,10 +236,10 @@ def make(
 
         async def start_unsafe(self) -> Any:
             started = await super().start_unsafe()
-            self._looking = asyncio.create_task(self._look_now_and_then())
+            self._looking = asyncio.create_task(self._look_for_phones())
             return started
 
-        async def _look_now_and_then(self) -> None:
+        async def _look_for_phones(self) -> None:
             while True:
                 await asyncio.sleep(LOOK_EVERY_S)
                 with self._changing:
@@ -327,7 +327,7 @@ def make(
 
         def _carry_out(self, task: Task, stopping: threading.Event) -> Outcome:
             if absent := self.depot.missing(task.files):
-                return Outcome(failure=apart.lost(f"this host has no file {absent[0]}"))
+                return Outcome(failure=task_process.lost(f"this host has no file {absent[0]}"))
             folder = self.cache / "lab" / "work" / plain_name(task.run) / plain_name(task.name)
             folder.mkdir(parents=True, exist_ok=True)
             order = Order(
@@ -353,7 +353,7 @@ def make(
                 return not stopping.is_set() and known is not None and known.state == "executing"
 
             if task.apart:
-                return apart.done(order, folder / "worker.log", tell, expects, wanted)
+                return task_process.done(order, folder / "worker.log", tell, expects, wanted)
             desk = DeskHere(folder, self.cache, tell, expects)
             desk.stopping = stopping
             done = do(order, desk)

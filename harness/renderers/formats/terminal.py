@@ -89,7 +89,7 @@ def render_to(
     parts: list[RenderableType] = [_headline(view)]
     if rows:
         parts.append(grid.table(shown, console.width))
-    parts += _legend(view, rows, shown, hidden, _nowhere(view, every, sort, columns))
+    parts += _legend(view, rows, shown, hidden, _of_no_case(view, every, sort, columns))
     parts += _failures(view)
     parts += _findings(view)
     parts += _how(view)
@@ -105,7 +105,7 @@ def render_to(
         console.out("\n".join(lines), highlight=False)
 
 
-def _nowhere(
+def _of_no_case(
     view: View, every: list[grid.Column], sort: str | None, columns: Sequence[str] | None
 ) -> list[str]:
     """The columns that the user asked for but no case has, except those whose reason is shown."""
