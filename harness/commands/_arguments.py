@@ -76,8 +76,9 @@ def add_lab(parser: argparse.ArgumentParser, *, defaults: bool = True) -> None:
 
 
 def lab_address(text: str) -> str:
-    """An address by its form; whether it may be used is the lab's to say."""
-    if "://" not in text:
+    """An address by its form, empty for that of devices.yaml; whether it may be used is the lab's
+    to say."""
+    if text and "://" not in text:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not an address such as tls://lab:8786 (write names before --lab)"
         )
