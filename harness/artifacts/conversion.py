@@ -11,19 +11,24 @@ _LARGEST = 1e-2
 
 
 class Compared(NamedTuple):
-    """The largest difference, the largest answer, and how many of `examples` decisions agree."""
+    """The largest difference, the largest answer, and how many of `examples` decisions agree.
+    `pictures` of the examples are pictures, the others random."""
 
     largest: float
     magnitude: float
     same: int
     examples: int
+    pictures: int = 0
 
     @property
     def finding(self) -> Finding:
         """Serious if the file's answers differ from its source's."""
         share = self.largest / self.magnitude if self.magnitude else self.largest
+        inputs = f"{self.examples - self.pictures} random inputs"
+        if self.pictures:
+            inputs += f" and {self.pictures} pictures"
         message = (
-            f"on {self.examples} random inputs the converted file's answers are at most "
+            f"on {inputs} the converted file's answers are at most "
             f"{share:.1e} of the largest answer away from the source's, and {self.same} of "
             f"{self.examples} decisions are the same"
         )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.data.dataset import Dataset
+    from harness.data.dataset import Dataset, Split
 
 COUNT = 32
 
@@ -52,17 +52,17 @@ def demo(*, count: int = COUNT, seed: int = 0) -> Representative:
     )
 
 
-def of_dataset(dataset: Dataset, *, count: int = COUNT) -> Representative:
-    """`count` images spread over the training split. No other split is used, because images that
-    calibrate must not be those that judge."""
+def of_dataset(dataset: Dataset, *, count: int = COUNT, split: Split = "train") -> Representative:
+    """`count` images spread over a split. To calibrate, only those for training are used, because
+    images that calibrate must not be those that judge."""
 
     def images() -> NDArray[np.uint8]:
         import numpy as np
 
-        every, labels = dataset.arrays("train")
+        every, labels = dataset.arrays(split)
         # Sorted by class, so that even steps take each class in proportion to its size.
         order = np.argsort(labels, kind="stable")
         steps = np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)
         return np.asarray(every[order[steps]])
 
-    return Representative(f"{count} of {dataset.fingerprint('train')}", images)
+    return Representative(f"{count} of {dataset.fingerprint(split)}", images)

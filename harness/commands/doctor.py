@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """Examine each; 3 if one of them cannot be measured on."""
     import tempfile
 
+    from harness.core.specs import HostSpec
     from harness.devices.android.unproved import unproved
     from harness.devices.doctor import doctor
     from harness.project import config
@@ -67,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as logs, Narrator() as narrator:
         for name, spec in specs.items():
             findings = doctor(name, spec, Path(logs), narrator.attendant(name))
+            if isinstance(spec, HostSpec):
+                findings.append(converters())
             unfit = any(f.level in ("serious", "invalid") for f in findings)
             proof = None
             if args.prove and not unfit:
@@ -110,6 +113,29 @@ def _refuse_without_phone(specs: Mapping[str, DeviceSpec]) -> None:
 
     if not any(kind_of(spec).traits(spec).proves for spec in specs.values()):
         raise UsageError("--prove is for phones", "name one with --device")
+
+
+def converters() -> Finding:
+    """Which converters of other frameworks' models are set up; they are no condition."""
+    from harness.artifacts.converters import MODELS, environment
+    from harness.core.types import Finding
+    from harness.system.files import cache_dir
+
+    said, missing = [], []
+    for kind in MODELS:
+        found = environment.find(kind, cache_dir())
+        if found is None:
+            missing.append(f"python -m harness setup {kind}")
+        version = (
+            next((f"{n} {v}" for n, v in found.versions.items()), "") if found else "not set up"
+        )
+        said.append(f"{kind}: {version}")
+    return Finding(
+        level="info",
+        code="converters",
+        message="; ".join(said),
+        fix=", ".join(missing),
+    )
 
 
 def lines(name: str, findings: Sequence[Finding]) -> list[str]:

@@ -57,6 +57,8 @@ def build_artifacts(
         elsewhere=LabBuild(engine, narrator.say, or_here=True) if engine else None,
     )
     images = representative.of_dataset(data) if data else representative.demo(seed=job.request.seed)
+    # A converted file and its source both answer some of these.
+    shown = representative.of_dataset(data, split="validation") if data else images
     artifacts = {**built.artifacts, **job.tflite}
     errors: dict[str, HarnessError] = {
         **job.unusable,
@@ -67,13 +69,13 @@ def build_artifacts(
         try:
             if path.suffix.lower() in ENDINGS:
                 narrator.say(f"converting {units.printable(str(path))}")
-                artifact = convert.converted(path, name, cache)
+                artifact = convert.converted(path, name, cache, shown)
             else:
                 artifact = builder.build_keras_file(
                     path,
                     variant=name,
                     cache_dir=cache,
-                    representative=images,
+                    representative=shown,
                     seed=job.request.seed,
                     progress=narrator.building,
                 )

@@ -51,6 +51,6 @@ if SET_UP:
         (artifact,) = json.loads(report.read_text())["artifacts"]
         (told,) = (f for f in artifact["findings"] if f["code"].startswith("conversion"))
         assert told["code"] == "conversion-checked"
-        assert "8 of 8 decisions are the same" in told["message"]
+        assert "16 of 16 decisions are the same" in told["message"]
         assert sha256(FILES[kind]) == before, "onnx2tf writes to the file that it is given"
         assert artifact["inputs"][0]["shape"] == [1, 25, 25, 1]

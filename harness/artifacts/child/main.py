@@ -86,7 +86,7 @@ def _build(request: BuildRequest, folder: Path, tell: Callable[[str], None]) -> 
     chain = recipes.parse(request.recipe, request.recipe_options)
     tell("making the model")
     brought = Path(request.keras_file or "")
-    model = None
+    model = served = None
     if request.network:
         model = networks.make(request.network)
     elif brought.is_file():
@@ -94,7 +94,8 @@ def _build(request: BuildRequest, folder: Path, tell: Callable[[str], None]) -> 
     tell("converting")
     try:
         if model is None:
-            data = bytes(saved_model.converter(brought).convert())
+            served = saved_model.load(brought)
+            data = bytes(served.converter().convert())
         else:
             chain.prepare(model)
             data = chain.convert(model, _representative(request, model) if chain.calibrates else ())
@@ -112,8 +113,14 @@ def _build(request: BuildRequest, folder: Path, tell: Callable[[str], None]) -> 
     from harness.artifacts.tflite.inspect import inspect
 
     artifact = inspect(path, variant="")
-    if request.keras_file and model is not None:
-        found = faithful.findings(model, path)
+    if request.keras_file:
+        import numpy as np
+
+        pictures = np.load(request.representative) if request.representative else None
+        if served is not None:
+            found = faithful.findings(served.inputs, served.ask, path, pictures)
+        else:
+            found = faithful.of_keras(model, path, pictures)
         artifact = msgspec.structs.replace(artifact, findings=(*artifact.findings, *found))
     if request.trained:
         text = (Path(request.trained) / TRAINING).read_bytes()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.artifacts.child.reasons import line
 from harness.core.errors import UsageError
@@ -11,9 +11,35 @@ from harness.core.errors import UsageError
 _DEFAULT = "serving_default"
 
 
-def converter(path: Path) -> Any:
-    """A `tf.lite.TFLiteConverter` for one example at a time of the signature `serving_default`, or
-    of the only one there is. UsageError if the folder cannot be read or gives no input size."""
+class Served(NamedTuple):
+    """A function for one example at a time, and the module that keeps its variables alive."""
+
+    function: Any
+    module: Any
+    specs: dict[str, Any]
+
+    @property
+    def inputs(self) -> list[Any]:
+        """With shape and dtype."""
+        return list(self.specs.values())
+
+    def ask(self, example: Any) -> Any:
+        """The answers of a function of one input."""
+        import tensorflow as tf
+
+        ((name, spec),) = self.specs.items()
+        return self.function(**{name: tf.constant(example, spec.dtype)})
+
+    def converter(self) -> Any:
+        """A `tf.lite.TFLiteConverter`."""
+        import tensorflow as tf
+
+        return tf.lite.TFLiteConverter.from_concrete_functions([self.function], self.module)
+
+
+def load(path: Path) -> Served:
+    """The signature `serving_default`, or the only one there is. UsageError if the folder cannot be
+    read or gives no input size."""
     import tensorflow as tf
 
     try:
@@ -39,8 +65,7 @@ def converter(path: Path) -> Any:
 
     module = tf.Module()
     module.loaded = loaded  # keeps the variables alive
-    concrete = tf.function(serve).get_concrete_function(**specs)
-    return tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
+    return Served(tf.function(serve).get_concrete_function(**specs), module, specs)
 
 
 def _fixed(path: Path, spec: Any) -> Any:

@@ -144,18 +144,23 @@ def _line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
-def _examples(inputs: list[Any]) -> list[list[Any]]:
-    """Half of the examples are between 0 and 1, half between 0 and 255: which range the model was
-    made for is not known here."""
+def _examples(inputs: list[Any], pictures: Any) -> list[list[Any]]:
+    """_EXAMPLES of random numbers and then, if an input takes them, as many of the pictures, uint8
+    (n, height, width). Half of each are between 0 and 1, half between 0 and 255: which range the
+    model was made for is not known here."""
     import numpy as np
 
     rng = np.random.default_rng(0)
     found = []
-    for number in range(_EXAMPLES):
-        scale = 1 if number < _EXAMPLES // 2 else 255
+    seen = pictures[:_EXAMPLES] if any(_takes_pictures(*one[1:]) for one in inputs) else ()
+    for number in range(_EXAMPLES + len(seen)):
+        scale = 1 if number % _EXAMPLES < _EXAMPLES // 2 else 255
+        picture = seen[number - _EXAMPLES] if number >= _EXAMPLES else None
         values = []
         for name, shape, kind in inputs:
-            if kind.startswith("float"):
+            if picture is not None and _takes_pictures(shape, kind):
+                values.append((_fitted(picture, shape) * (scale / 255)).astype(kind))
+            elif kind.startswith("float"):
                 values.append((rng.uniform(0, 1, shape) * scale).astype(kind))
             elif kind == "bool":
                 values.append(rng.integers(0, 2, shape).astype(bool))
@@ -167,6 +172,29 @@ def _examples(inputs: list[Any]) -> list[list[Any]]:
     return found
 
 
+def _takes_pictures(shape: list[int], kind: str) -> bool:
+    return (
+        len(shape) == 4
+        and kind.startswith("float")
+        and (shape[1] in _PICTURE_CHANNELS or shape[3] in _PICTURE_CHANNELS)
+    )
+
+
+def _fitted(picture: Any, shape: list[int]) -> Any:
+    """A picture (height, width) in the size and with the channels of an input: the nearest of its
+    pixels for each."""
+    import numpy as np
+
+    first = shape[1] in _PICTURE_CHANNELS and shape[3] not in _PICTURE_CHANNELS
+    height, width = shape[2:] if first else shape[1:3]
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old / new).astype(int)
+        for new, old in zip((height, width), picture.shape, strict=True)
+    )
+    small = picture[np.ix_(rows, columns)].astype(np.float64)
+    return np.broadcast_to(small if first else small[..., np.newaxis], shape)
+
+
 def _ways(array: Any) -> list[Any]:
     """As it is, and with its channels last."""
     if array.ndim < 3:
@@ -174,7 +202,7 @@ def _ways(array: Any) -> list[Any]:
     return [array, array.transpose(0, *range(2, array.ndim), 1)]
 
 
-def compare(source: Any, path: str) -> dict[str, Any]:
+def compare(source: Any, path: str, pictures: Any = ()) -> dict[str, Any]:
     """The largest difference between the answers, the largest answer, and how many decisions (the
     place of the largest value of the first output) are the same."""
     import numpy as np
@@ -185,7 +213,7 @@ def compare(source: Any, path: str) -> dict[str, Any]:
     details, asked = interpreter.get_input_details(), interpreter.get_output_details()
     largest = magnitude = 0.0
     same = 0
-    examples = _examples(source.inputs)
+    examples = _examples(source.inputs, pictures)
     for values in examples:
         for detail, value in zip(details, _in_order(details, source.inputs, values), strict=True):
             interpreter.set_tensor(detail["index"], value)
@@ -207,7 +235,13 @@ def compare(source: Any, path: str) -> dict[str, Any]:
             same += int(pairs[0][0].argmax() == pairs[0][1].argmax())
         else:
             same += 1
-    return {"largest": largest, "magnitude": magnitude, "same": same, "examples": len(examples)}
+    return {
+        "largest": largest,
+        "magnitude": magnitude,
+        "same": same,
+        "examples": len(examples),
+        "pictures": len(examples) - _EXAMPLES,
+    }
 
 
 def _in_order(details: list[Any], inputs: list[Any], values: list[Any]) -> list[Any]:
@@ -256,7 +290,9 @@ def carry_out(request: dict[str, str]) -> dict[str, Any]:
     source: Any = {"onnx": Onnx, "torch": Torch}[request["kind"]](request["source"])
     source.convert(request["target"])
     try:
-        return compare(source, request["target"])
+        import numpy as np
+
+        return compare(source, request["target"], np.load(request["pictures"]))
     except Refused as error:
         return {"unchecked": str(error)}
 

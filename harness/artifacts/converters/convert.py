@@ -12,6 +12,7 @@ from harness.artifacts.cache import DESCRIPTION, MODEL, Cache
 from harness.artifacts.conversion import Compared
 from harness.artifacts.converters import ENDINGS, Kind
 from harness.artifacts.converters import environment as environments
+from harness.artifacts.representative import Representative
 from harness.artifacts.tflite.inspect import inspect
 from harness.core.base import Value
 from harness.core.errors import BuildError
@@ -33,28 +34,31 @@ class Converted(Value, frozen=True):
     magnitude: float = 0.0
     same: int = 0
     examples: int = 0
+    pictures: int = 0
 
 
-def converted(path: Path, variant: str, cache_dir: Path) -> Artifact:
+def converted(path: Path, variant: str, cache_dir: Path, pictures: Representative) -> Artifact:
     """The float32 artifact of the model at `path`. Its findings say how far its answers are from
-    the source's. Raises UsageError if no converter is set up, BuildError if it refuses the model.
+    the source's, on random inputs and, where it takes them, on some of `pictures`.
+
+    Raises UsageError if no converter is set up, BuildError if it refuses the model.
     """
     kind = ENDINGS[path.suffix.lower()]
     cache = Cache(cache_dir)
     environment = environments.required(kind, cache_dir, path)
-    key = _key(path, environment)
+    key = _key(path, environment, pictures)
     with environments.using(kind, cache_dir), cache.lock(key):
         cache.note_use(key, variant)
         found = cache.intact(key)
         if found is None:
-            _make(path, kind, environment, cache, key)
+            _make(path, environment, cache, key, pictures)
             cache.note_use(key, variant)
             found = cache.get(key)
     assert found is not None
     return msgspec.structs.replace(found, variant=variant, recipe="float32")
 
 
-def _key(path: Path, environment: environments.Environment) -> str:
+def _key(path: Path, environment: environments.Environment, pictures: Representative) -> str:
     """Digest of all that the bytes of the new file depend on, weights beside an ONNX file too."""
     beside = [p for p in path.parent.glob(f"{path.stem}*data") if p.is_file()]
     parts = [
@@ -62,12 +66,19 @@ def _key(path: Path, environment: environments.Environment) -> str:
         *(files.sha256(_HERE / name) for name in ("child.py", "convert.py")),
         files.sha256(_HERE.parent / "tflite/inspect.py"),
     ]
-    return hashlib.sha256(msgspec.json.encode([parts, environment.versions])).hexdigest()
+    return hashlib.sha256(
+        msgspec.json.encode([parts, environment.versions, pictures.fingerprint])
+    ).hexdigest()
 
 
 def _make(
-    path: Path, kind: Kind, environment: environments.Environment, cache: Cache, key: str
+    path: Path,
+    environment: environments.Environment,
+    cache: Cache,
+    key: str,
+    pictures: Representative,
 ) -> None:
+    kind = ENDINGS[path.suffix.lower()]
     log = cache.log(key, f"{path.stem}-{kind}")
     with cache.building(key) as folder, tempfile.TemporaryDirectory() as scratch:
         target, result = folder / MODEL, Path(scratch) / "result.json"
@@ -77,6 +88,7 @@ def _make(
             "target": str(target.absolute()),
             "result": str(result),
             "work": scratch,
+            "pictures": str(pictures.save(cache.root)),
         }
         done = process.run(
             [environment.python, "-I", environments.CHILD],
@@ -114,4 +126,5 @@ def _about(found: Converted) -> Finding:
             f"{found.unchecked}",
             fix="compare them yourself before you trust it",
         )
-    return Compared(found.largest, found.magnitude, found.same, found.examples).finding
+    compared = (found.largest, found.magnitude, found.same, found.examples, found.pictures)
+    return Compared(*compared).finding

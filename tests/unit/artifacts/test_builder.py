@@ -326,7 +326,9 @@ def keras_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 import keras
 image = keras.Input((16, 16, 3), name="image")
 pooled = keras.layers.GlobalAveragePooling2D()
-keras.Model(image, keras.layers.Dense(2)(pooled(image))).save("good.keras")
+good = keras.Model(image, keras.layers.Dense(2)(pooled(image / 255.0)))
+good.save("good.keras")
+good.export("served", verbose=False)
 keras.Model(image, keras.layers.Lambda(lambda x: x * 2)(image)).save("lambda.keras")
 wide = keras.Input((None, None, 1), name="image")
 keras.Model(wide, keras.layers.GlobalAveragePooling2D()(wide)).save("open.keras")
@@ -348,6 +350,16 @@ def test_keras_file(keras_files: Path, tmp_path: Path, recipe: str) -> None:
     assert (artifact.variant, artifact.model, artifact.recipe) == ("good", None, recipe)
     assert artifact.trained is None  # nobody knows
     assert artifact.inputs[0].shape == (1, 16, 16, 3)
+
+
+@pytest.mark.parametrize("name", ["good.keras", "served"])
+def test_it_and_its_source_answer_the_same_pictures(
+    keras_files: Path, tmp_path: Path, name: str
+) -> None:
+    (told,) = convert(keras_files / name, tmp_path).findings[-1:]
+    assert told.code == "conversion-checked"
+    assert "on 8 random inputs and 4 pictures the converted" in told.message
+    assert "12 of 12 decisions are the same" in told.message
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from harness.artifacts.converters import child, convert, environment
+from harness.artifacts.representative import Representative
+from harness.commands import doctor
 from harness.core.errors import BuildError, UsageError
 from tests.paths import DATA
 
@@ -30,6 +32,9 @@ def converter(cache: Path, kind: str, answer: str, *, ready: bool = True) -> Pat
     if ready:
         (folder / "versions.json").write_text('{"onnx2tf": "1"}')
     return folder
+
+
+PICTURES = Representative("greys", lambda: np.zeros((8, 16, 16), np.uint8))
 
 
 def says(result: dict[str, Any]) -> str:
@@ -52,7 +57,7 @@ def test_without_an_environment_the_command_that_makes_one_is_named(
     tmp_path: Path, model: Path
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        convert.converted(model, "net", tmp_path / "cache")
+        convert.converted(model, "net", tmp_path / "cache", PICTURES)
     assert str(caught.value) == (
         f"{model} is an ONNX model, and nothing that converts it is set up; "
         "python -m harness setup onnx"
@@ -61,18 +66,19 @@ def test_without_an_environment_the_command_that_makes_one_is_named(
 
 def test_it_is_converted_once_and_its_parity_is_told(tmp_path: Path, model: Path) -> None:
     cache = tmp_path / "cache"
-    folder = converter(cache, "onnx", says(SAME))
-    made = convert.converted(model, "net", cache)
+    folder = converter(cache, "onnx", says({**SAME, "examples": 16, "same": 16, "pictures": 8}))
+    made = convert.converted(model, "net", cache, PICTURES)
     assert (made.variant, made.recipe) == ("net", "float32")
     assert made.size_bytes == TINY.stat().st_size
     (told,) = (f for f in made.findings if f.code.startswith("conversion"))
     assert (told.code, told.level) == ("conversion-checked", "info")
     assert "at most 1.0e-07 of the largest answer" in told.message
-    assert "8 of 8 decisions" in told.message
-    assert convert.converted(model, "again", cache).sha256 == made.sha256
+    assert told.message.startswith("on 8 random inputs and 8 pictures the converted")
+    assert "16 of 16 decisions" in told.message
+    assert convert.converted(model, "again", cache, PICTURES).sha256 == made.sha256
     assert (folder / "calls").read_text() == "x\n"
     model.with_name("net.onnx.data").write_bytes(b"other weights")
-    convert.converted(model, "net", cache)
+    convert.converted(model, "net", cache, PICTURES)
     assert (folder / "calls").read_text() == "x\nx\n"
 
 
@@ -87,7 +93,7 @@ def test_doubts_about_the_conversion(
     tmp_path: Path, model: Path, result: dict[str, Any], code: str, level: str, says_so: str
 ) -> None:
     converter(tmp_path, "onnx", says(result))
-    findings = convert.converted(model, "net", tmp_path).findings
+    findings = convert.converted(model, "net", tmp_path, PICTURES).findings
     (told,) = (f for f in findings if f.code.startswith("conversion"))
     assert (told.code, told.level) == (code, level)
     assert says_so in told.message
@@ -106,7 +112,7 @@ def test_a_converter_that_fails_is_one_line_with_its_log(
 ) -> None:
     converter(tmp_path, "onnx", answer)
     with pytest.raises(BuildError) as caught:
-        convert.converted(model, "net", tmp_path)
+        convert.converted(model, "net", tmp_path, PICTURES)
     assert caught.value.message == message
     assert str(tmp_path / "logs" / "net-onnx-") in caught.value.fix
 
@@ -216,3 +222,14 @@ def test_compiled_code_in_a_torch_file_is_not_run(
         child.Torch(str(tmp_path / "m.pt2"))
     torch = environment.Environment(Path("/x/bin/python"), {})
     assert torch.variables["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] == "1"
+
+
+def test_doctor_says_which_converters_are_set_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOBILE_BENCH_CACHE", str(tmp_path))
+    converter(tmp_path, "onnx", "exit 0")
+    found = doctor.converters()
+    assert found.message.startswith("onnx: onnx2tf 1; torch: ")
+    if "torch: not set up" in found.message:
+        assert found.fix == "python -m harness setup torch"
