@@ -15,6 +15,7 @@ TFLITE_ENDINGS = (".tflite",)
 KERAS_ENDINGS = (".keras", ".h5", ".hdf5")
 SAVED_MODEL = "saved_model.pb"
 
+_TFLITE = b"TFL3"
 _LFS = b"version https://git-lfs"
 _TORCH = (
     "a PyTorch model",
@@ -49,11 +50,11 @@ def kind_of(text: str) -> Kind | None:
     """
     path = Path(text)
     ending = path.suffix.lower()
-    if _is_lfs_pointer(path):
+    if _begins(path, 0, _LFS):
         raise UsageError(
             f"{path} is a Git LFS pointer, not the file that it stands for", "run `git lfs pull`"
         )
-    if ending in TFLITE_ENDINGS:
+    if ending in TFLITE_ENDINGS or _begins(path, 4, _TFLITE):  # some are called .lite or .bin
         return "tflite"
     if ending in (*KERAS_ENDINGS, *ENDINGS) or (path / SAVED_MODEL).is_file():
         return "convert"
@@ -74,9 +75,12 @@ def is_keras(path: Path) -> bool:
     return path.suffix.lower() not in ENDINGS
 
 
-def _is_lfs_pointer(path: Path) -> bool:
+def _begins(path: Path, place: int, with_: bytes) -> bool:
+    """Whether a regular file has these bytes at a place near its beginning."""
+    if not path.is_file():
+        return False
     try:
         with path.open("rb") as file:
-            return file.read(len(_LFS)) == _LFS
+            return file.read(place + len(with_))[place:] == with_
     except OSError:
         return False

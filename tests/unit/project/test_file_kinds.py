@@ -39,6 +39,12 @@ def test_the_folder_of_a_saved_model(tmp_path: Path) -> None:
     assert kind_of(str(tmp_path)) == "convert"
 
 
+def test_a_tflite_file_by_another_name(tmp_path: Path) -> None:
+    for name in ("model.lite", "model.bin", "model"):
+        (tmp_path / name).write_bytes(b"\x1c\0\0\0TFL3" + bytes(20))
+        assert kind_of(str(tmp_path / name)) == "tflite"
+
+
 @pytest.mark.parametrize(
     ("name", "what", "fix"),
     [
