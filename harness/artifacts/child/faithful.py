@@ -29,7 +29,8 @@ def findings(
     does not take one float tensor, because there are no inputs to compare on.
 
     Half of the inputs are between 0 and 1, half between 0 and 255: which range the model was
-    made for is not known here. As many `pictures`, uint8 (n, height, width), are added where it takes them.
+    made for is not known here. As many `pictures`, uint8 (n, height, width), are added where it
+    takes them.
     """
     import numpy as np
     import tensorflow as tf
