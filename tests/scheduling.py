@@ -1,7 +1,8 @@
 """Which tests stay together in one process, and which come first.
 
-The tests of a file stay together, since they share what is slow to make. So do files that import
-TensorFlow in the tests' own process, which takes six seconds of processor time in each.
+The tests of a file stay together, since they share what is slow to make. So do files that need
+TensorFlow: to import it takes six seconds of processor time, in the tests' own process as in the
+one of which builds are forks.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from collections import Counter
 import pytest
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
-IMPORTING_TENSORFLOW = frozenset(
-    {
+TOGETHER = {
+    "import TensorFlow": (
         "tests/contract/artifacts/test_models.py",
         "tests/contract/artifacts/test_recipes.py",
         "tests/unit/artifacts/test_answers.py",
@@ -21,28 +22,38 @@ IMPORTING_TENSORFLOW = frozenset(
         "tests/unit/artifacts/test_quantize.py",
         "tests/unit/artifacts/test_sizes.py",
         "tests/unit/measure/test_mixed.py",
-    }
-)
-# The files that take longest, though some have few tests.
+    ),
+    "build": (
+        "tests/e2e/test_brought_files.py",
+        "tests/e2e/test_folder.py",
+        "tests/e2e/test_search.py",
+        "tests/unit/artifacts/test_builder.py",
+        "tests/unit/artifacts/test_training.py",
+        "tests/unit/artifacts/test_transfer.py",
+        "tests/unit/search/test_test_split.py",
+    ),
+}
+_TOGETHER = {file: what for what, files in TOGETHER.items() for file in files}
+# The other files that take longest, though they have few tests that are marked slow.
 LONG = frozenset(
     {
         "tests/e2e/phone/test_cli.py",
         "tests/e2e/phone/test_measuring.py",
         "tests/e2e/test_arm64.py",
         "tests/e2e/test_imagenet.py",
-        "tests/unit/artifacts/test_training.py",
     }
 )
 
 
 def order(items: list[pytest.Item]) -> None:
-    """Files with many slow tests come first, so that the last thing that a process does is short;
-    what imports TensorFlow before all."""
+    """What needs TensorFlow comes first, and files with many slow tests before the others, so that
+    the last thing that a process does is short."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
 
-    def place(item: pytest.Item) -> tuple[bool, bool, int]:
+    def place(item: pytest.Item) -> tuple[bool, str, bool, int]:
         file = _file(item.nodeid)
-        return (file not in IMPORTING_TENSORFLOW, file not in LONG, -slow[item.path])
+        alone = file not in _TOGETHER
+        return (alone, _TOGETHER.get(file, ""), file not in LONG, -slow[item.path])
 
     items.sort(key=place)
 
@@ -56,4 +67,4 @@ class Scheduling(LoadFileScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         file = _file(nodeid)
-        return "TensorFlow" if file in IMPORTING_TENSORFLOW else file
+        return _TOGETHER.get(file, file)

@@ -184,7 +184,7 @@ def test_a_mirror_without_arm64(system: System) -> None:
     system.compiler()
     system.program("apt-get", APT + "echo 'E: Unable to locate package python3' >&2\nexit 100\n")
     line = system.refused()
-    assert "the arm64 packages cannot be had" in line
+    assert "the arm64 packages cannot be downloaded" in line
     assert "name one that does, such as deb.debian.org" in line
 
 

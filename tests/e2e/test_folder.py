@@ -123,7 +123,7 @@ def test_thirty_images_that_keep_no_budget_end_in_the_nearest_miss(
 ) -> None:
     images = folder(tmp_path / "few", {"lying": 15, "standing": 15})
     done = harness(
-        "bench", "tiny", "--data", images, "--quick", "--project", project,
+        "bench", "tiny", "--data", images, "--quick", "--launches", "1", "--project", project,
         "--budget", "size<=2kB,accuracy>=0.5", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
@@ -134,7 +134,7 @@ def test_thirty_images_that_keep_no_budget_end_in_the_nearest_miss(
     assert relaxed
     # What it names is what would do.
     again = harness(
-        "bench", "tiny", "--data", images, "--quick", "--project", project,
+        "bench", "tiny", "--data", images, "--quick", "--launches", "1", "--project", project,
         "--budget", relaxed[1], cwd=tmp_path,
     )  # fmt: skip
     assert again.returncode == 0, again.stderr

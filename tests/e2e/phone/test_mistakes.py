@@ -46,7 +46,7 @@ def test_a_file_that_is_not_the_one_named_is_not_said_to_be_fetched_again(tmp_pa
         run = bench(tmp_path, {"phone": entry(phone, runner=runner)})
     assert run.status == EXIT_USAGE
     assert "correct runner.sha256 if you trust this one" in run.stderr
-    assert "get it again" not in run.stderr
+    assert "download it again" not in run.stderr
     assert not (tmp_path / "reports").exists()
 
 
