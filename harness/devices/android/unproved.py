@@ -101,10 +101,11 @@ class Unproved(NamedTuple):
 
 
 def unproved(devices: Mapping[str, DeviceSpec]) -> list[Unproved]:
-    """What nobody has shown on a real phone yet, with commands for a phone of `devices`, the first
-    that may be real. Nothing where no phone is among them."""
+    """What nobody has shown on a real phone yet, with commands for a phone of `devices`: the first
+    that may be real, else the first. Nothing where no phone is among them."""
     phones = {n: spec for n, spec in devices.items() if isinstance(spec, AndroidSpec)}
     if not phones:
         return []
-    name = next((n for n, spec in phones.items() if spec.transport != "emulated"), "pixel")
+    real = (name for name, spec in phones.items() if spec.transport != "emulated")
+    name = next(real, next(iter(phones)))
     return [Unproved(what, how.format(name=quoted(name))) for what, how in UNPROVED]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -51,9 +52,9 @@ def test_a_group_that_is_not_there() -> None:
         facts.core_mask("mid", CORES[:6])
 
 
-def first_launches(tmp_path: Path, faults: Faults) -> dict[str, Launch]:
+def first_launches(tmp_path: Path, faults: Faults, dialect: Any) -> dict[str, Launch]:
     """The first round of a case on each group; `masks` is what taskset was told."""
-    with emulated(faults=faults) as phone:
+    with emulated(faults=faults, dialect=dialect) as phone:
         it = Bench(phone, tmp_path, affinity=("big", "little", "all"), launch_timeout_s=60)
         it.target.prepare(artifact(), Path("unused.npz"))
         found = {}
@@ -68,16 +69,18 @@ def first_launches(tmp_path: Path, faults: Faults) -> dict[str, Launch]:
     return found
 
 
-def test_each_group_is_measured_and_the_runner_was_allowed_it(tmp_path: Path) -> None:
-    launches = first_launches(tmp_path, Faults())
+@pytest.mark.parametrize("dialect", ["A", "B"])
+def test_each_group_is_measured_and_the_runner_was_allowed_it(tmp_path: Path, dialect: str) -> None:
+    launches = first_launches(tmp_path, Faults(), dialect)
     assert not [n for x in launches.values() for n in x.notes if n.code == "affinity-ignored"]
     assert {x.case for x in launches.values()} == {f"{CASE.id}/big", f"{CASE.id}/all"}
     log = (tmp_path / "logs/phone.log").read_text()
     assert log.count("tiny@phone") == 2
 
 
-def test_a_mask_that_is_ignored_is_a_finding(tmp_path: Path) -> None:
-    launches = first_launches(tmp_path, Faults(mask_ignored=True))
+@pytest.mark.parametrize("dialect", ["A", "B"])
+def test_a_mask_that_is_ignored_is_a_finding(tmp_path: Path, dialect: str) -> None:
+    launches = first_launches(tmp_path, Faults(mask_ignored=True), dialect)
     (note,) = [n for n in launches["big"].notes if n.code == "affinity-ignored"]
     assert note.level == "serious"
     assert "cores c0 and was allowed ff" in note.message

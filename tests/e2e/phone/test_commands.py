@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from harness.devices.android.unproved import UNPROVED
+from harness.core.specs import AndroidSpec
+from harness.devices.android.unproved import UNPROVED, unproved
 from harness.emulator.faults import Faults
 from tests.paths import ROOT
 from tests.phones import adb_home, emulated, run_harness
@@ -105,6 +106,13 @@ def test_doctor_tells_what_is_unproved_and_its_status_whether_one_can_measure(
         "  !!  connect: no phone answers at 127.0.0.1:1 (refused)",
         f"      -> {TUNNEL}",
     ]
+
+
+def test_the_commands_name_the_phone_that_was_asked_for() -> None:
+    emulated_only = {"mine": AndroidSpec(transport="emulated")}
+    assert all("pixel" not in how for _, how in unproved(emulated_only))
+    real_too = {**emulated_only, "yours": AndroidSpec()}
+    assert any("--device yours" in how for _, how in unproved(real_too))
 
 
 def test_no_phone_on_the_cable(tmp_path: Path) -> None:

@@ -207,6 +207,21 @@ def test_three_delegates_of_which_one_changes_answers(tmp_path: Path, data: Path
     assert "delegate-changed-answers" in (tmp_path / "r.html").read_text()
 
 
+@pytest.mark.slow
+def test_a_delegate_that_yields_no_number_is_told(tmp_path: Path, data: Path) -> None:
+    faults = Faults(accelerator="all", accelerator_answers="nan")
+    with emulated(faults=faults, fixed_latency_us=None) as phone:
+        run = Run(
+            tmp_path, {"phone": entry(phone)}, TINY, "--launches", "1", "--iterations", "2",
+            "--data", data, "--pixels", "0..255", "--delegate", "gpu", *ASKED,
+        )  # fmt: skip
+        run.finish(timeout=400)
+        assert_clean(phone)
+    (case,) = run.report.cases
+    assert case.metrics["not_finite"].point == 1
+    assert "delegate-changed-answers" in {f.code for f in case.findings}, run.stderr
+
+
 REFUSED = {
     "the host": ({"host": {"kind": "host"}}, ASKED, "--accuracy device is for phones"),
     "without images": (

@@ -4,6 +4,7 @@ while the runner computes."""
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,10 @@ pytestmark = pytest.mark.slow
 LOAD_W = LOAD_MA / 1e3 * VOLTAGE_UV / 1e6
 
 
-def sustained(folder: Path, faults: Faults, *, rails: bool = False) -> CaseReport:
-    with emulated(faults=faults, fixed_latency_us=5000, rails=rails) as phone:
+def sustained(
+    folder: Path, faults: Faults, *, rails: bool = False, dialect: Any = "A"
+) -> CaseReport:
+    with emulated(faults=faults, fixed_latency_us=5000, rails=rails, dialect=dialect) as phone:
         run = bench(folder, {"phone": entry(phone)}, TINY, "--sustained", "8s")
         assert run.status == 0, run.stderr
         assert_clean(phone)
@@ -42,7 +45,7 @@ def test_the_battery_and_the_rails_tell_what_the_load_adds(tmp_path: Path) -> No
 
 
 def test_a_phone_on_a_cable_tells_nothing_of_what_it_draws(tmp_path: Path) -> None:
-    case = sustained(tmp_path, Faults(charging=True))
+    case = sustained(tmp_path, Faults(charging=True), dialect="B")
     assert "energy" not in case.metrics
     (launch,) = case.launches
     assert launch.absent["drawn:battery"] == "the phone charges"
