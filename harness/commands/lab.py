@@ -190,7 +190,7 @@ def lines(hosts: Sequence[HostOffer]) -> list[str]:
 
 
 LATE_S = 10.0
-# What is not of a run of its own.
+# Work that does not belong to a run.
 _NAMED = {"build": "a build", "answers": "answering test images"}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from harness.core.lab import PROCESSOR, HostOffer
 from harness.engine import Place
 
-FEW = 2  # threads that a network as small as ours makes use of
+FEW = 2  # threads that networks as small as these can use
 Free = Mapping[str, Mapping[str, float]]  # by the host's address: how much of each resource
 
 
@@ -17,8 +17,8 @@ def best(
     uses: Callable[[HostOffer], Mapping[str, float]],
     prefer: Callable[[HostOffer], tuple[float, ...]] = lambda host: (),
 ) -> Place | None:
-    """On which of the hosts there is room for what the work `uses` of it; None if on none. Of
-    several the one with the highest `prefer`, then the one with the most free processors."""
+    """The host that has free what the work `uses`; None if there is none. Of several the one with
+    the highest `prefer`, then the one with the most free processors."""
     able = [Place(host, uses(host)) for host in hosts]
     able = [p for p in able if all(free[p.host.address].get(r, 0) >= n for r, n in p.uses.items())]
     return max(
@@ -29,5 +29,5 @@ def best(
 
 
 def few_processors(host: HostOffer) -> dict[str, float]:
-    """What a small network makes use of."""
+    """How many processors a small network can use."""
     return {PROCESSOR: min(FEW, host.processors)}

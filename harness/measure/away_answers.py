@@ -1,5 +1,5 @@
-"""What an artifact answers to images, at a host of a lab: what the host is told, and what it
-answers. The client decides what to ask next."""
+"""An artifact answers images at a host of a lab: the order, and the answer. The client decides what
+to ask next."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from harness.system import files
 
 
 class Order(Value, frozen=True):
-    """What a host is told: the request to its worker, in which `model` and `images` are SHA-256
-    and no other field is a path, and about how many images it is."""
+    """What a host is to do: the request to its worker, in which `model` and `images` are SHA-256
+    and no other field is a path, and the number of images."""
 
     request: dict[str, object]
     images: int
 
 
 class Answer(Value, frozen=True):
-    """The SHA-256 of the file with what the worker answered, in JSON; None if the host was told to
+    """The SHA-256 of the file with what the worker answered, in JSON; None if the host was asked to
     stop."""
 
     sha256: str | None

@@ -120,7 +120,7 @@ def evaluate(
     try:
         folder = cache / "evaluations"
         (folder / "logs").mkdir(parents=True, exist_ok=True)
-        # What the lab leaves, this machine answers.
+        # This machine answers what the lab does not.
         answerers: list[Answerer] = [] if at_lab is None else [at_lab]
         answerers.append(Here(folder / "logs", worker))
         with tempfile.TemporaryDirectory(dir=folder, prefix=".images-") as scratch:
@@ -147,7 +147,7 @@ def evaluate(
                 path = folder / f"{_key(empty, artifact, most)}.json"
                 if (known := _cached(path)) is not None:
                     found[name] = msgspec.structs.replace(known, variant=name)
-                elif path not in paths.values():  # else it is a file of another one's, too
+                elif path not in paths.values():  # else another artifact shares the file
                     steps = _evaluated(empty, artifact, images, most, in_looks=margin is not None)
                     askings[name] = Asking(artifact, steps)
                 paths[name] = path
@@ -192,8 +192,8 @@ def _keep(path: Path, evaluation: Evaluation) -> None:
 
 
 def _to_answer_more(found: dict[str, Evaluation], margin: float | None) -> Iterator[list[str]]:
-    """Look after look, those who are to answer up to the next one. `found` changes meanwhile;
-    without a margin they go on to the end."""
+    """At each look, the artifacts that are to answer up to the next one. `found` changes meanwhile;
+    without a margin they answer all images."""
     plan = max((e.looks for e in found.values()), key=len, default=())
     for n in plan[:-1]:
         judged = {name: e.right for name, e in found.items() if e.failure is None}

@@ -1,6 +1,6 @@
-"""The hosts of a lab answer the images, as the client has it: each artifact is a piece of work that
-asks question after question, at whatever host has room, side by side with the others. Model and
-images go to a host once; what comes back decides here what is asked next."""
+"""The hosts of a lab answer the images; this is the client's side. Each artifact is a piece of work
+that asks question after question, at any host with room, side by side with the others. Model and
+images go to a host once; the answers decide here what is asked next."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PATIENCE_S = 300.0
 
 
 class AtLab:
-    """See the module and Answerer. What no host answers is left."""
+    """See the module and Answerer. Questions that no host answers stay open."""
 
     def __init__(self, engine: Engine, say: Callable[[str], None]) -> None:
         self._engine, self._say = engine, say

@@ -42,9 +42,9 @@ def measure(
 ) -> Stopped:
     """Carry out the plan of `folder`, going on after what it has already saved.
 
-    `inputs` maps a variant to its input set. `enough`, if given, looks at a device's launches
-    after every round and may end it. Devices that are `at_lab` are measured by its hosts. Ctrl-C
-    ends measuring after killing the launch under way, and is told by the result's reason. Raises
+    `inputs` maps a variant to its input set. `enough`, if given, looks at a device's launches after
+    every round and may end it. Devices that are `at_lab` are measured by its hosts. Ctrl-C ends
+    measuring after killing the launch under way; the result's reason says so. Raises
     OtherDeviceError, without having measured on it, if a device is not the one that the saved
     launches are of.
     """

@@ -1,6 +1,6 @@
-"""What an artifact is asked about the images of a split, and who answers: this machine, or the
-hosts of a lab (`lab_answers.py`). Each question may depend on the answers to those before, so they
-come from a generator that decides; whoever answers decides nothing."""
+"""The questions to an artifact about the images of a split, and what answers them: this machine, or
+the hosts of a lab (`lab_answers.py`). Each question may depend on the answers to earlier ones, so a
+generator asks and decides; the machine that answers decides nothing."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WORKER = Path(__file__).with_name("evaluate_worker.py")
-HARNESS = Path(__file__).parents[2]  # where the worker finds us
+HARNESS = Path(__file__).parents[2]  # where the worker finds the harness
 # Against a hang only: on a busy machine everything takes ten times as long.
 _LEAST_TIMEOUT_S, _TIMEOUT_PER_EXAMPLE_S = 600.0, 30.0
 
-# Accuracy is of the test split alone: on images that training saw it would be too high. What to
-# give a model is tried on the validation split.
+# Accuracy is measured on the test split alone: on images that training saw it would be too high.
+# Pixel ranges are tried on the validation split.
 Split = Literal["validation", "test"]
 
 
@@ -45,7 +45,7 @@ class Question(NamedTuple):
 
     @property
     def images(self) -> int:
-        """How many."""
+        """The number of images."""
         return self.rows[1] - self.rows[0]
 
 
@@ -53,8 +53,8 @@ Steps = Generator[Question, scores.Answers, Evaluation]
 
 
 class Asking:
-    """Questions to one artifact, one after the other, of which `question` is the one that waits for
-    its answers; None once all were answered, and `found` is what came of it."""
+    """Questions to one artifact, one after the other. `question` is the one that waits for its
+    answers, None once all were answered; `found` is then the result."""
 
     def __init__(self, artifact: Artifact, steps: Steps) -> None:
         self.artifact, self._steps = artifact, steps
@@ -63,7 +63,7 @@ class Asking:
         self._go(lambda: next(steps))
 
     def answer(self, answers: scores.Answers) -> None:
-        """To the question that waits."""
+        """Give the answers to the question that waits."""
         self._go(lambda: self._steps.send(answers))
 
     def fail(self, error: MeasurementError) -> None:
@@ -96,11 +96,12 @@ class Images:
         self._coloured: dict[Split, Path | None] = {}
 
     def labels(self, split: Split) -> list[int]:
-        """Of every image of a split."""
+        """The label of every image of a split."""
         return [int(label) for label in self._greys(split)[1]]
 
     def file(self, artifact: Artifact, split: Split) -> Path:
-        """In colour for a file of the user's that takes it; networks trained here know greys."""
+        """The pictures: in colour for a file of the user's that takes colours; networks that are
+        trained here learn from greys."""
         (tensor,) = artifact.inputs
         if artifact.model is None and tensor.shape[3] == 3:
             if split not in self._coloured:
@@ -128,7 +129,7 @@ class Images:
 
 
 class Answerer(Protocol):
-    """Who answers."""
+    """What answers questions: this machine or a lab."""
 
     def answer(
         self,
@@ -138,8 +139,8 @@ class Answerer(Protocol):
         tell: Callable[[str, str], None],
         done: Callable[[str, Evaluation], None],
     ) -> None:
-        """All questions of all `askings`, by variant. `tell` hears how far a variant is, `done`
-        what came of it as soon as it is known."""
+        """All questions of all `askings`, by variant. `tell` is called with how far a variant is,
+        `done` with its result as soon as it is known."""
 
 
 class Here:
@@ -189,7 +190,8 @@ class Here:
 
 
 def far(count: int, tell: Callable[[str], None]) -> Callable[[int], None]:
-    """Tells how many of `count` images are answered, and how long the rest will take."""
+    """A function whose text says how many of `count` images are answered, and how long the rest
+    will take."""
     pace = Pace()
     return lambda done: tell(f"{done:,} of {count:,}{pace.left(done, count)}")
 
@@ -197,7 +199,7 @@ def far(count: int, tell: Callable[[str], None]) -> Callable[[int], None]:
 def request(
     artifact: Artifact, question: Question, model: str, images: str, *, threads: int
 ) -> dict[str, object]:
-    """What the worker is told; `model` and `images` are files of the machine that it runs on, or
+    """The request to the worker; `model` and `images` are files of the machine that it runs on, or
     their SHA-256."""
     (tensor,) = artifact.inputs
     return {

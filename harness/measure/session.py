@@ -155,7 +155,7 @@ def _begun(job: Job, narrator: Narrator, engine: Engine | None, *, all_must_buil
     artifacts, unbuilt = prepare.build_artifacts(
         job, narrator, ready=None if engine else words, engine=engine
     )
-    if engine:  # they are there at once, and answer side by side before a word is said of each
+    if engine:  # they are there at once, and all answer before any result is printed
         prepare.evaluated(job, artifacts, {}, narrator, engine, decide=False)
         for artifact in artifacts.values():
             words(artifact)

@@ -44,7 +44,7 @@ _ACCELERATOR_FLAGS = {
 
 
 # What makes the runtime keep its caches in a folder, by dialect and delegate. The classic tool uses
-# XNNPACK's cache only if it is told to use XNNPACK, which it uses anyway. Sources:
+# XNNPACK's cache only with a flag to use XNNPACK, which it uses anyway. Sources:
 # tflite/tools/delegates/{xnnpack_delegate,default_execution}_provider.cc and
 # litert/tools/benchmark_litert_model.h (LiteRT, August 2026).
 _CACHE_FLAGS: dict[Dialect, dict[str, tuple[str, ...]]] = {

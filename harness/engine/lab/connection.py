@@ -43,7 +43,9 @@ class Connection:
         self.client: Any = client
         try:
             client.sync(worker.check_versions, address)
-            self._lab_id = str(client.scheduler_info()["id"])  # of this start of the scheduler
+            self._lab_id = str(
+                client.scheduler_info()["id"]
+            )  # identifies this start of the scheduler
             client.subscribe_topic(client.id, heard)
         except BaseException:
             client.close()
@@ -51,11 +53,11 @@ class Connection:
 
     @property
     def topic(self) -> str:
-        """Where events of this client's tasks go."""
+        """The topic of this client's events."""
         return str(self.client.id)
 
     def hosts(self) -> tuple[HostOffer, ...]:
-        """Who is there, by name."""
+        """The hosts of the lab, by name."""
         client = self.client
         if client.status != "running":
             raise OSError("the lab does not answer")
@@ -67,7 +69,7 @@ class Connection:
         return offers_of(known)
 
     def hand_out(self, task: Task, host: HostOffer) -> Any:
-        """Have the host do the task, once; Dask's future of it."""
+        """Have the host do the task, once. Returns Dask's future."""
         return self.client.submit(
             worker.carry_out,
             msgspec.json.encode(task),
@@ -94,7 +96,7 @@ class Connection:
             client.sync(client.scheduler.terminate, callback_timeout=CONNECT_S)
 
     def close(self, timeout_s: float) -> None:
-        """Leave, whatever comes of it."""
+        """Disconnect, whatever happens."""
         with contextlib.suppress(Exception):
             self.client.close(timeout=timeout_s)
 

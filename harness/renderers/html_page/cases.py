@@ -52,7 +52,7 @@ def columns_of(view: View, rows: list[Row]) -> list[dict[str, Any]]:
             column(metric, metrics.title(metric), unit, first, number=True, scale=scale,
                    best=best_point(metric, rows))
         )  # fmt: skip
-        if metric == "instructions" and macs:  # which are held against them
+        if metric == "instructions" and macs:  # instructions are compared with them
             columns.append(column("macs", "MACs", "million", number=True))
     if any(r.case.case.id in view.noise for r in rows):
         columns.append(column("within", "within launches", number=True))
