@@ -19,7 +19,7 @@
     label();
   });
 
-  // What a screen reader is told without moving.
+  // Announced by a screen reader, wherever its cursor is.
   const say = (text) => { document.getElementById("said").textContent = text; };
 
   // Sorting: a head's button sorts by its column; what was not measured always comes last.
@@ -78,7 +78,7 @@
 
   for (const element of document.querySelectorAll(".tools")) element.hidden = false;
 
-  // Intervals and reasons for absence, which a cell otherwise tells when it is pointed at.
+  // Intervals and reasons for absence, which a cell otherwise shows under the pointer.
   const more = document.getElementById("more");
   more?.addEventListener("click", () => {
     const on = more.getAttribute("aria-pressed") !== "true";
