@@ -22,21 +22,36 @@ FUNCTION = "tests.fixed_build:carry_out"
 
 
 def carry_out(arguments: bytes, desk: Desk) -> bytes:
-    """Wait for as long as the options of the recipe say, unless it is to stop."""
-    request = msgspec.json.decode(arguments, type=Parcel).request
-    takes_s = float(str(request.recipe_options["takes_s"]))
+    """Wait for as long as the options of the recipe say, unless it is to stop. With a `journal`
+    each try writes there that it began, and that it was stopped; only the first one waits."""
+    options = msgspec.json.decode(arguments, type=Parcel).request.recipe_options
+    takes_s, journal = float(str(options["takes_s"])), options.get("journal")
+    if journal is not None:
+        with Path(str(journal)).open("a+") as file:
+            file.seek(0)
+            takes_s = 0.0 if file.read() else takes_s
+            file.write("began\n")
+            file.flush()
+            stopped = desk.stopping.wait(takes_s)
+            file.write("stopped\n" if stopped else "done\n")
+        return msgspec.json.encode(Answer(stopped=stopped))
     return msgspec.json.encode(Answer(stopped=desk.stopping.wait(takes_s)))
 
 
-def build(engine: Engine, count: int, takes_s: float, cache: Path) -> list[str]:
+def build(
+    engine: Engine, count: int, takes_s: float, cache: Path, journal: Path | None = None
+) -> list[str]:
     """Have `count` variants built; what was said of it."""
+    options: dict[str, object] = {"takes_s": takes_s}
+    if journal is not None:
+        options["journal"] = str(journal)
     said: list[str] = []
     jobs = [
         BuildJob(
             variant=f"v{number}",
             label=f"v{number}",
             key=f"{number:064}",
-            request=BuildRequest(recipe="float32", recipe_options={"takes_s": takes_s}),
+            request=BuildRequest(recipe="float32", recipe_options=options),
             calibrates=False,
             claims={},
         )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -30,13 +33,17 @@ from harness.core.lab import BUILD, HostOffer
 from harness.core.specs import TrainingSpec
 from harness.core.types import Failure
 from harness.data.demo_set import Drawn
-from harness.engine import INTERRUPTED, AwayWork, Later, Place, Work
+from harness.engine import INTERRUPTED, AwayWork, Later, Place, Work, dask
+from harness.engine.lab import offers
 from harness.engine.lab.hosts import free_of
 from harness.measure import lab_build
 from harness.measure.away_build import Answer, Made
 from harness.measure.lab_build import LabBuild, Piece
 from harness.system import files
+from tests import fixed_build
 from tests.labs import lab
+from tests.paths import ROOT
+from tests.phones import wait_for
 from tests.unit.artifacts.test_training import Stripes
 
 WITH = {"tensorflow": "2", "keras": "3"}
@@ -319,6 +326,63 @@ def test_what_was_made_comes_into_the_cache_whole_or_not_at_all(project: Project
     engine = Engine(host("bench1"), does=does)
     with pytest.raises(UsageError, match="something that is not an artifact"):
         bring(engine, project, project.job("a", "a" * 64, training))
+
+
+HOST = """
+import asyncio, sys
+from pathlib import Path
+from harness.engine.lab import offers, worker
+from harness.engine.lab.address import parse
+from harness.engine.lab.dask_settings import applied
+
+async def be() -> None:
+    builds = offers.Builds(1, {"tensorflow": "2", "keras": "3"})
+    made = worker.make(parse(sys.argv[1], None), "bench1", lambda known, busy: known, cores=1,
+                       builds=builds, cache=Path(sys.argv[2]))
+    await worker.started(made)
+    await made.finished()
+
+with applied():
+    asyncio.run(be())
+"""
+
+
+@pytest.mark.slow  # Dask starts in another process
+@pytest.mark.parametrize("other", [True, False], ids=["another host", "no other host"])
+def test_a_host_that_is_killed_while_it_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: bool
+) -> None:
+    """A training that takes an hour, in real processes."""
+    monkeypatch.setattr(lab_build, "AWAY_S", 2.0)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    journal = tmp_path / "journal"
+    with lab() as made, ThreadPoolExecutor(1) as beside:
+        words = [sys.executable, "-c", HOST, str(made.address), str(tmp_path / "bench1")]
+        victim = subprocess.Popen(words, cwd=ROOT)
+        engine = dask.connect(made.address)
+        try:
+            wait_for(engine.where, 120)
+            building = beside.submit(
+                fixed_build.build, engine, 1, 3600.0, tmp_path / "client", journal
+            )
+            wait_for(journal.exists, 120)
+            if other:
+                builds = offers.Builds(1, WITH)
+                made.join("bench2", cores=1, builds=builds, cache=tmp_path / "bench2")
+            victim.kill()
+            if other:
+                assert building.result(120) == ["bench2: 1 artifact converted"]
+            else:
+                with pytest.raises(RuntimeError, match="no host of the lab can build any more"):
+                    building.result(120)
+        finally:
+            victim.kill()
+            victim.wait()
+            engine.close()
+    # What it had begun notices that its worker is gone, and ends.
+    wait_for(lambda: "stopped" in journal.read_text(), 120)
+    told = sorted(journal.read_text().split())
+    assert told == (["began", "began", "done", "stopped"] if other else ["began", "stopped"])
 
 
 @pytest.mark.parametrize("way", ["command", "python"])
