@@ -21,7 +21,7 @@ from harness.core import units
 from harness.core.data import SPLITS, Left, Split
 from harness.core.errors import DataError
 from harness.data.decode import KINDS, missing
-from harness.data.tree import NOT_READ, SPLIT_NAMES, ImageFile, Tree, Unfit, target_of
+from harness.data.tree import NOT_READ, ImageFile, Tree, Unfit, split_named, target_of
 
 LABELS = "labels.csv"
 _PATHS = (
@@ -173,13 +173,13 @@ def _names_picture(cell: str) -> bool:
 
 
 def _split(where: str, number: int, text: str) -> Split | None:
-    text = text.strip().lower()
-    if text and text not in SPLIT_NAMES:
+    split = split_named(text)
+    if split is None and text.strip():
         raise DataError(
-            f"{where} says split {units.name(text)!r} in row {number}",
+            f"{where} says split {units.name(text.strip())!r} in row {number}",
             "write train, validation or test",
         )
-    return SPLIT_NAMES.get(text)
+    return split
 
 
 def _by_name(root: Path) -> dict[str, list[Path]]:

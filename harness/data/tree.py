@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import unicodedata
 from collections import Counter
@@ -33,9 +34,20 @@ SPLIT_NAMES: dict[str, Split] = {
     "val": "validation",
     "valid": "validation",
     "validation": "validation",
+    "dev": "validation",
+    "eval": "validation",
     "test": "test",
     "testing": "test",
+    "holdout": "test",
 }
+# What stands behind a split's name in `training_set`, `train_images`, `val2017`.
+_AFTER_SPLIT = re.compile(r"([ _-]?(set|data|images|imgs|split))?[ _-]?([0-9]{4})?$")
+
+
+def split_named(text: str) -> Split | None:
+    """The split that a folder or a word stands for."""
+    name = text.strip().lower()
+    return SPLIT_NAMES.get(name) or SPLIT_NAMES.get(_AFTER_SPLIT.sub("", name))
 
 
 # Folders that network storage, desktops and archives make, in lower case.
@@ -50,6 +62,9 @@ _JUNK = frozenset(
             "system volume information",
         ),
         *("lost+found", "__macosx", "__pycache__", "_thumbs", "thumbs.db", "desktop.ini"),
+        *("@__thumb", "@recently-snapshot", "@sharebin", "lost.dir", "found.000", "recycler"),
+        *("recycled", "network trash folder", "temporary items", "thevolumesettingsfolder"),
+        *("_gsdata_", "cvs", "photoprism", "zbthumbnail.info"),
     }
 )
 
@@ -98,6 +113,10 @@ def look(root: Path) -> Tree:
         _add_classes(tree, root, [f for f in _folders(entries) if not _set_aside(tree, f)], None)
     if len(tree.classes) < 2:
         raise _too_few_classes(root, tree)
+    if not splits:
+        tree.notes += _told_of_alike(
+            root, [f for f in _folders(entries) if not _set_aside(tree, f)]
+        )
     return tree
 
 
@@ -273,7 +292,7 @@ def _own_splits(tree: Tree, root: Path, folders: list[Path]) -> dict[Split, str]
     found: dict[Split, str] = {}
     others = []
     for folder in folders:
-        split = SPLIT_NAMES.get(folder.name.lower())
+        split = split_named(folder.name)
         if split is None:
             others.append(units.name(folder.name))
         elif split in found:
@@ -317,6 +336,24 @@ def _note_unlabelled(tree: Tree, folder: Path, split: Split) -> None:
         f"{units.name(folder.name)}/ has {images:,} images without classes, so they are not "
         f"used: the {split} split is taken from the images for training"
     )
+
+
+def _told_of_alike(root: Path, folders: list[Path]) -> Iterator[str]:
+    """A note where every class holds the same folders: those may be what was meant."""
+    inside = []
+    for folder in folders:
+        try:
+            entries = _visible(folder)
+        except OSError:  # told already
+            return
+        inside.append({units.name(inner.name) for inner in _folders(entries)})
+    shared = set.intersection(*inside)
+    if len(shared) >= 2 and all(names == shared for names in inside):
+        names = first_few([units.name(folder.name) for folder in folders])
+        yield (
+            f"each of {names} holds the folders {first_few(sorted(shared))}: if those are the "
+            "classes, name the outer folders train, validation and test"
+        )
 
 
 def _too_few_classes(root: Path, tree: Tree) -> DataError:

@@ -21,6 +21,7 @@ from harness.data.dataset import SPLITS, Dataset
 from harness.data.listed import in_order
 from harness.data.opening import open_dataset
 from harness.data.split import parse
+from harness.data.tree import split_named
 from tests.unit.data.test_folder import fill, picture, same, told, where
 
 pytestmark = pytest.mark.slow  # each reads hundreds of pictures
@@ -175,7 +176,8 @@ def test_kinds_that_cannot_be_read_are_counted(
 
 
 @pytest.mark.parametrize(
-    "junk", ["@eaDir", "#recycle", "lost+found", ".thumbnails", "__MACOSX", "$RECYCLE.BIN"]
+    "junk",
+    ["@eaDir", "#recycle", "lost+found", ".thumbnails", "__MACOSX", "$RECYCLE.BIN", "LOST.DIR"],
 )
 def test_folders_of_other_programs_are_no_classes(tmp_path: Path, junk: str) -> None:
     fill(tmp_path / "x" / "a", range(10))
@@ -186,6 +188,37 @@ def test_folders_of_other_programs_are_no_classes(tmp_path: Path, junk: str) -> 
     after = opened(tmp_path / "x", tmp_path)
     assert after.classes == ("a", "b")
     assert same(before, after)
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        *(("training_set", "train"), ("Test_Set", "test"), ("val2017", "validation")),
+        *(("train_images", "train"), ("dev", "validation"), ("validation data", "validation")),
+        *(("VALID", "validation"), ("trainer", None), ("test1", None), ("set", None), ("", None)),
+    ],
+)
+def test_what_people_call_a_split(name: str, split: str | None) -> None:
+    assert split_named(name) == split
+
+
+def test_splits_by_other_names_are_no_classes(tmp_path: Path) -> None:
+    for place, split in enumerate(("training_set", "test_set")):
+        for number, label in enumerate(("cats", "dogs")):
+            start = 100 * place + 50 * number
+            fill(tmp_path / "x" / split / label, range(start, start + 10))
+    data = opened(tmp_path / "x", tmp_path)
+    assert data.classes == ("cats", "dogs")
+    assert data.summary.count("test") == 20
+
+
+def test_classes_that_hold_the_same_folders_are_doubted(tmp_path: Path) -> None:
+    for place, part in enumerate(("part-a", "part-b")):
+        for number, label in enumerate(("cats", "dogs")):
+            start = 100 * place + 50 * number
+            fill(tmp_path / "x" / part / label, range(start, start + 10))
+    lines = told(opened(tmp_path / "x", tmp_path))
+    assert "note: each of part-a; part-b holds the folders cats; dogs: if those are the" in lines
 
 
 def test_one_name_in_two_unicode_forms_is_one_class(tmp_path: Path) -> None:
