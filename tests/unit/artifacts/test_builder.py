@@ -280,7 +280,10 @@ def test_two_harnesses_build_it_once(tmp_path: Path) -> None:
         if progress.stage == "converting":
             begun.append(start(site))
             assert begun[0].stdout is not None
-            told.extend(iter(begun[0].stdout.readline, f"{waited}\n"))
+            for line in begun[0].stdout:
+                told.append(line)
+                if line == f"{waited}\n":
+                    break
         site.note(progress)
 
     one = project(large=VariantSpec(model="tiny"))
@@ -296,6 +299,7 @@ def test_two_harnesses_build_it_once(tmp_path: Path) -> None:
         rest = other.communicate()[0].splitlines()
     assert (built.failures, other.returncode) == ({}, 0)
     assert ("large", "converting") in site.stages
+    assert f"{waited}\n" in told
     assert "converting\n" not in told and "converting" not in rest
 
 

@@ -16,9 +16,10 @@ from harness.artifacts.representative import Representative
 from harness.artifacts.tflite.inspect import inspect
 from harness.core.errors import BuildError, UsageError
 from harness.core.types import Artifact
+from tests.lazily import Lazily
 from tests.paths import DATA
 
-pytest.importorskip("litert_quantizer")
+Lazily("litert_quantizer")  # without it these are skipped
 # TensorFlow and Keras warn about themselves when they are imported.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 

@@ -19,8 +19,9 @@ from harness.project import config
 from harness.project.request import Job, Request
 from harness.system.progress import Narrator
 from tests.answers import Pictures
+from tests.lazily import Lazily
 
-pytest.importorskip("litert_quantizer")
+Lazily("litert_quantizer")  # without it these are skipped
 # TensorFlow makes the files, and warns about itself.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
