@@ -24,6 +24,9 @@ NEEDED = {
 }
 _EXAMPLES = 8
 _PICTURE_CHANNELS = (1, 3)
+_MOST_CHANNELS = 4
+_ARITHMETIC = frozenset({"Add", "Div", "Mul", "Sub"})
+_PASSING = frozenset({"Cast", "Identity", "Pad", "Reshape", "Resize", "Squeeze", "Transpose"})
 # onnx2tf looks for this file before it asks the network for it; any pictures will do.
 _SAMPLES = "calibration_image_sample_data_20x128x128x3_float32.npy"
 
@@ -43,6 +46,7 @@ class Onnx:
         except Exception as error:
             raise Refused(f"ONNX Runtime cannot load it: {_line(error)}") from error
         self._path = path
+        self.scaling: tuple[list[float], list[float]] = ([], [])
         self.inputs = []
         for one in self._session.get_inputs():
             # A batch that is left open is one example; another open side has no size to choose.
@@ -64,8 +68,15 @@ class Onnx:
         import onnx
         import onnx2tf
 
+        model = onnx.load(self._path)
+        constants = {one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
+        for node in model.graph.node:
+            if node.op_type == "Constant" and node.attribute[0].name == "value":
+                constants[node.output[0]] = onnx.numpy_helper.to_array(node.attribute[0].t)
+        nodes = [(node.op_type, list(node.input), list(node.output)) for node in model.graph.node]
+        self.scaling = scaling(nodes, constants, self.inputs[0][0])
         # onnx2tf writes to the file that it is given.
-        onnx.save(onnx.load(self._path), "copy.onnx")
+        onnx.save(model, "copy.onnx")
         np.save(_SAMPLES, np.random.default_rng(0).uniform(0, 1, (20, 128, 128, 3)).astype("f4"))
         try:
             onnx2tf.convert(
@@ -100,6 +111,7 @@ class Torch:
             raise Refused("it has no plain example inputs; export it with positional ones")
         self._module = program.module()
         self._examples = program.example_inputs[0]
+        self.scaling: tuple[list[float], list[float]] = ([], [])
         self.inputs = []
         for place, one in enumerate(self._examples):
             if not isinstance(one, torch.Tensor):
@@ -132,6 +144,44 @@ class Torch:
             for place in pictures:
                 examples[place] = examples[place].permute(0, 2, 3, 1).contiguous()
         litert_torch.convert(module, tuple(examples)).export(target)
+
+
+def scaling(
+    nodes: list[tuple[str, list[str], list[str]]], constants: dict[str, Any], given: str
+) -> tuple[list[float], list[float]]:
+    """(scale, offset) that the first `nodes` (kind, inputs, outputs) apply to the input `given`,
+    one of each or one for each channel. The converter hides them in the first convolution."""
+    import numpy as np
+
+    scale, offset = np.ones(1), np.zeros(1)
+    for _ in nodes:
+        users = [node for node in nodes if given in node[1]]
+        if len(users) != 1 or not users[0][2]:
+            break
+        kind, inputs, outputs = users[0]
+        if kind in _ARITHMETIC and len(inputs) == 2:
+            first = inputs[0] == given
+            constant = np.asarray(constants.get(inputs[1 if first else 0], ()), np.float64).ravel()
+            if not 1 <= constant.size <= _MOST_CHANNELS:
+                break
+            if kind == "Div" and not (first and constant.all()):
+                break
+            if kind in ("Mul", "Div"):
+                factor, summand = constant if kind == "Mul" else 1 / constant, np.zeros(1)
+            else:
+                factor = np.full(1, 1.0 if first or kind == "Add" else -1.0)
+                summand = -constant if first and kind == "Sub" else constant
+            sides = {len(one) for one in (scale, offset, factor, summand)} - {1}
+            if len(sides) > 1:
+                break
+            scale, offset = scale * factor, offset * factor + summand
+        elif kind not in _PASSING:
+            break
+        given = outputs[0]
+    scales, offsets = np.broadcast_arrays(scale, offset)
+    if not (np.isfinite(scales).all() and np.isfinite(offsets).all()):
+        return [], []
+    return scales.tolist(), offsets.tolist()
 
 
 def _numpy_type(text: str) -> str:
@@ -289,12 +339,14 @@ def carry_out(request: dict[str, str]) -> dict[str, Any]:
     """Convert `source` to `target`; returns the result."""
     source: Any = {"onnx": Onnx, "torch": Torch}[request["kind"]](request["source"])
     source.convert(request["target"])
+    scale, offset = source.scaling
+    found = {"scale": scale, "offset": offset}
     try:
         import numpy as np
 
-        return compare(source, request["target"], np.load(request["pictures"]))
+        return {**found, **compare(source, request["target"], np.load(request["pictures"]))}
     except Refused as error:
-        return {"unchecked": str(error)}
+        return {**found, "unchecked": str(error)}
 
 
 def main() -> int:

@@ -16,6 +16,7 @@ from harness.artifacts.representative import Representative
 from harness.artifacts.tflite.inspect import inspect
 from harness.core.base import Value
 from harness.core.errors import BuildError
+from harness.core.pixels import of_scaling
 from harness.core.types import Artifact, Finding
 from harness.system import files, process
 
@@ -26,7 +27,8 @@ _CONVERTERS: dict[Kind, str] = {"onnx": "onnx2tf", "torch": "litert-torch"}
 
 class Converted(Value, frozen=True):
     """What the child answers: why nothing was converted, why the answers could not be compared, or
-    how far they differ."""
+    how far they differ; and what the network does with its input first: times `scale`, plus
+    `offset`."""
 
     refusal: str | None = None
     unchecked: str | None = None
@@ -35,6 +37,8 @@ class Converted(Value, frozen=True):
     same: int = 0
     examples: int = 0
     pictures: int = 0
+    scale: tuple[float, ...] = ()
+    offset: tuple[float, ...] = ()
 
 
 def converted(path: Path, variant: str, cache_dir: Path, pictures: Representative) -> Artifact:
@@ -100,7 +104,8 @@ def _make(
         found = _read(done, result, _CONVERTERS[kind], log)
         artifact = inspect(target, variant="")
         findings = (*artifact.findings, _about(found))
-        artifact = msgspec.structs.replace(artifact, findings=findings)
+        pixels = artifact.pixels or of_scaling(found.scale, found.offset)
+        artifact = msgspec.structs.replace(artifact, findings=findings, pixels=pixels)
         (folder / DESCRIPTION).write_bytes(msgspec.json.encode(artifact))
 
 

@@ -16,6 +16,7 @@ from harness.artifacts.converters import child, convert, environment
 from harness.artifacts.representative import Representative
 from harness.commands import doctor
 from harness.core.errors import BuildError, UsageError
+from harness.core.pixels import of_scaling
 from tests.paths import DATA
 
 TINY = DATA / "models" / "tiny_float32.tflite"
@@ -222,6 +223,44 @@ def test_compiled_code_in_a_torch_file_is_not_run(
         child.Torch(str(tmp_path / "m.pt2"))
     torch = environment.Environment(Path("/x/bin/python"), {})
     assert torch.variables["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] == "1"
+
+
+MEAN, STD = np.array([0.5, 0.4, 0.3]).reshape(1, 3, 1, 1), np.array([[[[0.2]], [[0.2]], [[0.2]]]])
+
+
+@pytest.mark.parametrize(
+    ("nodes", "name"),
+    [
+        ([("Div", ["x", "k"], ["a"]), ("Conv", ["a", "w"], ["y"])], "0..255"),
+        ([("Div", ["k", "x"], ["a"])], None),
+        ([("Cast", ["x"], ["a"]), ("Mul", ["two", "a"], ["b"]), ("Sub", ["b", "one"], ["c"])],
+         "0..1"),
+        ([("Sub", ["x", "m"], ["a"]), ("Div", ["a", "s"], ["y"])], "0..1"),
+        ([("Div", ["x", "k"], ["d"]), ("Sub", ["d", "m"], ["a"]), ("Div", ["a", "s"], ["y"])],
+         "0..255"),
+        ([("Sub", ["one", "x"], ["y"])], "0..1"),
+        ([("Conv", ["x", "w"], ["a"]), ("Div", ["a", "k"], ["y"])], None),
+        ([("Div", ["x", "k"], ["a"]), ("Relu", ["x"], ["b"])], None),
+        ([("Div", ["x", "zero"], ["a"])], None),
+        ([("Mul", ["x", "x"], ["a"])], None),
+        ([], None),
+    ],
+)  # fmt: skip
+def test_what_an_onnx_model_does_with_its_input_first(nodes: Any, name: str | None) -> None:
+    """The converter hides it in the first convolution, so it is read off the source."""
+    constants = {
+        **{"k": np.array(255.0), "two": np.array([2.0]), "one": np.array(1.0), "m": MEAN, "s": STD},
+        **{"zero": np.array(0.0), "w": np.ones((4, 3, 3, 3))},
+    }
+    pixels = of_scaling(*child.scaling(nodes, constants, "x"))
+    assert (pixels and pixels.name) == name
+
+
+def test_the_range_of_a_converted_model_is_its_sources(tmp_path: Path, model: Path) -> None:
+    converter(tmp_path, "onnx", says({**SAME, "scale": [1 / 255], "offset": [0.0]}))
+    pixels = convert.converted(model, "net", tmp_path, PICTURES).pixels
+    assert pixels is not None
+    assert (pixels.name, pixels.source) == ("0..255", "layers")
 
 
 def test_doctor_says_which_converters_are_set_up(
