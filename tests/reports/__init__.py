@@ -1,5 +1,5 @@
 """Reports for tests: the ordinary one and every kind that has ever broken a renderer. `REPORTS`
-names them all."""
+names them all. A process makes each once: nobody changes a report."""
 
 from __future__ import annotations
 

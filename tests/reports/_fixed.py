@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from msgspec import convert
 from msgspec.structs import replace
 
@@ -18,6 +20,7 @@ from tests.reports._factory import HOSTILE_NAMES, VARIANTS, failed, make
 from tests.reports._kinds import with_verdict
 
 
+@functools.cache
 def fixed() -> Report:
     """Two cases whose numbers are written here, for files that are compared byte by byte."""
 
@@ -83,6 +86,7 @@ def fixed() -> Report:
     )
 
 
+@functools.cache
 def zero_budget() -> Report:
     """A budget that nothing can keep: its limit is nothing."""
     report = make({name: VARIANTS[name] for name in ("vgg16", "mobilenet-gray-int8")})
@@ -100,6 +104,7 @@ def zero_budget() -> Report:
     return replace(report, verdict=verdict)
 
 
+@functools.cache
 def no_budgets() -> Report:
     """A verdict, and no budget it was asked for."""
     report = with_verdict()
@@ -109,6 +114,7 @@ def no_budgets() -> Report:
     return replace(report, verdict=verdict)
 
 
+@functools.cache
 def odd() -> Report:
     """`fixed` under names that are code somewhere."""
     report = fixed()
@@ -126,6 +132,7 @@ def odd() -> Report:
     return replace(report, cases=cases, verdict=verdict)
 
 
+@functools.cache
 def empty() -> Report:
     """No case at all."""
     return make({})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from msgspec import convert
 from msgspec.structs import replace
 
@@ -22,6 +24,7 @@ from harness.core.types import (
 from tests.reports._factory import HOSTILE_NAMES, VARIANTS, exact, failed, host, make
 
 
+@functools.cache
 def normal() -> Report:
     """Five variants on the host, all well but for two doubts."""
     report = make()
@@ -51,11 +54,13 @@ def normal() -> Report:
     return replace(report, cases=tuple(cases), findings=(general,))
 
 
+@functools.cache
 def one_case() -> Report:
     """Just one row."""
     return make({"scratch": VARIANTS["scratch"]})
 
 
+@functools.cache
 def hundred_cases() -> Report:
     """Ten variants, two devices, five thread counts."""
     variants = {
@@ -64,6 +69,7 @@ def hundred_cases() -> Report:
     return make(variants, devices=(host(), host("pixel")), threads=(1, 2, 3, 4, 8), iterations=8)
 
 
+@functools.cache
 def all_failed() -> Report:
     """Nothing was measured."""
     report = make()
@@ -74,6 +80,7 @@ def all_failed() -> Report:
     )
 
 
+@functools.cache
 def some_failed() -> Report:
     """One crashed, one must not be used."""
     report = make()
@@ -94,6 +101,7 @@ def some_failed() -> Report:
     return replace(report, cases=tuple(cases))
 
 
+@functools.cache
 def hostile() -> Report:
     """Names and messages that are code in some format, or not printable."""
     shapes = list(VARIANTS.values())
@@ -117,6 +125,7 @@ def hostile() -> Report:
     return replace(report, cases=(*cases[:-1], last), command=("python", *HOSTILE_NAMES))
 
 
+@functools.cache
 def no_accuracy() -> Report:
     """Untrained artifacts: the accuracy is absent with the reason."""
     report = make()
@@ -130,21 +139,25 @@ def no_accuracy() -> Report:
     )
 
 
+@functools.cache
 def no_intervals() -> Report:
     """Three launches: points without intervals."""
     return make(launches=3)
 
 
+@functools.cache
 def one_launch() -> Report:
     """A single launch of a single iteration."""
     return make(launches=1, iterations=1)
 
 
+@functools.cache
 def emulated() -> Report:
     """The host and an emulated phone side by side."""
     return make(devices=(host(), host("emulated", emulated=True)))
 
 
+@functools.cache
 def counted() -> Report:
     """An ARM core in software: instructions, and no latency ever."""
     device = replace(host("arm64"), kind="arm64-emulated", abi="arm64-v8a", emulated=True)
@@ -171,6 +184,7 @@ def counted() -> Report:
     return replace(report, cases=tuple(cases))
 
 
+@functools.cache
 def interrupted() -> Report:
     """Stopped before any launch: cases without launches or metrics."""
     report = make()
@@ -184,6 +198,7 @@ def interrupted() -> Report:
     )
 
 
+@functools.cache
 def with_verdict() -> Report:
     """Budgets and a recommendation."""
     report = normal()
@@ -237,6 +252,7 @@ def with_verdict() -> Report:
     return replace(report, verdict=verdict)
 
 
+@functools.cache
 def compared() -> Report:
     """Against a baseline in which the pruned variant was faster and scratch larger."""
     before = dict(VARIANTS)
@@ -247,6 +263,7 @@ def compared() -> Report:
     return gate.compared(make(launches=11), baseline, 0.05)
 
 
+@functools.cache
 def evaluated() -> Report:
     """Confusion matrices, and two phones that are recommended different variants."""
     report = make(devices=(replace(host("pixel"), kind="android"), host()))
@@ -278,6 +295,7 @@ def evaluated() -> Report:
     return replace(report, evaluations=found, verdict=verdict)
 
 
+@functools.cache
 def sustained() -> Report:
     """One long launch, told minute by minute, that throttles."""
     report = make({"scratch": VARIANTS["scratch"]}, launches=1)
@@ -296,6 +314,7 @@ def sustained() -> Report:
     return replace(report, cases=(replace(case, launches=launches),))
 
 
+@functools.cache
 def summarized() -> Report:
     """A phone whose executable tells no single iterations, but which operators took how long."""
     report = make(devices=(replace(host("pixel"), kind="android", model="Pixel 8"),))

@@ -43,11 +43,11 @@ def head(lines: list[str]) -> str:
     return next(line for line in lines if line.startswith("variant"))
 
 
-@pytest.mark.parametrize("width", [80, 100, 120, 160, 240])
 @pytest.mark.parametrize("name", reports.REPORTS)
-def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
-    for line in shown(reports.REPORTS[name](), width):
-        assert cell_len(line) <= width
+def test_no_line_is_wider_than_the_terminal(name: str) -> None:
+    for width in (80, 100, 120, 160, 240):
+        for line in shown(reports.REPORTS[name](), width):
+            assert cell_len(line) <= width, width
 
 
 @pytest.mark.parametrize("width", [80, 120])
