@@ -65,7 +65,7 @@ def test_every_iteration_is_as_long_as_it_was(opened: Perfetto) -> None:
     rows = opened.query("select dur from slice where name = 'iteration' and depth = 1")
     measured = [ns for c in report.cases for x in c.launches for ns in x.latency_ns]
     assert sorted(row[0] for row in rows) == sorted(measured)
-    rounds = {x.index for case in report.cases for x in case.launches}
+    rounds = {(case.device, x.index) for case in report.cases for x in case.launches}
     query = "select count(*) from slice where name glob 'round *'"
     assert opened.query(query) == [[len(rounds)]]
 
