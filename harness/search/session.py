@@ -147,6 +147,7 @@ def _search(
             devices=prepared.job.devices,
             dataset=dataset_of(prepared.job),
             narrator=narrator,
+            engine=engine,  # what is built for them, hosts have in their caches
         )
         ended = judged.report.stopped
         if ended is not None and ended.reason == "interrupted":
