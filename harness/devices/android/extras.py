@@ -12,8 +12,9 @@ import msgspec
 from harness.core.attendant import Attendant
 from harness.core.errors import MeasurementError
 from harness.core.types import Artifact, Case, Finding, OpTime, Outputs, Timing
+from harness.devices.android.memory_poll import Memory
 from harness.devices.android.starting import CachedStarts
-from harness.devices.android.tool import Memory, PhoneTool
+from harness.devices.android.tool import PhoneTool
 from harness.devices.host import target as host
 
 CACHED_FIELDS = ("init_cached_ns", "first_inference_cached_ns")

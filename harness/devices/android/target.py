@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from statistics import median_low
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -25,7 +24,6 @@ from harness.core.types import (
     DeviceFacts,
     Drawn,
     Finding,
-    LatencySummary,
     Launch,
     Minute,
     Timing,
@@ -34,6 +32,7 @@ from harness.core.units import NS_PER_S
 from harness.devices import Examples
 from harness.devices.android import app as apps
 from harness.devices.android import energy, facts, guards
+from harness.devices.android import minutes as minutes_of
 from harness.devices.android.answering import Answering
 from harness.devices.android.extras import MEMORY_FIELDS, Extras, Observer
 from harness.devices.android.link import PhoneLink
@@ -330,9 +329,9 @@ class AndroidTarget:
             outcomes.append(self.tool.measure(case, artifact, stretch, beside=meter.beside))
             after = self._conditions()
             meter.loaded(outcomes[-1].latency, stretch, after)
-            minutes.append(_minute(outcomes[-1].latency, after))
-            self._attendant.show(_progress(number, round(total / span), minutes[-1]))
-        outcome = outcomes[0]._replace(latency=_whole([o.latency for o in outcomes]))
+            minutes.append(minutes_of.minute(outcomes[-1].latency, after))
+            self._attendant.show(minutes_of.progress(number, round(total / span), minutes[-1]))
+        outcome = outcomes[0]._replace(latency=minutes_of.whole([o.latency for o in outcomes]))
         wall_ns = time.monotonic_ns() - began
         return _Observed(
             started_at=started_at,
@@ -369,34 +368,3 @@ class AndroidTarget:
 
     def _await_fit(self) -> Conditions:
         return guards.await_fit(self._spec.guards, self._conditions, self._attendant)
-
-
-def _minute(latency: LatencySummary, after: Conditions) -> Minute:
-    return Minute(
-        iterations=latency.count,
-        median_ns=latency.median_ns,
-        mean_ns=latency.mean_ns or latency.median_ns,
-        temperature_c=after.temperature_c,
-        thermal_status=after.thermal_status,
-    )
-
-
-def _progress(number: int, count: int, minute: Minute) -> str:
-    heat = "" if minute.temperature_c is None else f", {minute.temperature_c:.1f} °C"
-    return f"sustained, {number} of {count}: {1e9 / minute.mean_ns:.3g} inferences/s{heat}"
-
-
-def _whole(parts: list[LatencySummary]) -> LatencySummary:
-    """The summary of all stretches, as far as it follows from their summaries; the median is that
-    of the stretches' medians."""
-    count = sum(p.count for p in parts)
-    means = [p.mean_ns * p.count for p in parts if p.mean_ns is not None]
-    lows = [p.min_ns for p in parts if p.min_ns is not None]
-    highs = [p.max_ns for p in parts if p.max_ns is not None]
-    return LatencySummary(
-        count=count,
-        median_ns=median_low([p.median_ns for p in parts]),
-        mean_ns=sum(means) // count if len(means) == len(parts) else None,
-        min_ns=min(lows, default=None),
-        max_ns=max(highs, default=None),
-    )

@@ -9,7 +9,6 @@ import re
 import shlex
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -21,11 +20,12 @@ from harness.core.errors import (
     naming_log,
 )
 from harness.core.specs import AndroidSpec
-from harness.core.text import clean, clean_lines, integer, is_sha256
+from harness.core.text import clean, clean_lines, is_sha256
 from harness.core.types import Artifact, Case, Finding, OpTime, Outputs, Timing
 from harness.core.units import NS_PER_S
-from harness.devices.android import mistakes, npu, parity
+from harness.devices.android import memory_poll, mistakes, npu, parity
 from harness.devices.android.link import PhoneLink
+from harness.devices.android.memory_poll import Memory
 from harness.devices.runners import PHASES
 from harness.devices.runners import benchmark_model as runner
 from harness.devices.runners._download import locate, version_of
@@ -45,19 +45,6 @@ _MEMORY_TIMING = msgspec.structs.replace(
 _PROFILE_TIMING = msgspec.structs.replace(_SHORT, min_iterations=10, min_warmup=1)
 _START_TIMING = msgspec.structs.replace(_SHORT, min_warmup=1)
 ANSWER_TIMING = _SHORT  # one inference, and none before it
-
-_NO_PROC = "the phone hides /proc/PID"
-_NO_PSS = "the phone does not have /proc/PID/smaps_rollup, which is new in Linux 4.14"
-
-
-class Memory(NamedTuple):
-    """Bytes; None with the reason in `absent_because`. `doubt` is about the cores that the runner
-    was seen to be allowed."""
-
-    peak_rss_bytes: int | None
-    pss_bytes: int | None
-    absent_because: str
-    doubt: Finding | None = None
 
 
 class PhoneTool:
@@ -328,24 +315,12 @@ class PhoneTool:
             max_secs=60,
             signature=artifact.signature,
         )
-        command = _POLL_MEMORY.replace("@RUN@", self.command(case, arguments))
+        command = memory_poll.command(self.command(case, arguments))
         result = self.in_work_folder(command, self._spec.launch_timeout_s)
         if result.exit_code:
             raise runner.failure(result.exit_code, _text(result.stdout), _text(result.stderr))
-        # hwm pss seen Cpus_allowed: ff
-        fields = _text(result.stdout).split()[-5:]
-        counts = [integer(field) for field in fields[:3]]
-        hwm, pss, seen = counts if len(counts) == 3 else (None, None, None)
-        if not seen:
-            return Memory(None, None, "the runner had ended before its memory was read")
-        doubt = self.affinity_doubt(case, fields[4] if len(fields) == 5 else "-")
-        # 0 means that the value was never read.
-        return Memory(
-            hwm * 1024 if hwm else None,
-            pss * 1024 if pss else None,
-            _NO_PSS if hwm else _NO_PROC,
-            doubt,
-        )
+        found, allowed = memory_poll.read(_text(result.stdout))
+        return found._replace(doubt=self.affinity_doubt(case, allowed) if allowed else None)
 
     def model_path(self, artifact: Artifact) -> str:
         """Where its models are."""
@@ -360,44 +335,6 @@ class PhoneTool:
             file.write(
                 f"# {now_iso()} {case_id}\n$ {command}\n{stdout}{stderr}# status {status}\n\n"
             )
-
-
-# Starts the runner and prints the highest values while it lived, in KiB, and how often one looked.
-# Before it is started its process is this shell, then taskset, whose memory is of no interest. At
-# its end the process has no memory left before it is a zombie, and a zombie before the shell has
-# waited for it: none of that is a look. A phone hides /proc/PID if the process lives on and its
-# status cannot be read.
-_POLL_MEMORY = """{
-@RUN@ >/dev/null 2>memory.err & p=$!; echo $p > pid; hwm=0; pss=0; seen=0
-while kill -0 $p 2>/dev/null; do
-  if [ $seen -eq 0 ]; then
-    exe=$(readlink /proc/$p/exe)
-    case "${exe##*/}" in sh | mksh | dash | bash | toybox | toolbox | taskset | env)
-      sleep 0.01; continue;;
-    esac
-  fi
-  state=; now=
-  while read -r key value unit; do
-    case $key in State:) state=$value;; VmHWM:) now=$value;; esac
-  done < /proc/$p/status
-  if [ -z "$now" ]; then
-    case $state in Z | X) break;; esac
-    [ -n "$state" ] && { sleep 0.01; continue; }
-    kill -0 $p 2>/dev/null || break
-  fi
-  [ $seen -gt 0 ] || cpus=$(grep Cpus_allowed: /proc/$p/status)
-  seen=$((seen + 1))
-  [ "${now:-0}" -gt "$hwm" ] && hwm=$now
-  while read -r key value unit; do
-    case $key in Pss:) [ "$value" -gt "$pss" ] && pss=$value;; esac
-  done < /proc/$p/smaps_rollup
-  sleep 0.05
-done
-wait $p; status=$?
-[ $status -eq 0 ] || cat memory.err
-echo "$hwm $pss $seen ${cpus:-Cpus_allowed: -}"
-exit $status
-} 2>/dev/null"""
 
 
 def _text(data: bytes) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.devices.android.tool import _POLL_MEMORY
+from harness.devices.android.memory_poll import _POLL_MEMORY
 
 MINE = re.search(rb"Cpus_allowed:\s+(\S+)", Path("/proc/self/status").read_bytes())[1]  # type: ignore[index]
 SHELLS = ["sh", pytest.param("mksh", marks=pytest.mark.needs("mksh"))]  # Android's is mksh
