@@ -54,11 +54,12 @@ MAX_BYTES = 400_000_000
 
 # A pixel whose channels are no further apart is grey.
 _TINT = 8
-# The upper 8 of 16 bits stay below this where a picture uses the lower 12 at most.
-_DIM = 16
+# The upper 8 of 16 bits stay below this where a picture uses the lower 14 at most. A picture that
+# is only dark is refused as well, which is told; shown as it is, one of 14 bits would be dark too.
+_DIM = 64
 
 # Raise it whenever the same file gives another Picture.
-VERSION = 4
+VERSION = 5
 
 # Eight bits grey, eight bits of red, green and blue, sixteen bits grey, and grey as floats.
 Form = Literal["grey", "colour", "deep", "real"]
@@ -203,7 +204,7 @@ def _decode(data: bytes, kind: str) -> Picture:
             return _shown_deep(np.asarray(upright), whole=upright.mode != "F")
         if deep_colour and _brightest(upright) < _DIM:
             raise Refused(
-                "is a colour picture of 16 bits per channel that uses the lowest only; "
+                "is a colour picture of 16 bits per channel that does not use the upper two; "
                 "save it with 8 bits per channel"
             )
         return _shown(upright)

@@ -56,8 +56,9 @@ def inspect_cached(
     if not path.is_file():
         return inspect(path, variant=variant, signature=signature)
     asked = hashlib.sha256(repr(signature).encode()).hexdigest()[:8]
-    sources = (__file__, changes.__file__, tflite_file.__file__, scaling.__file__, pixels.__file__)
-    code = b"".join(Path(source or "").read_bytes() for source in sources)
+    modules = (answers, changes, macs, metadata, pixels, scaling, tflite_file)
+    sources = [Path(__file__), *(Path(module.__file__ or "") for module in modules)]
+    code = b"".join(source.read_bytes() for source in sources)
     ours = hashlib.sha256(code).hexdigest()[:8]
     kept = cache / "inspected" / f"{files.sha256(path)}-{asked}-{ours}.json"
     try:

@@ -1,4 +1,4 @@
-"""The range of pixel values that a network expects, by the arithmetic at its input."""
+"""What a network expects and what it answers with, by the arithmetic at its input and its end."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.artifacts.tflite import answers, scaling
 from harness.artifacts.tflite import model as tflite
-from harness.artifacts.tflite import scaling
 from harness.core.pixels import of_scaling
 
 PICTURE = (1, 8, 8, 3)
@@ -111,3 +111,22 @@ def test_standardizing_is_told_by_its_mean_and_deviation(
 ) -> None:
     pixels = of_scaling([scale], [offset])
     assert (pixels and pixels.name, pixels and pixels.source) == (name, source)
+
+
+@pytest.mark.parametrize(
+    ("steps", "kind"),
+    [
+        ([CONV, ("AVERAGE_POOL_2D", None), ("RESHAPE", None)], "logits"),
+        ([CONV, ("LOG_SOFTMAX", None)], "logits"),
+        ([CONV, ("DIV", 1.5)], "logits"),  # by a temperature
+        ([CONV, ("MUL", -1.0)], None),
+        ([CONV, ("SOFTMAX", None), ("STRIDED_SLICE", None)], "probabilities"),
+        ([CONV, ("SOFTMAX", None), ("MUL", 100.0)], None),
+        ([CONV, ("TANH", None)], None),
+    ],
+)
+def test_what_the_last_operators_answer_with(
+    steps: list[tuple[str, Any]], kind: str | None
+) -> None:
+    network = graph(*steps)
+    assert answers.kind(network, network.outputs[0]) == kind

@@ -115,6 +115,30 @@ def test_palette_bilevel_and_cmyk() -> None:
     assert (decoded(encoded(Image.new("1", (9, 9), 1), "PNG"), "PNG") == 255).all()
 
 
+def png_of_16_bits(colours: NDArray[np.uint16]) -> bytes:
+    """Red, green and blue (height, width, 3), which Pillow does not write."""
+
+    def part(name: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    height, width, _ = colours.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in colours)
+    head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    parts = part(b"IHDR", head) + part(b"IDAT", zlib.compress(rows)) + part(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+def test_colours_of_few_bits_in_16_are_refused_and_not_shown_dark(bits: int) -> None:
+    colours = noise(20, 30, 3).astype(np.uint16)
+    whole = decode(png_of_16_bits(colours * 257), "PNG")
+    assert whole == decode(encoded(Image.fromarray(colours.astype(np.uint8)), "PNG"), "PNG")
+    with pytest.raises(Refused, match="does not use the upper two"):
+        decode(png_of_16_bits(colours << (bits - 8)), "PNG")
+
+
 def test_what_is_transparent_is_white() -> None:
     for mode, clear, half in (("RGBA", (9, 9, 9, 0), (0, 0, 0, 128)), ("LA", (9, 0), (0, 128))):
         assert (decoded(encoded(Image.new(mode, (5, 5), clear), "PNG"), "PNG") == 255).all()
