@@ -115,7 +115,7 @@ def test_palette_bilevel_and_cmyk() -> None:
     assert (decoded(encoded(Image.new("1", (9, 9), 1), "PNG"), "PNG") == 255).all()
 
 
-def png_of_16_bits(colours: NDArray[np.uint16]) -> bytes:
+def png_of_16_bits(colours: NDArray[Any]) -> bytes:
     """Red, green and blue (height, width, 3), which Pillow does not write."""
 
     def part(name: bytes, data: bytes) -> bytes:
