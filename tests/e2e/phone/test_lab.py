@@ -18,8 +18,8 @@ from harness.engine.lab import offers
 from tests import command_line
 from tests.labs import Lab, lab
 from tests.paths import ROOT
-from tests.phone_bench import SHORT, TINY, Run, assert_clean
-from tests.phones import adb_home, command, emulated
+from tests.phone_bench import SHORT, TINY, Bench, Run, assert_clean
+from tests.phones import adb_home, command, emulated, run_harness
 
 __all__ = ["adb_home"]
 
@@ -77,6 +77,17 @@ class LabRun(Run):
         super().until(holds, timeout)
 
 
+class LabBench(Bench):
+    """A bench at a lab from its beginning to its end, in this process, where Dask is imported."""
+
+    def __init__(self, folder: Path, made: Lab, *arguments: str | Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        words = ("bench", "--lab", str(made.address), *arguments)
+        done = run_harness(folder, *words)
+        self.status, self.stdout, self.stderr = done.returncode, done.stdout, done.stderr
+
+
 @pytest.fixture(scope="module")
 def two_hosts() -> Iterator[tuple[Lab, Daemon, Daemon]]:
     """Two hosts with a phone each."""
@@ -122,8 +133,8 @@ def test_every_phone_of_the_lab_is_measured(
     two_hosts: tuple[Lab, Daemon, Daemon], tmp_path: Path
 ) -> None:
     made, *phones = two_hosts
-    run = LabRun(tmp_path / "all", made, TINY, *SHORT, "--device", "all")
-    assert run.finish() == 0, run.stderr
+    run = LabBench(tmp_path / "all", made, TINY, *SHORT, "--device", "all")
+    assert run.status == 0, run.stderr
     report = run.report
     assert [c.device for c in report.cases] == ["pixel", "nexus"]
     assert [len(c.launches) for c in report.cases] == [2, 2]
@@ -144,8 +155,8 @@ def test_what_is_not_there_is_told_with_what_is(
     two_hosts: tuple[Lab, Daemon, Daemon], tmp_path: Path
 ) -> None:
     made, *_ = two_hosts
-    run = LabRun(tmp_path / "x", made, TINY, "--device", "any:galaxy")
-    assert run.finish() == 2
+    run = LabBench(tmp_path / "x", made, TINY, "--device", "any:galaxy")
+    assert run.status == 2
     said = "the lab has no phone of model galaxy; it has pixel (Google Pixel 7"
     assert said in run.stderr
     assert not (tmp_path / "x/reports").exists()
@@ -170,8 +181,8 @@ def test_ctrl_c_puts_the_phone_back_and_the_run_goes_on_later(
     done = len(begun.report.cases[0].launches)
     assert 1 <= done < 4
     (saved,) = (tmp_path / "r/reports").glob("[0-9]*")
-    again = LabRun(tmp_path / "r", made, "--resume", saved)
-    assert again.finish() == 0, again.stderr
+    again = LabBench(tmp_path / "r", made, "--resume", saved)
+    assert again.status == 0, again.stderr
     launches = again.report.cases[0].launches
     assert [x.index for x in launches] == [0, 1, 2, 3]
     assert len({x.started_at for x in launches}) == 4
@@ -207,13 +218,13 @@ def test_a_second_client_is_told_who_has_the_phone(
     go = phone.phone.root / "state/go"
     waits = 'while [ ! -e "$EMULATED_ROOT/state/go" ]; do sleep 0.1; done; exec "$REAL" "$@"'
     command(phone, "benchmark_model", waits)
-    second = LabRun(tmp_path / "b", made, TINY, "--device", "pixel")
-    assert second.finish() == 3
+    second = LabBench(tmp_path / "b", made, TINY, "--device", "pixel")
+    assert second.status == 3
     go.touch()
     (run_id,) = [p.name for p in (tmp_path / "a/reports").glob("[0-9]*")]
     assert f"the phone is in use by run {run_id} of " in second.stderr
-    third = LabRun(tmp_path / "c", made, TINY, *SHORT, "--device", "pixel", "--wait", "10m")
-    assert third.finish() == 0, third.stderr
+    third = LabBench(tmp_path / "c", made, TINY, *SHORT, "--device", "pixel", "--wait", "10m")
+    assert third.status == 0, third.stderr
     assert first.finish() == 0
     starts = [x.started_at for r in (first, third) for x in r.report.cases[0].launches]
     assert starts == sorted(starts)
