@@ -27,7 +27,9 @@ def test_every_format_has_a_reader() -> None:
 
 
 @pytest.mark.parametrize("which", AMONG)
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if n == "html" else []) for n in READERS]
+)
 def test_a_format_tells_the_numbers_of_the_report(name: str, which: str) -> None:
     report, reader = made(which), READERS[name]
     rows = reader.read(report)

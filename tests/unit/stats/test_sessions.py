@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from harness.stats.sessions import p_of_chance
+from tests.lazily import Lazily
+
+stats = Lazily("scipy.stats")
 
 
 @pytest.mark.parametrize("n", [3, 5, 7])
