@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """Examine each; 3 if one of them cannot be measured on."""
     import tempfile
 
-    from harness.core.specs import HostSpec
+    from harness.devices import kind_of
     from harness.devices.android.unproved import unproved
     from harness.devices.doctor import doctor
     from harness.project import config
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as logs, Narrator() as narrator:
         for name, spec in specs.items():
             findings = doctor(name, spec, Path(logs), narrator.attendant(name))
-            if isinstance(spec, HostSpec):
+            if kind_of(spec).traits(spec).at_lab == "host":  # this machine itself
                 findings.append(converters())
             unfit = any(f.level in ("serious", "invalid") for f in findings)
             proof = None

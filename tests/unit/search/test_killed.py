@@ -12,6 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.paths import ROOT
 from tests.searches import study
 
@@ -46,6 +48,7 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
 
 
+@pytest.mark.slow
 def test_ten_kills_lose_and_repeat_nothing(tmp_path: Path) -> None:
     rng, told, kills = random.Random(5), [], 0
     while True:
