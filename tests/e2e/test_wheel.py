@@ -131,7 +131,7 @@ def test_the_action_measures_with_it(scripts: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_notebook_runs_and_shows_tables_and_a_chart(
     scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,7 +150,8 @@ def test_the_notebook_runs_and_shows_tables_and_a_chart(
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     notebook.cells.append(nbformat.v4.new_code_cell("harness.__file__"))
     where = {"metadata": {"path": str(tmp_path / "examples")}}
-    nbclient.NotebookClient(notebook, km=kernel, timeout=600, resources=where).execute()
+    client = nbclient.NotebookClient(notebook, km=kernel, timeout=600, resources=where)
+    client.execute(cleanup_kc=True)  # the kernel ends, and what talked to it is closed
     shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     tables = [html for html in map(html_of, shown) if "tiny_int8" in html]
     assert len(tables) >= 2
