@@ -43,9 +43,8 @@ class Connection:
         self.client: Any = client
         try:
             client.sync(worker.check_versions, address)
-            self._lab_id = str(
-                client.scheduler_info()["id"]
-            )  # identifies this start of the scheduler
+            # A scheduler that is started again has another id.
+            self._lab_id = str(client.scheduler_info()["id"])
             client.subscribe_topic(client.id, heard)
         except BaseException:
             client.close()
@@ -112,7 +111,8 @@ class Connection:
 
     def has(self, address: str, keys: Sequence[str]) -> frozenset[str]:
         """See Engine."""
-        return frozenset(self.client.sync(self.client.rpc(address).lab_built, keys=list(keys)))
+        ask = self.client.rpc(address).lab_built
+        return frozenset(self.client.sync(ask, keys=list(keys), callback_timeout=CONNECT_S))
 
     def fetch(self, address: str, sha256: str, write: Callable[[bytes], object]) -> None:
         """See Engine."""
