@@ -11,9 +11,9 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from harness.core.pixels import Pixels, of_moments, of_scaling
+from harness.core.pixels import MOST_CHANNELS, Pixels, Scaled, of_moments
 
 _MOST_BYTES = 50_000_000
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
@@ -27,7 +27,6 @@ _WITHOUT_NUMBERS = frozenset(
 )
 # Variables of a Normalization that was adapted, in their order.
 _MEAN, _VARIANCE = "0", "1"
-_MOST_CHANNELS = 4
 # `x / 255.` between two layers: in Keras 3 a layer of the operation's name, in Keras 2 a layer that
 # calls a function of TensorFlow.
 _CALLS = frozenset({"TFOpLambda", "SlicingOpLambda"})
@@ -59,38 +58,6 @@ def pixels(path: Path) -> Pixels | None:
         return scaled.pixels
     except (zipfile.BadZipFile, KeyError, OSError, ValueError, RecursionError, AttributeError):
         return None
-
-
-class Scaled(NamedTuple):
-    """What is done to pixels: times `scale` plus `offset`, one of each for all channels or one for
-    each channel."""
-
-    scale: list[float] = [1.0]
-    offset: list[float] = [0.0]
-
-    @property
-    def changed(self) -> bool:
-        """Whether anything is done."""
-        return {*self.scale} != {1.0} or {*self.offset} != {0.0}
-
-    @property
-    def pixels(self) -> Pixels | None:
-        """The range that it is meant for."""
-        return of_scaling(self.scale, self.offset)
-
-    def then(self, scale: list[float], offset: list[float]) -> Scaled:
-        """This step followed by another. Raises ValueError if their channels do not fit."""
-        channels = max(map(len, (*self, scale, offset)))
-        if channels > _MOST_CHANNELS or not {*map(len, (*self, scale, offset))} <= {1, channels}:
-            raise ValueError("the channels do not fit")
-        factors, summands, scales, offsets = (
-            numbers * channels if len(numbers) == 1 else numbers
-            for numbers in (scale, offset, *self)
-        )
-        return Scaled(
-            [s * f for s, f in zip(scales, factors, strict=True)],
-            [o * f + more for o, f, more in zip(offsets, factors, summands, strict=True)],
-        )
 
 
 def _step(layer: dict[str, Any]) -> tuple[list[float], list[float]] | None:
@@ -213,7 +180,7 @@ def _variables(root: Any, name: str, keys: tuple[str, str]) -> _Moments | None:
         with suppress(KeyError, TypeError, ValueError):
             by_name = {str(key).partition(":")[0]: group[key][()] for key in group}
             mean, variance = (by_name[key].ravel().tolist() for key in keys)
-            if 0 < len(mean) <= _MOST_CHANNELS:
+            if 0 < len(mean) <= MOST_CHANNELS:
                 found.append((mean, variance))
 
     root.visititems(look)

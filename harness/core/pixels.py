@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from harness.core.base import Value
 
@@ -54,6 +54,7 @@ def named(name: str, source: PixelSource) -> Pixels:
     return Pixels(mean=mean, std=std, source=source)
 
 
+MOST_CHANNELS = 4  # of a picture
 # What arithmetic on pixels usually makes of them, besides standardizing.
 _TARGETS = ((0.0, 1.0), (-1.0, 1.0), (-0.5, 0.5), (0.0, 255.0), (-127.5, 127.5))
 _NEAR = 0.02  # of a range's width
@@ -64,8 +65,9 @@ def of_scaling(scale: Sequence[float], offset: Sequence[float]) -> Pixels | None
     """The range of numbers that a network is given if it first multiplies them by `scale` and adds
     `offset`, one value for each channel or for all. None if that changes nothing.
 
-    The range that becomes a usual one is meant: 1/255 makes 0..255 into 0..1, 2 and -1 make 0..1
-    into -1..1. Else it is taken for standardizing, by the mean and deviation that it takes out.
+    It is the range that this turns into a usual one: 1/255 turns 0..255 into 0..1, 2 and -1 turn
+    0..1 into -1..1. If no single range fits, the numbers are read as a mean that is subtracted and
+    a deviation that is divided by.
     """
     pairs = list(zip(scale, offset, strict=True))
     if not pairs or any(s == 0 for s, _ in pairs):
@@ -88,6 +90,38 @@ def of_scaling(scale: Sequence[float], offset: Sequence[float]) -> Pixels | None
     if found is None or found.name == "0..255" or usual:
         return found
     return named(found.name, "assumed")
+
+
+class Scaled(NamedTuple):
+    """What is done to pixels: times `scale` plus `offset`, one of each for all channels or one for
+    each channel."""
+
+    scale: list[float] = [1.0]
+    offset: list[float] = [0.0]
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything is done."""
+        return {*self.scale} != {1.0} or {*self.offset} != {0.0}
+
+    @property
+    def pixels(self) -> Pixels | None:
+        """The range that it is meant for."""
+        return of_scaling(self.scale, self.offset)
+
+    def then(self, scale: list[float], offset: list[float]) -> Scaled:
+        """This step followed by another. Raises ValueError if their channels do not fit."""
+        channels = max(map(len, (*self, scale, offset)))
+        if channels > MOST_CHANNELS or not {*map(len, (*self, scale, offset))} <= {1, channels}:
+            raise ValueError("the channels do not fit")
+        factors, summands, scales, offsets = (
+            numbers * channels if len(numbers) == 1 else numbers
+            for numbers in (scale, offset, *self)
+        )
+        return Scaled(
+            [s * f for s, f in zip(scales, factors, strict=True)],
+            [o * f + more for o, f, more in zip(offsets, factors, summands, strict=True)],
+        )
 
 
 def _becomes(

@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING
 
 from harness.artifacts.tflite import model as tflite
-from harness.core.pixels import Pixels, of_scaling
+from harness.core.pixels import MOST_CHANNELS, Pixels, Scaled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,16 +25,13 @@ _PASSING = frozenset(
     }
 )
 _ARITHMETIC = frozenset({"ADD", "DIV", "MUL", "SUB"})
-_MOST_CHANNELS = 4
 _MOST_STEPS = 32
 
 
 def pixels(graph: tflite.Subgraph, given: int) -> Pixels | None:
     """The range that the arithmetic on the tensor `given` is made for; None if there is none, or
     if it leaves several open."""
-    import numpy as np
-
-    scale, offset = np.ones(1), np.zeros(1)
+    scaled = Scaled()
     for _ in range(_MOST_STEPS):
         users = [operator for operator in graph.operators if given in operator.inputs]
         if len(users) != 1 or len(users[0].outputs) != 1:
@@ -44,18 +41,16 @@ def pixels(graph: tflite.Subgraph, given: int) -> Pixels | None:
             step = _step(graph, user, given)
             if step is None:
                 break
-            factor, summand = step
-            channels = max(map(len, (scale, offset, factor, summand)))
-            if not {len(scale), len(offset), len(factor), len(summand)} <= {1, channels}:
+            try:
+                scaled = scaled.then(*step)
+            except ValueError:  # of another number of channels
                 break
-            scale, offset = scale * factor, offset * factor + summand
         elif user.kind not in _PASSING and not _only_repeats(user, given):
             break
         (given,) = user.outputs
-    scales, offsets = np.broadcast_arrays(scale, offset)
-    if not (np.isfinite(scales).all() and np.isfinite(offsets).all()):
+    if not all(map(math.isfinite, (*scaled.scale, *scaled.offset))):
         return None
-    return of_scaling(scales.tolist(), offsets.tolist())
+    return scaled.pixels
 
 
 def _only_repeats(operator: tflite.Operator, given: int) -> bool:
@@ -65,24 +60,21 @@ def _only_repeats(operator: tflite.Operator, given: int) -> bool:
 
 def _step(
     graph: tflite.Subgraph, operator: tflite.Operator, given: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """(factor, summand) of one operator with a constant; None if it has none."""
-    import numpy as np
-
+) -> tuple[list[float], list[float]] | None:
+    """(scale, offset) of one operator with a constant; None if it has none."""
     if len(operator.inputs) != 2 or tflite.ABSENT in operator.inputs:
         return None
     first = operator.inputs[0] == given
     constant = _constant(graph, operator.inputs[1 if first else 0])
     if constant is None:
         return None
-    zero, one = np.zeros(1), np.ones(1)
     if operator.kind == "MUL":
-        return constant, zero
+        return constant.tolist(), [0.0]
     if operator.kind == "ADD":
-        return one, constant
+        return [1.0], constant.tolist()
     if operator.kind == "SUB":
-        return (one, -constant) if first else (-one, constant)
-    return (1 / constant, zero) if first and constant.all() else None
+        return ([1.0], (-constant).tolist()) if first else ([-1.0], constant.tolist())
+    return ((1 / constant).tolist(), [0.0]) if first and constant.all() else None
 
 
 def _constant(graph: tflite.Subgraph, index: int) -> NDArray[np.float64] | None:
@@ -94,7 +86,7 @@ def _constant(graph: tflite.Subgraph, index: int) -> NDArray[np.float64] | None:
     known = tensor.dtype.startswith(("float", "int", "uint")) and tflite.bits(tensor.dtype) >= 8
     if not known or tensor.dtype.startswith("float8") or tensor.sparse or not tensor.data.size:
         return None
-    if not 1 <= tensor.elements <= _MOST_CHANNELS or max(tensor.shape, default=1) != math.prod(
+    if not 1 <= tensor.elements <= MOST_CHANNELS or max(tensor.shape, default=1) != math.prod(
         tensor.shape
     ):
         return None
