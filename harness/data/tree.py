@@ -114,7 +114,7 @@ def look(root: Path) -> Tree:
     if len(tree.classes) < 2:
         raise _too_few_classes(root, tree)
     if not splits:
-        tree.notes += _told_of_alike(
+        tree.notes += _alike_folders_note(
             root, [f for f in _folders(entries) if not _set_aside(tree, f)]
         )
     return tree
@@ -338,13 +338,13 @@ def _note_unlabelled(tree: Tree, folder: Path, split: Split) -> None:
     )
 
 
-def _told_of_alike(root: Path, folders: list[Path]) -> Iterator[str]:
+def _alike_folders_note(root: Path, folders: list[Path]) -> Iterator[str]:
     """A note where every class holds the same folders: those may be what was meant."""
     inside = []
     for folder in folders:
         try:
             entries = _visible(folder)
-        except OSError:  # told already
+        except OSError:  # reported already
             return
         inside.append({units.name(inner.name) for inner in _folders(entries)})
     shared = set.intersection(*inside)

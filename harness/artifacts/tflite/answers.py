@@ -19,7 +19,7 @@ _PASSING = frozenset(
         *("QUANTIZE", "REDUCE_MAX", "RESHAPE", "SLICE", "SQUEEZE", "STRIDED_SLICE", "TRANSPOSE"),
     }
 )
-# Logits that are scaled or moved by a constant are still logits; probabilities are none any more.
+# Logits that a constant scales or moves are still logits; probabilities are no longer such.
 _SCALING = frozenset({"DIV", "MUL", "SUB"})
 # The field of an operator's options that holds the built-in activation (LiteRT's schema.fbs).
 _ACTIVATION_AT = {
@@ -44,7 +44,11 @@ def kind(graph: tflite.Subgraph, output: int) -> AnswerKind | None:
             return None if scaled else "probabilities"
         if maker.kind in _LOGITS:
             return None if _has_activation(maker) else "logits"
-        if maker.kind in _SCALING and len(maker.inputs) == 2 and _constant(graph, maker.inputs[1]):
+        if (
+            maker.kind in _SCALING
+            and len(maker.inputs) == 2
+            and _is_positive(graph, maker.inputs[1])
+        ):
             scaled = True
             if _has_activation(maker):
                 return None
@@ -54,7 +58,7 @@ def kind(graph: tflite.Subgraph, output: int) -> AnswerKind | None:
     return None
 
 
-def _constant(graph: tflite.Subgraph, index: int) -> bool:
+def _is_positive(graph: tflite.Subgraph, index: int) -> bool:
     """Whether it is a single positive number, so that the largest answer stays the largest."""
     if index == tflite.ABSENT:
         return False
