@@ -3,6 +3,7 @@ back, and what becomes of them when a host is lost."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +28,8 @@ MEASURE = "harness.measure.away:measure"
 TRIES = 5  # more than that is not bad luck
 # A host that was lost needs a moment to put its phone back, and a lease of its to end.
 LEASE_S = 30.0
+# What a host has free is known as of when it last told, so what has just ended may seem to go on.
+NEWS_S = 10.0
 
 
 class Numbers:
@@ -102,8 +105,9 @@ class AwayRun(DeviceRun):
         device = self.where.device
         if device.resource is not None:
             return self._phone(hosts, free, device.resource)
-        resource = ARM64 if self._at_lab == "core" else PROCESSOR
-        able = [h for h in hosts if device.host in (None, h.name)]
+        core = self._at_lab == "core"
+        resource = ARM64 if core else PROCESSOR
+        able = [h for h in hosts if device.host in (None, h.name) and (h.arm64 or not core)]
 
         def uses(host: HostOffer) -> dict[str, float]:
             # What is not spread measures the host's processors, which it must have alone.
@@ -111,8 +115,9 @@ class AwayRun(DeviceRun):
 
         found = places.best(able, free, uses, lambda host: (free[host.address].get(resource, 0),))
         named = device.host or "any host"
-        busy = Later(f"{named} has no free {resource}", "go on with --resume", self._patience_s)
-        return found or busy
+        # There are more variants than cores, and each core has one after the other.
+        within_s = math.inf if able and device.spread else self._until_free_s(able)
+        return found or Later(f"{named} has no free {resource}", "go on with --resume", within_s)
 
     def _phone(
         self,
@@ -131,7 +136,7 @@ class AwayRun(DeviceRun):
                 return Later(
                     f"the phone is in use by {by}",
                     "wait until it has ended, or give --wait 10m",
-                    max(self._patience_s, getattr(self.spec, "wait_s", 0.0)),
+                    max(self._until_free_s([host]), getattr(self.spec, "wait_s", 0.0)),
                 )
         return Later(
             f"the lab has no phone {self.where.device.serial or resource} now",
@@ -142,8 +147,19 @@ class AwayRun(DeviceRun):
     @property
     def _patience_s(self) -> float:
         """How long to wait for something that was there and may come back; 0 for what never was."""
-        waits = getattr(self.spec, "reconnect_timeout_s", 60.0)
-        return waits + LEASE_S if self._lost_once else 0.0
+        return self._to_put_back_s if self._lost_once else 0.0
+
+    @property
+    def _to_put_back_s(self) -> float:
+        """How long a host may take to end what it does on the device."""
+        return float(getattr(self.spec, "reconnect_timeout_s", 60.0)) + LEASE_S
+
+    def _until_free_s(self, hosts: Sequence[HostOffer]) -> float:
+        """How long to wait for what is in use at these hosts, if whoever uses it is not waited for:
+        an earlier part of this run is about to end."""
+        run_id = self.folder.header.run_id
+        ours = any(doing.run == run_id for host in hosts for doing in host.doing)
+        return max(self._patience_s, self._to_put_back_s if ours else NEWS_S)
 
     def job(self, place: Place) -> Job:
         """See AwayWork."""
@@ -326,7 +342,8 @@ class AwayRun(DeviceRun):
 
     def waiting(self, why: Later, left_s: float) -> None:
         """See AwayWork."""
-        self.attendant.show(f"{why.why}; waiting, {left_s:.0f} s left")
+        left = "" if math.isinf(left_s) else f", {left_s:.0f} s left"
+        self.attendant.show(f"{why.why}; waiting{left}")
 
 
 def runs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,6 +74,10 @@ def place(run: AwayRun, *hosts: HostOffer) -> Place | Later:
     return run.place(hosts, {h.address: free_of(h, {}) for h in hosts})
 
 
+def using(resource: str, run: str) -> Doing:
+    return Doing(key="k", name="n", run=run, who="anna@desk", since="s", uses={resource: 1})
+
+
 def saved(folder: RunFolder) -> list[tuple[str, int, int]]:
     return [(x.case, x.index, x.order) for x in folder.read().launches]
 
@@ -92,6 +97,16 @@ def test_counting_is_spread_over_the_hosts_that_have_the_core(folder: RunFolder)
     assert saved(folder) == [(B.id, 0, 0), (A.id, 0, 1)]  # one order for both
 
 
+def test_more_variants_than_cores_wait_for_one_another(folder: RunFolder) -> None:
+    (a, b), _ = runs(folder, ArmSpec(), spread=True)
+    own, others = using(ARM64, folder.header.run_id), using(ARM64, "another")
+    for doing in (own, others):
+        later = place(a, host("y", arm64=True, processors=1, doing=(doing,)), host("x"))
+        assert later == Later("any host has no free arm64", "go on with --resume", math.inf)
+    nowhere = place(b, host("x"))
+    assert isinstance(nowhere, Later) and nowhere.within_s < math.inf
+
+
 def test_hosts_that_count_with_different_software_are_refused(folder: RunFolder) -> None:
     (a, b), _ = runs(folder, ArmSpec(), spread=True)
     told(a, Entry(device=FACTS))
@@ -103,8 +118,8 @@ def test_hosts_that_count_with_different_software_are_refused(folder: RunFolder)
 
 def test_a_host_that_is_timed_has_its_processors_alone(folder: RunFolder) -> None:
     (run,), _ = runs(folder, HostSpec(at="y", python={"litert": "/x"}), host="y")
-    using = (Doing(key="k", name="n", run="r", who="w", since="s", uses={"processor": 1}),)
-    assert isinstance(place(run, host("x"), host("y", doing=using)), Later)
+    busy = host("y", doing=(using("processor", "r"),))
+    assert isinstance(place(run, host("x"), busy), Later)
     found = place(run, host("x"), host("y"))
     assert isinstance(found, Place)
     assert (found.host.name, found.uses) == ("y", {"processor": 2})
@@ -171,11 +186,21 @@ def test_a_phone_that_was_lost_is_waited_for_and_one_that_never_was_is_not(
 
 def test_a_phone_in_use_says_by_whom(folder: RunFolder) -> None:
     (run,), _ = runs(folder, AndroidSpec(wait_s=600), resource=RESOURCE)
-    using = (Doing(key="k", name="n", run="r7", who="anna@desk", since="s", uses={RESOURCE: 1}),)
-    later = place(run, host("x", phones=(PHONE,), doing=using))
+    later = place(run, host("x", phones=(PHONE,), doing=(using(RESOURCE, "r7"),)))
     assert isinstance(later, Later)
     assert later.why == "the phone is in use by run r7 of anna@desk"
     assert later.within_s == 600
+
+
+def test_a_phone_that_a_run_has_just_given_back_is_waited_for(folder: RunFolder) -> None:
+    """What a host has told may be older than the end of that run."""
+    (run,), _ = runs(folder, AndroidSpec(), resource=RESOURCE)
+    another = place(run, host("x", phones=(PHONE,), doing=(using(RESOURCE, "r7"),)))
+    assert isinstance(another, Later) and 5 <= another.within_s <= 20
+    # The run that is resumed ends by itself, however long a phone takes to be put back.
+    itself = using(RESOURCE, folder.header.run_id)
+    own = place(run, host("x", phones=(PHONE,), doing=(itself,)))
+    assert isinstance(own, Later) and own.within_s >= 60
 
 
 def test_a_host_that_is_lost_again_and_again_is_given_up(folder: RunFolder) -> None:
