@@ -6,7 +6,11 @@
 PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
+BENCH  := $(VENV)/.bench
 STAMP  := $(VENV)/.installed
+# What is measured with, and what else the tests and the documentation need.
+MEASURING := build,pretrained,quantize,report,usb,adb-server
+WORKING   := $(MEASURING),search,lab,completion,docs,dev
 # A file's tests stay together, because they share what is slow to make. Half of the time is spent
 # waiting for phones, so there are more of them at a time than a small machine has processors.
 PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder  # the long files are not the last ones
@@ -25,7 +29,7 @@ COUNTED := scratch scratch-int8 pruned pruned-int8 mobilenet mobilenet-int8 mobi
            lite0 lite0-int8 lite0-gray-int8 student student-int8 vgg16-slim vgg16-gap-int8
 COUNTS  := reports/baselines/arm64.json
 
-bench: $(STAMP)
+bench: $(BENCH)
 	$(PY) -m harness bench $(ARGS)
 
 # The types take half a minute on one processor, and the tests need not wait for them.
@@ -38,12 +42,12 @@ tests: $(STAMP)
 unit: $(STAMP)
 	$(PY) -m pytest $(PARALLEL_UNIT) -m 'not slow' tests/unit tests/contract $(ARGS)
 
-arm64: $(STAMP)
+arm64: $(BENCH)
 	$(PY) -m harness setup arm64
 	$(PY) -m harness bench $(COUNTED) --untrained --weights random --device arm64 \
 	  --baseline $(COUNTS) --exact --strict $(ARGS)
 
-arm64-baseline: $(STAMP)
+arm64-baseline: $(BENCH)
 	$(PY) -m harness setup arm64
 	$(PY) -m harness bench $(COUNTED) --untrained --weights random --device arm64 --as-baseline $(COUNTS) $(ARGS)
 
@@ -58,13 +62,22 @@ docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(PY) -m mkdocs build --quiet
 	@echo "site/index.html"
 
-# pip compiles on one processor only, which takes half of the time. A fifth of what it would compile
-# are the packages' own tests.
-$(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -m venv --clear $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[build,pretrained,quantize,search,report,usb,adb-server,lab,completion,docs,dev]'
-	$(PY) -m compileall -q -j 0 -x 'site-packages/.*/tests?/' $(VENV)/lib > /dev/null || true  # some packages hold Python 2
+# uv takes a fifth of pip's time. It does not read pip's configuration, such as a company's own
+# registry, so where it fails pip has its turn.
+define install
+	@$(PY) -m uv pip install --quiet --python $(PY) -c constraints.txt -e '.[$(1)]' || { \
+	  echo 'uv could not install, see above; pip does it now, which takes longer'; \
+	  $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(1)]'; }
 	@touch $@
+endef
+
+$(BENCH): pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	$(call install,$(MEASURING))
+
+$(STAMP): $(BENCH)
+	$(call install,$(WORKING))
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov dist
