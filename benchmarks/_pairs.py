@@ -47,7 +47,7 @@ class Pair:
 
     def __init__(self, what: str, folder: Path, narrator: Narrator, delay: float = 0.0) -> None:
         job = resolve(Request(what=(what,), out=folder, untrained=True))
-        artifacts, _ = prepare.build_artifacts(job, narrator)
+        artifacts = prepare.build_artifacts(job, narrator).artifacts
         ((name, self.artifact),) = artifacts.items()
         inputs = prepare.input_sets(artifacts, 0)[name]
         self.case = Case(variant=name, device="host", runtime="litert")

@@ -64,7 +64,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch, Narrator() as narrator:
         folder = Path(scratch)
         job = resolve(Request(what=(args.what,), out=folder, untrained=True))
-        artifacts, _ = prepare.build_artifacts(job, narrator)
+        artifacts = prepare.build_artifacts(job, narrator).artifacts
         a, b = folder / "a.tflite", folder / "b.tflite"
         for name in (a, b):
             shutil.copy(artifacts[args.what].path, name)

@@ -77,7 +77,7 @@ def main() -> int:
     off = 0
     with tempfile.TemporaryDirectory() as scratch, Narrator() as narrator:
         job = resolve(Request(what=tuple(asked.what), out=Path(scratch), untrained=True))
-        artifacts, _ = prepare.build_artifacts(job, narrator)
+        artifacts = prepare.build_artifacts(job, narrator).artifacts
         inputs = prepare.input_sets(artifacts, 0)
     gc.disable()
     for name, artifact in artifacts.items():

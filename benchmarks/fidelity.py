@@ -92,7 +92,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch, Narrator() as narrator:
         folder = Path(scratch)
         job = resolve(Request(what=tuple(args.what), out=folder, untrained=True))
-        artifacts, _ = prepare.build_artifacts(job, narrator)
+        artifacts = prepare.build_artifacts(job, narrator).artifacts
         inputs = prepare.input_sets(artifacts, args.seed)
         target = lanes.open_target("host", job.devices["host"], folder, Attendant())
         for name, artifact in artifacts.items():

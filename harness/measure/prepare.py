@@ -29,23 +29,41 @@ if TYPE_CHECKING:
     from harness.engine import Engine
 
 
+class Prepared(NamedTuple):
+    """The artifacts in the order asked for, a finding for each variant that could not be built, and
+    the float parents: artifacts that are not measured but whose answers others should reproduce."""
+
+    artifacts: dict[str, Artifact]
+    unbuilt: tuple[Finding, ...]
+    parents: dict[str, Artifact]
+
+
 def build_artifacts(
     job: Job,
     narrator: Narrator,
     ready: Callable[[Artifact], None] | None = None,
     engine: Engine | None = None,
-) -> tuple[dict[str, Artifact], tuple[Finding, ...]]:
-    """(artifacts in the order asked for, a finding for each variant that could not be built).
-    `ready` is called with each as soon as it is built. Variants are built at the hosts of `engine`
-    if there is one; the user's own files are converted here."""
+) -> Prepared:
+    """Build what is to be measured, and its float parents where there are labelled images. `ready`
+    is called with each artifact to be measured as soon as it is built. Variants are built at the
+    hosts of `engine` if there is one; the user's own files are converted here. A float parent that
+    cannot be built only leaves the agreement absent, which says so."""
     from harness.artifacts import brought, builder, representative
     from harness.artifacts.converters import ENDINGS, convert
     from harness.measure.lab_build import LabBuild
 
     cache = cache_in_use()
     data = job.dataset
+    parents = _float_parents(job)
+
+    def told(artifact: Artifact) -> None:
+        if ready and artifact.variant not in parents:
+            ready(artifact)
+        elif ready:  # its answers are kept for later, while others are still being trained
+            evaluated(job, {artifact.variant: artifact}, {}, narrator, decide=False)
+
     built = builder.build(
-        job.variants,
+        [*job.variants, *parents],
         job.project.variants,
         models_dir=job.project.models_dir,
         cache_dir=cache,
@@ -53,16 +71,21 @@ def build_artifacts(
         seed=job.request.seed,
         margin=job.max_accuracy_loss,
         progress=narrator.building,
-        ready=ready,
+        ready=told,
         elsewhere=LabBuild(engine, narrator.say, or_here=True) if engine else None,
     )
     images = representative.of_dataset(data) if data else representative.demo(seed=job.request.seed)
     # A converted file and its source both answer some of these.
     shown = representative.of_dataset(data, split="validation") if data else images
-    artifacts = {**built.artifacts, **job.tflite}
+    asked = {v: artifact for v, artifact in built.artifacts.items() if v not in parents}
+    artifacts = {**asked, **job.tflite}
     errors: dict[str, HarnessError] = {
         **job.unusable,
-        **{v: BuildError(failure.message, failure.fix) for v, failure in built.failures.items()},
+        **{
+            v: BuildError(failure.message, failure.fix)
+            for v, failure in built.failures.items()
+            if v not in parents
+        },
     }
     by_user = brought.file_options(job.request.pixels, job.request.labels)
     for name, path in job.to_convert.items():
@@ -92,7 +115,7 @@ def build_artifacts(
         raise next(iter(errors.values()))
     if ready:
         for name, artifact in artifacts.items():
-            if name not in built.artifacts:
+            if name not in asked:
                 ready(artifact)
     unbuilt = tuple(
         Finding(
@@ -103,7 +126,21 @@ def build_artifacts(
         )
         for name, error in errors.items()
     )
-    return artifacts, unbuilt
+    return Prepared(
+        artifacts, unbuilt, {v: built.artifacts[v] for v in parents if v in built.artifacts}
+    )
+
+
+def _float_parents(job: Job) -> list[str]:
+    """The variants that those of the job should agree with and that are not measured themselves;
+    none without labelled images."""
+    from harness.artifacts.jobs import float_parent
+
+    if job.dataset is None:
+        return []
+    variants = job.project.variants.variants
+    names = {float_parent(name, variants) for name in job.variants}
+    return sorted(filter(None, names - set(job.names)))
 
 
 def _cannot(error: HarnessError) -> str:
@@ -177,29 +214,6 @@ def first_words(job: Job, narrator: Narrator) -> Callable[[Artifact], None]:
         narrator.say(said)
 
     return tell
-
-
-def float_parents(
-    job: Job,
-    artifacts: Mapping[str, Artifact],
-    narrator: Narrator,
-    engine: Engine | None = None,
-) -> dict[str, Artifact]:
-    """Artifacts that are not measured but whose answers others should reproduce; none without
-    labelled images. One that cannot be built only leaves the agreement absent, which says so."""
-    if job.dataset is None:
-        return {}
-    names = {a.float_parent for a in artifacts.values() if a.trained is not False} - set(artifacts)
-    wanted = {n: job.project.variants.variants[n] for n in sorted(filter(None, names))}
-    if not wanted:
-        return {}
-    try:
-        parents, _ = build_artifacts(
-            job._replace(variants=wanted, tflite={}, to_convert={}, unusable={}), narrator
-        )
-    except BuildError:
-        return {}
-    return parents
 
 
 class Shown(NamedTuple):

@@ -152,16 +152,15 @@ def _begun(job: Job, narrator: Narrator, engine: Engine | None, *, all_must_buil
         lines = job.dataset.summary.lines()
         narrator.tell([*lines, *what_the_test_decides(job)])
     words = prepare.first_words(job, narrator)
-    artifacts, unbuilt = prepare.build_artifacts(
+    artifacts, unbuilt, parents = prepare.build_artifacts(
         job, narrator, ready=None if engine else words, engine=engine
     )
     if engine:  # they are there at once, and all answer before any result is printed
-        prepare.evaluated(job, artifacts, {}, narrator, engine, decide=False)
+        prepare.evaluated(job, artifacts, parents, narrator, engine, decide=False)
         for artifact in artifacts.values():
             words(artifact)
     if unbuilt and all_must_build:
         raise BuildError(unbuilt[0].message, unbuilt[0].fix)
-    parents = prepare.float_parents(job, artifacts, narrator, engine)
     # A comparison of two has no third row.
     more = mixed.NOTHING if all_must_build else mixed.added(job, artifacts, parents, narrator)
     artifacts |= more.artifacts

@@ -86,11 +86,21 @@ def train(
     steps = math.ceil(len(examples) / phase.batch_size)
     judged = validation.first(max(_LEAST_JUDGED, len(examples) // 2))
     pace, resumed_at = Pace(), len(state.curve)
-    while len(state.curve) < phase.epochs and state.since_best < phase.patience:
+
+    def goes_on() -> bool:
+        return len(state.curve) < phase.epochs and state.since_best < phase.patience
+
+    def how_far() -> str:
         done = len(state.curve)
-        said = f"; validation accuracy {state.curve[-1].validation_accuracy:.3f}" if done else ""
         left = pace.left(done - resumed_at, phase.epochs - resumed_at)
-        tell(f"training ({phase.name}, epoch {done + 1} of {phase.epochs}{left}{said})")
+        now = f"epoch {done + 1} of {phase.epochs}{left}" if goes_on() else f"{done} epochs"
+        said = f"; validation accuracy {state.curve[-1].validation_accuracy:.3f}" if done else ""
+        return f"training ({phase.name}, {now}{said})"
+
+    if goes_on():
+        tell(how_far())
+    while goes_on():
+        done = len(state.curve)
         model.optimizer.learning_rate = phase.learning_rate * _annealed(done / phase.epochs)
         total = 0.0
         batches = shuffled(
@@ -118,7 +128,7 @@ def train(
         epoch = Epoch(phase.name, done + 1, train_loss, validation_loss, accuracy)
         state.add(epoch, keep=kept)
         state.save_if_worth()
-        tell(f"training ({phase.name}, {accuracy:.3f} right after epoch {done + 1})", epoch)
+        tell(how_far(), epoch)
     state.save()
     state.restore_best()
     return state.curve
