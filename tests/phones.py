@@ -68,8 +68,8 @@ def command(phone: Daemon, name: str, script: str) -> None:
     path.chmod(0o755)
 
 
-def wait_for(holds: Callable[[], object], timeout_s: float = 20) -> None:
-    """Until it is so, which must be soon."""
+def wait_for(holds: Callable[[], object], timeout_s: float = 300) -> None:
+    """Until it is so, which is against a hang only."""
     end = time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < end, "it never came to that"
@@ -96,7 +96,7 @@ class AdbServer:
         self.port = free_port()
         self._environment = {**os.environ, "HOME": str(home), "ANDROID_USER_HOME": str(home)}
 
-    def __call__(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[bytes]:
+    def __call__(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[bytes]:
         """Run the client."""
         return subprocess.run(
             ["adb", "-P", str(self.port), *arguments],
@@ -109,7 +109,7 @@ class AdbServer:
     def connect(self, address: str) -> None:
         """Connect and wait until the phone is ready; asks for the key on the way."""
         self("connect", address)
-        waited = self("-s", address, "wait-for-device", timeout=20)
+        waited = self("-s", address, "wait-for-device")
         assert waited.returncode == 0, waited.stderr
 
 
@@ -194,7 +194,7 @@ def emulate_process(*arguments: str, home: Path | None = None) -> Iterator[str]:
             yield process.stdout.readline().strip()
         finally:
             process.stdin.close()
-            process.wait(timeout=20)
+            process.wait(timeout=300)
 
 
 def run_harness(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:

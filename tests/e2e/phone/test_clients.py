@@ -77,7 +77,7 @@ class TestDebiansAdb:
             ["adb", "-P", str(adb.port), "shell", "cat; echo end"],
             input=b"line\n" * 1000,
             capture_output=True,
-            timeout=30,
+            timeout=300,
             check=True,
         )
         assert done.stdout == b"line\n" * 1000 + b"end\n"
@@ -253,7 +253,7 @@ class Raw:
     """A client that says exactly what a test wants."""
 
     def __init__(self, phone: Daemon) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", phone.port), timeout=5)
+        self.socket = socket.create_connection(("127.0.0.1", phone.port), timeout=60)
         self.send(Packet(packets.CNXN, packets.VERSION_SKIP_CHECKSUM, 1 << 20, b"host::\0"))
         assert self.read().command == packets.CNXN
 

@@ -46,7 +46,7 @@ __all__ = ["adb_home"]
 pytestmark = pytest.mark.usefixtures("adb_home")
 
 TINY = ROOT / "tests/data/models/tiny_float32.tflite"
-QUICK_S = 10.0
+QUICK_S = 60.0  # what hangs does so for ever
 
 Evil = Callable[["Peer"], None]
 
@@ -222,7 +222,7 @@ def test_nothing_hangs_and_the_error_is_one_line(evil: Evil) -> None:
         transport.close()
     assert "\n" not in str(caught.value)
     assert caught.value.fix
-    assert time.monotonic() - began < QUICK_S * 2
+    assert time.monotonic() - began < QUICK_S
 
 
 def through(server: AdbServer, address: str, attendant: Attendant) -> adb_server.AdbServer:
@@ -255,7 +255,7 @@ def test_nothing_hangs_through_an_adb_server(evil: Evil, adb_home: Path) -> None
         transport.close()
     assert "\n" not in str(caught.value)
     assert caught.value.fix
-    assert time.monotonic() - began < QUICK_S * 2
+    assert time.monotonic() - began < QUICK_S
 
 
 @pytest.mark.needs("adb")

@@ -114,7 +114,7 @@ def test_what_is_no_key_is_refused(tmp_path: Path) -> None:
         [sys.executable, "-m", "harness", "emulate", "--trust", str(wrong)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 2

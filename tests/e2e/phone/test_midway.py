@@ -164,7 +164,7 @@ def interrupt(run: Run, *, report: bool = True) -> None:
     run.process.send_signal(signal.SIGINT)
     began = time.monotonic()
     assert run.finish() == 130, run.stderr
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 200  # a launch may last 300
     line = run.said("interrupted")
     if report:
         assert line.startswith("interrupted; continue with: python -m harness bench --resume ")

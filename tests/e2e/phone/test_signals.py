@@ -64,7 +64,7 @@ def test_ctrl_c(tmp_path: Path, stage: str, phones: int) -> None:
         run.process.send_signal(signal.SIGINT)
         began = time.monotonic()
         assert run.finish() == 130, run.stderr
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 200
         for phone in all_phones:
             assert_clean(phone)
     assert run.report.stopped is not None

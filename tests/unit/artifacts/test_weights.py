@@ -9,7 +9,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -127,9 +126,7 @@ def test_what_keras_fetched_is_used(server: Server, keras_home: Path, tmp_path: 
 def test_what_cannot_be_fetched(
     server: Server, keras_home: Path, tmp_path: Path, name: str, reason: str
 ) -> None:
-    started = time.monotonic()
     chosen = ask("auto", server.url(name), tmp_path)
-    assert time.monotonic() - started < 5
     assert (chosen.kind, chosen.path) == ("random", None)
     (finding,) = chosen.findings
     assert (finding.level, finding.code) == ("warning", "random-weights")
@@ -139,9 +136,7 @@ def test_what_cannot_be_fetched(
 
     # For an hour nobody waits for it again, and the answer is the same.
     asked = len(server.asked)
-    started = time.monotonic()
     assert ask("auto", server.url(name), tmp_path) == chosen
-    assert time.monotonic() - started < 0.3
     with pytest.raises(ConfigError) as caught:
         ask("imagenet", server.url(name), tmp_path)
     assert f"put {server.url(name)} at {keras_home / name}" in str(caught.value)

@@ -164,7 +164,7 @@ def test_a_download_that_stands_still_can_be_left(tmp_path: Path) -> None:
         began = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             locate(spec, ABI, check=check, cache=tmp_path, lock=tmp_path / "lock")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 25
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
 
 

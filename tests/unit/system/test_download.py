@@ -153,7 +153,7 @@ def test_too_slow(server: Server, tmp_path: Path) -> None:
 
 
 def test_interrupted_and_continued(server: Server, tmp_path: Path) -> None:
-    server.delay_s = 20
+    server.delay_s = 300
 
     def check() -> None:
         raise KeyboardInterrupt
@@ -161,7 +161,7 @@ def test_interrupted_and_continued(server: Server, tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         download(server.url, tmp_path / "file", check=check)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 250
     server.delay_s = 0
     assert download(server.url, tmp_path / "file") == DIGEST
 
