@@ -17,6 +17,7 @@ TOGETHER = {
         "tests/contract/artifacts/test_models.py",
         "tests/contract/artifacts/test_recipes.py",
         "tests/unit/artifacts/test_answers.py",
+        "tests/unit/artifacts/test_batch_norm.py",
         "tests/unit/artifacts/test_networks.py",
         "tests/unit/artifacts/test_objective.py",
         "tests/unit/artifacts/test_quantize.py",

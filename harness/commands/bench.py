@@ -121,7 +121,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     gate.add_argument(
         "--confirm",
         action="store_true",
-        help="measure the cases that failed a gate again, in two to four runs of their own, and "
+        help="measure again, in two to four runs of their own, the cases that failed a gate, and "
         "exit 1 only if all of these fail by more than runs differ",
     )
     _arguments.add_gate(gate)
@@ -317,9 +317,10 @@ def _asked_again(
 
     sessions = [run.report]
     while cases := confirm.doubtful(sessions):
-        what = f"{count(len(cases), 'case')} that failed a gate again"
-        narrator.say(f"session {len(sessions) + 1}: measuring {what}")
-        store.write_report(run.folder, run.report)
+        if len(sessions) == 1:  # Ctrl-C in a later session leaves what this one showed
+            store.write_report(run.folder, run.report)
+        what = f"{count(len(cases), 'case')} that failed a gate"
+        narrator.say(f"session {len(sessions) + 1}: measuring again {what}")
         more = again(cases)
         if exit_code(more.report, more.folder) == EXIT_INTERRUPTED:
             return None

@@ -26,7 +26,7 @@ def test_a_missed_budget_is_measured_again_before_the_gate_says_no(
     assert len(again.cases) == 1
     assert all(case.metrics["latency"].point for case in again.cases)
     said = capsys.readouterr().err
-    assert "session 2: measuring 1 case that failed a gate again" in said
+    assert "session 2: measuring again 1 case that failed a gate" in said
     assert f"session {len(folders) + 1}: " in said
 
 

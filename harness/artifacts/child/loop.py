@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from harness.artifacts.child import batch_norm
 from harness.artifacts.child.batches import Examples, class_weights, shuffled
 from harness.artifacts.child.objective import judge, objective
 from harness.artifacts.child.protocol import Epoch, Tell
@@ -113,7 +114,8 @@ def train(
         for place, (inputs, targets, chosen) in enumerate(batches, start=1):
             weight = weights[examples.labels[chosen]]
             model.reset_metrics()
-            value = model.train_on_batch(inputs, targets, weight, return_dict=True)["loss"]
+            with batch_norm.in_one_operation():
+                value = model.train_on_batch(inputs, targets, weight, return_dict=True)["loss"]
             total += float(value) * len(chosen)
             if change is not None:
                 change.after_batch(done * steps + place, phase.epochs * steps)
