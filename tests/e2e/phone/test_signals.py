@@ -85,7 +85,9 @@ def test_an_impatient_user(tmp_path: Path, phones: int, number: signal.Signals) 
         run = Run(tmp_path, {f"p{n}": entry(p) for n, p in enumerate(all_phones)}, TINY, *SHORT)
         for phone in all_phones:
             run.until(hanging(phone))
-        while any(p.phone.fixed_performance or list(p.phone.work.iterdir()) for p in all_phones):
+        while run.process.poll() is None and any(
+            p.phone.fixed_performance or list(p.phone.work.iterdir()) for p in all_phones
+        ):
             run.process.send_signal(number)
             time.sleep(0.1)
         assert run.finish() == 130, run.stderr
