@@ -114,10 +114,12 @@ class AwayRun(DeviceRun):
             return {resource: 1 if device.spread else host.processors}
 
         found = places.best(able, free, uses, lambda host: (free[host.address].get(resource, 0),))
-        named = device.host or "any host"
+        what = "emulated core" if core else "processor"
+        host = device.host
+        why = f"{host} has no free {what}" if host else f"no host of the lab has a free {what}"
         # There are more variants than cores, and each core has one after the other.
         within_s = math.inf if able and device.spread else self._until_free_s(able)
-        return found or Later(f"{named} has no free {resource}", "go on with --resume", within_s)
+        return found or Later(why, "go on with --resume", within_s)
 
     def _phone(
         self,

@@ -102,7 +102,9 @@ def test_more_variants_than_cores_wait_for_one_another(folder: RunFolder) -> Non
     own, others = using(ARM64, folder.header.run_id), using(ARM64, "another")
     for doing in (own, others):
         later = place(a, host("y", arm64=True, processors=1, doing=(doing,)), host("x"))
-        assert later == Later("any host has no free arm64", "go on with --resume", math.inf)
+        assert later == Later(
+            "no host of the lab has a free emulated core", "go on with --resume", math.inf
+        )
     nowhere = place(b, host("x"))
     assert isinstance(nowhere, Later) and nowhere.within_s < math.inf
 
@@ -119,7 +121,9 @@ def test_hosts_that_count_with_different_software_are_refused(folder: RunFolder)
 def test_a_host_that_is_timed_has_its_processors_alone(folder: RunFolder) -> None:
     (run,), _ = runs(folder, HostSpec(at="y", python={"litert": "/x"}), host="y")
     busy = host("y", doing=(using("processor", "r"),))
-    assert isinstance(place(run, host("x"), busy), Later)
+    later = place(run, host("x"), busy)
+    assert isinstance(later, Later)
+    assert later.why == "y has no free processor"
     found = place(run, host("x"), host("y"))
     assert isinstance(found, Place)
     assert (found.host.name, found.uses) == ("y", {"processor": 2})
