@@ -7,6 +7,7 @@ which imports nothing of Dask.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
@@ -49,6 +50,7 @@ class Later(NamedTuple):
     within_s: float
 
 
+AS_LONG_AS_IT_TAKES = math.inf  # a `within_s`
 INTERRUPTED = Later("it was interrupted", "", 0)
 
 

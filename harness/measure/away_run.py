@@ -18,7 +18,7 @@ from harness.core.specs import DeviceSpec
 from harness.core.types import DeviceFacts, Launch
 from harness.devices import Target, kind_of
 from harness.devices.android import at_lab
-from harness.engine import Ending, Job, Later, Place, lost_work, places
+from harness.engine import AS_LONG_AS_IT_TAKES, Ending, Job, Later, Place, lost_work, places
 from harness.measure import away, identity
 from harness.measure.device_run import DeviceRun, Listener
 from harness.results.store import SAVING, Entry, Journal, RunFolder
@@ -28,8 +28,8 @@ MEASURE = "harness.measure.away:measure"
 TRIES = 5  # more than that is not bad luck
 # A host that was lost needs a moment to put its phone back, and a lease of its to end.
 LEASE_S = 30.0
-# What a host has free is known as of when it last told, so what has just ended may seem to go on.
-NEWS_S = 10.0
+# A host reports what it does now and then: for this long, a run that has ended may seem to go on.
+STALE_S = 10.0
 
 
 class Numbers:
@@ -117,8 +117,9 @@ class AwayRun(DeviceRun):
         what = "emulated core" if core else "processor"
         host = device.host
         why = f"{host} has no free {what}" if host else f"no host of the lab has a free {what}"
-        # There are more variants than cores, and each core has one after the other.
-        within_s = math.inf if able and device.spread else self._until_free_s(able)
+        # There may be more variants than cores: each waits for its turn.
+        spread = able and device.spread
+        within_s = AS_LONG_AS_IT_TAKES if spread else self._until_free_s(able)
         return found or Later(why, "go on with --resume", within_s)
 
     def _phone(
@@ -157,11 +158,11 @@ class AwayRun(DeviceRun):
         return float(getattr(self.spec, "reconnect_timeout_s", 60.0)) + LEASE_S
 
     def _until_free_s(self, hosts: Sequence[HostOffer]) -> float:
-        """How long to wait for what is in use at these hosts, if whoever uses it is not waited for:
-        an earlier part of this run is about to end."""
+        """How long to wait for what is in use at these hosts: until an earlier part of this run has
+        ended there, else only until their reports are up to date."""
         run_id = self.folder.header.run_id
         ours = any(doing.run == run_id for host in hosts for doing in host.doing)
-        return max(self._patience_s, self._to_put_back_s if ours else NEWS_S)
+        return max(self._patience_s, self._to_put_back_s if ours else STALE_S)
 
     def job(self, place: Place) -> Job:
         """See AwayWork."""

@@ -8,7 +8,6 @@ does not make again.
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +28,7 @@ from harness.core.errors import UsageError
 from harness.core.lab import BUILD, PROCESSOR, HostOffer
 from harness.core.text import count
 from harness.data.demo_set import DemoSet
-from harness.engine import Ending, Engine, Job, Later, Place, lost_work, places
+from harness.engine import AS_LONG_AS_IT_TAKES, Ending, Engine, Job, Later, Place, lost_work, places
 from harness.measure.away_build import FILES, Answer, Made
 from harness.system import files
 
@@ -40,7 +39,6 @@ TRIES = 5
 AWAY_S = 90.0
 
 Tell = Callable[[str, Step], None]
-_NEVER = math.inf
 
 
 class LabBuild:
@@ -175,18 +173,18 @@ class Piece:
                 self.failure = need.failure
                 return Later(need.failure.message, need.failure.fix, 0)
             if need.state != "done":
-                return Later("it needs a network that is being trained", "", _NEVER)
+                return Later("it needs a network that is being trained", "", AS_LONG_AS_IT_TAKES)
         able = [host for host in hosts if _able(host)]
         if not able:
             return self._nobody(hosts)
         self._nobody_since = None
         if self._features is not None and self._features in self._shared.busy:
-            return Later("another training computes the same features", "", _NEVER)
+            return Later("another training computes the same features", "", AS_LONG_AS_IT_TAKES)
         # Features are computed once: whoever has them goes first.
         had = self._shared.features.get(self._features or "")
         able = [host for host in able if host.name == had] or able
         found = places.best(able, free, lambda host: {BUILD: 1, PROCESSOR: 1}, self._suits)
-        return found or Later("every host that can build is busy", "", _NEVER)
+        return found or Later("every host that can build is busy", "", AS_LONG_AS_IT_TAKES)
 
     def _suits(self, host: HostOffer) -> tuple[bool, bool]:
         """(it was not lost there, it is in that host's cache)."""
@@ -195,7 +193,7 @@ class Piece:
     def _nobody(self, hosts: Sequence[HostOffer]) -> Later:
         now = time.monotonic()
         self._nobody_since = self._nobody_since or now
-        within = _NEVER if now - self._nobody_since < AWAY_S else 0
+        within = AS_LONG_AS_IT_TAKES if now - self._nobody_since < AWAY_S else 0
         why = _nobody_can(hosts)
         return Later(f"no host of the lab can build any more: {why}", "build again", within)
 

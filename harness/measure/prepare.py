@@ -56,11 +56,13 @@ def build_artifacts(
     data = job.dataset
     parents = _float_parents(job)
 
-    def told(artifact: Artifact) -> None:
-        if ready and artifact.variant not in parents:
-            ready(artifact)
-        elif ready:  # its answers are kept for later, while others are still being trained
+    def finished(artifact: Artifact) -> None:
+        if ready is None:
+            return
+        if artifact.variant in parents:  # it answers while others are still being trained
             evaluated(job, {artifact.variant: artifact}, {}, narrator, decide=False)
+        else:
+            ready(artifact)
 
     built = builder.build(
         [*job.variants, *parents],
@@ -71,7 +73,7 @@ def build_artifacts(
         seed=job.request.seed,
         margin=job.max_accuracy_loss,
         progress=narrator.building,
-        ready=told,
+        ready=finished,
         elsewhere=LabBuild(engine, narrator.say, or_here=True) if engine else None,
     )
     images = representative.of_dataset(data) if data else representative.demo(seed=job.request.seed)

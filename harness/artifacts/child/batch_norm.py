@@ -1,7 +1,7 @@
 """Batch normalization as one operation while a network is trained.
 
 Keras 3 puts it together from a dozen operations, each of which reads and writes the whole batch;
-in networks as small as ours that is more than half of the training (`benchmarks/batch_norm.py`).
+in networks as small as ours that is about half of the training (`benchmarks/batch_norm.py`).
 TensorFlow has one operation that computes the same.
 """
 

@@ -49,7 +49,7 @@ def test_it_is_what_keras_computes(shape: tuple[int, ...], options: dict[str, An
 
 
 def operations(*, trainable: bool = True) -> set[str]:
-    """Those of a batch normalization that is being trained."""
+    """The operations of a batch normalization layer that is called to train."""
     layer = keras.layers.BatchNormalization(trainable=trainable)
     layer.build((None, 4, 4, 2))
     step = tf.function(lambda x: layer(x, training=True))
