@@ -335,6 +335,7 @@ class _Builder:
                 return
             if self.material is not None:
                 tell(Step(stage="reading the images"))
+                start.get_ready()
                 with self._writing:
                     self.material.save()
             log = cache.log(key, training.label)

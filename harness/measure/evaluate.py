@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -88,6 +89,7 @@ def evaluate(
     decide: bool = True,
     split: Split = TEST,
     most: int | None = None,
+    parents: Mapping[str, Artifact] = MappingProxyType({}),
     progress: Callable[[str, int, int, str], None] = lambda variant, done, total, far: None,
     worker: Path = WORKER,
     at_lab: Answerer | None = None,
@@ -95,7 +97,11 @@ def evaluate(
     """An Evaluation per artifact, in their order; one that failed says so in it. Untrained
     artifacts are left out, since their answers mean nothing, and unless `brought` so are files that
     the user brought, whose classes may be others. Agreement is with the float parent where that is
-    among `artifacts`. `progress` is called with (variant, done, total, how far this one is).
+    among `artifacts` or `parents`. `progress` is called with (variant, done, total, how far this
+    one is).
+
+    `parents` are float parents that are not measured themselves. Theirs follow; they decide
+    nothing, and answer the images of the second look only (the first, if they are slow).
 
     With a `margin`, the accuracy that may be lost, a slow artifact answers a part of the images
     first and then, if the answers are to `decide`, goes on until its part in the decision is
@@ -107,7 +113,7 @@ def evaluate(
     """
     chosen = {
         name: a
-        for name, a in artifacts.items()
+        for name, a in {**artifacts, **parents}.items()
         if a.trained is not False and (brought or a.model is not None)
     }
     runtime = f"{INTERPRETER} {runtime_version(INTERPRETER, HostSpec())}"
@@ -144,16 +150,20 @@ def evaluate(
                     classes=dataset.classes,
                     pixels=artifact.shown,
                 )
-                path = folder / f"{_key(empty, artifact, most)}.json"
+                only_beside = name in parents
+                path = folder / f"{_key(empty, artifact, most, only_beside=only_beside)}.json"
                 if (known := _cached(path)) is not None:
                     found[name] = msgspec.structs.replace(known, variant=name)
                 elif path not in paths.values():  # else another artifact shares the file
-                    steps = _evaluated(empty, artifact, images, most, in_looks=margin is not None)
+                    in_looks = margin is not None or only_beside
+                    steps = _evaluated(
+                        empty, artifact, images, most, in_looks=in_looks, only_beside=only_beside
+                    )
                     askings[name] = Asking(artifact, steps)
                 paths[name] = path
             for answerer in answerers:
                 answerer.answer(askings, images, tell=tell, done=keep)
-            for slow in _to_answer_more(found, margin) if decide else ():
+            for slow in _to_answer_more(found, parents, margin) if decide else ():
                 askings = {
                     name: Asking(chosen[name], _more(found[name], chosen[name], images))
                     for name in slow
@@ -165,7 +175,7 @@ def evaluate(
             f"cannot write to {cache}: {error.strerror or error}",
             "make room there or make it writable, or set MOBILE_BENCH_CACHE",
         ) from None
-    return tuple(_beside_parent(found[name], found, artifacts[name]) for name in chosen)
+    return tuple(_beside_parent(found[name], found, chosen[name]) for name in chosen)
 
 
 def _beside_parent(
@@ -178,12 +188,13 @@ def _beside_parent(
     return msgspec.structs.replace(evaluation, agreement=agreement)
 
 
-def _key(empty: Evaluation, artifact: Artifact, most: int | None) -> str:
+def _key(empty: Evaluation, artifact: Artifact, most: int | None, *, only_beside: bool) -> str:
     parts = (VERSION, empty.sha256, empty.split, empty.fingerprint, empty.runtime)
     named = (empty.dataset, empty.classes, artifact.signature, artifact.answers)
     told = (artifact.model is None, artifact.shown, artifact.labels)
     first = () if most is None else (most,)
-    return hashlib.sha256(msgspec.json.encode([*parts, *named, *told, *first])).hexdigest()
+    part = ("beside",) if only_beside else ()
+    return hashlib.sha256(msgspec.json.encode([*parts, *named, *told, *first, *part])).hexdigest()
 
 
 def _keep(path: Path, evaluation: Evaluation) -> None:
@@ -191,12 +202,16 @@ def _keep(path: Path, evaluation: Evaluation) -> None:
         files.write_atomic(path, msgspec.json.encode(evaluation))
 
 
-def _to_answer_more(found: dict[str, Evaluation], margin: float | None) -> Iterator[list[str]]:
-    """At each look, the artifacts that are to answer up to the next one. `found` changes meanwhile;
-    without a margin they answer all images."""
+def _to_answer_more(
+    found: Mapping[str, Evaluation], parents: Collection[str], margin: float | None
+) -> Iterator[list[str]]:
+    """At each look, the artifacts that are to answer up to the next one; float `parents` are not
+    among them. `found` changes meanwhile; without a margin they answer all images."""
     plan = max((e.looks for e in found.values()), key=len, default=())
     for n in plan[:-1]:
-        judged = {name: e.right for name, e in found.items() if e.failure is None}
+        judged = {
+            name: e.right for name, e in found.items() if e.failure is None and name not in parents
+        }
         slow = [name for name in judged if found[name].looks == plan and found[name].n == n]
         if slow and margin is not None:
             done = looks.settled(judged, slow, plan, margin)
@@ -226,9 +241,17 @@ def _cached(path: Path) -> Evaluation | None:
 
 
 def _evaluated(
-    empty: Evaluation, artifact: Artifact, images: Images, most: int | None, *, in_looks: bool
+    empty: Evaluation,
+    artifact: Artifact,
+    images: Images,
+    most: int | None,
+    *,
+    in_looks: bool,
+    only_beside: bool,
 ) -> Steps:
-    """All answers or, of a slow artifact, those up to the first look."""
+    """All answers or, of a slow artifact, those up to the first look. Those that are `only_beside`
+    another artifact's end with the second look: part of the images tells how far two agree, and
+    float networks take as long to answer as everything that is measured."""
     split: Split = TEST if empty.split == TEST else VALIDATION
     try:
         _refuse_what_takes_no_picture(artifact)
@@ -237,14 +260,15 @@ def _evaluated(
             raise MeasurementError("images", f"the {split} split is empty", "add images")
         empty = msgspec.structs.replace(empty, of=len(labels))
         plan = looks.at(len(labels)) if in_looks else (len(labels),)
-        answers = yield Question(split, (0, plan[0]), artifact.shown)
-        each_ns = answers.inference_ns / plan[0]
-        found = scores.filled(empty, artifact, answers, labels[: plan[0]])
-        if len(plan) > 1 and each_ns * len(labels) > EXPENSIVE_S * 1e9:
-            found = msgspec.structs.replace(found, looks=plan)
-        elif len(plan) > 1:
-            rest = yield Question(split, (plan[0], len(labels)), artifact.shown)
-            more = scores.filled(empty, artifact, rest, labels[plan[0] :])
+        first, last = plan[0], plan[:2][-1] if only_beside else len(labels)
+        answers = yield Question(split, (0, first), artifact.shown)
+        each_ns = answers.inference_ns / first
+        found = scores.filled(empty, artifact, answers, labels[:first])
+        if first < last and each_ns * len(labels) > EXPENSIVE_S * 1e9:
+            found = msgspec.structs.replace(found, looks=() if only_beside else plan)
+        elif first < last:
+            rest = yield Question(split, (first, last), artifact.shown)
+            more = scores.filled(empty, artifact, rest, labels[first:last])
             found = scores.joined(found, more)
         if artifact.shown.source != "assumed" or split == VALIDATION:
             return found

@@ -60,7 +60,7 @@ def build_artifacts(
         if ready is None:
             return
         if artifact.variant in parents:  # it answers while others are still being trained
-            evaluated(job, {artifact.variant: artifact}, {}, narrator, decide=False)
+            evaluated(job, {}, {artifact.variant: artifact}, narrator, decide=False)
         else:
             ready(artifact)
 
@@ -185,8 +185,9 @@ def evaluated(
     compared = (job.request.protect or job.project.defaults.protect) == ACCURACY
     alone = len(job.names) < 2
     return evaluate.evaluate(
-        {**artifacts, **parents},
+        artifacts,
         job.dataset,
+        parents=parents,
         cache=cache_in_use(),
         brought=job.request.data is not None,
         margin=job.max_accuracy_loss if compared and not alone else None,

@@ -121,6 +121,12 @@ class ForkServer:
             server = self._running(environment)
             return server.begin(job, stderr) if server.read == _read_at_start(environment) else None
 
+    def get_ready(self, environment: Mapping[str, str]) -> None:
+        """Begin to import TensorFlow, so that the first job finds it imported. Does not wait."""
+        if sys.platform == "linux":
+            with self._lock:
+                self._running(environment)
+
     @property
     def pid(self) -> int | None:
         """The process id of the server; None if it does not run."""

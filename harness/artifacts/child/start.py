@@ -68,6 +68,11 @@ def run(
     shutil.rmtree(work)
 
 
+def get_ready() -> None:
+    """Import TensorFlow, while something else is done, for what `run` will carry out."""
+    forked.server.get_ready(_environment(Path()))
+
+
 def _started(
     server: forked.ForkServer, folder: Path, work: Path, stderr: IO[bytes]
 ) -> forked.Forked | Child:

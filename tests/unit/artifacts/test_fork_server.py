@@ -71,6 +71,19 @@ class Jobs:
             return server.start(folder, stderr=log, environment=self.environment(**more))
 
 
+def test_it_can_be_started_before_there_is_a_job(job: Jobs) -> None:
+    with forked.ForkServer() as server:
+        assert server.pid is None
+        server.get_ready(job.environment())
+        ready = server.pid
+        assert ready is not None
+        started = job.start(server, "0")
+        assert started is not None
+        assert started.wait() == 0
+        assert server.pid == ready
+        started.end()
+
+
 def test_a_job_is_what_a_new_process_would_be(job: Jobs) -> None:
     with forked.ForkServer() as server:
         started = [job.start(server, what) for what in ("0", "7", "die", "raise")]

@@ -354,6 +354,40 @@ def test_first_words_are_of_the_first_look(tmp_path: Path) -> None:
     assert [e.n for e in evaluate.evaluate(files(), data, cache=tmp_path, margin=0.02)] == [10, 10]
 
 
+def test_a_parent_that_is_not_measured_answers_a_part_and_decides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to the second look, or the first if it is slow."""
+    monkeypatch.setattr(looks, "LEAST_AT_FIRST", 2)
+    both = files()
+    child, parent = ({name: both[name]} for name in ("tiny-int8", "tiny"))
+    judged: list[set[str]] = []
+
+    def nothing_is_settled(right: Any, slow: Any, plan: Any, margin: float) -> set[str]:
+        judged.append(set(right))
+        return set()
+
+    monkeypatch.setattr(looks, "settled", nothing_is_settled)
+
+    def answered(cache: str) -> list[tuple[int, int]]:
+        found = evaluate.evaluate(
+            child, Pictures(LABELS), cache=tmp_path / cache, margin=0.02, parents=parent
+        )
+        int8, tiny = found
+        assert int8.agreement is not None
+        assert (int8.variant, int8.agreement.n) == ("tiny-int8", tiny.n)
+        assert (tiny.agreement, tiny.looks) == (None, ())
+        return [(e.n, e.of) for e in found]
+
+    assert answered("quick") == answered("quick") == [(10, 10), (5, 10)]
+    monkeypatch.setattr(evaluate, "EXPENSIVE_S", 0.0)
+    assert answered("slow") == [(10, 10), (2, 10)]
+    assert judged == [{"tiny-int8"}] * 3
+    # The same file answers everything where it is measured.
+    whole = evaluate.evaluate(both, Pictures(LABELS), cache=tmp_path / "quick", margin=0.02)
+    assert [e.n for e in whole] == [10, 10]
+
+
 def test_what_is_quick_answers_all_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looks, "LEAST_AT_FIRST", 1)
     found = evaluate.evaluate(files(), Pictures(LABELS), cache=tmp_path, margin=0.02)

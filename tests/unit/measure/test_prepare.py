@@ -38,9 +38,15 @@ def answered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
     seen: list[str] = []
 
-    def evaluated(_: Job, artifacts: dict[str, Artifact], *__: Any, decide: bool) -> tuple[()]:
-        assert not decide
-        seen.extend(artifacts)
+    def evaluated(
+        _: Job,
+        artifacts: dict[str, Artifact],
+        parents: dict[str, Artifact],
+        *__: Any,
+        decide: bool,
+    ) -> tuple[()]:
+        assert (artifacts, decide) == ({}, False)
+        seen.extend(parents)
         return ()
 
     monkeypatch.setattr(builder, "build", build)
