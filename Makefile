@@ -1,5 +1,6 @@
 # Three commands matter: `make bench` (the main job), `make unit` while working (a minute or so:
-# tests/unit and tests/contract without what is marked slow) and `make test` (lint, types, all tests).
+# tests/unit and tests/contract without what is marked slow) and `make test` (lint, types, and all
+# tests but those marked long, which `make long` runs and CI, too).
 # `make docs` builds the documentation as a site; `make arm64` counts instructions and `make arm64-baseline` writes the baseline.
 # Everything runs in .venv, which is made once and remade only when what it is made from changes.
 
@@ -11,16 +12,16 @@ STAMP  := $(VENV)/.installed
 # What is measured with, and what else the tests and the documentation need.
 MEASURING := build,pretrained,quantize,report,usb,adb-server
 WORKING   := $(MEASURING),search,lab,completion,docs,dev
-# A file's tests stay together, because they share what is slow to make. Half of the time is spent
+# A file's tests stay together, because they share what is slow to make. Much of the time is spent
 # waiting for phones, so there are more of them at a time than a small machine has processors.
-PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder  # the long files are not the last ones
+PARALLEL := -n 6 --dist loadfile --no-loadscope-reorder  # the long files are not the last ones
 # Of the fast tests none waits, and each process takes seconds to import the files of them all.
 PARALLEL_UNIT := -n $(shell getconf _NPROCESSORS_ONLN) --dist loadfile --no-loadscope-reorder
 
 # Where this is set, each of the hundreds of processes that the tests start compiles the harness anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench test tests unit lint types docs arm64 arm64-baseline clean
+.PHONY: bench test tests long unit lint types docs arm64 arm64-baseline clean
 
 # What is counted on the emulated ARM64 core and compared with the committed baseline: every variant
 # that takes under a minute there on a processor of its own. vgg16 and vgg16-gap in float32 take
@@ -37,10 +38,13 @@ test: lint
 	@$(MAKE) --no-print-directory -j 2 types tests
 
 tests: $(STAMP)
-	$(PY) -m pytest $(PARALLEL) $(ARGS)
+	$(PY) -m pytest $(PARALLEL) -m 'not long' $(ARGS)
+
+long: $(STAMP)
+	$(PY) -m pytest $(PARALLEL) -m long $(ARGS)
 
 unit: $(STAMP)
-	$(PY) -m pytest $(PARALLEL_UNIT) -m 'not slow' tests/unit tests/contract $(ARGS)
+	$(PY) -m pytest $(PARALLEL_UNIT) -m 'not slow and not long' tests/unit tests/contract $(ARGS)
 
 arm64: $(BENCH)
 	$(PY) -m harness setup arm64

@@ -36,25 +36,22 @@ TOGETHER = {
 }
 _TOGETHER = {file: what for what, files in TOGETHER.items() for file in files}
 # The other files that take longest, though they have few tests that are marked slow.
-LONG = frozenset(
-    {
-        "tests/e2e/phone/test_cli.py",
-        "tests/e2e/phone/test_measuring.py",
-        "tests/e2e/test_arm64.py",
-        "tests/e2e/test_imagenet.py",
-    }
-)
+FIRST = frozenset({"tests/e2e/phone/test_cli.py", "tests/e2e/phone/test_measuring.py"})
 
 
 def order(items: list[pytest.Item]) -> None:
     """What needs TensorFlow comes first, and files with many slow tests before the others, so that
     the last thing that a process does is short."""
-    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    slow = Counter(
+        item.path
+        for item in items
+        if any(item.get_closest_marker(mark) for mark in ("slow", "long"))
+    )
 
     def place(item: pytest.Item) -> tuple[bool, str, bool, int]:
         file = _file(item.nodeid)
         alone = file not in _TOGETHER
-        return (alone, _TOGETHER.get(file, ""), file not in LONG, -slow[item.path])
+        return (alone, _TOGETHER.get(file, ""), file not in FIRST, -slow[item.path])
 
     items.sort(key=place)
 

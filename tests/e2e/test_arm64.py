@@ -31,7 +31,11 @@ from harness.system.files import sha256
 from tests import command_line, schema
 from tests.paths import ROOT
 
-pytestmark = [pytest.mark.needs("qemu-aarch64"), pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.needs("qemu-aarch64"),
+    pytest.mark.timeout(600),
+    pytest.mark.long,
+]
 
 MODELS = ROOT / "tests/data/models"
 DEFAULT = Timing()

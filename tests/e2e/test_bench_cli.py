@@ -102,6 +102,7 @@ def test_json_on_standard_output_is_alone_there(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["cases"][0]["variant"] == "tiny_float32"
 
 
+@pytest.mark.long
 def test_a_model_of_ones_own_takes_a_file_and_a_line(project: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
     bench = (
@@ -283,6 +284,7 @@ def test_an_interpreter_is_looked_for_in_the_project_and_a_bare_name_on_the_path
     assert f"runtime litert is not installed in {where};" in done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.needs("unshare")
 def test_a_disk_that_fills_up_loses_nothing_saved_and_resume_finishes(tmp_path: Path) -> None:
     # A disk of 64 KiB of its own, in a mount namespace that ends with the command.

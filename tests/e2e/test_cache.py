@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.paths import DATA, ROOT
 
 
+@pytest.mark.long
 def test_a_running_bench_keeps_what_it_uses(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "MOBILE_BENCH_CACHE": str(tmp_path / "cache")}
     command = [sys.executable, "-m", "harness"]

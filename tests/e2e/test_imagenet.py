@@ -24,6 +24,8 @@ from tests.line_pictures import folder
 from tests.paths import ROOT
 from tests.unit.artifacts.test_training import TINY
 
+pytestmark = pytest.mark.long
+
 NAME = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5"
 NOWHERE = "http://127.0.0.1:9"
 

@@ -10,8 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from harness.results import store
 from tests.paths import ROOT
+
+pytestmark = pytest.mark.long
 
 TINY = ROOT / "tests/data/models/tiny_float32.tflite"
 TINY_INT8 = ROOT / "tests/data/models/tiny_int8.tflite"

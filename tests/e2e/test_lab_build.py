@@ -19,7 +19,7 @@ from harness.measure.lab_build import LabBuild
 from harness.system import files
 from tests.labs import Lab, lab
 
-pytestmark = pytest.mark.slow  # TensorFlow starts for every piece
+pytestmark = pytest.mark.long  # TensorFlow starts for every piece
 
 # Imports a neighbour, which reads another one.
 TINY = """

@@ -44,7 +44,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_search_refuses_judges_keeps_and_is_shown_again(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,6 +20,8 @@ from tests.e2e.test_bench_cli import TINY
 from tests.e2e.test_notebook import NOTEBOOK
 from tests.paths import ROOT
 
+pytestmark = pytest.mark.long
+
 SCRIPTS = ("mobile-bench", "mobile-bench-harness")  # the second is what uvx and pipx look for
 # One module of each requirement of the base install.
 REQUIRED = ("ai_edge_litert", "numpy", "rich", "adb_shell", "msgspec", "yaml", "platformdirs",
@@ -130,7 +132,6 @@ def test_the_action_measures_with_it(scripts: Path, tmp_path: Path) -> None:
     assert "tiny_float32" in summary
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_notebook_runs_and_shows_tables_and_a_chart(
     scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -15,6 +15,8 @@ import yaml
 from tests import schema
 from tests.paths import ROOT
 
+pytestmark = pytest.mark.long
+
 WORKFLOW = ROOT / ".github/workflows/benchmark.yml"
 MODELS = ROOT / "tests/data/models"
 

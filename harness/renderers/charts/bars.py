@@ -199,7 +199,7 @@ def forest(view: View) -> list[Chart]:
 def _draw_forest(
     lines: list[against.Line], bands: list[float], theme: Theme, width: int
 ) -> Drawing:
-    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
     colours = {"regression": theme.bad, "inconclusive": theme.doubt, "improvement": theme.good}
     shapes = {"regression": "s", "inconclusive": "D", "improvement": "o", "no change": "|"}
@@ -240,7 +240,7 @@ def _draw_forest(
     ax.set_xlim(low, high)
     ax.xaxis.set_major_locator(FixedLocator([1.0, *(t for t in steps if t > 0 and t != 1)]))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+    ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("candidate / baseline", color=theme.muted)
     return Drawing(figure, tips)
 

@@ -215,7 +215,7 @@ def _log(
     scales: tuple[units.Scale, units.Scale],
     theme: Theme,
 ) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     xs, ys = points
     ax.set_xscale("log")
@@ -227,7 +227,7 @@ def _log(
         decades = max(values) / min(values)
         axis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5) if decades < 300 else (1,)))
         axis.set_major_formatter(FuncFormatter(tick_text(scale)))
-        axis.set_minor_formatter(NullFormatter())
+        axis.set_minor_locator(NullLocator())
     ax.grid(color=theme.grid, lw=0.8)
 
 

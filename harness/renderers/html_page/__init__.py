@@ -8,9 +8,11 @@ request, so that a hostile name could do nothing even if it got through.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import re
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from harness.renderers.optional import require
@@ -31,21 +33,30 @@ _DARK = """
 def page(template: str, context: dict[str, Any]) -> bytes:
     """A page from a template and what it shows."""
     jinja2, markup = require("jinja2"), require("markupsafe").Markup
-    environment = jinja2.Environment(
+    script = (_FILES / "script.js").read_text("utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    text: str = (
+        _environment(jinja2)
+        .get_template(template)
+        .render(
+            context,
+            style=markup(_style()),
+            script=markup(script),
+            script_hash=markup(f"sha256-{digest}"),
+        )
+    )
+    return text.encode("utf-8", "backslashreplace")
+
+
+@functools.cache
+def _environment(jinja2: ModuleType) -> Any:
+    """The templates, each of which is compiled once, when it is first used."""
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FILES),
         autoescape=True,
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    script = (_FILES / "script.js").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    text: str = environment.get_template(template).render(
-        context,
-        style=markup(_style()),
-        script=markup(script),
-        script_hash=markup(f"sha256-{digest}"),
-    )
-    return text.encode("utf-8", "backslashreplace")
 
 
 def _style() -> str:

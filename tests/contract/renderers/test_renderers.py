@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import builtins
 import csv
 import functools
 import html
+import importlib
 import io
 import json
 import re
@@ -466,19 +466,14 @@ def test_a_missing_package_is_named_with_its_extra(
     name: str, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = plugins.load("harness.renderers.formats", name)
-    real = builtins.__import__
+    real = importlib.import_module
 
-    def without(wanted: str, *args: Any, **more: Any) -> Any:
+    def without(wanted: str, package_: str | None = None) -> Any:
         if wanted.partition(".")[0] == package:
             raise ModuleNotFoundError(f"No module named {wanted!r}", name=wanted)
-        return real(wanted, *args, **more)
+        return real(wanted, package_)
 
-    import importlib
-
-    def import_module(wanted: str, package: str | None = None) -> Any:
-        return without(wanted, fromlist=["x"])
-
-    monkeypatch.setattr(importlib, "import_module", import_module)
+    monkeypatch.setattr(importlib, "import_module", without)
     with pytest.raises(UsageError, match=rf"{package}.*mobile-bench-harness\[report\]"):
         module.render(View(made("one_case")))
 

@@ -129,6 +129,7 @@ def test_host_and_phone_side_by_side(tmp_path: Path) -> None:
         assert_clean(phone)
 
 
+@pytest.mark.long
 def test_profile_and_parity(tmp_path: Path) -> None:
     with emulated(fixed_latency_us=None) as phone:
         run = bench(tmp_path, {"phone": entry(phone)}, TINY, OTHER, *SHORT, "--profile", "--parity")

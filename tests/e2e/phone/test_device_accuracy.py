@@ -174,7 +174,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 ASKED = ("--accuracy", "device", "--accuracy-images", "2")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_three_delegates_of_which_one_changes_answers(tmp_path: Path, data: Path) -> None:
     faults = Faults(accelerator="all", accelerator_answers="fp16")
     with emulated(faults=faults, fixed_latency_us=None) as phone:

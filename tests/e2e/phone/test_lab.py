@@ -23,7 +23,7 @@ from tests.phones import adb_home, command, emulated, run_harness
 
 __all__ = ["adb_home"]
 
-pytestmark = [pytest.mark.usefixtures("adb_home"), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("adb_home"), pytest.mark.long]
 
 SLOW = 'sleep 1; exec "$REAL" "$@"'
 

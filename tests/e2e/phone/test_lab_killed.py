@@ -19,7 +19,7 @@ from tests.phones import adb_home, command, emulated, free_port, wait_for
 
 __all__ = ["adb_home"]
 
-pytestmark = [pytest.mark.usefixtures("adb_home"), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("adb_home"), pytest.mark.long]
 
 PATIENT_S = 600.0
 LAUNCHES = 4

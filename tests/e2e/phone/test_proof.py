@@ -43,7 +43,7 @@ def test_every_answer_is_there_and_nothing_of_the_single_phone(
     assert [n for n, a in answers.items() if n.startswith("has ") and a["status"]] == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_command_makes_every_measurement_and_writes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

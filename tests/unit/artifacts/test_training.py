@@ -505,6 +505,7 @@ def test_a_killed_training_goes_on_and_ends_the_same(
     assert killed_and_resumed(other, FAMILY, name, when, kill) == site.built.artifacts[name].sha256
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_every_training(tmp_path: Path) -> None:
     many = project(
         msgspec.structs.replace(QUICK, epochs=10_000, patience=10_000),

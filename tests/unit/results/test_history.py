@@ -286,7 +286,7 @@ def test_trends_are_drawn_into_files(out: Path, tmp_path: Path) -> None:
     assert b"scratch on host" in (charts / "trend-0.svg").read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_page_of_very_many_trends_draws_those_that_changed(tmp_path: Path) -> None:
     shape = reports.VARIANTS["scratch"]
     for day in range(1, 4):

@@ -49,6 +49,7 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_ten_kills_lose_and_repeat_nothing(tmp_path: Path) -> None:
     rng, told, kills = random.Random(5), [], 0
     while True:
