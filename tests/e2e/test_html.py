@@ -351,6 +351,7 @@ def test_it_prints(page: Page, pages: dict[str, Path], name: str) -> None:
         page.call("Emulation.setEmulatedMedia", {"media": ""})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name", ["with_verdict", "compared", "loaded", "hostile", "all_failed", "history"]
 )

@@ -172,6 +172,7 @@ def interrupt(run: Run, *, report: bool = True) -> None:
         assert run.report.stopped.reason == "interrupted"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stage", STAGES)
 def test_ctrl_c(tmp_path: Path, stage: str) -> None:
     options, hold, finished = STAGES[stage]
