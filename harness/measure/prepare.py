@@ -176,8 +176,8 @@ def evaluated(
     decide: bool = True,
 ) -> tuple[Evaluation, ...]:
     """What each artifact answered to the test split, and each float parent to part of it; nothing
-    without labelled images. The demo images say nothing of a file that the user brought. The hosts of
-    `engine` answer if there is one. Until they are to `decide`, slow ones answer only the first
+    without labelled images. The demo images say nothing of a file that the user brought. The hosts
+    of `engine` answer if there is one. Until they are to `decide`, slow ones answer only the first
     part."""
     if job.dataset is None:
         return ()
