@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from harness.core.base import Value
-from harness.core.units import ABSENT, printable, times
+from harness.core.units import printable, times
 
 Split = Literal["train", "validation", "test"]
 
@@ -105,7 +105,6 @@ class DataSummary(Value, frozen=True):
             [name, *(f"{of_class[s]:,}" for s in SPLITS), f"{sum(of_class.values()):,}"]
             for name, of_class in self.counts.items()
         ]
-        rows = [[cell if cell != "0" else ABSENT for cell in row] for row in rows]
         widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
         return [
             "  " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
