@@ -1,5 +1,5 @@
 # Three commands matter: `make bench` (the main job), `make unit` while working (a minute or so:
-# tests/unit and tests/contract without what is marked slow) and `make test` (lint, types, and all
+# tests/unit and tests/contract without what is marked slow or long) and `make test` (lint, types, and all
 # tests but those marked long, which `make long` runs and CI, too).
 # `make docs` builds the documentation as a site; `make arm64` counts instructions and `make arm64-baseline` writes the baseline.
 # Everything runs in .venv, which is made once and remade only when what it is made from changes.

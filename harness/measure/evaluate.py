@@ -100,8 +100,8 @@ def evaluate(
     among `artifacts` or `parents`. `progress` is called with (variant, done, total, how far this
     one is).
 
-    `parents` are float parents that are not measured themselves. Theirs follow; they decide
-    nothing, and answer the images of the second look only (the first, if they are slow).
+    `parents` are float parents that are not measured themselves. Their Evaluations come last. They
+    decide nothing, and answer up to the second look (slow ones up to the first).
 
     With a `margin`, the accuracy that may be lost, a slow artifact answers a part of the images
     first and then, if the answers are to `decide`, goes on until its part in the decision is
@@ -155,7 +155,7 @@ def evaluate(
                 if (known := _cached(path)) is not None:
                     found[name] = msgspec.structs.replace(known, variant=name)
                 elif path not in paths.values():  # else another artifact shares the file
-                    in_looks = margin is not None or only_beside
+                    in_looks = margin is not None
                     steps = _evaluated(
                         empty, artifact, images, most, in_looks=in_looks, only_beside=only_beside
                     )
@@ -249,9 +249,9 @@ def _evaluated(
     in_looks: bool,
     only_beside: bool,
 ) -> Steps:
-    """All answers or, of a slow artifact, those up to the first look. Those that are `only_beside`
-    another artifact's end with the second look: part of the images tells how far two agree, and
-    float networks take as long to answer as everything that is measured."""
+    """All answers or, of a slow artifact, those up to the first look. If they are `only_beside`
+    another artifact's, to tell how far the two agree, they end with the second look: part of the
+    images tells that, and a float network takes long to answer all of them."""
     split: Split = TEST if empty.split == TEST else VALIDATION
     try:
         _refuse_what_takes_no_picture(artifact)
@@ -259,7 +259,7 @@ def _evaluated(
         if not labels:
             raise MeasurementError("images", f"the {split} split is empty", "add images")
         empty = msgspec.structs.replace(empty, of=len(labels))
-        plan = looks.at(len(labels)) if in_looks else (len(labels),)
+        plan = looks.at(len(labels)) if in_looks or only_beside else (len(labels),)
         first, last = plan[0], plan[:2][-1] if only_beside else len(labels)
         answers = yield Question(split, (0, first), artifact.shown)
         each_ns = answers.inference_ns / first

@@ -69,7 +69,7 @@ def run(
 
 
 def get_ready() -> None:
-    """Import TensorFlow, while something else is done, for what `run` will carry out."""
+    """Begin to import TensorFlow, so that the next `run` need not wait for it."""
     forked.server.get_ready(_environment(Path()))
 
 

@@ -48,7 +48,6 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
 
 
-@pytest.mark.slow
 @pytest.mark.long
 def test_ten_kills_lose_and_repeat_nothing(tmp_path: Path) -> None:
     rng, told, kills = random.Random(5), [], 0
