@@ -29,7 +29,7 @@ from harness.artifacts.parcel import Packer
 from harness.artifacts.representative import demo
 from harness.cli import main
 from harness.core.errors import UsageError
-from harness.core.lab import BUILD, HostOffer
+from harness.core.lab import BUILD, PROCESSOR, HostOffer
 from harness.core.specs import TrainingSpec
 from harness.core.types import Failure
 from harness.data.demo_set import Drawn
@@ -298,6 +298,26 @@ def test_a_host_that_has_it_and_one_that_has_its_features_go_first(project: Proj
     engine = Engine(one, two, does=does)
     engine.cached["at bench2"] = frozenset({"1" * 64})
     assert list(bring(engine, project, *jobs)) == ["a", "b"]
+
+
+def test_a_busy_host_that_has_it_is_waited_for_but_not_for_ever(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = host("bench1"), host("bench2")
+    free = {one.address: {BUILD: 1.0, PROCESSOR: 1.0}, two.address: {BUILD: 0.0, PROCESSOR: 0.0}}
+
+    def does(pieces: list[Piece]) -> None:
+        train, a = pieces
+        waits = train.place((one, two), free)
+        assert isinstance(waits, Later) and "busy" in waits.why
+        monkeypatch.setattr(lab_build, "HAS_IT_S", 0.0)
+        found = train.place((one, two), free)
+        assert isinstance(found, Place) and found.host.name == "bench1"
+        a.give_up(Later("enough", "", 0), stopped=False)
+
+    engine = Engine(one, two, does=does)
+    engine.cached["at bench2"] = frozenset({"1" * 64})
+    bring(engine, project, project.job("a", "a" * 64, project.training()))
 
 
 def test_what_was_made_comes_into_the_cache_whole_or_not_at_all(project: Project) -> None:
