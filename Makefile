@@ -1,6 +1,6 @@
 # Three commands matter: `make bench` (the main job), `make unit` while working (a minute or so:
 # tests/unit and tests/contract without what is marked slow or long) and `make test` (lint, types, and all
-# tests but those marked long, which `make long` runs and CI, too).
+# tests but those marked long, which `make long` runs; `make test LONG=1` runs all, as CI does).
 # `make docs` builds the documentation as a site; `make arm64` counts instructions and `make arm64-baseline` writes the baseline.
 # Everything runs in .venv, which is made once and remade only when what it is made from changes.
 
@@ -17,6 +17,10 @@ WORKING   := $(MEASURING),search,lab,completion,docs,dev
 PARALLEL := -n 6 --dist loadfile --no-loadscope-reorder  # the long files are not the last ones
 # Of the fast tests none waits, and each process takes seconds to import the files of them all.
 PARALLEL_UNIT := -n $(shell getconf _NPROCESSORS_ONLN) --dist loadfile --no-loadscope-reorder
+
+# What is left out of `make test`.
+LONG   ?=
+LEAVES := $(if $(LONG),,-m 'not long')
 
 # Where this is set, each of the hundreds of processes that the tests start compiles the harness anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -37,8 +41,10 @@ bench: $(BENCH)
 test: lint
 	@$(MAKE) --no-print-directory -j 2 types tests
 
+# One process compiles everything first; else each of the six does.
 tests: $(STAMP)
-	$(PY) -m pytest $(PARALLEL) -m 'not long' $(ARGS)
+	@$(PY) -m pytest --collect-only --quiet >/dev/null || true
+	$(PY) -m pytest $(PARALLEL) $(LEAVES) $(ARGS)
 
 long: $(STAMP)
 	$(PY) -m pytest $(PARALLEL) -m long $(ARGS)
