@@ -120,15 +120,21 @@ class Study:
         """The next trial: one that was under way when the search was interrupted, else a new one.
         None if nothing is left to try. Raises StorageError if it cannot be saved."""
         with self._lock, self._saving():
-            if self._left_over:
-                left = self._left_over.pop(0)
-                return self._suggested(self._optuna.trial.Trial(self._study, left._trial_id))
             for again in range(_EXHAUSTED_AFTER):
-                self._study.sampler = self._sampler_for(again)
-                asked = self._suggested(self._study.ask())
+                asked = self._suggested(self._next(again))
                 if asked is not None:
                     return asked
             return None
+
+    def _next(self, again: int) -> Any:
+        """Optuna's trial: one that was under way when the search was interrupted, perhaps before it
+        was seen that its candidate had been tried; else a new one."""
+        left = self._left_over.pop(0) if self._left_over else None
+        number = len(self._all()) if left is None else left.number
+        self._study.sampler = self._sampler_for(number, again)
+        if left is None:
+            return self._study.ask()
+        return self._optuna.trial.Trial(self._study, left._trial_id)
 
     def _suggested(self, handle: Any) -> Asked | None:
         """The candidate; None if it was tried before or is being tried."""
@@ -146,13 +152,13 @@ class Study:
         shown = {name: self.space.shown(name, value) for name, value in params.items()}
         return Asked(number, candidate, shown, handle)
 
-    def _sampler_for(self, again: int) -> optuna.samplers.BaseSampler:
-        """The sampler, seeded for each trial by its number, so that an interrupted search goes on
-        as it would have without the interruption; a random one when it keeps finding tried
-        candidates."""
+    def _sampler_for(self, number: int, again: int) -> optuna.samplers.BaseSampler:
+        """The sampler, seeded for each of Optuna's trials by its number, so that an interrupted
+        search goes on as it would have without the interruption; a random one when it keeps finding
+        tried candidates."""
         import numpy as np
 
-        drawn = np.random.SeedSequence([self._seed, len(self._all())]).generate_state(1)
+        drawn = np.random.SeedSequence([self._seed, number]).generate_state(1)
         from optuna.samplers import BruteForceSampler, RandomSampler, TPESampler
 
         seed = int(drawn[0])

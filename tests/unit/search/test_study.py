@@ -53,6 +53,20 @@ def test_a_trial_under_way_is_asked_for_again_with_its_parameters(tmp_path: Path
         assert of.trials()[0].candidate == first.candidate
 
 
+def test_a_search_that_is_killed_after_any_write_goes_on(tmp_path: Path) -> None:
+    """Also where it had not yet been seen that a candidate was tried before."""
+    of = space(tmp_path, {"width": [1, 2, 3, 4], "depth": [1, 2]})
+    tried(tmp_path, 6, of=of)
+    journal = tmp_path / study.JOURNAL
+    lines = journal.read_bytes().splitlines(keepends=True)
+    assert any(b"repeats" in line for line in lines)
+    for written in range(len(lines)):
+        journal.write_bytes(b"".join(lines[:written]))
+        found = tried(tmp_path, 6, of=of)
+        assert [(t.number, t.state) for t in found] == [(n, "done") for n in range(1, 7)], written
+        assert len({tuple(t.params.values()) for t in found}) == 6, written
+
+
 def test_no_candidate_is_tried_twice_and_a_small_space_is_exhausted(tmp_path: Path) -> None:
     few = space(tmp_path, {"width": [1, 2, 3], "depth": [1, 2]})
     objective = Instant()
