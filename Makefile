@@ -18,10 +18,6 @@ PARALLEL := -n 6 --dist loadfile --no-loadscope-reorder  # the long files are no
 # Of the fast tests none waits, and each process takes seconds to import the files of them all.
 PARALLEL_UNIT := -n $(shell getconf _NPROCESSORS_ONLN) --dist loadfile --no-loadscope-reorder
 
-# What is left out of `make test`.
-LONG   ?=
-LEAVES := $(if $(LONG),,-m 'not long')
-
 # Where this is set, each of the hundreds of processes that the tests start compiles the harness anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -41,13 +37,13 @@ bench: $(BENCH)
 test: lint
 	@$(MAKE) --no-print-directory -j 2 types tests
 
-# One process compiles everything first; else each of the six does.
-tests: $(STAMP)
+# First one process imports all tests, so that they are compiled once and not by each of the six. What
+# cannot be imported is reported by the second command.
+tests: WHICH := $(if $(LONG),,-m 'not long')
+long: WHICH := -m long
+tests long: $(STAMP)
 	@$(PY) -m pytest --collect-only --quiet >/dev/null || true
-	$(PY) -m pytest $(PARALLEL) $(LEAVES) $(ARGS)
-
-long: $(STAMP)
-	$(PY) -m pytest $(PARALLEL) -m long $(ARGS)
+	$(PY) -m pytest $(PARALLEL) $(WHICH) $(ARGS)
 
 unit: $(STAMP)
 	$(PY) -m pytest $(PARALLEL_UNIT) -m 'not slow and not long' tests/unit tests/contract $(ARGS)

@@ -37,8 +37,8 @@ RUN = "build"  # what `lab status` calls it
 TRIES = 5
 # How long a host that could build may be away.
 AWAY_S = 90.0
-# How long a host that has it in its cache is waited for while it is busy. It reports what it has
-# free with a delay, and to make everything again elsewhere takes longer than this.
+# How long to wait for a busy host that has the result in its cache. Hosts report with a delay that
+# they are free, and making it again elsewhere takes longer than this.
 HAS_IT_S = 10.0
 
 Tell = Callable[[str, Step], None]
@@ -187,8 +187,9 @@ class Piece:
         # Features are computed once: whoever has them goes first.
         had = self._shared.features.get(self._features or "")
         able = [host for host in able if host.name == had] or able
-        self._waiting_since = self._waiting_since or time.monotonic()
-        if time.monotonic() - self._waiting_since < HAS_IT_S:
+        now = time.monotonic()
+        self._waiting_since = self._waiting_since or now
+        if now - self._waiting_since < HAS_IT_S:
             able = [host for host in able if all(self._suits(host))] or able
         found = places.best(able, free, lambda host: {BUILD: 1, PROCESSOR: 1}, self._suits)
         return found or Later("every host that can build is busy", "", AS_LONG_AS_IT_TAKES)
