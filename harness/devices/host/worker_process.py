@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +14,9 @@ from harness.core.errors import WorkerError, naming_log
 from harness.system import process
 
 WORKER = Path(__file__).with_name("worker.py")
+# The threads that numpy starts for itself have nothing to do in a worker, and each of them keeps a
+# processor busy for a tenth of a second after the import, while the model is loaded and warmed up.
+_NO_THREADS_OF_NUMPY = {"OPENBLAS_NUM_THREADS": "1"}
 
 
 class _Line(msgspec.Struct):
@@ -50,6 +54,7 @@ def ask(
         log=log,
         timeout_s=timeout_s,
         attendant=attendant,
+        env={**os.environ, **_NO_THREADS_OF_NUMPY},
         told=None if told is None else lambda line: _tell(line, told),
     )
     return parse_answer(finished, log, timeout_s, if_slow)

@@ -13,6 +13,7 @@ from harness.core.errors import WorkerError
 from harness.core.specs import HostSpec
 from harness.core.types import Timing
 from harness.data.inputs import inputs_for
+from harness.devices.host import worker_process
 from harness.devices.host.target import HostTarget
 from harness.system import process
 from tests.fakes import artifact, case
@@ -64,6 +65,22 @@ def test_a_broken_worker_fails_with_its_stage_and_a_reason(tmp_path: Path, name:
     assert says in str(error.value)
     assert "\n" not in str(error.value)
     assert error.value.fix
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="threads are counted in /proc")
+def test_numpy_starts_no_threads_beside_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "4")
+    worker = tmp_path / "worker.py"
+    worker.write_text(
+        "import json, os, sys\n"
+        "sys.path += json.loads(sys.stdin.read())['path']\n"
+        "import numpy\n"
+        "print(json.dumps({'result': {'threads': len(os.listdir('/proc/self/task'))}}))\n"
+    )
+    found = worker_process.ask({}, log=tmp_path / "log", timeout_s=60, worker=worker)
+    assert found == {"threads": 1}
 
 
 def test_a_time_out_ends_the_children_of_the_child_too(tmp_path: Path) -> None:
