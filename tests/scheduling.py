@@ -27,6 +27,8 @@ TOGETHER = {
     "build": (
         "tests/e2e/test_brought_files.py",
         "tests/e2e/test_folder.py",
+        "tests/e2e/test_lab_build.py",
+        "tests/e2e/test_own_network.py",
         "tests/e2e/test_search.py",
         "tests/unit/artifacts/test_builder.py",
         "tests/unit/artifacts/test_training.py",

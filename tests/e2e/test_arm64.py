@@ -298,7 +298,6 @@ VARIANTS = (
 @pytest.mark.usefixtures("env")
 def test_one_channel_more_turns_the_gate_red_with_the_table_of_what_changed(project: Path) -> None:
     """A channel in the fifth layer of scratch-int8 is one per cent more work."""
-    pytest.importorskip("tensorflow")
     variants, files = project / "models/variants.yaml", [project / "a.json", project / "b.json"]
     variants.write_text(VARIANTS.format([16, 32, 64, 128, 256, 512]))
     before = bench(project, "net", "--untrained", "--as-baseline", files[0])
