@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import threading
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
@@ -27,8 +28,14 @@ class Lab:
         self.address = parse(f"{scheme}://127.0.0.1:{free_port()}", keys)
 
     def do(self, work: Coroutine[Any, Any, Any], timeout: float = 60) -> Any:
-        """Something asynchronous in the lab's thread."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
+        """Something asynchronous in the lab's thread. Dask puts folders of its own on the path that
+        is imported from; with another path, a build would not be a fork of the process that has
+        imported TensorFlow."""
+        path = sys.path[:]
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
+        finally:
+            sys.path[:] = path
 
     def start(self) -> None:
         async def start() -> None:

@@ -68,7 +68,10 @@ def test_stands_on_its_own(name: str) -> None:
     assert not {"keras", "tensorflow"} & set(loaded.stdout.split())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.long] * (n == "efficientnet_lite")) for n in NAMES],
+)
 def test_grey_pixels_in_probability_out(name: str, images: Any) -> None:
     # VGG16 as it is has 16 million weights to draw, three times.
     narrow = {"width": 0.25} if name == "vgg16" else {}
@@ -159,6 +162,7 @@ def save_as_keras_applications_does(trunk: Any, path: Path) -> None:
         legacy_h5_format.save_weights_to_hdf5_group(file, trunk)
 
 
+@pytest.mark.long
 def test_gray_mobilenet_computes_the_same(tmp_path: Path, images: Any) -> None:
     import keras
 

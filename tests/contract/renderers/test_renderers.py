@@ -59,11 +59,11 @@ def render(name: str, report: Report) -> bytes:
 _RENDERED: dict[tuple[str, int], tuple[Report, bytes]] = {}
 
 
-def formats(*names: str) -> pytest.MarkDecorator:
-    """One test per format; the page of every report takes half a minute to draw."""
-    slow = {"html": [pytest.mark.slow]}
+def formats(*names: str, page: pytest.MarkDecorator = pytest.mark.slow) -> pytest.MarkDecorator:
+    """One test per format; the page of every report takes half a minute to draw, and is marked."""
+    marks = {"html": [page]}
     return pytest.mark.parametrize(
-        "name", [pytest.param(name, marks=slow.get(name, [])) for name in names]
+        "name", [pytest.param(name, marks=marks.get(name, [])) for name in names]
     )
 
 
@@ -71,7 +71,7 @@ def every_report() -> Iterator[tuple[str, Report]]:
     return ((which, made(which)) for which in sorted(reports.REPORTS))
 
 
-@formats(*FORMATS)
+@formats(*FORMATS, page=pytest.mark.long)
 def test_a_report_read_back_from_its_file_renders_the_same(
     name: str, subtests: pytest.Subtests
 ) -> None:
