@@ -28,8 +28,8 @@ hypothesis.settings.load_profile("suite")
 
 # Each of the hundreds of processes that the tests start would compile the harness anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-# Numpy's own threads have nothing to do in them either: an import of numpy would take 0.3 s of
-# processor time instead of 0.15 s.
+# Numpy's own threads have nothing to do in them either: where a processor is free, an import of
+# numpy would take 0.3 s of processor time instead of 0.15 s.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 
