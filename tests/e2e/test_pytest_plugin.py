@@ -17,6 +17,13 @@ INSTALLED = importlib.metadata.entry_points(group="pytest11", name="mobile_bench
 PLUGIN = () if INSTALLED else ("-p", "harness.pytest_plugin")
 
 
+@pytest.fixture(autouse=True)
+def _what_was_imported_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pytester forgets what was imported in a test. Libraries with parts in C, such as PyYAML and
+    cryptography, still know their classes of then, and would not take those of a second import."""
+    monkeypatch.setattr("_pytest.pytester.SysModulesSnapshot.restore", lambda self: None)
+
+
 def run(pytester: pytest.Pytester, source: str, *words: str) -> pytest.RunResult:
     pytester.makepyfile(f"import pytest\nA, B = {str(TINY)!r}, {str(TINY_INT8)!r}\n{source}")
     pytester.makefile(".yaml", devices="devices:\n  host: {kind: host}\n  usb: {kind: android}\n")
