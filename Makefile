@@ -25,8 +25,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # What is counted on the emulated ARM64 core and compared with the committed baseline: every variant
 # that takes under a minute there on a processor of its own. vgg16 and vgg16-gap in float32 take
-# minutes. From random weights, so that it is the same with a network and without. They are built
-# in this order, two at a time, and the first takes half a minute: at the end it would be alone.
+# minutes. From random weights, so that it is the same with a network and without. The slowest to
+# build comes first: two are built at a time, in this order, and at the end it would be built alone.
 COUNTED := vgg16-gap-int8 scratch scratch-int8 pruned pruned-int8 mobilenet mobilenet-int8 \
            mobilenet-gray-int8 lite0 lite0-int8 lite0-gray-int8 student student-int8 vgg16-slim
 COUNTS  := reports/baselines/arm64.json

@@ -28,8 +28,8 @@ class Lab:
         self.address = parse(f"{scheme}://127.0.0.1:{free_port()}", keys)
 
     def do(self, work: Coroutine[Any, Any, Any], timeout: float = 60) -> Any:
-        """Something asynchronous in the lab's thread. Dask puts folders of its own on the path that
-        is imported from; with another path, a build would not be a fork of the process that has
+        """Something asynchronous in the lab's thread. Dask adds folders of its own to sys.path.
+        They are taken out again: builds with different paths cannot share one process that has
         imported TensorFlow."""
         path = sys.path[:]
         try:

@@ -19,8 +19,8 @@ PLUGIN = () if INSTALLED else ("-p", "harness.pytest_plugin")
 
 @pytest.fixture(autouse=True)
 def _what_was_imported_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pytester forgets what was imported in a test. Libraries with parts in C, such as PyYAML and
-    cryptography, still know their classes of then, and would not take those of a second import."""
+    """Pytester undoes the imports of a test, and the next test imports again. The compiled parts of
+    PyYAML and cryptography keep the classes of the first import and refuse those of a second."""
     monkeypatch.setattr("_pytest.pytester.SysModulesSnapshot.restore", lambda self: None)
 
 

@@ -293,8 +293,8 @@ def outputs_of(
     file: str | None,
     answered: list[list[float]],
 ) -> dict[str, Any]:
-    """Run every example that is not yet `answered` once, outside the timing; describe all answers
-    and keep them in `file`."""
+    """Run every example once, outside the timing, but for the first ones, whose answers are in
+    `answered` already; describe all answers and keep them in `file`."""
     answers = list(answered)
     for example in examples[len(answered) :]:
         model.forget()
@@ -349,8 +349,8 @@ def launch(request: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
     model.set_inputs(examples[0])
     invoke = marked(model.invoke)
     first_ns = timed(invoke, 0, 1, 1)[0]
-    # To read an answer takes memory, so it would be measured. An emulator's memory is not, and its
-    # inferences take seconds: there, this one answers the first example.
+    # Under emulation, where an inference takes seconds, this one also answers the first example.
+    # Elsewhere memory is measured, and reading an answer now would add to it.
     observing = request["observe_outputs"]
     answered = [model.answer()] if observing and request["marker"] else []
 

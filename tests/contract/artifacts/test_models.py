@@ -70,7 +70,7 @@ def test_stands_on_its_own(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[pytest.mark.long] * (n == "efficientnet_lite")) for n in NAMES],
+    [pytest.param(n, marks=pytest.mark.long if n == "efficientnet_lite" else ()) for n in NAMES],
 )
 def test_grey_pixels_in_probability_out(name: str, images: Any) -> None:
     # VGG16 as it is has 16 million weights to draw, three times.

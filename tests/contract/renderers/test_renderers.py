@@ -60,10 +60,10 @@ _RENDERED: dict[tuple[str, int], tuple[Report, bytes]] = {}
 
 
 def formats(*names: str, page: pytest.MarkDecorator = pytest.mark.slow) -> pytest.MarkDecorator:
-    """One test per format; the page of every report takes half a minute to draw, and is marked."""
-    marks = {"html": [page]}
+    """One test per format. The one of the HTML page gets the mark `page`: to draw the pages of all
+    reports takes half a minute."""
     return pytest.mark.parametrize(
-        "name", [pytest.param(name, marks=marks.get(name, [])) for name in names]
+        "name", [pytest.param(name, marks=page if name == "html" else ()) for name in names]
     )
 
 
