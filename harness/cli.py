@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import Any
 
 from harness import __version__
@@ -23,11 +25,31 @@ is invalid, 4 gate undecided (with --strict), 130 interrupted (Ctrl-C, SIGTERM, 
 _NO_FOLDER = "the current folder has been removed; change into one that exists and run it again"
 
 
+# A word that argparse takes for an option: not `-` and not a negative number.
+_OPTION = re.compile(r"--?[A-Za-z]\S*")
+
+
 class _Parser(argparse.ArgumentParser):
     """argparse's parser, with errors of one line that name the nearest word and where help is."""
 
+    _words: Sequence[str] = ()
+
     def error(self, message: str) -> None:  # type: ignore[override]
+        message = self._unknown_option() or message
         self.exit(EXIT_USAGE, f"error: {message}; see {self.prog} --help\n")
+
+    def _unknown_option(self) -> str | None:
+        """What to say if an option is unknown. It comes before any other error, because argparse
+        takes the value of an unknown option for an argument, and complains of that."""
+        own: Iterable[str] = takewhile(lambda word: word != "--", self._words)
+        if self._subparsers:  # from the subcommand on, they are that one's
+            own = takewhile(lambda word: word.startswith("-"), own)
+        for name in (word.partition("=")[0] for word in own):
+            if _OPTION.fullmatch(name) and name not in self._option_string_actions:
+                fix = did_you_mean(name, self._option_string_actions)
+                near = f"; {fix}" if fix.startswith("did you mean") else ""
+                return f"unknown option {name!r}{near}"
+        return None
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is None or value in action.choices:
@@ -40,12 +62,8 @@ class _Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         # argparse lets the whole command line refuse what a subcommand does not know, and then
         # neither the nearest option nor the right help page can be named.
+        self._words = args or ()
         found, rest = super().parse_known_args(args, namespace)
-        if rest and rest[0].startswith("-"):
-            name = rest[0].partition("=")[0]
-            fix = did_you_mean(name, self._option_string_actions)
-            near = f"; {fix}" if fix.startswith("did you mean") else ""
-            self.error(f"unknown option {name!r}{near}")
         if rest:
             self.error(f"unexpected argument {rest[0]!r}")
         return found, rest

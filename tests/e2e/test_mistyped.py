@@ -18,6 +18,27 @@ CASES = {
         ["devices", "--zzz"],
         "error: unknown option '--zzz'; see python -m harness devices --help",
     ),
+    "option before what looks like its value": (
+        ["cache", "--older-than", "30d"],
+        "error: unknown option '--older-than'; did you mean ",
+    ),
+    "short option before an action": (
+        ["lab", "-k", "x", "join"],
+        "error: unknown option '-k'; ",
+    ),
+    "option with a value of its own": (
+        ["setup", "--remvoe=x", "y"],
+        "error: unknown option '--remvoe'; did you mean '--remove'?",
+    ),
+    "option of the subcommand before it": (
+        ["--verbose", "bench"],
+        "error: unknown option '--verbose'; ",
+    ),
+    "option that no subcommand has": (
+        ["--zzz", "x"],
+        "error: unknown option '--zzz'; see python -m",
+    ),
+    "command before an unknown option": (["bnech", "--zzz"], "error: unknown command 'bnech'"),
     "too many arguments": (["report", "a", "b"], "error: unexpected argument 'b'"),
     "empty argument": (["bench", "scratch", ""], "error: an argument is empty"),
     "choice": (["cache", "purge"], "unknown value 'purge'; did you mean 'prune'?"),
