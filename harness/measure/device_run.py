@@ -88,6 +88,7 @@ class DeviceRun:
         self.plan: Plan = folder.header.plan
         self.artifacts = {a.variant: a for a in folder.header.artifacts}
         self.reason: StopReason = "failed"
+        self.stopped = False  # by `stop`, maybe only after `reason` was known
         self.refusal: OtherDeviceError | None = None
         self.cases = [c for c in self.plan.cases if c.device == name]
         self.launches: dict[Case, list[Launch]] = {case: [] for case in self.cases}
@@ -130,6 +131,7 @@ class DeviceRun:
 
     def stop(self) -> None:
         """See Work."""
+        self.stopped = True
         self.attendant.stopping.set()
 
     def _run(self) -> None:

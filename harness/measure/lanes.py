@@ -44,7 +44,8 @@ def measure(
 
     `inputs` maps a variant to its input set. `enough`, if given, looks at a device's launches after
     every round and may end it. Devices that are `at_lab` are measured by its hosts. Ctrl-C ends
-    measuring after killing the launch under way; the result's reason says so. Raises
+    measuring after killing the launch under way; the result's reason says so, also where all had
+    been measured and the devices were being put back as they were. Raises
     OtherDeviceError, without having measured on it, if a device is not the one that the saved
     launches are of.
     """
@@ -74,10 +75,11 @@ def measure(
     for run in runs:
         if run.refusal is not None:
             raise run.refusal
+    reasons: list[StopReason] = ["interrupted" if run.stopped else run.reason for run in runs]
     widths = [w for run in runs for w in run.half_widths.values()]
     known = [w for w in widths if w is not None]
     return Stopped(
-        reason=min((run.reason for run in runs), key=_PRECEDENCE.index),
+        reason=min(reasons, key=_PRECEDENCE.index),
         worst_half_width=max(known) if known and len(known) == len(widths) else None,
     )
 

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
 import random
+import signal
 import sys
+import threading
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -10,7 +13,7 @@ from msgspec.structs import replace
 
 from harness.core.attendant import Attendant
 from harness.core.errors import OtherDeviceError
-from harness.core.specs import AndroidSpec, ArmSpec, HostSpec
+from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec, HostSpec
 from harness.core.types import Case, DeviceFacts, Failure, Finding, Launch, Plan, Report, Stopped
 from harness.measure import lanes
 from harness.results import store
@@ -209,6 +212,37 @@ def test_ctrl_c_on_one_device_begins_no_other_in_its_lane(tmp_path: Path) -> Non
     assert stopped.reason == "interrupted"
     assert fake.launched == [(A.id, 0)]
     assert all(not c.launches for c in report.cases)
+
+
+def test_ctrl_c_after_the_last_launch_of_several_devices_is_not_lost(tmp_path: Path) -> None:
+    """A loop over `bench` could not be ended otherwise."""
+
+    class First(FakeTarget):
+        def close(self) -> None:
+            first_closed.set()
+
+    class Last(FakeTarget):
+        def close(self) -> None:  # Ctrl-C while this device, the last one, is put back as it was
+            assert first_closed.wait(60)
+            os.kill(os.getpid(), signal.SIGINT)
+            assert attendants["last"].stopping.wait(60)
+
+    def opener(name: str, spec: DeviceSpec, log_dir: Path, attendant: Attendant) -> FakeTarget:
+        attendants[name] = attendant
+        return (First if name == "first" else Last)(name, steady)
+
+    first_closed, attendants = threading.Event(), dict[str, Attendant]()
+    plan = Plan(cases=(case("a", "first"), case("a", "last")), launches=5)
+    folder = store.create(tmp_path, header(plan))
+    phones = {"first": AndroidSpec(), "last": AndroidSpec()}
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        stopped = lanes.measure(folder, phones, INPUTS, Silent(), opener=opener)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        folder.close()
+    assert stopped.reason == "interrupted"
+    assert len(store.read_journal(folder.path / store.JOURNAL).launches) == 10
 
 
 BEFORE = DeviceFacts(
