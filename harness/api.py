@@ -18,7 +18,7 @@ import msgspec
 
 from harness.analysis import gate
 from harness.analysis.compare import compare as _compare
-from harness.core.errors import BuildError
+from harness.core.errors import BuildError, UsageError
 from harness.core.text import did_you_mean
 from harness.core.types import Artifact, CaseReport, Comparison, Prefer, Report, Verdict
 from harness.measure import lab_engine, session
@@ -193,8 +193,14 @@ def _field(name: str, value: Any) -> Any:
             raise TypeError(f"{name} is a list, such as [{value!r}]")
         return tuple(value)
     if name in ("project", "out", "labels", "lab_keys"):
-        return Path(value)
+        return _path(name, value)
     return str(value) if name == "data" else value
+
+
+def _path(name: str, value: str | Path) -> Path:
+    if value == "":  # as a path it would mean the current folder
+        raise UsageError(f"{name} is empty", "leave it out, or name a file or folder")
+    return Path(value)
 
 
 def _signature() -> inspect.Signature:
@@ -296,10 +302,10 @@ def search(
         workers=workers,
         seed=seed,
         weights=weights,
-        project="" if project is None else str(Path(project).absolute()),
+        project="" if project is None else str(_path("project", project).absolute()),
     )
     with Narrator() as narrator:
-        saved = searching.begin(asked, narrator, out=Path(out))
+        saved = searching.begin(asked, narrator, out=_path("out", out))
     if saved.report.stopped == "interrupted":
         raise KeyboardInterrupt(f"what was tried is saved in {saved.folder}")
     return saved.report

@@ -93,7 +93,7 @@ class Project(NamedTuple):
         chosen: dict[str, VariantSpec] = {}
         for pattern in patterns:
             matching = [name for name in known if fnmatchcase(name, pattern)]
-            if not matching and Path(pattern).exists():
+            if not matching and pattern and Path(pattern).exists():
                 what = "folder" if Path(pattern).is_dir() else "file"
                 raise UsageError(
                     f"{pattern!r} is a {what}, not a variant",

@@ -246,7 +246,8 @@ def labelled(
         return None
     from harness.data.opening import open_dataset
 
-    return open_dataset(data or DEMO, cache_in_use(), seed=seed, shares=shares, progress=looking)
+    chosen = DEMO if data is None else data
+    return open_dataset(chosen, cache_in_use(), seed=seed, shares=shares, progress=looking)
 
 
 def _file_options(request: Request, any_file: bool) -> brought.FileOptions:

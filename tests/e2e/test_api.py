@@ -85,6 +85,23 @@ def test_a_wrong_option_is_told_with_the_right_one(options: dict[str, Any], says
     assert str(error.value).startswith(says)
 
 
+@pytest.mark.parametrize(
+    ("what", "options", "says"),
+    [
+        ("", {}, "unknown variant ''"),
+        (TINY, {"data": ""}, "--data is empty"),
+        (TINY, {"out": ""}, "out is empty"),
+        (TINY, {"project": ""}, "project is empty"),
+    ],
+)
+def test_an_empty_name_is_neither_the_current_folder_nor_the_default(
+    what: str, options: dict[str, Any], says: str
+) -> None:
+    """Most likely it comes from a variable of the environment that is not set."""
+    with pytest.raises(UsageError, match=says):
+        api.bench(what, **options)
+
+
 LOOP = """
 import sys, harness
 for n in range(20):
