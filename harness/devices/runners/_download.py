@@ -17,7 +17,7 @@ from harness.core.errors import ConfigError, StableDeviceError, UsageError
 from harness.core.specs import RunnerSpec
 from harness.core.text import clean
 from harness.system.download import Check, DownloadError, OtherFileError, download
-from harness.system.files import cache_dir, current_folder, expanded, sha256, write_atomic
+from harness.system.files import cache_dir, current_folder, expanded, sha256, write_atomic, writing
 
 DEFAULT_VERSION = "2.2.0"
 NIGHTLY = "nightly"
@@ -196,5 +196,6 @@ def _read_lock(lock: Path) -> dict[str, str]:
 
 def _write_lock(lock: Path, entries: dict[str, str]) -> None:
     text = msgspec.json.format(msgspec.json.encode(dict(sorted(entries.items()))), indent=2)
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(lock, text + b"\n")
+    with writing(lock.parent):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(lock, text + b"\n")

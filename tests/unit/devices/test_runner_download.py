@@ -77,6 +77,14 @@ def test_download_once_then_the_cache_and_the_lock(site: Site, tmp_path: Path) -
     assert len(site.asked) == 1
 
 
+def test_a_lock_that_cannot_be_written_is_one_line(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"cannot write to .*file: File exists"):
+        locate(
+            RunnerSpec(url=site.url), ABI, cache=tmp_path / "cache", lock=tmp_path / "file" / "lock"
+        )
+
+
 def test_a_file_that_changed_under_the_same_address_is_refused(site: Site, tmp_path: Path) -> None:
     lock = tmp_path / "runners.lock"
     spec = RunnerSpec(url=site.url)
