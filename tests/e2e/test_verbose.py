@@ -34,6 +34,14 @@ def test_the_cause_of_an_error(project: Path) -> None:
     assert more[1].startswith("caused by ParserError: while parsing")
 
 
+def test_what_merely_came_before_is_not_a_cause(tmp_path: Path) -> None:
+    """The file is looked for in the cache first, and is not there."""
+    (tmp_path / "bad.tflite").write_text("not a model")
+    told = harness("bench", "bad.tflite", "--untrained", "--verbose", cwd=tmp_path).stderr
+    assert told.startswith("error: bad.tflite is not a TFLite model")
+    assert "caused by" not in told
+
+
 def test_the_log_of_a_child_that_failed(project: Path) -> None:
     arguments = ("bench", str(DATA / "tiny.tflite"), "--quick", "--launches", "1")
     plain, verbose = (harness(*arguments, *more, cwd=project) for more in ([], ["--verbose"]))

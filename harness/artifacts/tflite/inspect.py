@@ -61,11 +61,10 @@ def inspect_cached(
     code = b"".join(source.read_bytes() for source in sources)
     ours = hashlib.sha256(code).hexdigest()[:8]
     kept = cache / "inspected" / f"{files.sha256(path)}-{asked}-{ours}.json"
-    try:
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
         known = msgspec.json.decode(kept.read_bytes(), type=Artifact)
         return msgspec.structs.replace(known, variant=variant, path=str(path.absolute()))
-    except (OSError, msgspec.MsgspecError):
-        artifact = inspect(path, variant=variant, signature=signature)
+    artifact = inspect(path, variant=variant, signature=signature)
     with contextlib.suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
         files.write_atomic(kept, msgspec.json.encode(artifact))
