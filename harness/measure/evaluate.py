@@ -227,6 +227,7 @@ def _more(known: Evaluation, artifact: Artifact, images: Images) -> Steps:
         labels = images.labels(TEST)[rows[0] : rows[1]]
         return scores.joined(known, scores.filled(known, artifact, answers, labels))
     except MeasurementError as error:
+        causes.tell(error)
         return msgspec.structs.replace(known, failure=error.failure)
 
 

@@ -42,6 +42,24 @@ def test_what_merely_came_before_is_not_a_cause(tmp_path: Path) -> None:
     assert "caused by" not in told
 
 
+@pytest.mark.parametrize(
+    ("kind", "command"),
+    [
+        ("host, runtime: tflite-runtime, python: {tflite-runtime: gone}", "doctor"),
+        ("arm64-emulated", "doctor"),
+        ("arm64-emulated", "devices"),
+    ],
+)
+def test_an_error_that_ends_nothing_is_told_too(
+    kind: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOBILE_BENCH_CACHE", str(tmp_path / "empty"))
+    (tmp_path / "devices.yaml").write_text(f"devices: {{it: {{kind: {kind}}}}}\n")
+    arguments = [command, "--device", "it"] if command == "doctor" else [command]
+    told = harness(*arguments, "--verbose", cwd=tmp_path).stderr
+    assert "raised in harness/devices/" in told
+
+
 def test_the_log_of_a_child_that_failed(project: Path) -> None:
     arguments = ("bench", str(DATA / "tiny.tflite"), "--quick", "--launches", "1")
     plain, verbose = (harness(*arguments, *more, cwd=project) for more in ([], ["--verbose"]))

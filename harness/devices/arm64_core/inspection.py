@@ -15,6 +15,7 @@ from harness.devices import Probe
 from harness.devices.arm64_core import installation
 from harness.devices.arm64_core.target import ready
 from harness.devices.findings import fine, serious, warning
+from harness.system import causes
 from harness.system.files import cache_dir
 
 
@@ -31,6 +32,7 @@ def probe(name: str, spec: ArmSpec, attendant: Attendant) -> Probe:
     try:
         ready(spec)
     except UsageError as error:
+        causes.tell(error)
         return msgspec.structs.replace(found, state="absent", error=error.message, fix=error.fix)
     return found
 
@@ -46,6 +48,7 @@ def examine(name: str, spec: ArmSpec, log_dir: Path, attendant: Attendant) -> li
     try:
         env = ready(spec, thorough=True)
     except UsageError as error:
+        causes.tell(error)
         core = serious("core", error)
     else:
         core = fine(

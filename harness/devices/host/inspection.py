@@ -16,7 +16,7 @@ from harness.devices import Probe
 from harness.devices.findings import fine, serious, warning
 from harness.devices.host import linux
 from harness.devices.host.target import runtime_version
-from harness.system import processors
+from harness.system import causes, processors
 from harness.system.files import current_folder
 
 LEAST_FREE_BYTES = 500_000_000
@@ -43,6 +43,7 @@ def _runtime(spec: HostSpec) -> Finding:
     try:
         return fine("runtime", f"{spec.runtime} {runtime_version(spec.runtime, spec)}")
     except UsageError as error:
+        causes.tell(error)
         return serious("runtime", error)
 
 
