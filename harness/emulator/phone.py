@@ -86,7 +86,7 @@ def load_profile(name: str) -> Profile:
     try:
         text = path.read_text("utf-8").replace("@host_abi@", _host_abi())
         return msgspec.convert(yaml.safe_load(text), Profile)
-    except (OSError, yaml.YAMLError, msgspec.ValidationError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
         raise ConfigError(f"{path}: {' '.join(str(error).split())}", "see pixel.yaml") from None
 
 

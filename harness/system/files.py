@@ -72,7 +72,7 @@ def current_folder() -> Path | None:
 def in_folder(folder: Path, path: str) -> Path:
     """`path` as written in a file of `folder`: a relative one is meant from there, ~ is home. Links
     are kept, since a virtual environment's Python is one."""
-    return folder.absolute() / Path(path).expanduser()
+    return folder.absolute() / expanded(path)
 
 
 def write_atomic(path: Path, data: bytes, *, flush: bool = True) -> None:

@@ -29,9 +29,16 @@ def traits(spec: AndroidSpec) -> Traits:
 
 def read_entry(spec: AndroidSpec, folder: Path | None) -> AndroidSpec:
     """See Kind."""
+    if folder is not None:
+        spec = _in_folder(spec, folder)
     entry_rules.check(spec)
-    if folder is None:
-        return spec
+    return spec
+
+
+def _in_folder(spec: AndroidSpec, folder: Path) -> AndroidSpec:
+    """With its paths as seen from the folder of devices.yaml."""
+    if Path(spec.profile).suffix:  # a file; the names of shipped profiles have none
+        spec = replace(spec, profile=str(in_folder(folder, spec.profile)))
     runner = spec.runner
     for key in ("path", "app", "dispatch", "compiler_plugin"):
         if named := getattr(runner, key):

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import ConfigError, UsageError
-from harness.core.specs import DevicesFile, HostSpec, VariantsFile
+from harness.core.specs import AndroidSpec, DevicesFile, HostSpec, VariantsFile
+from harness.emulator.phone import HERE as EMULATOR
 from harness.project import config
 
 VARIANTS = """
@@ -132,6 +133,45 @@ def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
 def test_a_folder_without_a_project_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="init"):
         config.load_project(tmp_path)
+
+
+def test_paths_are_seen_from_the_folder_of_devices_yaml(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the command is run."""
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "phone.yaml").write_bytes((EMULATOR / "profiles" / "pixel.yaml").read_bytes())
+    (root / config.DEVICES).write_text("""
+devices:
+  host: {kind: host, python: {litert: venv/python, tflite-runtime: python3}}
+  phone: {kind: android, transport: emulated, profile: phone.yaml, runner: {path: tool, lock: sums}}
+  npu: {kind: android, runner: {dispatch: d.so, compiler_plugin: c.so, libraries: [/l.so, m.so]}}
+  app: {kind: android, runner: {tool: benchmark_app, app: it.apk}}
+lab: {address: "tls://lab:8786", keys: keys}
+""")
+    monkeypatch.chdir(tmp_path)
+    opened = config.load_project(Path("project"))
+    host, phone, npu, app = (opened.device(name) for name in ("host", "phone", "npu", "app"))
+    assert isinstance(host, HostSpec)
+    assert host.python == {"litert": str(root / "venv/python"), "tflite-runtime": "python3"}
+    assert isinstance(phone, AndroidSpec)
+    assert phone.profile == str(root / "phone.yaml")
+    assert (phone.runner.path, phone.runner.lock) == (str(root / "tool"), str(root / "sums"))
+    assert isinstance(npu, AndroidSpec)
+    assert npu.runner.dispatch == str(root / "d.so")
+    assert npu.runner.compiler_plugin == str(root / "c.so")
+    assert npu.runner.libraries == ("/l.so", str(root / "m.so"))
+    assert isinstance(app, AndroidSpec)
+    assert app.runner.app == str(root / "it.apk")
+    assert opened.lab is not None
+    assert opened.lab.keys == str(root / "keys")
+
+
+def test_the_home_folder_of_nobody_is_told(tmp_path: Path) -> None:
+    text = "devices: {p: {kind: android, runner: {path: ~nobody-at-all/tool}}}"
+    with pytest.raises(UsageError, match="the home folder in ~nobody-at-all/tool is not known"):
+        config.load_project(project(tmp_path, text))
 
 
 SHA = "a" * 64
