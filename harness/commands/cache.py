@@ -42,12 +42,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--unused-for",
-        type=_arguments.seconds,
+        type=_time_unused,
         metavar="TIME",
         help="prune: remove what has not been used for this long, such as 30d",
     )
     parser.add_argument("--dry-run", action="store_true", help="only show what would be removed")
     _json.add_json(parser)
+
+
+def _time_unused(text: str) -> float:
+    """With its unit: 30 would be seconds, and remove nearly everything where days were meant."""
+    if text[-1:].isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} has no unit; write {text}d or {text}h")
+    return _arguments.seconds(text)
 
 
 def run(args: argparse.Namespace) -> int:

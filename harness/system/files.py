@@ -16,8 +16,11 @@ NAME = "mobile-bench-harness"
 
 def cache_dir() -> Path:
     """MOBILE_BENCH_CACHE, else the user's cache folder on this system; for a user without a home
-    folder, one for each user below the folder of temporary files."""
+    folder, one for each user below the folder of temporary files. Raises UsageError if
+    MOBILE_BENCH_CACHE names a file."""
     if chosen := os.environ.get("MOBILE_BENCH_CACHE"):
+        if expanded(chosen).is_file():
+            raise UsageError(f"MOBILE_BENCH_CACHE: {chosen} is not a folder", "name a folder")
         return expanded(chosen)
     import platformdirs
 

@@ -230,6 +230,29 @@ def test_a_wrong_size_is_one_line(size: str, capsys: pytest.CaptureFixture[str])
     assert "is not a size such as 10GB" in capsys.readouterr().err
 
 
+def test_a_time_needs_its_unit(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """30 days, or 30 seconds and nothing left?"""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["cache", "prune", "--unused-for", "30"])
+    assert ended.value.code == 2
+    assert "'30' has no unit; write 30d or 30h" in capsys.readouterr().err
+    assert len(cache_contents.entries(cache)) == 4
+
+
+def test_a_file_is_no_place_for_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MOBILE_BENCH_CACHE", str(tmp_path / "file"))
+    for command in (["cache"], ["build", "scratch", "--untrained"]):
+        assert cli.main(command) == 2
+        said = capsys.readouterr().err
+        assert (
+            said
+            == f"error: MOBILE_BENCH_CACHE: {tmp_path / 'file'} is not a folder; name a folder\n"
+        )
+
+
 def test_a_program_that_used_the_cache_leaves_nothing_behind(fresh_cache: Path) -> None:
     code = (
         "from harness.system.cache_use import cache_in_use; print(*cache_in_use().glob('users/*'))"
