@@ -59,7 +59,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     import difflib
 
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     near += [k for k in known if name and name in k and k not in near][: 3 - len(near)]
     if near:
         return f"did you mean {' or '.join(map(repr, near))}?"

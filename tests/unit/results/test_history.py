@@ -230,6 +230,15 @@ def test_a_metric_or_a_device_alone_shows_the_trends_of_every_variant(
     assert "no run has the metric 'sped'" in capsys.readouterr().err
 
 
+def test_where_nothing_is_saved_the_advice_is_to_measure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main("history", "--metric", "sped", "--out", tmp_path) == 2
+    assert capsys.readouterr().err == (
+        "error: there is no saved run with a case; measure something: python -m harness bench\n"
+    )
+
+
 def counted(folder: Path, *counts: int) -> None:
     """A run per count, of one variant on an emulated core."""
     for day, count in enumerate(counts, 1):
