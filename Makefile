@@ -9,6 +9,8 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 BENCH  := $(VENV)/.bench
 STAMP  := $(VENV)/.installed
+# tflite-runtime, the old name of LiteRT, in an environment of its own: only CI makes it.
+TFLITE := .venv-tflite/.installed
 # What is measured with, and what else the tests and the documentation need.
 MEASURING := build,pretrained,quantize,report,usb,adb-server
 WORKING   := $(MEASURING),search,lab,completion,docs,dev
@@ -70,22 +72,27 @@ docs: $(STAMP)
 	@echo "site/index.html"
 
 # uv takes a fifth of pip's time. It does not read pip's configuration, such as a company's own
-# registry, so where it fails pip has its turn.
+# registry, so where it fails pip has its turn. $(1) is the environment, $(2) what it gets.
 define install
-	@$(PY) -m uv pip install --quiet --python $(PY) -c constraints.txt -e '.[$(1)]' || { \
+	@$(PY) -m uv pip install --quiet --python $(1)/bin/python $(2) || { \
 	  echo 'uv could not install, see above; pip does it now, which takes longer'; \
-	  $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(1)]'; }
+	  $(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2); }
 	@touch $@
 endef
 
 $(BENCH): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
-	$(call install,$(MEASURING))
+	$(call install,$(VENV),-c constraints.txt -e '.[$(MEASURING)]')
 
 $(STAMP): $(BENCH)
-	$(call install,$(WORKING))
+	$(call install,$(VENV),-c constraints.txt -e '.[$(WORKING)]')
+
+# It needs numpy 1, which constraints.txt does not have.
+$(TFLITE): $(BENCH)
+	$(PYTHON) -m venv --clear $(@D)
+	$(call install,$(@D),-e '.[tflite-runtime]')
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov dist
+	rm -rf $(VENV) .venv-tflite .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -205,7 +205,8 @@ def nothing(history: History, metric: str, variant: str, device: str) -> UsageEr
 
     cases = [case for run in history.runs for case in run.cases]
     if not cases:
-        return UsageError("there is no saved run with a case", f"measure something: {command('bench')}")
+        fix = f"measure something: {command('bench')}"
+        return UsageError("there is no saved run with a case", fix)
     for what, asked, found in (
         ("variant", variant, {c.variant for c in cases}),
         ("device", device, {c.device for c in cases}),
