@@ -20,7 +20,7 @@ CASES = {
     ),
     "option before what looks like its value": (
         ["cache", "--older-than", "30d"],
-        "error: unknown option '--older-than'; did you mean ",
+        "error: unknown option '--older-than'; see python -m harness cache",
     ),
     "short option before an action": (
         ["lab", "-k", "x", "join"],
@@ -32,7 +32,7 @@ CASES = {
     ),
     "option of the subcommand before it": (
         ["--verbose", "bench"],
-        "error: unknown option '--verbose'; ",
+        "error: unknown option '--verbose'; did you mean ",
     ),
     "option that no subcommand has": (
         ["--zzz", "x"],
