@@ -84,7 +84,9 @@ def _trial(trial: Trial, report: SearchReport, what: str, work: str) -> dict[str
         "state": state,
         "place": list(_BADGES).index(state),
         "badge": _BADGES[state],
-        "size": units.ABSENT if trial.size_bytes is None else f"{trial.size_bytes / 1e6:.3g}",
+        "size": units.ABSENT
+        if trial.size_bytes is None
+        else units.significant(trial.size_bytes / 1e6),
         "accuracy": units.ABSENT if trial.accuracy is None else units.ratio(trial.accuracy),
         "work": units.ABSENT if worked is None else units.count(worked),
         "took": f"{trial.took_s:.1f}",

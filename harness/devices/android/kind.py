@@ -78,6 +78,7 @@ def check(spec: AndroidSpec, attendant: Attendant) -> None:
     from harness.devices.android.inspection import state_of
     from harness.devices.android.link import quick_link
 
+    mistakes.refuse_missing_file(spec.runner)
     if spec.transport == "emulated":
         return
     try:

@@ -10,7 +10,7 @@ import shlex
 from pathlib import Path
 
 from harness.core.errors import ConfigError
-from harness.core.specs import AndroidSpec
+from harness.core.specs import AndroidSpec, RunnerSpec
 from harness.core.text import clean, clean_lines
 from harness.devices.android import facts, npu
 from harness.devices.android.link import PhoneLink
@@ -30,6 +30,13 @@ def refuse(spec: AndroidSpec, link: PhoneLink) -> None:
         _refuse_other_dialect(spec, runner.dialect_of_file(local))
     if spec.runner.device_path:
         _refuse_missing_runner(spec, link)
+
+
+def refuse_missing_file(named: RunnerSpec) -> None:
+    """Raises what `locate` does if the runner's file is not on this machine, or is another one. No
+    phone needs to be asked for that."""
+    if named.path:
+        locate(named, abi="")
 
 
 def masks_of(spec: AndroidSpec, link: PhoneLink) -> dict[str, str | None]:

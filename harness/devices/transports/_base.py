@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from harness.core import units
 from harness.core.errors import StableDeviceError, TransientDeviceError
 from harness.core.text import clean, integer, is_sha256
 from harness.devices.transports import MAX_PULL_BYTES, Progress, ShellResult
@@ -144,8 +145,8 @@ class AdbTransport:
         if free is not None and free < size + SPARE_BYTES:
             raise StableDeviceError(
                 "push",
-                f"{clean(folder)} on the phone has {free / 1e6:.1f} MB free, "
-                f"{(size + SPARE_BYTES) / 1e6:.1f} MB are needed",
+                f"{clean(folder)} on the phone has {units.file_size(free)} free, "
+                f"{units.file_size(size + SPARE_BYTES)} are needed",
                 FREE_SPACE,
             )
 

@@ -28,7 +28,7 @@ TABLE: dict[str, tuple[Faults, dict[str, Any], str]] = {
         {"connect_timeout_s": 2},
         "did not allow this computer",
     ),
-    "disk full": (Faults(full_disk=True), {"runner": {"path": str(RUNNER)}}, "MB free"),
+    "disk full": (Faults(full_disk=True), {"runner": {"path": str(RUNNER)}}, " kB free"),
     "work folder not writable": (Faults(read_only=True), {}, "Permission denied"),
     "wrong hash": (Faults(wrong_hash=True), {}, "arrived damaged"),
     "runner crashes": (Faults(runner="crash"), {}, "crashed (status 134"),

@@ -50,6 +50,18 @@ def test_a_file_that_is_not_the_one_named_is_not_said_to_be_fetched_again(tmp_pa
     assert not (tmp_path / "reports").exists()
 
 
+def test_a_runner_that_this_machine_lacks_is_told_without_asking_a_phone(tmp_path: Path) -> None:
+    entry = {"kind": "android", "runner": {"path": "typo/benchmark_model"}}
+    for more in ({"transport": "emulated"}, {"transport": "adb_tcp", "address": "127.0.0.1:1"}):
+        run = bench(tmp_path, {"phone": entry | more})
+        assert run.status == EXIT_USAGE
+        assert run.stderr == (
+            f"error: phone: runner.path: there is no file {tmp_path}/typo/benchmark_model; "
+            "correct devices.yaml\n"
+        )
+        assert not (tmp_path / "reports").exists()
+
+
 def test_a_mistake_that_is_found_late_is_still_the_users(tmp_path: Path) -> None:
     """An emulated phone is made for the run, so it is not asked beforehand."""
     toy = {"kind": "android", "transport": "emulated", "affinity": "100", "runner": {
