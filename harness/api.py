@@ -18,9 +18,10 @@ import msgspec
 
 from harness.analysis import gate
 from harness.analysis.compare import compare as _compare
+from harness.core.choices import AccuracyOn, Prefer
 from harness.core.errors import BuildError, UsageError
 from harness.core.text import did_you_mean
-from harness.core.types import Artifact, CaseReport, Comparison, Prefer, Report, Verdict
+from harness.core.types import Artifact, CaseReport, Comparison, Report, Verdict
 from harness.measure import lab_engine, session
 from harness.project import config
 from harness.project.preflight import labelled, resolve
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from harness.core.search import SearchReport
-    from harness.core.specs import AccuracyOn
 
 __all__ = ["LoadedReport", "Report", "bench", "build", "compare", "load", "search"]
 
@@ -188,13 +188,14 @@ def _field(name: str, value: Any) -> Any:
     """The value of an option in the type that Request has."""
     if value is None:
         return None
-    if name in ("devices", "runtimes", "delegates", "threads", "recipes"):
+    kind = Request.__annotations__[name].__forward_arg__
+    if kind.startswith("tuple"):
         if isinstance(value, str | int):
             raise TypeError(f"{name} is a list, such as [{value!r}]")
         return tuple(value)
-    if name in ("project", "out", "labels", "lab_keys"):
+    if kind.startswith("Path"):
         return _path(name, value)
-    return str(value) if name == "data" else value
+    return str(value) if isinstance(value, Path) else value
 
 
 def _path(name: str, value: str | Path) -> Path:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from harness.core.choices import InitialWeights, Prefer
 from harness.core.text import command, integer
 from harness.core.units import parsed_share
 from harness.project.request import MOST_SEED, Request
@@ -137,7 +138,7 @@ def add_data(parser: argparse.ArgumentParser, *, defaults: bool = True) -> None:
         "weights",
         "--weights",
         defaults=defaults,
-        choices=["auto", "random"],
+        choices=get_args(InitialWeights),
         help="initial weights of networks: ImageNet's if they can be fetched (auto), or random "
         "ones, which are the same on every machine",
     )
@@ -206,7 +207,7 @@ def add_verdict(parser: argparse._ActionsContainer, *, defaults: bool = True) ->
         "prefer",
         "--prefer",
         defaults=defaults,
-        choices=["balanced", "size", "latency", "memory"],
+        choices=get_args(Prefer),
         help="which cost makes a variant the cheapest (default: from devices.yaml, else balanced: "
         "the geometric mean of all three)",
     )

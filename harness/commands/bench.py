@@ -13,9 +13,10 @@ import functools
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from harness.commands import _arguments, _output
+from harness.core.choices import AccuracyOn
 from harness.core.errors import (
     CONFIGURATION,
     EXIT_INTERRUPTED,
@@ -225,7 +226,7 @@ def _add_how_much(group: argparse._ArgumentGroup, option: Callable[..., None]) -
         group,
         "accuracy",
         "--accuracy",
-        choices=["host", "device"],
+        choices=get_args(AccuracyOn),
         help="where test images are answered: only on this machine (host), or also on the phone by "
         "every delegate and number of threads (device) (default: that of devices.yaml)",
     )

@@ -12,9 +12,10 @@ import argparse
 import functools
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from harness.commands import _arguments, _output
+from harness.core.choices import InitialWeights, Prefer
 from harness.core.errors import EXIT_GATE, EXIT_INTERRUPTED, EXIT_OK, UsageError
 from harness.core.text import command
 
@@ -59,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
            help="per cent of the images for training, validation and test (default: 70/15/15)",
            )  # fmt: skip
     _arguments.add_margin(parser, defaults=False)
-    own("--prefer", choices=["balanced", "size", "latency", "memory"],
+    own("--prefer", choices=get_args(Prefer),
         help="which cost makes a model the cheapest; latency searches for few instructions "
         "instead of few bytes (default: size)")  # fmt: skip
     own("--trials", type=_arguments.positive, metavar="N",
@@ -75,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )  # fmt: skip
     _arguments.add_seed(parser, "seed of the search, of training and of the split (default: 0)",
                         defaults=False)  # fmt: skip
-    option(parser, "weights", "--weights", choices=["auto", "random"],
+    option(parser, "weights", "--weights", choices=get_args(InitialWeights),
            help="initial weights, as of `bench` (default: {default})")  # fmt: skip
     parser.add_argument("--resume", metavar="SEARCH",
                         help="continue a search: its folder, id or latest. One that has ended is "

@@ -6,12 +6,12 @@ from __future__ import annotations
 from typing import Literal
 
 from harness.core.base import Case, Direction, Finding, Value
+from harness.core.choices import Prefer
 from harness.core.estimates import Loss
 
 Outcome = Literal["regression", "improvement", "no change", "inconclusive"]
 BudgetOutcome = Literal["met", "missed", "undecided"]
 Decision = Literal["recommended", "undecided", "refused", "none"]
-Prefer = Literal["balanced", "size", "latency", "memory"]
 
 
 class MetricComparison(Value, frozen=True):

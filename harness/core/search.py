@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Literal
 
 from harness.core.base import Value
+from harness.core.choices import Prefer
 from harness.core.conclusions import Verdict
 from harness.core.data import DataSummary
 from harness.core.estimates import Measurement
@@ -83,7 +84,7 @@ class Asked(Value, frozen=True):
     data: str | None = None
     split: str | None = None
     max_accuracy_loss: float | None = None
-    prefer: Literal["balanced", "size", "latency", "memory"] = "size"
+    prefer: Prefer = "size"
     time_budget_s: float | None = None
     trials: int | None = None
     finalists: int = 3

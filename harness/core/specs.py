@@ -11,11 +11,11 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from harness.core.base import Value
+from harness.core.choices import AccuracyOn, Prefer
 
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
 Delegate = Literal["cpu", "gpu", "gpu-fp32", "npu"]
-AccuracyOn = Literal["host", "device"]
 
 
 # --- models/variants.yaml --------------------------------------------------------------------
@@ -225,7 +225,7 @@ class Defaults(Value, frozen=True):
 
     max_accuracy_loss: float | str = 0.02
     protect: str = "accuracy"
-    prefer: Literal["balanced", "size", "latency", "memory"] = "balanced"
+    prefer: Prefer = "balanced"
 
 
 class LabSpec(Value, frozen=True):

@@ -19,6 +19,7 @@ from harness.core.base import (
     StopReason,
     Value,
 )
+from harness.core.choices import Prefer
 from harness.core.conclusions import (
     BudgetLine,
     BudgetOutcome,
@@ -29,7 +30,6 @@ from harness.core.conclusions import (
     ImagesNeeded,
     MetricComparison,
     Outcome,
-    Prefer,
     Verdict,
 )
 from harness.core.data import DataSummary

@@ -78,6 +78,10 @@ class Asked(Protocol):
         """Numbers of threads, each a case of its own."""
 
     @property
+    def affinity(self) -> tuple[str, ...] | None:
+        """Groups of cores, each a case of its own."""
+
+    @property
     def iterations(self) -> int | None:
         """How many in each launch."""
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
@@ -17,9 +18,10 @@ from harness.analysis.losses import check_class, parse_protect
 from harness.artifacts import brought
 from harness.core import units
 from harness.core.attendant import Attendant
-from harness.core.errors import ConfigError, HarnessError, UnusableFileError, UsageError
+from harness.core.choices import AccuracyOn, Prefer, Start
+from harness.core.errors import HarnessError, UnusableFileError, UsageError
 from harness.core.lab import HostOffer, LabDevice
-from harness.core.specs import AccuracyOn, Delegate, DeviceSpec
+from harness.core.specs import Delegate, DeviceSpec
 from harness.data.dataset import DEMO
 from harness.data.split import parse as parse_split
 from harness.devices import kind_of
@@ -32,9 +34,6 @@ from harness.system.plugins import unknown
 if TYPE_CHECKING:
     from harness.core.types import Artifact
     from harness.data.dataset import Dataset, Progress
-
-STARTS = ("cold", "cached")
-
 
 _GIVE_ONE = "give one of the two"
 
@@ -56,17 +55,10 @@ def resolve(
             "--sustained decides by itself how much is measured",
             "leave out --launches, --iterations and --quick",
         )
-    if not 0 <= request.seed <= MOST_SEED:
-        raise UsageError(f"seed {request.seed} is not from 0 to {MOST_SEED}", "choose another")
-    _check_words(request)
+    _check_values(request)
     project = config.load_project(request.project, request.weights)
     selected, at_lab = _devices(request, project, hosts)
-    devices = _waiting(selected, request.wait_s)
-    devices = _answering(devices, request.accuracy)
-    if request.affinity is not None:
-        devices = _on_cores(devices, request.affinity)
-    if request.delegates is not None:
-        devices = _with(devices, delegate=request.delegates)
+    devices = _as_asked(selected, request)
     tflite, others, patterns = _sort(request.what)
     variants = project.select(patterns) if patterns or not request.what else {}
     _refuse_clashes(variants, tflite, others)
@@ -132,16 +124,37 @@ def _refuse_if_not_convertible(paths: Iterable[Path]) -> None:
             environment.required(kind, cache_in_use(), path)
 
 
-def _check_words(request: Request) -> None:
-    """Raise UsageError for a delegate or a start that does not exist."""
-    for delegate in request.delegates or ():
-        if delegate not in get_args(Delegate):
-            raise unknown("delegate", delegate, get_args(Delegate))
-    for start in request.starts:
-        if start not in STARTS:
-            raise unknown("start", start, STARTS)
+def _check_values(request: Request) -> None:
+    """Raise UsageError for a word or a number that the option cannot have. The command line refuses
+    most of them already; from Python they come unchecked."""
+    words: tuple[tuple[str, Sequence[str | None], Any], ...] = (
+        ("delegate", request.delegates or (), Delegate),
+        ("start", request.starts, Start),
+        ("accuracy", (request.accuracy,), AccuracyOn),
+        ("prefer", (request.prefer,), Prefer),
+    )
+    for what, given, known in words:
+        for word in given:
+            if word is not None and word not in get_args(known):
+                raise unknown(what, word, get_args(known))
     if "cold" not in request.starts:
         raise UsageError("--start cached needs a cold start to compare with", "--start cold,cached")
+    times = ("time_budget_s", "cadence_s", "sustained_s", "wait_s")
+    numbers: tuple[tuple[Sequence[str], Callable[[float], bool], str], ...] = (
+        (("launches", "iterations", "accuracy_images"), lambda n: n >= 1, "at least 1"),
+        (times, lambda s: 0 < s < inf, "a time in seconds, more than 0"),
+        (("target_ci", "max_accuracy_loss"), lambda x: 0 < x < 1, "a share between 0 and 1"),
+        (("seed",), lambda n: 0 <= n <= MOST_SEED, f"from 0 to {MOST_SEED}"),
+    )
+    for names, fits, kind in numbers:
+        for name in names:
+            value = getattr(request, name)
+            if value is not None and not fits(value):
+                raise UsageError(f"{name} {value} is not {kind}", "choose another")
+    if any(number < 1 for number in request.threads or ()):
+        raise UsageError(
+            f"threads {min(request.threads or ())} is not at least 1", "choose another"
+        )
 
 
 def _devices(
@@ -159,52 +172,26 @@ def _devices(
     return {c.name: c.spec for c in chosen}, at_lab
 
 
-def _waiting(devices: dict[str, DeviceSpec], wait_s: float | None) -> dict[str, DeviceSpec]:
-    """With --wait, how long to wait for a device that can be in use; of the others, nothing."""
-    if wait_s is None:
-        return devices
-    can_wait = [name for name, spec in devices.items() if "wait_s" in spec.__struct_fields__]
-    if not can_wait:
-        raise UsageError("--wait is for phones", "leave it out, or name a phone with --device")
-    return {
-        name: msgspec.structs.replace(spec, wait_s=wait_s) if name in can_wait else spec
-        for name, spec in devices.items()
+def _as_asked(devices: dict[str, DeviceSpec], request: Request) -> dict[str, DeviceSpec]:
+    """The entries, with what the request says instead of them as far as they have such a key.
+    Raises UsageError for what is only for phones if there is none."""
+    asked = {
+        "wait_s": request.wait_s,
+        "accuracy": request.accuracy,
+        "affinity": request.affinity,
+        "delegate": request.delegates,
     }
-
-
-def _answering(
-    devices: dict[str, DeviceSpec], accuracy: AccuracyOn | None
-) -> dict[str, DeviceSpec]:
-    """With --accuracy, where the test images of each phone are answered; of others, nothing."""
-    if accuracy is None:
-        return devices
-    able = [name for name, spec in devices.items() if "accuracy" in spec.__struct_fields__]
-    if not able and accuracy == "device":
-        raise UsageError(
-            "--accuracy device is for phones", "leave it out, or name a phone with --device"
-        )
-    return _with(devices, accuracy=accuracy)
-
-
-def _on_cores(devices: dict[str, DeviceSpec], affinity: tuple[str, ...]) -> dict[str, DeviceSpec]:
-    """With --affinity, the groups of cores that each phone is measured on."""
-    from harness.devices.android.entry_rules import check_affinity
-
-    if not any("affinity" in spec.__struct_fields__ for spec in devices.values()):
-        raise UsageError("--affinity is for phones", "leave it out, or name a phone with --device")
-    for name in affinity:
-        try:
-            check_affinity(name)
-        except ConfigError as error:
-            raise UsageError(f"--{error.message}", error.fix) from None
-    return _with(devices, affinity=affinity)
-
-
-def _with(devices: dict[str, DeviceSpec], **asked: object) -> dict[str, DeviceSpec]:
-    """The devices with what the command line asks for, as far as their entries have such a key."""
+    keys = {key for spec in devices.values() for key in spec.__struct_fields__}
+    options = {"wait_s": "--wait", "accuracy": "--accuracy device", "affinity": "--affinity"}
+    for key, option in options.items():
+        if asked[key] not in (None, "host") and key not in keys:
+            raise UsageError(
+                f"{option} is for phones", "leave it out, or name a phone with --device"
+            )
     return {
         name: msgspec.structs.replace(
-            spec, **{key: v for key, v in asked.items() if key in spec.__struct_fields__}
+            spec,
+            **{k: v for k, v in asked.items() if v is not None and k in spec.__struct_fields__},
         )
         for name, spec in devices.items()
     }

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from harness.core.choices import AccuracyOn, Prefer
     from harness.core.errors import UsageError
     from harness.core.lab import LabDevice
-    from harness.core.specs import AccuracyOn, DeviceSpec, VariantSpec
-    from harness.core.types import Artifact, Prefer
+    from harness.core.specs import DeviceSpec, VariantSpec
+    from harness.core.types import Artifact
     from harness.data.dataset import Dataset
     from harness.devices import Settings
     from harness.project.config import Project

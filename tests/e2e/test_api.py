@@ -77,6 +77,8 @@ def test_an_option_has_its_default_in_one_place() -> None:
         ({"command": ("x",)}, "bench() has no option 'command'"),
         ({"devices": "host"}, "devices is a list, such as ['host']"),
         ({"threads": 2}, "threads is a list, such as [2]"),
+        ({"affinity": "big"}, "affinity is a list, such as ['big']"),
+        ({"starts": "cold"}, "starts is a list, such as ['cold']"),
     ],
 )
 def test_a_wrong_option_is_told_with_the_right_one(options: dict[str, Any], says: str) -> None:
@@ -100,6 +102,28 @@ def test_an_empty_name_is_neither_the_current_folder_nor_the_default(
     """Most likely it comes from a variable of the environment that is not set."""
     with pytest.raises(UsageError, match=says):
         api.bench(what, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"launches": 0}, "launches 0 is not at least 1"),
+        ({"accuracy_images": -1}, "accuracy_images -1 is not at least 1"),
+        ({"threads": [1, 0]}, "threads 0 is not at least 1"),
+        ({"time_budget_s": 0.0}, "time_budget_s 0.0 is not a time in seconds"),
+        ({"target_ci": 3}, "target_ci 3 is not a share between 0 and 1"),
+        ({"seed": -1}, "seed -1 is not from 0 to 4294967295"),
+        ({"prefer": "sise"}, "unknown prefer 'sise'"),
+        ({"accuracy": "phone"}, "unknown accuracy 'phone'"),
+    ],
+)
+def test_a_value_that_an_option_cannot_have_is_refused_before_anything_is_written(
+    tmp_path: Path, options: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        api.bench(TINY, out=tmp_path / "reports", **options)
+    assert error.value.message.startswith(says)
+    assert list(tmp_path.iterdir()) == []
 
 
 LOOP = """

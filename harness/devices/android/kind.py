@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from harness.core.attendant import Attendant
-from harness.core.errors import HarnessError, UsageError
+from harness.core.errors import ConfigError, HarnessError, UsageError
 from harness.core.specs import AndroidSpec
 from harness.core.types import Timing
 from harness.devices import Asked, Settings, Target, Traits
@@ -55,6 +55,7 @@ def settings(name: str, spec: AndroidSpec, asked: Asked) -> Settings:
             f"--runtime does not apply to device {name}",
             "a phone's runtime is its runner's; leave --runtime out",
         )
+    _refuse_unknown_cores(asked)
     _refuse_what_takes_too_long(asked, name, spec)
     _refuse_what_the_runner_does_not(asked, name, spec)
     app = spec.runner.tool == "benchmark_app"
@@ -101,6 +102,14 @@ def open_target(name: str, spec: AndroidSpec, log_dir: Path, attendant: Attendan
     from harness.devices.android import target
 
     return target.open_target(name, spec, log_dir, attendant)
+
+
+def _refuse_unknown_cores(asked: Asked) -> None:
+    for group in asked.affinity or ():
+        try:
+            entry_rules.check_affinity(group)
+        except ConfigError as error:
+            raise UsageError(f"--{error.message}", error.fix) from None
 
 
 def _refuse_what_the_runner_does_not(asked: Asked, name: str, spec: AndroidSpec) -> None:
