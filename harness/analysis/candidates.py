@@ -169,18 +169,10 @@ def costs_of(usable: Sequence[Candidate]) -> tuple[str, ...]:
     return tuple(m for m in known if costs()[m].instead_of not in known)
 
 
-_PREFERRED: dict[Prefer, tuple[str, ...]] = {
-    "balanced": (),
-    "size": ("size",),
-    "latency": ("latency", "instructions"),
-    "memory": ("peak_rss",),
-}
-
-
 def preferred(known: Sequence[str], prefer: Prefer) -> tuple[str, ...]:
-    """The costs among `known` by which the cheapest is chosen; all of them if the one that the user
-    prefers is not known."""
-    return tuple(m for m in known if m in _PREFERRED[prefer]) or tuple(known)
+    """The costs among `known` by which the cheapest is chosen; all of them if the user prefers none
+    that is known."""
+    return tuple(m for m in known if costs()[m].kind == prefer) or tuple(known)
 
 
 def reference_of(usable: Sequence[Candidate], c: Candidate) -> Candidate | None:

@@ -34,6 +34,11 @@ def specs() -> dict[str, MetricSpec]:
     return {name: metric.spec for name, metric in metrics().items()}
 
 
+def of_family(family: str) -> frozenset[str]:
+    """The names of the metrics of a family, such as `counts`."""
+    return frozenset(m.spec.name for m in plugins.load(FAMILIES, family).METRICS)
+
+
 def extract(evidence: Evidence) -> dict[str, Measurement]:
     """Every metric of one case; an optional one that is absent is left out."""
     # By name, so that the order in files does not depend on the reading order of the tables.

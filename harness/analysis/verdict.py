@@ -31,6 +31,7 @@ from harness.analysis.candidates import (
     accuracy_of,
     best_of,
     candidates_of,
+    costs,
     costs_of,
     differences,
     front,
@@ -308,7 +309,7 @@ class _Device:
             return "the only one that took part" if len(self.usable) == 1 else ""
         if reference is c:
             return "nothing that keeps as much costs less" if len(self.judged) > 1 else ""
-        kept = [m for m in self.costs if m != "peak_rss"]
+        kept = [m for m in self.costs if costs()[m].kind != "memory"]
         said = differences(c, reference, kept)
         if not said:
             return f"about as large and as fast as {reference.variant}"

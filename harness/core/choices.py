@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Literal
 
 AccuracyOn = Literal["host", "device"]  # where test images are answered
+CostKind = Literal["size", "latency", "memory"]
 InitialWeights = Literal["auto", "random"]  # in place of a variant's `auto`
-Prefer = Literal["balanced", "size", "latency", "memory"]  # the cost that makes a variant cheapest
+Prefer = Literal["balanced", CostKind]  # the cost that makes a variant cheapest
 Start = Literal["cold", "cached"]

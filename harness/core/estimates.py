@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from harness.core.base import Direction, Value
+from harness.core.choices import CostKind
 
 Quantity = Literal["time", "file size", "memory", "energy", "ratio", "count"]
 
@@ -121,8 +122,10 @@ class Loss(Value, frozen=True):
 
 class Cost(Value, frozen=True):
     """A metric that the verdict weighs, and the words for a ratio to another variant: `74x
-    smaller`. It only stands in for the metric `instead_of`, and is left out where that is known."""
+    smaller`. It is what `--prefer` of this `kind` chooses by. It only stands in for the metric
+    `instead_of`, and is left out where that is known."""
 
+    kind: CostKind
     better: str
     worse: str
     instead_of: str = ""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.analysis import metric_specs
 from harness.analysis.budget import Budget, excess
 from harness.analysis.search_front import may_reach
 from harness.artifacts import builder
@@ -44,11 +45,8 @@ if TYPE_CHECKING:
 
     from harness.data.dataset import Dataset, DataSummary, Split
 
-# Metrics that follow from the file before anything is trained: pruning and training do not change
-# them.
-OF_THE_FILE = ("size", "parameters", "macs")
 TRIED = "search"  # the variant that a trial is built as
-COUNTED = ("instructions", "instructions_first", "instructions_init")
+COUNTED = metric_specs.of_family("counts")
 
 Measures = Callable[[Artifact], Mapping[str, Measurement]]
 
@@ -163,7 +161,7 @@ class Built:
         new = Trial(
             number=asked.number, candidate=asked.candidate, params=asked.params, state="done"
         )
-        if setting.count is None and not any(b.spec.name in OF_THE_FILE for b in setting.budgets):
+        if setting.count is None and not any(b.spec.name == "size" for b in setting.budgets):
             return new
         artifact = self.artifact(
             asked.candidate,
@@ -263,23 +261,16 @@ def variant_of(candidate: Candidate) -> VariantSpec:
 
 
 def described(trial: Trial, artifact: Artifact, budgets: Sequence[Budget]) -> Trial:
-    """The trial with what is known from the converted file."""
-    sizes = {"size": artifact.size_bytes, "parameters": artifact.parameters, "macs": artifact.macs}
-    known = {
-        name: Measurement(
-            unit="bytes" if name == "size" else "count",
-            point=value,
-            absent_because="it cannot be read from the file" if value is None else None,
-        )
-        for name, value in sizes.items()
-    }
+    """The trial with what is known from the converted file, which neither training nor pruning
+    changes."""
     trial = msgspec.structs.replace(
         trial,
         size_bytes=artifact.size_bytes,
         parameters=artifact.parameters,
         macs=artifact.macs,
     )
-    return over_budget(trial, budgets, known)
+    size = Measurement(unit="bytes", point=artifact.size_bytes)
+    return over_budget(trial, budgets, {"size": size})
 
 
 def after_training(artifact: Artifact, accuracy: float) -> dict[str, Measurement]:

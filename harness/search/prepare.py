@@ -136,8 +136,7 @@ def _objectives(asked: Asked, budgets: tuple[Budget, ...], counts: bool) -> tupl
     work = "instructions" if counts else "macs"
     if asked.prefer == "latency":
         return ("accuracy", work)
-    about_work = {"macs", *COUNTED}
-    if any(b.spec.quantity == "time" or b.spec.name in about_work for b in budgets):
+    if any(b.spec.quantity == "time" or b.spec.name in COUNTED for b in budgets):
         return ("accuracy", "size_bytes", work)
     return ("accuracy", "size_bytes")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from harness.analysis import metric_specs
 from harness.analysis.search_front import front
 from harness.artifacts.child import forked
 from harness.core.errors import UsageError
@@ -19,7 +20,7 @@ from harness.devices import kind_of
 from harness.results import searches
 from harness.search import finalists, loop, measuring
 from harness.search.loop import Complete, Loop, Stop
-from harness.search.objective import COUNTED, OF_THE_FILE, Built, Setting, WithoutTest
+from harness.search.objective import COUNTED, Built, Setting, WithoutTest
 from harness.search.prepare import (
     Prepared,
     check_installed,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TRIALS = 40
 # Known from the file or the validation images; the rest is measured on a device.
-NOT_ON_DEVICE = (*OF_THE_FILE, *COUNTED, "gzip_size", "sparsity", "accuracy")
+NOT_ON_DEVICE = metric_specs.of_family("size") | COUNTED | {"accuracy"}
 
 Told = Callable[[Trial, "SearchReport"], None]
 

@@ -23,7 +23,12 @@ INSTRUCTIONS = MetricSpec(
     max_regression=COUNT_THRESHOLD,
     optional=True,
     raw="counters",
-    cost=Cost(better="fewer instructions", worse="more instructions", instead_of="latency"),
+    cost=Cost(
+        kind="latency",
+        better="fewer instructions",
+        worse="more instructions",
+        instead_of="latency",
+    ),
     place=210,
     importance=7,
     key_figure=True,

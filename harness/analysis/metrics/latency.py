@@ -14,7 +14,7 @@ LATENCY = MetricSpec(
     direction="lower",
     title="latency",
     raw="latency_ns",
-    cost=Cost(better="faster", worse="slower"),
+    cost=Cost(kind="latency", better="faster", worse="slower"),
     place=50,
     importance=3,
     headline=True,

@@ -15,7 +15,7 @@ PEAK_RSS = MetricSpec(
     direction="lower",
     title="peak RSS",
     raw="peak_rss_bytes",
-    cost=Cost(better="less memory", worse="more memory"),
+    cost=Cost(kind="memory", better="less memory", worse="more memory"),
     place=120,
     importance=5,
     key_figure=True,

@@ -13,7 +13,7 @@ SIZE = MetricSpec(
     title="size",
     exact=True,
     file_size=True,
-    cost=Cost(better="smaller", worse="larger"),
+    cost=Cost(kind="size", better="smaller", worse="larger"),
     place=10,
     importance=4,
     key_figure=True,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from msgspec.structs import replace
 
 from harness.analysis import metric_specs
+from harness.core.choices import Prefer
 from harness.core.estimates import QUANTITIES
 from harness.core.types import Evidence, Launch, Measurement
 from harness.stats.summaries import launch_median, observed
@@ -54,6 +56,11 @@ def test_a_spec_says_what_the_rest_of_the_harness_needs(name: str) -> None:
     assert not standing_for or METRICS[standing_for].spec.cost is not None
     places = [s.place for s in metric_specs.specs().values()]
     assert places.count(spec.place) == 1, "two columns at one place"
+
+
+def test_every_cost_that_can_be_preferred_is_a_metric() -> None:
+    kinds = {m.spec.cost.kind for m in METRICS.values() if m.spec.cost}
+    assert {"balanced", *kinds} == {*get_args(Prefer)}
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -82,6 +82,7 @@ def test_the_finalists_are_judged_by_what_their_device_can_tell() -> None:
     both, phone, core = "size<=1MB, instructions<=9M", HostSpec(), ArmSpec()
     assert judged_budget(both, {"host": phone}) == "size<=1MB"
     assert judged_budget("instructions<=9M", {"host": phone}) is None
+    assert judged_budget("instructions_per_mac<=3", {"host": phone}) is None
     assert judged_budget(both, {"arm64": core}) == both
     assert judged_budget(None, {"host": phone}) is None
 
