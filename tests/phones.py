@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from harness.core.attendant import Attendant
-from harness.devices.transports import _keys
+from harness.devices import adb_keys
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
 from harness.emulator.phone import Phone, Profile, load_profile, pack_tool
@@ -161,7 +161,7 @@ def _adb_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _key() -> dict[str, bytes]:
     """The files of a key. Making one takes a tenth of a second, so a process makes only one."""
     with tempfile.TemporaryDirectory() as folder:
-        _keys.create(Path(folder) / "adbkey")
+        adb_keys.create(Path(folder) / "adbkey")
         return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
 

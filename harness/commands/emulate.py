@@ -64,14 +64,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve."""
     from harness.core.errors import UsageError
-    from harness.devices.transports import _keys
+    from harness.devices import adb_keys
     from harness.emulator.serve import serve
 
     if args.no_auth and args.trust:
         raise UsageError("--no-auth accepts every key", "leave --trust or --no-auth out")
     trusted = None
     if not args.no_auth:
-        trusted = [_public_key(f) for f in args.trust] if args.trust else _keys.own_public()
+        trusted = [_public_key(f) for f in args.trust] if args.trust else adb_keys.own_public()
     serve(
         port=args.port,
         profile=args.profile,

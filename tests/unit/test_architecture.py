@@ -32,6 +32,29 @@ def test_no_import_goes_in_a_circle() -> None:
     assert GRAPH.circles() == []
 
 
+# The TensorFlow child runs the recipes, and what these share must lie beside them to count for the
+# keys of the cache.
+SHARED = "artifacts.recipes._tflite"
+
+
+def test_what_begins_with_an_underscore_is_private_to_its_folder() -> None:
+    for module, path in GRAPH.modules.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.ImportFrom) or not node.module:
+                continue
+            for alias in node.names:
+                parts = f"{node.module}.{alias.name}".split(".")
+                at = next((i for i, p in enumerate(parts) if p[0] == "_" and p[:2] != "__"), None)
+                if at is None or parts[0] != "harness":
+                    continue
+                whole = ".".join(parts[1:at])
+                package = (HARNESS / "/".join(parts[1:at])).is_dir()
+                folder = whole if package else whole.rpartition(".")[0]
+                inside = module.startswith(f"{folder}.")
+                shared = ".".join(parts[1:]).startswith(SHARED) and module.startswith("artifacts.")
+                assert inside or shared, f"{path} imports {'.'.join(parts)}"
+
+
 def test_only_the_child_imports_tensorflow() -> None:
     for module, path in GRAPH.modules.items():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

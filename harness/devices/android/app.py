@@ -16,10 +16,10 @@ from harness.core.errors import StableDeviceError, UsageError, WorkerError, nami
 from harness.core.specs import AndroidSpec
 from harness.core.text import clean, clean_lines, is_sha256
 from harness.core.types import Case, Timing
+from harness.devices.android.executable import locate
 from harness.devices.android.link import Change, PhoneLink
 from harness.devices.runners import PHASES, benchmark_app
 from harness.devices.runners import benchmark_model as runner
-from harness.devices.runners._download import locate
 from harness.devices.runners.benchmark_app import PACKAGE
 from harness.system.clock import now_iso
 from harness.system.files import sha256

@@ -19,7 +19,7 @@ from harness.devices.android.link import PhoneLink, quick_link
 from harness.devices.android.target import open_target
 from harness.devices.android.tool import PhoneTool
 from harness.devices.findings import fine, serious, warning
-from harness.devices.transports._base import clean_df, free_bytes
+from harness.devices.transports import free_bytes
 from harness.system import causes
 
 LEAST_FREE_BYTES = 500_000_000
@@ -163,7 +163,7 @@ def _check_clocks(spec: AndroidSpec, link: PhoneLink) -> Finding:
 def _check_storage(link: PhoneLink) -> list[Finding]:
     """Free space, and one file there and back."""
     answer = link.shell(f"df -k {shlex.quote(link.work)}")
-    free = free_bytes(clean_df(answer.stdout))
+    free = free_bytes(answer.stdout)
     link.push_bytes(b"probe", f"{link.work}/probe")
     if link.read_file(f"{link.work}/probe", 100) != b"probe":
         raise StableDeviceError(

@@ -14,8 +14,8 @@ from harness.core.specs import AndroidSpec
 from harness.core.types import Timing
 from harness.devices import Asked, Settings, Target, Traits
 from harness.devices.android import entry_rules, npu
+from harness.devices.android.executable import LOCK, dialect_for
 from harness.devices.runners import PHASES
-from harness.devices.runners._download import LOCK, dialect_for
 from harness.system.files import in_folder
 
 

@@ -13,10 +13,10 @@ from harness.core.errors import ConfigError
 from harness.core.specs import AndroidSpec, RunnerSpec
 from harness.core.text import clean, clean_lines
 from harness.devices.android import facts, npu
+from harness.devices.android.elf import abi_of, can_run
+from harness.devices.android.executable import locate
 from harness.devices.android.link import PhoneLink
 from harness.devices.runners import benchmark_model as runner
-from harness.devices.runners._download import locate
-from harness.devices.runners._elf import abi_of, can_run
 
 
 def refuse(spec: AndroidSpec, link: PhoneLink) -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 from harness.core.errors import ConfigError
 from harness.core.specs import AndroidSpec, RunnerSpec
 from harness.core.text import clean
+from harness.devices.android.elf import abi_of, can_run
 from harness.devices.android.link import PhoneLink
 from harness.devices.runners import benchmark_model as runner
-from harness.devices.runners._elf import abi_of, can_run
 from harness.system.files import expanded
 
 HOW = (

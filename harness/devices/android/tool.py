@@ -24,11 +24,11 @@ from harness.core.text import clean, clean_lines, is_sha256
 from harness.core.types import Artifact, Case, Finding, OpTime, Outputs, Timing
 from harness.core.units import NS_PER_S
 from harness.devices.android import memory_poll, mistakes, npu, parity
+from harness.devices.android.executable import locate, version_of
 from harness.devices.android.link import PhoneLink
 from harness.devices.android.memory_poll import Memory
 from harness.devices.runners import PHASES
 from harness.devices.runners import benchmark_model as runner
-from harness.devices.runners._download import locate, version_of
 from harness.devices.transports import MAX_PULL_BYTES, ShellResult
 from harness.system import plugins
 from harness.system.clock import now_iso

@@ -1,4 +1,4 @@
-"""How to drive one benchmark executable: its flags, its output, where it comes from."""
+"""How to drive one benchmark executable: its flags and its output."""
 
 # Warm-up, iterations, and the rest: each phase may take this part of a launch's time-out.
 PHASES = 3

@@ -8,9 +8,12 @@ which phone is meant.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
+
+from harness.core.text import integer
 
 Progress = Callable[[int, int], None]
 
@@ -54,3 +57,14 @@ class Transport(Protocol):
     def pull(self, remote: str, local: Path, max_bytes: int = MAX_PULL_BYTES) -> None:
         """Copy a file from the device; a partial copy is never left behind. A StableDeviceError
         of the stage `pull` says that there is no such file to read."""
+
+
+def free_bytes(df: bytes) -> int | None:
+    """Available space in the answer of `df -k`: in its last line, the number before the column with
+    the per cent sign. None if there is none."""
+    lines = df.decode("utf-8", "replace").split("\n")
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    for before, field in itertools.pairwise(last.split()):
+        if field.endswith("%") and (free_kib := integer(before)) is not None:
+            return free_kib * 1024
+    return None

@@ -6,7 +6,6 @@ A transport adds how to connect and how to open a stream to a service.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import posixpath
 import shlex
@@ -16,8 +15,8 @@ from pathlib import Path
 
 from harness.core import units
 from harness.core.errors import StableDeviceError, TransientDeviceError
-from harness.core.text import clean, integer, is_sha256
-from harness.devices.transports import MAX_PULL_BYTES, Progress, ShellResult
+from harness.core.text import clean, is_sha256
+from harness.devices.transports import MAX_PULL_BYTES, Progress, ShellResult, free_bytes
 from harness.devices.transports._shell import Sentinel, framed_service, read_framed
 from harness.devices.transports._streams import Refused, Stream, not_adb
 from harness.devices.transports._sync import FREE_SPACE, receive_file, refusal, send_file
@@ -138,7 +137,7 @@ class AdbTransport:
         answer = clean(first).split(" ")[0]
         if answer != "none" and not is_sha256(answer):
             raise _no_hash(result)
-        return None if answer == "none" else answer, free_bytes(clean_df(rest))
+        return None if answer == "none" else answer, free_bytes(rest)
 
     def _check_space(self, folder: str, size: int, free: int | None) -> None:
         """Raises if the phone lacks space, before a large push fails halfway."""
@@ -218,18 +217,3 @@ def _no_hash(result: ShellResult) -> StableDeviceError:
         f"the phone cannot compute SHA-256: {clean(result.stderr or result.stdout)}",
         "it needs sha256sum, which phones before Android 7 lack",
     )
-
-
-def clean_df(output: bytes) -> str:
-    """The last line of df."""
-    lines = output.decode("utf-8", "replace").split("\n")
-    return next((line for line in reversed(lines) if line.strip()), "")
-
-
-def free_bytes(line: str) -> int | None:
-    """Available space from a line of `df -k`: the number before the per cent sign's column."""
-    fields = line.split()
-    for before, field in itertools.pairwise(fields):
-        if field.endswith("%") and (free_kib := integer(before)) is not None:
-            return free_kib * 1024
-    return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from harness.core.attendant import Attendant
 from harness.core.errors import StableDeviceError, TransientDeviceError
-from harness.devices.transports import _keys
+from harness.devices import adb_keys
 from harness.devices.transports._base import AdbTransport
 from harness.devices.transports._packets import Connection, PacketStream, Pipe
 from harness.devices.transports._streams import Stream, cut_off
@@ -46,7 +46,7 @@ class DirectTransport(AdbTransport):
     def connect(self) -> None:
         """See Transport."""
         self._disconnect()
-        signer = _keys.load_signer()
+        signer = adb_keys.load_signer()
         self._warn_of_key()
         asked = False
 
@@ -72,7 +72,7 @@ class DirectTransport(AdbTransport):
         self._connection = connection
 
     def _warn_of_key(self) -> None:
-        if not self._warned_of_key and (said := _keys.exposed()):
+        if not self._warned_of_key and (said := adb_keys.exposed()):
             self._attendant.say(said)
             self._warned_of_key = True
 

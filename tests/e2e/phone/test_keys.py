@@ -13,7 +13,8 @@ import pytest
 from harness.core.attendant import Attendant
 from harness.core.errors import StableDeviceError
 from harness.core.specs import AndroidSpec
-from harness.devices.transports import _keys, adb_tcp
+from harness.devices import adb_keys
+from harness.devices.transports import adb_tcp
 from harness.devices.transports.emulated import Emulated
 from tests.phones import Listening, adb_server, empty_adb_home, emulate_process, emulated
 
@@ -56,8 +57,8 @@ def test_a_key_that_debians_adb_made_lets_us_in(made_by_adb: Path, public: str) 
 def test_a_key_that_others_can_read_is_told_once(
     empty_adb_home: Path, mode: int, warns: bool
 ) -> None:
-    _keys.create(_keys.key_path())
-    _keys.key_path().chmod(mode)
+    adb_keys.create(adb_keys.key_path())
+    adb_keys.key_path().chmod(mode)
     said: list[str] = []
     with emulated(requires_auth=False) as phone:
         transport = open_at(phone.address, said)

@@ -16,7 +16,7 @@ import pytest
 
 from harness.core.errors import ConfigError, HarnessError, StableDeviceError, UsageError
 from harness.core.specs import AndroidSpec, RunnerSpec
-from harness.devices.runners._download import cache_folder, locate, lock_file
+from harness.devices.android.executable import cache_folder, locate, lock_file
 from harness.project.config import load_project
 
 CONTENT = b"\x7fELF" + bytes(range(256)) * 1000
