@@ -158,7 +158,7 @@ def _status(level: Level, side: str, status: str, reasons: list[str]) -> Finding
 def _devices(old: DeviceFacts, new: DeviceFacts, runtime: str) -> list[Finding]:
     found = []
     if old.identity != new.identity:
-        found.append(_other_core(old, new) if _counts(old) and _counts(new) else _other(old, new))
+        found.append(_other_core(old, new) if old.counts and new.counts else _other(old, new))
     elif old.os != new.os:
         found.append(_differs("warning", "os", old.os, new.os, _SIDE_BY_SIDE))
     versions = _changes([(runtime, old.runtimes.get(runtime), new.runtimes.get(runtime))])
@@ -189,10 +189,6 @@ def _other_core(old: DeviceFacts, new: DeviceFacts) -> Finding:
         changes = _changes([("core", old.identity, new.identity)])
         fix = "make a new baseline with the qemu that is installed now"
     return _several("invalid", "device", changes, fix)
-
-
-def _counts(device: DeviceFacts) -> bool:
-    return device.kind == "arm64-emulated"
 
 
 def _device(report: Report, name: str) -> DeviceFacts | None:

@@ -34,11 +34,19 @@ def foreseen(artifacts: Iterable[Artifact], cases: Iterable[Case]) -> list[str]:
     """A line for each artifact that is to run on a GPU and has such operators."""
     on_gpu = {case.variant for case in cases if case.delegate.startswith("gpu")}
     return [
-        f"{artifact.variant}: {operators_text(unknown)} expected on the CPU, the GPU delegate does "
-        f"not know {'it' if len(unknown) == 1 else 'them'} ({SOURCE})"
+        f"{artifact.variant}: {expected_on_cpu(unknown)}"
         for artifact in artifacts
         if artifact.variant in on_gpu and (unknown := unknown_to_gpu(artifact))
     ]
+
+
+def expected_on_cpu(unknown: dict[str, int]) -> str:
+    """The sentence about operators that the delegate does not know."""
+    it = "it" if len(unknown) == 1 else "them"
+    return (
+        f"{operators_text(unknown)} expected on the CPU, since the GPU delegate does not know {it} "
+        f"({SOURCE})"
+    )
 
 
 def operators_text(unknown: dict[str, int]) -> str:

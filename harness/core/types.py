@@ -220,6 +220,11 @@ class DeviceFacts(Value, frozen=True):
     runtimes: dict[str, str] = {}
     extra: dict[str, str] = {}
 
+    @property
+    def counts(self) -> bool:
+        """Whether it counts a phone's instructions instead of measuring time."""
+        return self.kind == "arm64-emulated"
+
 
 class Conditions(Value, frozen=True):
     """The state of the device at one moment, before or after a launch. `limit_khz` is the highest

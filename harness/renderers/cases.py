@@ -38,7 +38,7 @@ class Row(NamedTuple):
     @property
     def counted(self) -> bool:
         """Its device counts a phone's instructions and measures no time."""
-        return self.device is not None and self.device.kind == "arm64-emulated"
+        return self.device is not None and self.device.counts
 
     @property
     def emulated(self) -> bool:

@@ -117,8 +117,9 @@ def summary(comparison: Comparison, *, signs: bool = False) -> str:
     said = []
     for outcome, sign in SIGN.items():
         n = len(comparison.with_outcome(outcome))
-        many = "s" if n != 1 and outcome in ("regression", "improvement") else ""
-        said += [f"{f'{sign} ' if signs else ''}{n} {outcome}{many}"] if n else []
+        counted = outcome in ("regression", "improvement")
+        text = count(n, outcome) if counted else f"{n} {outcome}"
+        said += [f"{sign} {text}" if signs else text] if n else []
     most, *others = allowed(comparison)
     shares = ", ".join([f"{most} allowed", *others])
     against = f"against {units.printable(comparison.baseline_run)} ({shares})"

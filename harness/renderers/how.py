@@ -13,7 +13,7 @@ def how_measured(report: Report) -> list[str]:
     counts = [len(c.launches) for c in report.cases]
     sentences: list[str] = [f"images {report.data.brief()}"] if report.data else []
     for device in report.devices:
-        cores = "" if device.cores is None else f"{device.cores} core{'s' * (device.cores != 1)}"
+        cores = "" if device.cores is None else count(device.cores, "core")
         versions = " ".join(f"{k} {v}" for k, v in sorted(device.runtimes.items()))
         parts = (device.model or device.name, device.os, cores, versions)
         kernels = device.extra.get("kernels")
@@ -29,11 +29,8 @@ def how_measured(report: Report) -> list[str]:
         )
     if any(counts):
         low, high = min(counts), max(counts)
-        times = f"{low}" if low == high else f"{low} to {high}"
-        sentences.append(
-            f"{times} launch{'' if times == '1' else 'es'} per case, interleaved in seeded order"
-            f" (seed {report.plan.seed})"
-        )
+        times = f"{low} to " * (low < high) + count(high, "launch", "launches")
+        sentences.append(f"{times} per case, interleaved in seeded order (seed {report.plan.seed})")
     if cadence := report.plan.timing.cadence_ns:
         sentences.append(f"an inference begins every {units.duration(cadence)} (--cadence)")
     if stopped := stopped_text(report):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.analysis.fallback import SOURCE, operators_text, unknown_to_gpu
+from harness.analysis.fallback import expected_on_cpu, unknown_to_gpu
 from harness.core.types import Evidence, Finding
 
 
@@ -18,8 +18,7 @@ def findings(evidence: Evidence) -> list[Finding]:
         Finding(
             level="info",
             code="fallback-foreseen",
-            message=f"{operators_text(unknown)} expected on the CPU, since the GPU delegate does "
-            f"not know {'it' if len(unknown) == 1 else 'them'} ({SOURCE}); {_outcome(evidence)}",
+            message=f"{expected_on_cpu(unknown)}; {_outcome(evidence)}",
         )
     ]
 

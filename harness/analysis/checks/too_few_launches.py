@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.core.text import count
 from harness.core.types import Evidence, Finding
 from harness.stats.summaries import MIN_LAUNCHES, launch_medians
 
@@ -16,7 +17,7 @@ def findings(evidence: Evidence) -> list[Finding]:
         Finding(
             level="serious",
             code="too-few-launches",
-            message=f"{n} launch{'es' if n > 1 else ''} of the {MIN_LAUNCHES} "
+            message=f"{count(n, 'launch', 'launches')} of the {MIN_LAUNCHES} "
             "that an interval needs",
             fix="run it several times and compare, or measure latency without --sustained"
             if sustained
