@@ -29,7 +29,7 @@ from pathlib import Path
 from statistics import median
 
 from harness.artifacts.child import forked
-from harness.core.search import Asked, Sampler, Trial
+from harness.core.search import Sampler, SearchRequest, Trial
 from harness.core.specs import SearchSpec, VariantsFile
 from harness.core.types import Report
 from harness.results import searches, store
@@ -89,7 +89,7 @@ def one(seed: int, sampler: Sampler, seconds: float, spaces: tuple[str, ...], ou
     is the optimizer's; images and networks are the same in all."""
     with Narrator() as narrator:
         session.begin(
-            Asked(
+            SearchRequest(
                 spaces=spaces,
                 against=(REFERENCE,),
                 max_accuracy_loss=MARGIN,
@@ -213,7 +213,7 @@ def _trials(
     """The real trials of one search, without finalists: the test split stays closed. The study's
     seed differs and the networks' does not, so that a candidate is the same in all and comes from
     the cache when it was tried before."""
-    asked = Asked(spaces=spaces, data=data, project=str(ROOT))
+    asked = SearchRequest(spaces=spaces, data=data, project=str(ROOT))
     with Narrator() as narrator:
         prepared = prepare.prepared(asked, narrator, out, ())
         setting = session._setting(prepared, out, narrator)

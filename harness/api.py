@@ -282,13 +282,13 @@ def search(
     budget; see the command of that name. The report has all trials, the front, and the verdict on
     the finalists. Raises HarnessError, and KeyboardInterrupt after Ctrl-C, when what was tried is
     saved."""
-    from harness.core.search import Asked
+    from harness.core.search import SearchRequest
     from harness.search import session as searching
 
     for name, given in (("against", against), ("devices", devices)):
         if isinstance(given, str):
             raise TypeError(f"{name} is a list, such as [{given!r}]")
-    asked = Asked(
+    asked = SearchRequest(
         spaces=models,
         against=tuple(against),
         devices=tuple(devices),

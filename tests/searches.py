@@ -10,8 +10,7 @@ import numpy as np
 
 from harness.analysis.search_front import front
 from harness.core.data import SPLITS, DataSummary, Split
-from harness.core.search import Asked as Request
-from harness.core.search import Candidate, Sampler, SearchHeader, SearchReport, Trial
+from harness.core.search import Candidate, Sampler, SearchHeader, SearchReport, SearchRequest, Trial
 from harness.core.specs import SearchSpec, VariantsFile
 from harness.search.loop import Stop
 from harness.search.space import Space, read_space
@@ -134,7 +133,7 @@ def report(*trials: Trial, **more: Any) -> SearchReport:
         search_version=1,
         search_id="search-20261129-150546-0c48",
         started_at="2026-11-29T15:05:46Z",
-        asked=Request(spaces=("wide",), max_accuracy_loss=0.02),
+        asked=SearchRequest(spaces=("wide",), max_accuracy_loss=0.02),
         objectives=OBJECTIVES,
         classes=("a", "b"),
         fingerprints={},

@@ -20,7 +20,7 @@ from harness.core.errors import EXIT_GATE, EXIT_INTERRUPTED, EXIT_OK, UsageError
 from harness.core.text import command
 
 if TYPE_CHECKING:
-    from harness.core.search import Asked, SearchReport, Trial
+    from harness.core.search import SearchReport, SearchRequest, Trial
     from harness.engine.dask import DaskEngine
     from harness.search.session import Saved
     from harness.system.progress import Narrator
@@ -135,13 +135,13 @@ def run(args: argparse.Namespace) -> int:
     return _exit_code(saved, args)
 
 
-def _asked(given: dict[str, Any]) -> Asked:
-    from harness.core.search import Asked
+def _asked(given: dict[str, Any]) -> SearchRequest:
+    from harness.core.search import SearchRequest
 
     given = {"spaces": (), **given}
     if "project" in given:
         given["project"] = str(given["project"].absolute())
-    return Asked(**given)
+    return SearchRequest(**given)
 
 
 def _resumed(

@@ -73,7 +73,7 @@ class Trial(Value, frozen=True):
         return all(excess <= 0 for excess in self.over.values())
 
 
-class Asked(Value, frozen=True):
+class SearchRequest(Value, frozen=True):
     """What a search was asked for, to go on with it: see the options of `search`. A header has the
     margin as a number, the project's unless another was asked for."""
 
@@ -105,7 +105,7 @@ class SearchHeader(Value, frozen=True):
     search_version: int
     search_id: str
     started_at: str
-    asked: Asked
+    asked: SearchRequest
     objectives: tuple[str, ...]
     classes: tuple[str, ...]
     fingerprints: dict[str, str]

@@ -28,7 +28,7 @@ TRIES = 3
 PATIENCE_S = 300.0
 
 
-class AtLab:
+class LabAnswers:
     """See the module and Answerer. Questions that no host answers stay open."""
 
     def __init__(self, engine: Engine, say: Callable[[str], None]) -> None:

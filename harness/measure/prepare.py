@@ -13,7 +13,7 @@ from harness.core.errors import BuildError, HarnessError, UnusableFileError, Usa
 from harness.core.types import Artifact, Evaluation, Finding, Plan, Report
 from harness.data.dataset import DEMO
 from harness.measure import evaluate
-from harness.measure.lab_answers import AtLab
+from harness.measure.lab_answers import LabAnswers
 from harness.project.request import Job
 from harness.stats import accuracy
 from harness.system import causes
@@ -193,7 +193,7 @@ def evaluated(
         margin=job.max_accuracy_loss if compared and not alone else None,
         decide=decide,
         progress=narrator.evaluating,
-        at_lab=AtLab(engine, narrator.say) if engine else None,
+        at_lab=LabAnswers(engine, narrator.say) if engine else None,
     )
 
 

@@ -13,7 +13,7 @@ from harness.analysis import metric_specs
 from harness.analysis.budget import Budget, parse_budget
 from harness.artifacts import builder
 from harness.core.errors import BuildError, UsageError
-from harness.core.search import SEARCH_VERSION, Asked, SearchHeader
+from harness.core.search import SEARCH_VERSION, SearchHeader, SearchRequest
 from harness.core.specs import DeviceSpec
 from harness.measure import evaluate
 from harness.project import preflight
@@ -51,7 +51,7 @@ def check_installed() -> None:
 
 
 def prepared(
-    asked: Asked,
+    asked: SearchRequest,
     narrator: Narrator,
     out: Path,
     command: tuple[str, ...],
@@ -130,7 +130,7 @@ def _check_budgets(budgets: tuple[Budget, ...]) -> None:
             )
 
 
-def _objectives(asked: Asked, budgets: tuple[Budget, ...], counts: bool) -> tuple[str, ...]:
+def _objectives(asked: SearchRequest, budgets: tuple[Budget, ...], counts: bool) -> tuple[str, ...]:
     """Accuracy and size; where time is what matters, also a metric that stands for it and has no
     noise."""
     work = "instructions" if counts else "macs"

@@ -14,7 +14,7 @@ from harness.analysis import metric_specs
 from harness.analysis.search_front import front
 from harness.artifacts.child import forked
 from harness.core.errors import UsageError
-from harness.core.search import Asked, SearchHeader, SearchReport, Trial
+from harness.core.search import SearchHeader, SearchReport, SearchRequest, Trial
 from harness.core.types import Artifact, Measurement, Report
 from harness.devices import kind_of
 from harness.results import searches
@@ -54,7 +54,7 @@ class Saved(NamedTuple):
 
 
 def begin(
-    asked: Asked,
+    asked: SearchRequest,
     narrator: Narrator,
     *,
     out: Path,

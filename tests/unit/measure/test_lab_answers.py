@@ -23,7 +23,7 @@ from harness.engine import AwayWork, Later, Place, Work, dask
 from harness.engine.lab.hosts import free_of
 from harness.measure import evaluate, lab_answers
 from harness.measure.away_answers import Answer, Order
-from harness.measure.lab_answers import AtLab
+from harness.measure.lab_answers import LabAnswers
 from harness.measure.questions import Asking, Images, Question, Steps
 from tests.answers import Pictures, evaluation
 from tests.labs import lab
@@ -103,7 +103,7 @@ def answered(
     found: dict[str, Evaluation] = {}
     said: list[str] = []
     askings = {name: Asking(tiny(name), in_two_looks(tiny(name))) for name in names or ("tiny",)}
-    AtLab(engine, said.append).answer(
+    LabAnswers(engine, said.append).answer(
         askings,
         Images(Pictures(LABELS), scratch),
         tell=lambda name, far: None,
@@ -232,7 +232,7 @@ def test_the_answers_are_those_of_this_machine(tmp_path: Path) -> None:
                 artifacts,
                 data,
                 cache=tmp_path / "away",
-                at_lab=AtLab(engine, far.append),
+                at_lab=LabAnswers(engine, far.append),
                 progress=lambda name, done, total, text: far.append(text),
             )
         finally:

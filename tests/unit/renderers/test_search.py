@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from harness.core.search import Asked, Candidate, Final, SearchReport
+from harness.core.search import Candidate, Final, SearchReport, SearchRequest
 from harness.core.types import Verdict
 from harness.renderers import search, search_page
 from harness.renderers.charts.search import smallest
@@ -102,7 +102,7 @@ def test_history_lists_searches_and_those_that_ended_early(tmp_path: Path) -> No
 
 def test_a_request_survives_its_file(tmp_path: Path) -> None:
     made = whole()
-    asked = Asked(spaces=("a",), budget="size<=1MB", trials=3, seed=7)
+    asked = SearchRequest(spaces=("a",), budget="size<=1MB", trials=3, seed=7)
     folder = searches.create(tmp_path, msgspec.structs.replace(made.header, asked=asked))
     assert searches.read_header(folder).asked == asked
     assert searches.read_final(folder) is None and searches.read_report(folder) is None

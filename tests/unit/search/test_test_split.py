@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.core.search import Asked, SearchReport, Trial
+from harness.core.search import SearchReport, SearchRequest, Trial
 from harness.project import preflight
 from harness.results import searches
 from harness.search import session
@@ -57,7 +57,7 @@ def test_no_trial_reads_it_and_the_finalists_open_it_once(
         seen.append(trial.number)
 
     with Narrator() as narrator:
-        asked = Asked(spaces=(), project=str(tmp_path), trials=2, finalists=1)
+        asked = SearchRequest(spaces=(), project=str(tmp_path), trials=2, finalists=1)
         saved = session.begin(asked, narrator, out=tmp_path / "out", told=told)
     assert seen == [1, 2]
     assert data.read.count("test") >= 1  # by the finalists
