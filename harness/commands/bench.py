@@ -26,6 +26,7 @@ from harness.core.errors import (
     UsageError,
 )
 from harness.core.text import command, count
+from harness.project.request import DEFAULT_LAUNCHES, DEFAULT_TIME_BUDGET_S, LEAST_LAUNCHES
 
 if TYPE_CHECKING:
     from harness.core.types import Case, Report
@@ -165,8 +166,9 @@ def _add_how_much(group: argparse._ArgumentGroup, option: Callable[..., None]) -
         "--time-budget",
         type=_arguments.seconds,
         metavar="TIME",
-        help="... or until this much time has passed (default: 60s). Each case is launched at "
-        "least 7 times, or 5 times if this option is given",
+        help="... or until this much time has passed "
+        f"(default: {DEFAULT_TIME_BUDGET_S:g}s). Each case is launched at least "
+        f"{DEFAULT_LAUNCHES} times, or {LEAST_LAUNCHES} times if this option is given",
     )
     option(
         group,

@@ -11,11 +11,14 @@ from harness.core.types import Artifact, Plan, Timing
 from harness.data.dataset import DEMO
 from harness.devices import kind_of
 from harness.measure import schedule
-from harness.project.request import Job
+from harness.project.request import (
+    DEFAULT_LAUNCHES,
+    DEFAULT_TIME_BUDGET_S,
+    LEAST_LAUNCHES,
+    Job,
+)
 
 QUICK_TIMING = Timing(min_time_ns=100_000_000, warmup_time_ns=30_000_000)
-DEFAULT_LAUNCHES, LEAST_LAUNCHES = 7, 5
-DEFAULT_TIME_BUDGET_S = 60.0
 
 
 def make_plan(job: Job, artifacts: Mapping[str, Artifact]) -> Plan:

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from harness.project.config import Project
 
 
+# How much is measured where the request does not say: launches of each case at least, and for how
+# long. With a time budget of their own, users may want fewer launches.
+DEFAULT_LAUNCHES, LEAST_LAUNCHES = 7, 5
+DEFAULT_TIME_BUDGET_S = 60.0
+
 MOST_SEED = 2**32 - 1  # the largest that all random generators take
 
 

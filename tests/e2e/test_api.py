@@ -115,6 +115,7 @@ def test_an_empty_name_is_neither_the_current_folder_nor_the_default(
         ({"seed": -1}, "seed -1 is not from 0 to 4294967295"),
         ({"prefer": "sise"}, "unknown prefer 'sise'"),
         ({"accuracy": "phone"}, "unknown accuracy 'phone'"),
+        ({"wait_s": 5.0}, "--wait is for phones"),
     ],
 )
 def test_a_value_that_an_option_cannot_have_is_refused_before_anything_is_written(

@@ -10,9 +10,13 @@ from harness.commands import bench
 from harness.core.specs import HostSpec
 from harness.core.types import Plan
 from harness.measure import planning
-from harness.measure.planning import DEFAULT_LAUNCHES, DEFAULT_TIME_BUDGET_S, LEAST_LAUNCHES
 from harness.project.preflight import resolve
-from harness.project.request import Request
+from harness.project.request import (
+    DEFAULT_LAUNCHES,
+    DEFAULT_TIME_BUDGET_S,
+    LEAST_LAUNCHES,
+    Request,
+)
 from tests.fakes import artifact
 from tests.paths import DATA
 
