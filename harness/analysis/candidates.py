@@ -9,6 +9,7 @@ from harness.analysis.losses import Losses, losses_of
 from harness.analysis.metric_specs import specs
 from harness.analysis.on_device import losses_on_devices
 from harness.core import units
+from harness.core.text import listed
 from harness.core.types import CaseReport, Cost, Loss, Measurement, Prefer, Report
 from harness.stats import accuracy
 
@@ -231,9 +232,3 @@ def variants_of(candidates: Iterable[Candidate]) -> set[str]:
 def names(candidates: Iterable[Candidate]) -> str:
     """`a, b and c`."""
     return listed([c.label for c in candidates])
-
-
-def listed(words: Iterable[str]) -> str:
-    """`a, b and c`; a set is sorted first."""
-    found = sorted(words) if isinstance(words, set) else list(words)
-    return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} and {found[-1]}"

@@ -35,7 +35,6 @@ from harness.analysis.candidates import (
     costs_of,
     differences,
     front,
-    listed,
     names,
     preferred,
     reference_of,
@@ -45,6 +44,7 @@ from harness.analysis.devices_together import WORST_FIRST, together
 from harness.analysis.losses import Losses, losses_of
 from harness.analysis.on_device import losses_on_devices
 from harness.core import units
+from harness.core.text import listed
 from harness.core.types import (
     BudgetLine,
     BudgetOutcome,

@@ -71,6 +71,12 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
+def listed(words: Iterable[str]) -> str:
+    """`a, b and c`, of at least one; a set is sorted first."""
+    found = sorted(words) if isinstance(words, set) else list(words)
+    return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} and {found[-1]}"
+
+
 def is_sha256(text: str) -> bool:
     """Whether `text` is a SHA-256 digest in lower-case hexadecimal digits."""
     return re.fullmatch(r"[0-9a-f]{64}", text) is not None

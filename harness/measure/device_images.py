@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from harness.data.dataset import Dataset
 from harness.data.inputs import VERSION, given
 from harness.project.request import Job
 from harness.system.cache_use import cache_in_use
+from harness.system.files import replacing
 
 CHUNK = 64
 
@@ -89,16 +88,10 @@ def _made(artifact: Artifact, dataset: Dataset, rows: tuple[int, ...]) -> Path:
         pictures = dataset.arrays("test")[0]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".examples-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                for at in range(0, len(rows), CHUNK):
-                    shown = given(tensor, pictures[list(rows[at : at + CHUNK])], artifact.shown)
-                    file.write(shown.values.tobytes())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with replacing(path, flush=False) as file:
+            for at in range(0, len(rows), CHUNK):
+                shown = given(tensor, pictures[list(rows[at : at + CHUNK])], artifact.shown)
+                file.write(shown.values.tobytes())
     except OSError as error:
         raise UsageError(
             f"cannot write to {path.parent}: {error.strerror or error}",

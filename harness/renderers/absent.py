@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.analysis.candidates import listed
 from harness.core import units
+from harness.core.text import listed
 from harness.core.types import CaseReport, Report
 from harness.renderers import metrics
 

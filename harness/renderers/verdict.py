@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from harness.analysis.candidates import listed
 from harness.analysis.metric_specs import title
 from harness.core.conclusions import BudgetLine, BudgetOutcome, Decision, DeviceVerdict
+from harness.core.text import listed
 from harness.core.types import CaseReport, Report
 
 OUTCOMES: tuple[BudgetOutcome, ...] = ("met", "undecided", "missed")

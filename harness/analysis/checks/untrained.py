@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from harness.analysis.candidates import costs, listed
+from harness.analysis.candidates import costs
 from harness.analysis.metric_specs import title
+from harness.core.text import listed
 from harness.core.types import Evidence, Finding
 
 

@@ -6,10 +6,8 @@ A transport adds how to connect and how to open a stream to a service.
 from __future__ import annotations
 
 import contextlib
-import os
 import posixpath
 import shlex
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from harness.devices.transports import MAX_PULL_BYTES, Progress, ShellResult, fr
 from harness.devices.transports._shell import Sentinel, framed_service, read_framed
 from harness.devices.transports._streams import Refused, Stream, not_adb
 from harness.devices.transports._sync import FREE_SPACE, receive_file, refusal, send_file
+from harness.system.files import replacing
 from harness.system.files import sha256 as sha256_of
 
 QUICK_S = 20.0  # for commands that answer at once
@@ -114,14 +113,8 @@ class AdbTransport:
             stream = self.open_stream("sync:", STALL_S)
         except Refused:
             raise not_adb("no sync service") from None
-        handle, name = tempfile.mkstemp(dir=local.parent, prefix=f".{local.name}.")
-        try:
-            with contextlib.closing(stream), os.fdopen(handle, "wb") as sink:
-                receive_file(stream, remote, sink, STALL_S, max_bytes)
-            Path(name).replace(local)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with contextlib.closing(stream), replacing(local, flush=False) as sink:
+            receive_file(stream, remote, sink, STALL_S, max_bytes)
 
     def _look(self, remote: str, part: str, size: int) -> tuple[str | None, int | None]:
         """(SHA-256 of a file on the phone, None if there is none; free bytes beside it). Removes

@@ -8,9 +8,9 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from harness.analysis.candidates import listed
 from harness.analysis.metric_specs import specs
 from harness.core import units
+from harness.core.text import listed
 from harness.core.types import BudgetOutcome, CaseReport
 from harness.renderers import metrics
 from harness.renderers import verdict as verdicts
