@@ -11,11 +11,10 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from harness.core.base import Value
-from harness.core.choices import AccuracyOn, Prefer
+from harness.core.choices import AccuracyOn, Delegate, Prefer
 
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
-Delegate = Literal["cpu", "gpu", "gpu-fp32", "npu"]
 
 
 # --- models/variants.yaml --------------------------------------------------------------------

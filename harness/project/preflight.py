@@ -18,10 +18,10 @@ from harness.analysis.losses import check_class, parse_protect
 from harness.artifacts import brought
 from harness.core import units
 from harness.core.attendant import Attendant
-from harness.core.choices import AccuracyOn, Prefer, Start
+from harness.core.choices import AccuracyOn, Delegate, Prefer, Start
 from harness.core.errors import HarnessError, UnusableFileError, UsageError
 from harness.core.lab import HostOffer, LabDevice
-from harness.core.specs import Delegate, DeviceSpec
+from harness.core.specs import DeviceSpec
 from harness.data.dataset import DEMO
 from harness.data.split import parse as parse_split
 from harness.devices import kind_of
