@@ -64,17 +64,22 @@ def send_file(
     patience.renew()
     request = name + b",33261"  # a regular file, 0755, because the runner is to be executed
     stream.send(_HEAD.pack(b"SEND", len(request)) + request)
-    with local.open("rb", buffering=0) as file:
-        for block, count in _blocks(file):
-            patience.renew()
-            stream.send(block)
-            if stream.pending():
-                break
-            done += count
-            if progress:
-                progress(done, total)
-        else:
-            stream.send(_HEAD.pack(b"DONE", int(local.stat().st_mtime) & 0xFFFFFFFF))
+    try:
+        with local.open("rb", buffering=0) as file:
+            for block, count in _blocks(file):
+                patience.renew()
+                stream.send(block)
+                if stream.pending():
+                    break
+                done += count
+                if progress:
+                    progress(done, total)
+            else:
+                stream.send(_HEAD.pack(b"DONE", int(local.stat().st_mtime) & 0xFFFFFFFF))
+    except TransientDeviceError:
+        # Perhaps the phone has refused the file and ended the connection while the rest was sent.
+        if not stream.pending():
+            raise
     buffer = bytearray()
     kind, length = _HEAD.unpack(read_exactly(stream, buffer, _HEAD.size))
     if kind == b"FAIL":
