@@ -275,7 +275,7 @@ def run(args: argparse.Namespace) -> int:
         if args.resume is not None:
             _refuse_with_resume(args)
             found = store.find(args.resume, request.out)
-            run = session.resume(found, request.project, narrator, engine)
+            run = session.resume(found, request.project, narrator, engine, wait_s=request.wait_s)
         else:
             hosts = None if engine is None else engine.where()
             job = resolve(request, narrator.looking, narrator.attendant, hosts)
@@ -288,7 +288,9 @@ def run(args: argparse.Namespace) -> int:
         if args.confirm:
 
             def again(cases: Collection[Case]) -> SavedRun:
-                return session.again(run, cases, request.project, narrator, engine)
+                return session.again(
+                    run, cases, request.project, narrator, engine, wait_s=request.wait_s
+                )
 
             asked = _asked_again(run._replace(report=report), again, args, baseline, narrator)
             if asked is None:
@@ -353,7 +355,7 @@ def exit_code(report: Report, folder: Path) -> int:
 
 def _refuse_with_resume(args: argparse.Namespace) -> None:
     """Raise UsageError for options that would be ignored, because a resumed run keeps its plan."""
-    if _arguments.given(args).keys() - {"project", "out", "lab", "lab_keys"}:
+    if _arguments.given(args).keys() - {"project", "out", "wait_s", "lab", "lab_keys"}:
         raise UsageError(
             "--resume continues the plan of the saved run",
             "leave out variants and the options that change what is measured",

@@ -7,8 +7,15 @@ from collections.abc import Iterable, Iterator
 from harness.core.text import clean
 from harness.core.types import DeviceFacts
 
-# What tells two phones of one model apart, and two builds of one phone's software.
-_EXTRA = {"serial": "serial", "fingerprint": "build"}
+# What tells apart two phones of one model, two builds of one phone's software or of what times
+# there, and the cores that it runs on.
+_EXTRA = {
+    "serial": "serial",
+    "fingerprint": "build",
+    "runner_sha256": "runner SHA-256",
+    "app_sha256": "app SHA-256",
+    "affinity": "cores",
+}
 
 
 def difference(before: DeviceFacts, now: DeviceFacts, runtimes: Iterable[str]) -> str | None:

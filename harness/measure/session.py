@@ -23,7 +23,7 @@ from harness.engine import Engine
 from harness.measure import device_images, lanes, mixed, prepare, schedule
 from harness.measure.device_run import Enough
 from harness.measure.planning import expected_launches, make_plan, what_the_test_decides
-from harness.project import config
+from harness.project import config, preflight
 from harness.project.request import Job
 from harness.results import report as assemble
 from harness.results import store
@@ -71,16 +71,21 @@ def bench(
 
 
 def resume(
-    path: Path, project: Path | None, narrator: Narrator, engine: Engine | None = None
+    path: Path,
+    project: Path | None,
+    narrator: Narrator,
+    engine: Engine | None = None,
+    *,
+    wait_s: float | None = None,
 ) -> SavedRun:
     """Continue a run that ended early; what it saved is kept and not measured again.
 
-    devices.yaml is read in `project`, or where the run read it. Raises UsageError if artifacts,
-    images, devices or runtimes are no longer those that the run measured.
+    devices.yaml is read in `project`, or where the run read it; `wait_s` is of --wait. Raises
+    UsageError if artifacts, images, devices or runtimes are no longer those that the run measured.
     """
     folder = store.reopen(path)
     with contextlib.closing(folder):
-        devices = _devices_of(folder.header, project)
+        devices = _devices_of(folder.header, project, wait_s)
         if folder.header.lab and engine is None:
             raise UsageError("the run measures at a lab", "give its address with --lab")
         here = _here(devices, folder.header.lab)
@@ -97,6 +102,8 @@ def again(
     project: Path | None,
     narrator: Narrator,
     engine: Engine | None = None,
+    *,
+    wait_s: float | None = None,
 ) -> SavedRun:
     """Measure some cases of a run once more, apart, in a run folder of their own: the same
     artifacts, inputs and plan; test images are not answered again."""
@@ -107,7 +114,8 @@ def again(
     header = msgspec.structs.replace(
         first, run_id=store.new_run_id(), started_at=now_iso("seconds"), plan=plan
     )
-    devices = _devices_of(header, project)
+    of_run = _devices_of(first, project, wait_s)
+    devices = {case.device: of_run[case.device] for case in plan.cases}
     with _held(_here(devices, header.lab)):
         folder = store.create(run.folder.parent, header)
         return _carry_out(_Run(folder, devices, _inputs_of(header)), narrator, engine)
@@ -191,8 +199,11 @@ def _begun(job: Job, narrator: Narrator, engine: Engine | None, *, all_must_buil
     return _Run(store.create(job.request.out, header), job.devices, inputs)
 
 
-def _devices_of(header: Report, project: Path | None) -> dict[str, DeviceSpec]:
-    """The entries of devices.yaml that a saved run was planned on."""
+def _devices_of(
+    header: Report, project: Path | None, wait_s: float | None
+) -> dict[str, DeviceSpec]:
+    """The devices that a saved run was planned on: their entries in devices.yaml, with what the
+    command line asked for besides."""
     if project is None and header.project is not None:
         project = Path(header.project)
         if not project.is_dir():
@@ -202,10 +213,19 @@ def _devices_of(header: Report, project: Path | None) -> dict[str, DeviceSpec]:
             )
     opened = config.load_project(project)
     of_hosts = {device.name: device.spec for device in header.lab}
-    return {
-        name: of_hosts.get(name) or opened.device(name)
+    devices = {
+        name: _on_cores_of(of_hosts.get(name) or opened.device(name), name, header)
         for name in dict.fromkeys(case.device for case in header.plan.cases)
     }
+    return preflight.as_asked(devices, wait_s=wait_s)
+
+
+def _on_cores_of(spec: DeviceSpec, name: str, header: Report) -> DeviceSpec:
+    """The entry with the groups of cores that the run measures apart, which --affinity may have
+    named."""
+    of_device = (case.affinity for case in header.plan.cases if case.device == name)
+    groups = tuple(dict.fromkeys(filter(None, of_device)))
+    return msgspec.structs.replace(spec, affinity=groups) if groups else spec
 
 
 def _inputs_of(header: Report) -> dict[str, Path]:

@@ -58,7 +58,13 @@ def resolve(
     _check_values(request)
     project = config.load_project(request.project, request.weights)
     selected, at_lab = _devices(request, project, hosts)
-    devices = _as_asked(selected, request)
+    devices = as_asked(
+        selected,
+        wait_s=request.wait_s,
+        accuracy=request.accuracy,
+        affinity=request.affinity,
+        delegate=request.delegates,
+    )
     tflite, others, patterns = _sort(request.what)
     variants = project.select(patterns) if patterns or not request.what else {}
     _refuse_clashes(variants, tflite, others)
@@ -172,19 +178,13 @@ def _devices(
     return {c.name: c.spec for c in chosen}, at_lab
 
 
-def _as_asked(devices: dict[str, DeviceSpec], request: Request) -> dict[str, DeviceSpec]:
-    """The entries, with what the request says instead of them as far as they have such a key.
-    Raises UsageError for what is only for phones if there is none."""
-    asked = {
-        "wait_s": request.wait_s,
-        "accuracy": request.accuracy,
-        "affinity": request.affinity,
-        "delegate": request.delegates,
-    }
+def as_asked(devices: dict[str, DeviceSpec], **asked: object) -> dict[str, DeviceSpec]:
+    """The entries, with what was asked for instead of them as far as they have such a key; None
+    asks for nothing. Raises UsageError for what is only for phones if there is none."""
     keys = {key for spec in devices.values() for key in spec.__struct_fields__}
     options = {"wait_s": "--wait", "accuracy": "--accuracy device", "affinity": "--affinity"}
     for key, option in options.items():
-        if asked[key] not in (None, "host") and key not in keys:
+        if asked.get(key) not in (None, "host") and key not in keys:
             raise UsageError(
                 f"{option} is for phones", "leave it out, or name a phone with --device"
             )

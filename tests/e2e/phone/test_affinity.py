@@ -18,7 +18,7 @@ from harness.emulator.phone import Core
 from harness.project.request import Request
 from tests.e2e.phone.test_measuring import CASE, QUICK, Bench, artifact
 from tests.phone_bench import TINY, assert_clean, bench, entry
-from tests.phones import adb_home, emulated
+from tests.phones import adb_home, emulated, run_harness
 
 __all__ = ["adb_home"]
 
@@ -122,6 +122,27 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert {"big", "little"} <= {
         cell for line in (tmp_path / "r.csv").read_text().splitlines() for cell in line.split(",")
     }
+
+
+@pytest.mark.parametrize("asked", [("--affinity", "big,little"), ()])
+def test_a_run_goes_on_with_the_groups_that_it_began_with(
+    tmp_path: Path, asked: tuple[str, ...]
+) -> None:
+    """Whether the command line or devices.yaml had named them. --wait is no matter of the plan."""
+    groups: dict[str, Any] = {} if asked else {"affinity": ["big", "little"]}
+    short = ("--launches", "2", "--iterations", "2")
+    with emulated(fixed_latency_us=1000) as phone:
+        run = bench(tmp_path, {"phone": entry(phone, **groups)}, TINY, *short, *asked)
+        assert run.status == 0, run.stderr
+        whole = run.report
+        (journal,) = tmp_path.glob("reports/*/journal.jsonl")
+        journal.write_text("".join(journal.read_text().splitlines(keepends=True)[:2]))
+        done = run_harness(tmp_path, "bench", "--resume", "latest", "--wait", "1s")
+        assert done.returncode == 0, done.stderr
+        assert_clean(phone)
+    launches = [x for case in run.report.cases for x in case.launches]
+    assert [x.case for x in launches] == [x.case for case in whole.cases for x in case.launches]
+    assert {d.extra["affinity"] for d in run.report.devices} == {"c0 f"}
 
 
 @pytest.mark.parametrize(
