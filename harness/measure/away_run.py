@@ -248,8 +248,6 @@ class AwayRun(DeviceRun):
         except HarnessError as error:  # such as a full disk here
             self._broken = True
             self._lose(_as_failure(error))
-        except OtherDeviceError as error:
-            self.refusal = error
         return not self._broken and self.refusal is None
 
     def _save(self, entry: Entry) -> None:
