@@ -82,12 +82,17 @@ def is_sha256(text: str) -> bool:
     return re.fullmatch(r"[0-9a-f]{64}", text) is not None
 
 
-# msgspec's names of types -> ours.
+# msgspec's names of types, and Python's of what YAML can hold -> ours.
 _TYPES = {
+    "NoneType": "nothing",
     "array": "a list",
     "bool": "true or false",
+    "date": "a date",
+    "datetime.date": "a date",
+    "dict": "a mapping",
     "float": "a number",
     "int": "a whole number",
+    "list": "a list",
     "null": "nothing",
     "object": "a mapping",
     "str": "text",
@@ -96,13 +101,16 @@ _TYPES = {
 
 def expected_in_words(error: str) -> str:
     """msgspec's message in plain words: `expected a list, such as [1], but found text`."""
-    match = re.fullmatch(r"Expected `([\w |]+)`, got `(\w+)`", error)
-    if match is None:
-        return error[:1].lower() + error[1:]
-    wanted = [_TYPES.get(name, name) for name in match.group(1).split(" | ")]
-    example = ", such as [1]" if match.groups() == ("array", "int") else ""
-    found = _TYPES.get(match.group(2), match.group(2))
-    return f"expected {' or '.join(wanted)}{example}, but found {found}"
+    if missing := re.fullmatch(r"Object missing required field `(.+)`", error):
+        return f"the key {missing[1]!r} is missing"
+
+    def in_words(types: re.Match[str]) -> str:
+        return " or ".join(_TYPES.get(name, name) for name in types[1].split(" | "))
+
+    words = re.sub(r"`([\w.| ]+)`", in_words, error).replace(", got ", ", but found ")
+    if error == "Expected `array`, got `int`":
+        words = words.replace("a list", "a list, such as [1]")
+    return words[:1].lower() + words[1:]
 
 
 def integer(text: str, most: int = 10**15) -> int | None:

@@ -62,6 +62,10 @@ class Project(NamedTuple):
 
     def device(self, name: str) -> DeviceSpec:
         """One entry of devices.yaml; an unknown name raises with the nearest ones."""
+        if not self.devices:
+            raise UsageError(
+                f"{self.folder / DEVICES} has no entry", "add one, such as `host: {kind: host}`"
+            )
         if name not in self.devices:
             raise unknown("device", name, self.devices)
         return self.devices[name]
@@ -69,13 +73,9 @@ class Project(NamedTuple):
     def select_devices(self, names: Iterable[str]) -> dict[str, DeviceSpec]:
         """Entries of devices.yaml by name; `all` alone means all of them."""
         names = tuple(names)
-        if names != ("all",):
-            return {name: self.device(name) for name in names}
-        if not self.devices:
-            raise UsageError(
-                f"{self.folder / DEVICES} has no entry", "add one, such as `host: {kind: host}`"
-            )
-        return dict(self.devices)
+        if names == ("all",) and self.devices:
+            return dict(self.devices)
+        return {name: self.device(name) for name in names}
 
     def select(self, patterns: Iterable[str]) -> dict[str, VariantSpec]:
         """Variants by name or glob, in the order asked for, each once. If none is asked for, those
@@ -143,10 +143,20 @@ def _load_devices(path: Path) -> tuple[dict[str, DeviceSpec], DevicesFile]:
     whole = load_yaml(path, DevicesFile)
     for name, spec in whole.devices.items():
         try:
+            _refuse_none_or_twice(spec)
             read[name] = kind_of(spec).read_entry(spec, folder)
         except ConfigError as error:
             raise ConfigError(f"{path}: devices.{name}.{error.message}", error.fix) from None
     return read, whole
+
+
+def _refuse_none_or_twice(spec: DeviceSpec) -> None:
+    """Raise ConfigError for a list without a value, which would leave nothing to measure, and for
+    one that has a value twice."""
+    for key in ("threads", "delegate", "affinity"):
+        values = getattr(spec, key, None)
+        if isinstance(values, tuple) and (not values or len(set(values)) < len(values)):
+            raise ConfigError(f"{key}: names none, or one of them twice", "name each once")
 
 
 def _lab(path: Path, given: LabSpec | None) -> LabSpec | None:

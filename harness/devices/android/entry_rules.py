@@ -27,11 +27,8 @@ _USED_BY = {
 def check(spec: AndroidSpec) -> None:
     """Raises ConfigError, whose message begins with the key; the caller says of which entry."""
     _check_transport(spec)
-    affinities = (spec.affinity,) if isinstance(spec.affinity, str) else spec.affinity
-    for affinity in affinities:
+    for affinity in (spec.affinity,) if isinstance(spec.affinity, str) else spec.affinity:
         check_affinity(affinity)
-    if not affinities or len(set(affinities)) < len(affinities):
-        raise ConfigError("affinity: names none, or one of them twice", "[big, mid, little, all]")
     _check_runner(spec.runner)
     if spec.transport == "emulated":
         _check_emulated(spec)

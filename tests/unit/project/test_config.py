@@ -92,6 +92,11 @@ def test_an_unknown_device_gets_the_nearest_names(tmp_path: Path) -> None:
         ("devices: {host: {kind: host, threads: 1}}", "devices.host.threads: "
          "expected a list, such as [1], but found a whole number"),
         ("devices: {host: {kind: host, threads: [0]}}", "devices.host.threads"),
+        ("devices: {host: {kind: [host]}}", "devices.host.kind: expected text, but found a list"),
+        ("devices: {host: {kind: }}", "devices.host.kind: expected text, but found nothing"),
+        ("devices: {host: {kind: 2026-01-01}}", "expected text, but found a date"),
+        ("devices: {host: {kind: host, runtime: 2026-01-01}}", "expected text, but found a date"),
+        ("devices: {host: {threads: [1]}}", "devices.host: the key 'kind' is missing"),
         ("devices: {host: {kind: hots}}", "devices.host.kind: unknown kind 'hots'"),
         ("devices: {p: {kind: android, guards: {min_batery_percent: 1}}}",
          "devices.p.guards: unknown key 'min_batery_percent'; did you mean 'min_battery_percent'"),
@@ -176,6 +181,10 @@ def test_the_home_folder_of_nobody_is_told(tmp_path: Path) -> None:
 
 SHA = "a" * 64
 REFUSED = {
+    "no threads": ("threads: []", "threads: names none, or one of them twice"),
+    "a number of threads twice": ("threads: [1, 1]", "threads: names none, or one of them twice"),
+    "no delegate": ("delegate: []", "delegate: names none, or one of them twice"),
+    "a group of cores twice": ("affinity: [big, big]", "affinity: names none, or one of them"),
     "a typo in the transport": ("transport: adb_tpc, address: 'a:1'", "transport: unknown "
                                 "transport 'adb_tpc'; did you mean 'adb_tcp'"),
     "no address": ("transport: adb_tcp", "transport: adb_tcp needs an address"),
@@ -208,9 +217,9 @@ REFUSED = {
     "a dialect": ("runner: {dialect: C}", "runner.dialect: invalid enum value 'C'"),
     "a delegate": ("delegate: [gpuu]", "delegate[0]: invalid enum value 'gpuu'"),
     "a battery of 200 %": ("guards: {min_battery_percent: 200}", "guards.min_battery_percent: "
-                           "expected `int` <= 100"),
+                           "expected a whole number <= 100"),
     "a thermal status": ("guards: {max_thermal_status: 7}", "guards.max_thermal_status: expected"),
-    "no time to cool": ("guards: {cooldown_s: 0}", "guards.cooldown_s: expected `float` > 0"),
+    "no time to cool": ("guards: {cooldown_s: 0}", "guards.cooldown_s: expected a number > 0"),
     "a profile": ("transport: emulated, profile: pixle", "profile: unknown profile 'pixle'; did "
                   "you mean 'pixel'?"),
     "a fault": ("transport: emulated, faults: [hto=3]", "faults: unknown fault 'hto'; did you "
