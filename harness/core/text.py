@@ -113,6 +113,13 @@ def expected_in_words(error: str) -> str:
     return words[:1].lower() + words[1:]
 
 
+def place_and_expected(error: str) -> str:
+    """`sparsity: expected a number, but found text` from msgspec's message."""
+    what, _, where = error.partition(" - at `$")
+    place = where.rstrip("`").removeprefix(".")
+    return f"{place}: {expected_in_words(what)}" if place else expected_in_words(what)
+
+
 def integer(text: str, most: int = 10**15) -> int | None:
     """The whole number that `text` is in plain digits, from 0 to `most`; None for anything else.
     Python's own int() takes other scripts' digits, and refuses 4301 of them with an exception."""

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from harness.core.errors import UsageError
-from harness.core.text import expected_in_words
+from harness.core.text import place_and_expected
 from harness.system.plugins import unknown
 
 
@@ -78,9 +78,10 @@ def parse(settings: Iterable[str]) -> Faults:
     try:
         return msgspec.convert(values, Faults, strict=False)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `$.")
+        # A fault cannot be given as nothing.
+        wrong = place_and_expected(str(error).replace(" | null", ""))
         raise UsageError(
-            f"fault {where.rstrip('`')}: {expected_in_words(what.replace('int | null', 'int'))}",
+            f"fault {wrong}",
             "docs/explanation/emulated-device.md has the list",
         ) from None
 

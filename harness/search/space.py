@@ -16,6 +16,7 @@ from harness.core.base import Value
 from harness.core.errors import ConfigError, UsageError
 from harness.core.search import Candidate
 from harness.core.specs import SearchSpec, VariantsFile
+from harness.core.text import place_and_expected
 from harness.system.plugins import unknown
 
 WHICH = "model"  # the parameter that chooses among several entries
@@ -210,7 +211,8 @@ def _option(where: str, value: object) -> Option:
         found = msgspec.convert(value, Range)
     except msgspec.ValidationError as error:
         raise ConfigError(
-            f"{where} is not a range: {error}", "write it like {from: 96, to: 256, step: 32}"
+            f"{where} is not a range: {place_and_expected(str(error))}",
+            "write it like {from: 96, to: 256, step: 32}",
         ) from None
     if not found.low < found.high:
         fix = "exchange them" if found.low > found.high else f"write {found.low:g} alone"

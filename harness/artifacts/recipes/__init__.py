@@ -26,6 +26,7 @@ import msgspec
 
 from harness.artifacts import quantize
 from harness.core.errors import UsageError
+from harness.core.text import place_and_expected
 from harness.system import plugins
 
 BASE = "float32"
@@ -135,4 +136,7 @@ def _convert(name: str, module: ModuleType, options: dict[str, object]) -> Any:
     try:
         return msgspec.convert(options, module.Options)
     except msgspec.ValidationError as error:
-        raise UsageError(f"options of recipe {name}: {error}") from None
+        raise UsageError(
+            f"options of recipe {name}: {place_and_expected(str(error))}",
+            "correct recipe_options",
+        ) from None

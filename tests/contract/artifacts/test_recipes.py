@@ -212,8 +212,8 @@ def test_options_go_to_the_recipe_that_knows_them() -> None:
         ("", {}, "unknown recipe ''"),
         ("int8", {"sparsity": 0.5}, "'sparsity'"),
         ("pruned", {"sparsty": 0.5}, "did you mean 'sparsity'"),
-        ("pruned", {"sparsity": "much"}, "sparsity"),
-        ("pruned", {"sparsity": 1.5}, "sparsity"),
+        ("pruned", {"sparsity": "much"}, "sparsity: expected a number, but found text"),
+        ("pruned", {"sparsity": 1.5}, "sparsity: expected a number < 1.0"),
     ],
 )
 def test_nonsense_is_refused_in_one_line(
