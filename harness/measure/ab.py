@@ -25,7 +25,7 @@ class Answer(NamedTuple):
 
 def ab(job: Job, threshold: float, narrator: Narrator) -> Answer:
     """Measure rounds until the question is decided or the time is up. Raises UsageError unless the
-    job has exactly two cases, and BuildError if one of them cannot be built."""
+    job has exactly two cases, of different variants, and BuildError if one cannot be built."""
     a, b = _two_cases(job)
     looks: list[Decision] = []
 
@@ -57,11 +57,12 @@ def _two_cases(job: Job) -> tuple[Case, Case]:
     for error in job.unusable.values():
         raise error
     cases = schedule.cases(job.names, job.settings)
-    if len(cases) != 2:
+    if len(cases) != 2 or cases[0].variant == cases[1].variant:
         names = ", ".join(case.id for case in cases[:3]) + ", ..." * (len(cases) > 3)
+        of_one = " of one variant" if len(cases) == 2 else ""
         raise UsageError(
             f"ab compares exactly two cases, but there {'is' if len(cases) == 1 else 'are'} "
-            f"{len(cases)}: {names}",
+            f"{len(cases)}{of_one}: {names}",
             "name two different variants or files, one device, one runtime, one number of threads",
         )
     return cases[0], cases[1]
