@@ -6,6 +6,7 @@ Whatever ends the run, the saved launches are in the run folder, and --resume co
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -41,7 +42,7 @@ from harness.engine import Ending
 from harness.measure import identity
 from harness.measure import schedule as planning
 from harness.measure.answering import Answers
-from harness.results.store import SAVING, Entry, RunFolder
+from harness.results.store import SAVING, Entry, RunFolder, free_space
 from harness.stats.summaries import launch_medians, median_interval
 from harness.system import causes, processors
 
@@ -124,7 +125,7 @@ class DeviceRun:
         except HarnessError as error:
             self._lose(_failure(error))
         except Exception as error:
-            self._lose(self._our_bug(error))
+            self._lose(self._disk_full(error) or self._our_bug(error))
         if self.refusal is not None:
             return "refused"
         return "interrupted" if self.reason == "interrupted" else "done"
@@ -181,6 +182,13 @@ class DeviceRun:
         for case in self._active():
             self._record(case, failure)
         self.listener.failed(self.name, failure)
+
+    def _disk_full(self, error: Exception) -> Failure | None:
+        """The Failure if the disk is full where something else than the journal is written."""
+        if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return None
+        message = f"cannot write: {clean(str(error), 200)}"
+        return _failure(StorageError(message, free_space(self.folder.path)))
 
     def _our_bug(self, error: Exception) -> Failure:
         """The Failure for an unexpected exception; its traceback goes to a log of the run."""

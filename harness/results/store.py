@@ -114,7 +114,7 @@ class RunFolder:
                 self._append(line)
         except OSError as error:
             raise StorageError(
-                f"cannot save in {self.path}: {error.strerror}", _free_space(self.path)
+                f"cannot save in {self.path}: {error.strerror}", free_space(self.path)
             ) from None
 
     def _append(self, line: bytes) -> None:
@@ -297,11 +297,12 @@ def write_report(folder: Path, report: Report) -> Path:
     try:
         write_atomic(path, encode(report))
     except OSError as error:
-        raise StorageError(f"cannot save {path}: {error.strerror}", _free_space(folder)) from None
+        raise StorageError(f"cannot save {path}: {error.strerror}", free_space(folder)) from None
     return path
 
 
-def _free_space(folder: Path) -> str:
+def free_space(folder: Path) -> str:
+    """The advice where the disk is full."""
     resume = command("bench", "--resume", folder)
     return f"what was measured before is kept; free some space, then {resume}"
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import random
 import signal
@@ -14,7 +15,17 @@ from msgspec.structs import replace
 from harness.core.attendant import Attendant
 from harness.core.errors import OtherDeviceError
 from harness.core.specs import AndroidSpec, ArmSpec, DeviceSpec, HostSpec
-from harness.core.types import Case, DeviceFacts, Failure, Finding, Launch, Plan, Report, Stopped
+from harness.core.types import (
+    Artifact,
+    Case,
+    DeviceFacts,
+    Failure,
+    Finding,
+    Launch,
+    Plan,
+    Report,
+    Stopped,
+)
 from harness.measure import lanes
 from harness.results import store
 from harness.results.report import assemble
@@ -250,7 +261,14 @@ BEFORE = DeviceFacts(
     kind="android",
     identity="Pixel 7 / Android 14",
     runtimes={"litert": "2.3.0", "other": "1"},
-    extra={"serial": "A1", "fingerprint": "google/1", "battery": "90 %"},
+    extra={
+        "serial": "A1",
+        "fingerprint": "google/1",
+        "runner_sha256": "aa",
+        "app_sha256": "bb",
+        "affinity": "c0 f",
+        "battery": "90 %",
+    },
 )
 
 
@@ -269,6 +287,9 @@ class Known(FakeTarget):
         ({"identity": "Pixel 8 / Android 14"}, "then Pixel 7 / Android 14; now Pixel 8 / Andr"),
         ({"extra": {"serial": "B2"}}, "then serial A1; now serial B2"),
         ({"extra": {"fingerprint": "google/2"}}, "then build google/1; now build google/2"),
+        ({"extra": {"runner_sha256": "cc"}}, "then runner SHA-256 aa; now runner SHA-256 cc"),
+        ({"extra": {"app_sha256": "cc"}}, "then app SHA-256 bb; now app SHA-256 cc"),
+        ({"extra": {"affinity": "all"}}, "then cores c0 f; now cores all"),
         ({"runtimes": {"litert": "2.4.0"}}, "then litert 2.3.0; now litert 2.4.0"),
         ({"runtimes": {"litert": "2.3.0", "other": "2"}}, None),
         ({"extra": BEFORE.extra | {"battery": "80 %"}}, None),
@@ -329,6 +350,23 @@ def test_a_full_disk_ends_the_device_and_the_report_tells_of_it(tmp_path: Path) 
     assert all("cannot save in" in f.message and f.transient for f in seen.failures.values())
     saved = store.read_journal(folder.path / store.JOURNAL)
     assert saved.launches == seen.launches
+    assert saved.failures == {}, "--resume makes the launches that are missing"
+
+
+def test_a_disk_that_is_full_where_logs_are_written_is_not_a_bug(tmp_path: Path) -> None:
+    class Logging(FakeTarget):
+        def prepare(self, artifact: Artifact, inputs: Path) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "host.log")
+
+    folder = store.create(tmp_path, header(Plan(cases=(A,), launches=2)))
+    fake = Logging("host", steady)
+    lanes.measure(folder, {"host": HostSpec()}, INPUTS, Silent(), opener=fake.opener)
+    folder.close()
+    failure = folder.read().failures[A.id]
+    assert (failure.stage, failure.transient) == ("saving", True)
+    assert failure.message == "cannot write: [Errno 28] No space left on device: 'host.log'"
+    assert "free some space, then python -m harness bench --resume" in failure.fix
+    saved = store.read_journal(folder.path / store.JOURNAL)
     assert saved.failures == {}, "--resume makes the launches that are missing"
 
 
