@@ -232,7 +232,8 @@ class DeviceRun:
             if self.attendant.stopping.is_set():
                 return "interrupted"
             active = self._active()
-            if not active:
+            # What `enough` asks is asked of all cases.
+            if not active or (self.enough is not None and len(active) < len(self.cases)):
                 return "failed"
             if not self._made_again(active) and (reason := self._finished(active)):
                 return reason

@@ -43,11 +43,11 @@ def measure(
     """Carry out the plan of `folder`, going on after what it has already saved.
 
     `inputs` maps a variant to its input set. `enough`, if given, looks at a device's launches after
-    every round and may end it. Devices that are `at_lab` are measured by its hosts. Ctrl-C ends
-    measuring after killing the launch under way; the result's reason says so, also where all had
-    been measured and the devices were being put back as they were. Raises
-    OtherDeviceError, without having measured on it, if a device is not the one that the saved
-    launches are of.
+    every round and may end it; a case that fails then ends it, too. Devices that are `at_lab` are
+    measured by its hosts. Ctrl-C ends measuring after killing the launch under way; the result's
+    reason says so, also where all had been measured and the devices were being put back as they
+    were. Raises OtherDeviceError, without having measured on it, if a device is not the one that
+    the saved launches are of.
     """
     here = {name: spec for name, spec in devices.items() if name not in at_lab}
     runs: list[DeviceRun] = []

@@ -44,6 +44,7 @@ def stopped_text(report: Report) -> str:
     """Why measuring ended, in words; empty if it is not known."""
     if report.stopped is None:
         return ""
+    all_failed = all(case.failure is not None for case in report.cases)
     return {
         "target_ci": f"every interval is within the target of ±{report.plan.target_ci:.0%}",
         "time_budget": "the time budget was spent",
@@ -52,7 +53,7 @@ def stopped_text(report: Report) -> str:
         "exact": "one launch is enough where there is no noise",
         "decided": "the question was decided",
         "interrupted": "it was interrupted",
-        "failed": "every case failed",
+        "failed": "every case failed" if all_failed else "a case failed",
     }[report.stopped.reason]
 
 

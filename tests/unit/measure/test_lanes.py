@@ -353,6 +353,25 @@ def test_a_full_disk_ends_the_device_and_the_report_tells_of_it(tmp_path: Path) 
     assert saved.failures == {}, "--resume makes the launches that are missing"
 
 
+def test_a_question_about_all_cases_ends_when_one_of_them_fails(tmp_path: Path) -> None:
+    """Launching the other until the time is up would not answer it."""
+
+    def times(case: Case, index: int) -> list[int]:
+        if case == B:
+            raise Crash
+        return steady(case, index)
+
+    for enough, launches in ((lambda launches: False, 1), (None, 200)):
+        fake = FakeTarget("host", times)
+        folder = store.create(tmp_path / str(launches), header(Plan(cases=(A, B), launches=200)))
+        stopped = lanes.measure(
+            folder, {"host": HostSpec()}, INPUTS, Silent(), opener=fake.opener, enough=enough
+        )
+        folder.close()
+        assert len(folder.read().launches) == launches
+        assert stopped.reason == ("failed" if enough else "launches")
+
+
 def test_a_disk_that_is_full_where_logs_are_written_is_not_a_bug(tmp_path: Path) -> None:
     class Logging(FakeTarget):
         def prepare(self, artifact: Artifact, inputs: Path) -> None:
