@@ -76,6 +76,8 @@ def test_launches_are_interleaved_round_by_round(tmp_path: Path) -> None:
     assert [i for pair in rounds for _, i in pair] == [i for i in range(6) for _ in "ab"]
     orders = sorted(x.order for c in report.cases for x in c.launches)
     assert orders == list(range(12))
+    assert [drift.launches for drift in report.drifts] == [12]
+    assert all(c.noise and c.noise.launches == 6 for c in report.cases)
 
 
 def test_it_goes_on_until_the_target_and_says_so(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,23 @@ def test_runs_that_begin_at_once_do_not_refuse_each_other(tmp_path: Path) -> Non
     assert failed.empty(), failed.get()
     store.check_writable(out)
     assert not list(tmp_path.rglob(".probe*"))
+
+
+def test_a_folder_that_another_run_removes_before_it_is_tried_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe = tempfile.NamedTemporaryFile
+    removed: list[Path] = []
+
+    def after_another_run(*, prefix: str, dir: Path) -> Any:
+        if not removed:
+            dir.rmdir()
+            removed.append(dir)
+        return probe(prefix=prefix, dir=dir)
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", after_another_run)
+    store.check_writable(tmp_path / "reports")
+    assert removed == [tmp_path / "reports"]
 
 
 def test_checking_leaves_nothing_behind(tmp_path: Path) -> None:
