@@ -55,6 +55,8 @@ def resolve(
             "--sustained decides by itself how much is measured",
             "leave out --launches, --iterations and --quick",
         )
+    if not request.devices:
+        raise UsageError("no device is named", "name one, such as host")
     _check_values(request)
     project = config.load_project(request.project, request.weights)
     selected, at_lab = _devices(request, project, hosts)
@@ -180,18 +182,20 @@ def _devices(
 
 def as_asked(devices: dict[str, DeviceSpec], **asked: object) -> dict[str, DeviceSpec]:
     """The entries, with what was asked for instead of them as far as they have such a key; None
-    asks for nothing. Raises UsageError for what is only for phones if there is none."""
+    and an empty list ask for nothing. Raises UsageError for what is only for phones if there is
+    none."""
+    asked = {key: value for key, value in asked.items() if value not in (None, ())}
     keys = {key for spec in devices.values() for key in spec.__struct_fields__}
     options = {"wait_s": "--wait", "accuracy": "--accuracy device", "affinity": "--affinity"}
     for key, option in options.items():
-        if asked.get(key) not in (None, "host") and key not in keys:
+        if asked.get(key, "host") != "host" and key not in keys:
             raise UsageError(
                 f"{option} is for phones", "leave it out, or name a phone with --device"
             )
     return {
         name: msgspec.structs.replace(
             spec,
-            **{k: v for k, v in asked.items() if v is not None and k in spec.__struct_fields__},
+            **{k: v for k, v in asked.items() if k in spec.__struct_fields__},
         )
         for name, spec in devices.items()
     }

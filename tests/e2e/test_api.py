@@ -16,6 +16,7 @@ import harness
 from harness import api
 from harness.commands import bench
 from harness.core.errors import UsageError
+from harness.project.preflight import resolve
 from harness.project.request import Request
 from tests.paths import DATA, ROOT
 
@@ -125,6 +126,19 @@ def test_a_value_that_an_option_cannot_have_is_refused_before_anything_is_writte
         api.bench(TINY, out=tmp_path / "reports", **options)
     assert error.value.message.startswith(says)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_list_of_no_device_is_refused_and_other_empty_lists_mean_the_default(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(UsageError, match="no device is named; name one, such as host"):
+        api.bench(TINY, devices=[])
+    project = tmp_path / "devices.yaml"
+    project.write_text("devices: {phone: {kind: android, transport: emulated}}")
+    none: Any = {"delegates": (), "affinity": (), "threads": ()}
+    job = resolve(Request(what=(str(TINY),), devices=("phone",), project=tmp_path, **none))
+    of_phone = job.settings["phone"]
+    assert (of_phone.delegates, of_phone.affinities, of_phone.threads) == (("cpu",), ("",), (1,))
 
 
 LOOP = """
