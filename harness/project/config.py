@@ -156,7 +156,9 @@ def _refuse_none_or_twice(spec: DeviceSpec) -> None:
     for key in ("threads", "delegate", "affinity"):
         values = getattr(spec, key, None)
         if isinstance(values, tuple) and (not values or len(set(values)) < len(values)):
-            raise ConfigError(f"{key}: names none, or one of them twice", "name each once")
+            raise ConfigError(
+                f"{key}: names none, or one of them twice", "name each once, or leave it out"
+            )
 
 
 def _lab(path: Path, given: LabSpec | None) -> LabSpec | None:
