@@ -194,6 +194,7 @@ def load_yaml(path: Path, kind: type[T]) -> T:
         raise ConfigError(f"{path} cannot be read: {error}", "it must be a UTF-8 file") from None
     try:
         data = strict_load(text)
+        msgspec.json.encode(data)  # ends with RecursionError where an alias names what it is in
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""

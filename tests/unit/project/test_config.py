@@ -114,6 +114,7 @@ def test_an_unknown_device_gets_the_nearest_names(tmp_path: Path) -> None:
         ("devices: {host: [", "line 1"),
         ("devices: !!python/object/apply:os.system ['true']", "could not determine a constructor"),
         ("devices: \t{", "line 1"),
+        ("devices: &a {host: [*a]}", "nested too deeply"),
     ],
 )  # fmt: skip
 def test_a_wrong_file_is_told_by_name_and_path_of_the_key(
