@@ -184,9 +184,6 @@ def _request(what: tuple[str, ...], options: BenchOptions) -> Request:
     return Request(what=what, **{name: _field(name, value) for name, value in options.items()})
 
 
-_LISTS = ("devices", "runtimes", "delegates", "threads", "affinity", "starts", "recipes")
-
-
 def _field(name: str, value: Any) -> Any:
     """The value of an option in the type that Request has."""
     if value is None:

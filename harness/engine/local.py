@@ -62,9 +62,8 @@ def _side_by_side(in_lanes: list[list[Work]]) -> None:
     """One thread per lane; Ctrl-C ends the work under way."""
     everywhere = [work for lane in in_lanes for work in lane]
     with ThreadPoolExecutor(len(in_lanes)) as pool:
-        futures = [pool.submit(_take_turns, lane, everywhere) for lane in in_lanes]
-        try:
-            for future in futures:
+        try:  # from the first on, which already runs while the others are submitted
+            for future in [pool.submit(_take_turns, lane, everywhere) for lane in in_lanes]:
                 future.result()
         except KeyboardInterrupt:
             # Each puts its phone back as it was, even if asked to stop several times.

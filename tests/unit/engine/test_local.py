@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-from harness.engine import Ending
+import pytest
+
+from harness.engine import Ending, local
 from harness.engine.local import LocalEngine
 
 
@@ -67,6 +71,25 @@ def test_a_refusal_ends_all() -> None:
     gathered({"a": [first, Piece(ran, "2")], "b": [other]})
     assert sorted(ran) == ["1", "other"]
     assert other.stopped.is_set()
+
+
+def test_ctrl_c_before_the_last_lane_has_begun_ends_those_that_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Pool(ThreadPoolExecutor):
+        def submit(self, *args: Any, **options: Any) -> Any:
+            if first.begun.is_set():
+                raise KeyboardInterrupt
+            future = super().submit(*args, **options)
+            assert first.begun.wait(20)
+            return future
+
+    monkeypatch.setattr(local, "ThreadPoolExecutor", Pool)
+    ran: list[str] = []
+    first, second = Piece(ran, "1"), Piece(ran, "2")
+    first.waits_for = first.stopped
+    gathered({"a": [first], "b": [second]})
+    assert ran == ["1"] and second.stopped.is_set()
 
 
 def test_an_engine_can_gather_again() -> None:
