@@ -45,8 +45,8 @@ SESSIONS = {
             "bench tiny_float32.tflite --device pixel",
         ),
         """
-By `docs/session.py`, with two small files of the tests and no phone connected, on a busy machine.
-The lines of `pixel-wifi` are left out: what answers at its address depends on the network.
+Recorded by `docs/session.py`, with two small files of the tests and no phone connected, on a busy
+machine. The lines of `pixel-wifi` are left out, because they depend on what answers at its address.
 """,
         "docs/explanation/emulated-device.md",
     ),
@@ -64,10 +64,10 @@ The lines of `pixel-wifi` are left out: what answers at its address depends on t
             "doctor --device phone --prove",
         ),
         """
-By `docs/session.py`, with small files of the tests, on a busy machine; the phones are emulated.
-The folder has 200 pictures of faces and of other things (scikit-image's `lfw_subset`), and this
-devices.yaml. The GPU of `phone` answers wrongly unless it computes in float32; `calm` sleeps for
-8 ms instead of computing:
+Recorded by `docs/session.py`, with small files of the tests, on a busy machine; the phones are
+emulated. The folder has 200 pictures of faces and of other things (scikit-image's `lfw_subset`),
+and this devices.yaml. The GPU of `phone` answers wrongly unless it computes in float32; `calm`
+sleeps for 8 ms instead of computing:
 
     devices:
       phone:
@@ -99,8 +99,8 @@ devices.yaml. The GPU of `phone` answers wrongly unless it computes in float32; 
             "lab stop tcp://127.0.0.1:8786",
         ),
         """
-By `docs/session.py`, all on one machine, with a small file of the tests and two emulated phones.
-The devices.yaml of the host:
+Recorded by `docs/session.py`, all on one machine, with a small file of the tests and two emulated
+phones. The devices.yaml of the host:
 
     devices:
       flagship:

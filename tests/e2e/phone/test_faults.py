@@ -35,7 +35,7 @@ TABLE: dict[str, tuple[Faults, dict[str, Any], str]] = {
     "runner hangs": (Faults(runner="hang"), {"launch_timeout_s": 3}, "did not end within 3 s"),
     "runner prints garbage": (Faults(runner="garbage"), {}, "no usable result"),
     "runner prints half a line": (Faults(runner="half_line"), {}, "no usable result"),
-    "runner without end": (Faults(runner="endless"), {}, "printed more than"),
+    "runner never stops printing": (Faults(runner="endless"), {}, "printed more than"),
     "unknown flag": (Faults(runner="unknown_flag"), {}, "does not know --num_threads=1"),
     "model rejected": (Faults(runner="rejects_model"), {}, "Didn't find op for builtin opcode"),
     "battery low": (Faults(battery_percent=5), {}, "battery is at 5 %"),

@@ -96,7 +96,7 @@ def test_hot_for_good_from_the_middle_keeps_the_hot_launch(tmp_path: Path) -> No
         run = bench(tmp_path, {"phone": entry(phone, guards={"cooldown_s": 1})}, TINY, *SEVERAL)
         assert run.status == 3, run.stderr
         assert documented("hot at the start").fullmatch(run.said("invalid (heat)"))
-        assert documented("hot for good").fullmatch(run.said("is kept"))
+        assert documented("stays hot").fullmatch(run.said("is kept"))
         assert_clean(phone)
         assert_kept(run, "the phone stayed hot")
         cool.touch()

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("adb_home")
 
 THERE = RunnerSpec(device_path="/system/bin/benchmark_model")
 MISTAKES: dict[str, dict[str, Any]] = {
-    "a core that is not there": {"affinity": "1ff"},
+    "a core that the phone does not have": {"affinity": "1ff"},
     "work folder not there": {"work_dir": "/data/local/tmp/typo"},
     "runner not on the phone": {"runner": RunnerSpec(device_path="/system/bin/none")},
     "other dialect": {"runner": RunnerSpec(device_path=THERE.device_path, dialect="B")},
