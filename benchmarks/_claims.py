@@ -17,7 +17,7 @@ def shortcomings(report: Report) -> list[str]:
     faster than VGG16, and the network trained from nothing is shown to lose accuracy."""
     named = {c.case.variant: c for c in candidates_of(report) if c.right is not None}
     if missing := {BASELINE, FROM_NOTHING, *ANSWERS} - set(named):
-        return [f"nothing is known of the accuracy of {' and '.join(sorted(missing))}"]
+        return [f"the accuracy of {' and '.join(sorted(missing))} is not known"]
     verdict, margin = report.verdict, report.plan.max_accuracy_loss
     star = verdict.recommended if verdict else None
     if verdict is None or star not in ANSWERS:

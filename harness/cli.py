@@ -57,6 +57,8 @@ class _Parser(argparse.ArgumentParser):
         fix = did_you_mean(str(value), map(str, action.choices))
         if isinstance(action, argparse._SubParsersAction):
             self.error(f"unknown command {value!r}; {fix}")
+        if not action.option_strings:
+            self.error(f"unknown value {value!r}; {fix}")
         raise argparse.ArgumentError(action, f"unknown value {value!r}; {fix}")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:

@@ -71,7 +71,9 @@ def exit_code(report: Report, *, strict: bool, renew: str | None = None) -> int:
     if comparison is None:
         return EXIT_OK
     if renew is not None and (changed := _changed_exactly(comparison)):
-        raise GateError(f"{changed} not what the baseline says", f"if that is meant: {renew}")
+        raise GateError(
+            f"{changed} not what the baseline says", f"if the change is intended: {renew}"
+        )
     if comparison.outcome == "regression":
         return EXIT_GATE
     if not any(case.metrics for case in comparison.cases):

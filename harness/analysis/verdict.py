@@ -254,7 +254,7 @@ class _Device:
         return f"loses at most {lost} of {what}, with 95 % confidence"
 
     def _open(self, c: Candidate) -> str:
-        """What is not known of the candidate, and what would decide."""
+        """What is not known about the candidate, and what would decide."""
         unclear = [
             f"{b.text} is undecided at {units.interval(m, b.spec.quantity)}"
             for b in self.budgets
@@ -300,7 +300,7 @@ class _Device:
         )
 
     def _as_cheap(self, c: Candidate, other: Candidate) -> bool:
-        """Whether no cost tells the two variants apart."""
+        """Whether the two variants differ in no cost."""
         return c.case.variant != other.case.variant and not differences(c, other, self.weighed)
 
     def _saving(self, c: Candidate) -> str:
@@ -338,10 +338,7 @@ class _Device:
     def _without_accuracy(self, pool: Sequence[Candidate]) -> str:
         why = listed({c.why_not for c in pool})
         keeps = f"{names(pool)} keep every budget, but " if self.budgets else ""
-        return (
-            f"no recommendation: {keeps}nothing is known of the accuracy of what was measured "
-            f"({why})"
-        )
+        return f"no recommendation: {keeps}the accuracy of what was measured is not known ({why})"
 
     def _least(self, budgets: Sequence[Budget]) -> Candidate:
         return min(self.usable, key=lambda c: _distance(c, budgets))
@@ -422,13 +419,13 @@ def _distance(c: Candidate, budgets: Sequence[Budget]) -> tuple[float, str]:
 
 
 def _round(images: int) -> str:
-    """972 -> '980': two digits, and never too few."""
+    """972 -> '980': rounded up to two digits, so that the number is never too small."""
     step = 10 ** max(0, len(str(images)) - 2)
     return f"{-(-images // step) * step:,}"
 
 
 def _percent_up(share: float) -> str:
-    """0.05231 -> '5.3%': an option's value that is no less."""
+    """0.05231 -> '5.3%': rounded up, as the value of an option."""
     return f"{math.ceil(share * 1000 - 1e-6) / 10:g}%"
 
 

@@ -194,8 +194,8 @@ def add_protected(parser: argparse._ActionsContainer, *, defaults: bool = True) 
         "--protect",
         defaults=defaults,
         metavar="WHAT",
-        help="what must not lose more than that: accuracy, balanced_accuracy or recall:CLASS "
-        "(default: from devices.yaml or from the saved run, else accuracy)",
+        help="what must not lose more than --max-accuracy-loss: accuracy, balanced_accuracy or "
+        "recall:CLASS (default: from devices.yaml or from the saved run, else accuracy)",
     )
 
 
@@ -229,8 +229,8 @@ def add_gate(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="exit 4 if the verdict or a gate is undecided, or if a case whose instructions are "
-        "counted is on one side only",
+        help="exit 4 if the verdict or a gate is undecided, or if only one of the two reports has "
+        "a case whose instructions are counted",
     )
 
 

@@ -17,7 +17,7 @@ def add_json(parser: argparse.ArgumentParser, what: str = "it", *, bare: bool = 
     file."""
     said = _HELP.format(what=what)
     if bare:
-        said += ", as is --json alone"
+        said += ", which is also what --json alone means"
         parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help=said)
     else:
         parser.add_argument("--json", metavar="FILE", help=said)

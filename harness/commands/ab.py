@@ -173,7 +173,9 @@ def sentence_of_accuracy(a: str, b: str, compared: MetricComparison | None) -> s
         least = units.points(max(0.0, loss.at_least))
         return f"{b} loses more {what} than {margin} against {a}: at least {least} {on}"
     if compared.outcome == "inconclusive":
-        return f"undecided: {b} may lose up to {most} of {what} against {a}, {margin} allowed {on}"
+        return (
+            f"undecided: {b} may lose up to {most} of {what} against {a}; {margin} may be lost {on}"
+        )
     return f"{b} loses at most {most} of {what} against {a} {on}"
 
 

@@ -123,8 +123,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     gate.add_argument(
         "--confirm",
         action="store_true",
-        help="measure again, in two to four runs of their own, the cases that failed a gate, and "
-        "exit 1 only if all of these fail by more than runs differ",
+        help="measure the cases that failed a gate again, in two to four further runs, and "
+        "exit 1 only if they fail in all of these, by more than runs differ by chance",
     )
     _arguments.add_gate(gate)
     parser.add_argument("--resume", metavar="RUN", help="continue a run that was interrupted")
@@ -229,8 +229,8 @@ def _add_how_much(group: argparse._ArgumentGroup, option: Callable[..., None]) -
         "accuracy",
         "--accuracy",
         choices=get_args(AccuracyOn),
-        help="where test images are answered: only on this machine (host), or also on the phone by "
-        "every delegate and number of threads (device) (default: that of devices.yaml)",
+        help="where test images are answered: only on this machine (host), or also on the phone, "
+        "with every delegate and number of threads (device) (default: from devices.yaml)",
     )
     option(
         group,

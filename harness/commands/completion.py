@@ -58,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         choices=[*SHELLS, "variants", "devices", "runs"],
+        metavar=f"{{{','.join(SHELLS)},variants,devices,runs}}",
         help="a shell; or which names to print",
     )
 

@@ -38,13 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "action",
         choices=["keys", "start", "join", "status", "stop"],
+        metavar="{keys,start,join,status,stop}",
         help="what to do, as listed above",
     )
     parser.add_argument(
         "what",
         nargs="*",
+        default=[],  # without it, argparse calls them required if the action is missing
         metavar="ADDRESS|DIR|HOST",
-        help="the address of the lab, such as tls://lab:8786; of `keys`: a folder and names",
+        help="the address of the lab, such as tls://lab:8786; for `keys`: a folder and names",
     )
     parser.add_argument(
         "--keys",

@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
            help="entries of devices.yaml on which to measure the finalists, and trials that may "
            "reach the front (default: {default})")  # fmt: skip
     option(parser, "data", "--data", metavar="DATA",
-           help="labelled images, as of `bench` (default: demo)")  # fmt: skip
+           help="labelled images, as for `bench` (default: demo)")  # fmt: skip
     option(parser, "split", "--split", metavar="A/B/C",
            help="per cent of the images for training, validation and test (default: 70/15/15)",
            )  # fmt: skip
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     own("--trials", type=_arguments.positive, metavar="N",
         help="at most N trials (default: 40, or no limit with --time-budget)")  # fmt: skip
     own("--time-budget", dest="time_budget_s", type=_arguments.seconds, metavar="TIME",
-        help="stop the trials after this time, those under way included; then the finalists are "
+        help="stop all trials after this time, also those that are running; then the finalists are "
         "judged")  # fmt: skip
     own("--finalists", type=_arguments.positive, metavar="N",
         help="how many of the smallest are judged on test images, besides the most accurate "
@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _arguments.add_seed(parser, "seed of the search, of training and of the split (default: 0)",
                         defaults=False)  # fmt: skip
     option(parser, "weights", "--weights", choices=get_args(InitialWeights),
-           help="initial weights, as of `bench` (default: {default})")  # fmt: skip
+           help="initial weights, as for `bench` (default: {default})")  # fmt: skip
     parser.add_argument("--resume", metavar="SEARCH",
                         help="continue a search: its folder, id or latest. One that has ended is "
                         "shown again")  # fmt: skip
@@ -155,8 +155,8 @@ def _resumed(
 
     if left := [name for name in given if name in _FIXED]:
         raise UsageError(
-            f"a search that is resumed keeps what it was asked for, so it takes no other {left[0]}",
-            "leave out all options but --trials, --time-budget, --workers and those of output",
+            f"a resumed search keeps its own {left[0]}, which cannot be changed",
+            "leave out all options but --trials, --time-budget, --workers and the output options",
         )
     return session.resume(
         searches.find(args.resume, args.out),
@@ -251,7 +251,7 @@ def _keep(saved: Saved, args: argparse.Namespace) -> None:
     if number is None:
         verdict, final = report.verdict, report.final
         finalists = final.finalists if final else {}
-        # Of a single finalist that is compared with nothing there is no verdict.
+        # A single finalist that is compared with nothing has no verdict.
         recommended = verdict.recommended if verdict else next(iter(finalists), None)
         number = finalists.get(recommended or "")
         if number is None:
@@ -261,7 +261,7 @@ def _keep(saved: Saved, args: argparse.Namespace) -> None:
             return
     trial = next((t for t in report.trials if t.number == number and t.state == "done"), None)
     if trial is None:
-        raise UsageError(f"there is no judged trial {number}", "choose one of the CSV")
+        raise UsageError(f"there is no judged trial {number}", "choose a number from --csv")
     path = Path(report.header.asked.project) / VARIANTS
     comment = f"Found by {report.header.search_id}: {trial.name} of {len(report.trials)}."
     keep.add(path, args.keep, variant_of(trial.candidate), comment)

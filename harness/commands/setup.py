@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         choices=["arm64", "onnx", "torch"],
+        metavar="{arm64,onnx,torch}",
         help="arm64: an ARM64 core in software; onnx, torch: converters of such models",
     )
     parser.add_argument("--remove", action="store_true", help="remove it from the cache")

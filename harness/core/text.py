@@ -45,7 +45,8 @@ def name(text: str) -> str:
 
 
 def _harmless(c: str) -> bool:
-    """Not a character that moves the cursor, colours the text or makes it read in another order."""
+    """Whether the character does not move the cursor, colour the text or change its reading
+    order."""
     return c.isprintable() or unicodedata.category(c) == "Zs"
 
 
@@ -63,7 +64,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     near += [k for k in known if name and name in k and k not in near][: 3 - len(near)]
     if near:
         return f"did you mean {' or '.join(map(repr, near))}?"
-    return f"there is {', '.join(known)}" if known else "there is none"
+    return f"choose from {', '.join(known)}" if known else "there is none"
 
 
 def count(number: int, one: str, many: str = "") -> str:

@@ -113,7 +113,8 @@ def _part(
     with archive.open(members[x]) as stream:
         shape, fortran, dtype = _header(stream)
     if dtype.kind not in "buif" or fortran:
-        raise DataError(f"{where}: {x} is of {dtype} in an order that cannot be read", _MEND)
+        order = " in Fortran order" if fortran else ""
+        raise DataError(f"{where}: {x} is of {dtype}{order}, which cannot be read", _MEND)
     if not (len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 3, 4))) or 0 in shape:
         said = "x".join(map(str, shape))
         raise DataError(
@@ -134,7 +135,9 @@ def _labels(where: str, y: str, values: NDArray[Any], names: NDArray[Any] | None
     values = values.reshape(-1)
     if values.dtype.kind == "f":
         if not (values == np.rint(values)).all():
-            raise DataError(f"{where}: {y} holds {values.dtype} that are not classes", _MEND)
+            raise DataError(
+                f"{where}: {y} holds {values.dtype} labels that are not whole numbers", _MEND
+            )
         values = values.astype(np.int64)
     if names is not None and values.dtype.kind in "iu":
         if values.min() < 0 or values.max() >= len(names):

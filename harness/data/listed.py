@@ -152,7 +152,7 @@ def _columns(
         headed = len(rows) > 1 and not pictures[0][path] and pictures[1][path : path + 1] == [True]
     if path is None or label is None:
         lacking = "paths" if path is None else "labels"
-        raise DataError(f"{where} has no column of {lacking}: {', '.join(heading)}", _MEND)
+        raise DataError(f"{where} has no column for {lacking}: {', '.join(heading)}", _MEND)
     columns = _Columns(path, label, split)
 
     def body() -> Iterator[tuple[int, Sequence[str]]]:

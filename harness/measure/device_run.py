@@ -51,7 +51,7 @@ Enough = Callable[[Mapping[Case, list[Launch]]], bool]
 
 
 class Listener(Protocol):
-    """Receives progress, in the thread of the device it concerns."""
+    """Receives progress, in the thread of the device that it is about."""
 
     def attendant(self, device: str) -> Attendant:
         """Who receives what a device says between launches."""
@@ -360,7 +360,7 @@ def _in_place_of(former: Launch, launch: Launch) -> Launch:
 _MADE_AGAIN = Finding(
     level="info",
     code="made-again",
-    message="a launch that could not be used was made again when the run went on",
+    message="a launch that could not be used was made again when the run was resumed",
 )
 
 
@@ -370,5 +370,6 @@ def _failure(error: HarnessError) -> Failure:
         return error.failure
     if isinstance(error, StorageError):
         return Failure(stage=SAVING, transient=True, message=error.message, fix=error.fix)
-    # Not the phone's fault: it stays the same until devices.yaml or the command is changed.
+    # This is not the phone's fault: it will fail again until devices.yaml or the command is
+    # changed.
     return Failure(stage=CONFIGURATION, transient=False, message=error.message, fix=error.fix)

@@ -146,7 +146,9 @@ def _check_values(request: Request) -> None:
             if word is not None and word not in get_args(known):
                 raise unknown(what, word, get_args(known))
     if "cold" not in request.starts:
-        raise UsageError("--start cached needs a cold start to compare with", "--start cold,cached")
+        raise UsageError(
+            "--start cached needs a cold start to compare with", "write --start cold,cached"
+        )
     times = ("time_budget_s", "cadence_s", "sustained_s", "wait_s")
     numbers: tuple[tuple[Sequence[str], Callable[[float], bool], str], ...] = (
         (("launches", "iterations", "accuracy_images"), lambda n: n >= 1, "at least 1"),
@@ -168,7 +170,7 @@ def _check_values(request: Request) -> None:
 def _devices(
     request: Request, project: config.Project, hosts: Sequence[HostOffer] | None
 ) -> tuple[dict[str, DeviceSpec], dict[str, LabDevice]]:
-    """(the entry of each device, where those are that a lab has)."""
+    """(the entry of each device, and where the lab has those that it has)."""
     if hosts is None:
         selected = project.select_devices(request.devices)
         for name, spec in selected.items():
@@ -242,7 +244,7 @@ def labelled(
 
 
 def _file_options(request: Request, any_file: bool) -> brought.FileOptions:
-    """What the user says of the files that they brought."""
+    """What the user says about their own model files."""
     asked = [o for o, v in (("--pixels", request.pixels), ("--labels", request.labels)) if v]
     if asked and not any_file:
         raise UsageError(
@@ -253,7 +255,7 @@ def _file_options(request: Request, any_file: bool) -> brought.FileOptions:
 
 
 def _check_protected(job: Job) -> None:
-    """Raise UsageError if nothing of the kind can be lost on these images."""
+    """Raise UsageError if what is to be protected cannot be lost on these images."""
     protect = job.request.protect or job.project.defaults.protect
     protected = parse_protect(protect)
     if job.dataset is not None:

@@ -14,7 +14,7 @@ def how_measured(report: Report) -> list[str]:
     sentences: list[str] = [f"images {report.data.brief()}"] if report.data else []
     for device in report.devices:
         cores = "" if device.cores is None else count(device.cores, "core")
-        versions = " ".join(f"{k} {v}" for k, v in sorted(device.runtimes.items()))
+        versions = ", ".join(f"{k} {v}" for k, v in sorted(device.runtimes.items()))
         parts = (device.model or device.name, device.os, cores, versions)
         kernels = device.extra.get("kernels")
         groups = [
@@ -64,7 +64,7 @@ def command_line(report: Report) -> str:
 
 def drifted(drift: RunDrift) -> str:
     """`drift over all 5 cases on host: +3.1 % from the first launch to the last (...)`. Without
-    evidence it says that no drift is proven, which does not mean that there is none."""
+    evidence it says that no drift is proven; there may still be some."""
     of = f"{count(drift.launches, 'launch', 'launches')}, p {units.p_value(drift.p)}"
     low, high = (f"{share * 100:+.1f} %" for share in (drift.ci_low, drift.ci_high))
     where = f"over {count(drift.cases, 'case')} on {drift.device}"

@@ -276,7 +276,7 @@ def test_a_gate_that_cannot_compare_or_finds_its_baseline_stale_is_red(project: 
     shutil.copy(MODELS / "tiny_int8.tflite", model)
     cheaper = bench(project, model, *gate)
     assert cheaper.returncode == 1
-    assert "if that is meant: python -m harness report" in cheaper.stderr.splitlines()[-1]
+    assert "if the change is intended: python -m harness report" in cheaper.stderr.splitlines()[-1]
     assert f"--as-baseline {baseline}" in cheaper.stderr.splitlines()[-1]
     renewing = cheaper.stderr.splitlines()[-1].partition("python -m harness ")[2]
     assert harness(project, *shlex.split(renewing)).returncode == 0

@@ -44,7 +44,7 @@ CASES = {
     "choice": (["cache", "purge"], "unknown value 'purge'; did you mean 'prune'?"),
     "choice unlike all": (
         ["bench", "--prefer", "speed"],
-        "unknown value 'speed'; there is balanced, latency, memory, size",
+        "unknown value 'speed'; choose from balanced, latency, memory, size",
     ),
     "seed below 0": (["bench", "--seed", "-1"], "'-1' is not a whole number from 0 to 4294967295"),
     "seed that is no number": (["build", "--seed", "x"], "'x' is not a whole number from 0"),

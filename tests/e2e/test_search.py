@@ -92,7 +92,10 @@ def test_search_refuses_judges_keeps_and_is_shown_again(
         (["--keep", "big"], "there is a variant 'big' already"),
         (["--keep", "a b"], "cannot be the name of a variant"),
         (["--resume", "latest"], "holds no search yet"),
-        (["--resume", "photos", "--budget", "size<=1MB"], "so it takes no other budget"),
+        (
+            ["--resume", "photos", "--budget", "size<=1MB"],
+            "keeps its own budget, which cannot be changed",
+        ),
         (["--device", "pixl"], "unknown device 'pixl'"),
         (["--html", "nowhere/page.html"], "cannot write 'nowhere/page.html'"),
     ],

@@ -15,7 +15,11 @@ def findings(evidence: Evidence) -> list[Finding]:
     start, end = _throughput(minutes[0]), _throughput(minutes[-1])
     change = end / start - 1
     course = "; ".join(_of_minute(number, minute) for number, minute in enumerate(minutes, 1))
-    found = [Finding(level="info", code="sustained", message=f"sustained: {course}")]
+    found = [
+        Finding(
+            level="info", code="sustained", message=f"inferences per second by minute: {course}"
+        )
+    ]
     if change < -evidence.plan.target_ci:
         found.append(
             Finding(
@@ -35,7 +39,7 @@ def _throughput(minute: Minute) -> float:
 
 
 def _of_minute(number: int, minute: Minute) -> str:
-    text = f"{number}: {units.significant(_throughput(minute))}/s"
+    text = f"{number}: {units.significant(_throughput(minute))}"
     if minute.temperature_c is not None:
         text += f" at {minute.temperature_c:.1f} °C"
     if minute.thermal_status:

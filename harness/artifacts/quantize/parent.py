@@ -180,6 +180,7 @@ def _about(found: Quantized) -> tuple[Finding, ...]:
         more = f" and {len(kept) - 3} more" if len(kept) > 3 else ""
         message = (
             f"{len(kept)} of {len(found.layers)} layers stay in float: {worst}{more}; the answers "
-            f"are off by {found.error:.3f} of their spread, all in int8 by {found.error_int8:.3f}"
+            f"are off by {found.error:.3f} of their spread, and by {found.error_int8:.3f} with all "
+            "layers in int8"
         )
     return (Finding(level="info", code="kept-in-float", message=message),)

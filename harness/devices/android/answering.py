@@ -32,8 +32,8 @@ STAGE = "answers"
 # Statuses of the loop itself; the runner's own are passed on beside them.
 _LOST, _NO_IMAGE, _NO_SPACE, _NO_BASE64 = 71, 72, 73, 74
 
-# `turn` ends a loop that outlived its connection once another has begun. What is in `said` stays
-# over a broken connection; `of` says what it is about.
+# `turn` ends a loop that outlived its connection, once another has begun. What is in `said`
+# survives a broken connection; `of` says what it belongs to.
 _LOOP = """\
 command -v base64 >/dev/null || exit {no_base64}
 echo {nonce} > turn
@@ -65,7 +65,7 @@ class Stretch(NamedTuple):
 
 
 class Answering:
-    """Asks one phone; `tool` is installed and the model is in place whenever it is called."""
+    """Asks one phone. Whenever it is called, `tool` is installed and the model is in place."""
 
     def __init__(self, tool: PhoneTool, link: PhoneLink, timeout_s: float) -> None:
         self._tool, self._link, self._timeout_s = tool, link, timeout_s
@@ -140,7 +140,7 @@ def _read(said: bytes, nonce: str, wanted: int) -> Stretch:
     stdout, _, stderr = streams.partition(f"\n{nonce}\n".encode())
     number = integer(clean(status))
     if number is None:
-        raise WorkerError(STAGE, "the phone did not end its answers", runner.OTHER_RUNNER)
+        raise WorkerError(STAGE, "the end of the phone's answers is missing", runner.OTHER_RUNNER)
     return Stretch(
         b"".join(_answer(line, wanted) for line in lines.splitlines()),
         number,
@@ -164,7 +164,7 @@ def _ended(status: int, stderr: str) -> StableDeviceError | WorkerError:
     """Why the loop ended by itself."""
     said = clean(stderr.strip().split("\n")[-1])
     why, fix = {
-        _LOST: ("another loop has taken this one's place", "run again"),
+        _LOST: ("another loop has taken over", "run again"),
         _NO_IMAGE: (f"dd cannot read an image there ({said})", "run again"),
         _NO_SPACE: (f"answers cannot be saved there ({said})", "free some space on the phone"),
         _NO_BASE64: (

@@ -106,7 +106,7 @@ def _volts(voltage: int) -> float:
 
 
 def _rail_powers(found: list[Reading]) -> tuple[int, ...]:
-    """Between each two readings; a meter without a new value in between gives none."""
+    """The power between every two readings; a meter without a new value in between gives none."""
     powers = []
     for one, two in pairwise(found):
         spent = [
@@ -150,7 +150,7 @@ class Meter:
         self._see(before)
         self._works = len(self.absent) < 2
         if self._works:
-            self._attendant.show("reading what it draws idle")
+            self._attendant.show("reading what it draws when idle")
             self._idle.append(self._wait(self._idle_s))
 
     def _see(self, now: Conditions) -> None:
@@ -177,7 +177,7 @@ class Meter:
         pace = max(latency.mean_ns or latency.median_ns, timing.cadence_ns or 0)
         lasted_ns = max(timing.min_time_ns, pace * latency.count)
         if found:
-            # It ended after its last reading, at most one pause later.
+            # The loop ended after its last reading, at most one pause later.
             since = found[-1].uptime_s + self._every_s - lasted_ns / NS_PER_S
             found = [r for r in found if r.uptime_s > since]
         self._loaded.append(found)
@@ -197,7 +197,7 @@ class Meter:
         return tuple(found)
 
     def _wait(self, seconds: float) -> list[Reading]:
-        """Do nothing but read for so long; once at least."""
+        """Only read, for this long, and at least once."""
         count = max(1, round(seconds / self._every_s))
         loop = f"i=0; while [ $i -lt {count} ]; do power; sleep {self._every_s:g}; i=$((i+1)); done"
         command = f"{_READ}\n{loop if seconds else 'power'}"

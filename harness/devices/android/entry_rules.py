@@ -55,7 +55,7 @@ def _check_transport(spec: AndroidSpec) -> None:
 
 
 def _check_serial(spec: AndroidSpec) -> None:
-    """An address is the serial number only to an adb server, which shows it in that column."""
+    """Only an adb server shows an address in the place of a serial number."""
     serial = spec.serial or ""
     host, _, port = serial.rpartition(":")
     if (host and _is_port(port)) or re.fullmatch(r"\d{1,3}(\.\d{1,3}){3}", serial):
@@ -101,7 +101,7 @@ def _check_runner(runner: RunnerSpec) -> None:
     for key in ("version", "url"):
         if places and getattr(runner, key):
             raise ConfigError(
-                f"runner.{key}: is of a download, and {places[0]} names a file",
+                f"runner.{key}: is for a download, but {places[0]} names a file",
                 "give one of the two",
             )
     if runner.dialect == "A" and runner.version and not runner.url:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from statistics import median_low
 
+from harness.core import units
 from harness.core.types import Conditions, LatencySummary, Minute
 
 
@@ -21,7 +22,8 @@ def minute(latency: LatencySummary, after: Conditions) -> Minute:
 def progress(number: int, count: int, last: Minute) -> str:
     """What is shown after the stretch `number` of `count`."""
     heat = "" if last.temperature_c is None else f", {last.temperature_c:.1f} °C"
-    return f"sustained, {number} of {count}: {1e9 / last.mean_ns:.3g} inferences/s{heat}"
+    speed = units.significant(1e9 / last.mean_ns)
+    return f"sustained, {number} of {count}: {speed} inferences/s{heat}"
 
 
 def whole(parts: list[LatencySummary]) -> LatencySummary:

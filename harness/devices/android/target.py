@@ -111,7 +111,8 @@ class AndroidTarget:
     # --- the seam ---
 
     def facts(self) -> DeviceFacts:
-        """See Target. `identity` is the model of phone and of its software, not the single one."""
+        """See Target. `identity` names the model of the phone and its software, not the individual
+        phone."""
         return self._resumed(self._facts)
 
     def _facts(self) -> DeviceFacts:
@@ -199,7 +200,7 @@ class AndroidTarget:
         self.link.close()
 
     def _resumed(self, work: Callable[[], T]) -> T:
-        """Do it; if the phone goes away, wait for it and do it once more."""
+        """Do `work`; if the phone goes away, wait for it and do it once more."""
         try:
             return work()
         except TransientDeviceError as error:
@@ -348,7 +349,7 @@ class AndroidTarget:
     def _besides(self, case: Case, artifact: Artifact, timing: Timing, index: int) -> Extras:
         """In the first round, everything that is observed once; in every round, a cached start."""
         if case.runtime == apps.TOOL:
-            return Extras(absent=dict.fromkeys(MEMORY_FIELDS, "not read of an app"))
+            return Extras(absent=dict.fromkeys(MEMORY_FIELDS, "not read from an app"))
         observer = Observer(
             self.tool,
             self._attendant,

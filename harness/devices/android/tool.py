@@ -263,7 +263,7 @@ class PhoneTool:
     def in_work_folder(
         self, command: str, timeout: float, of_one: float | None = None
     ) -> ShellResult:
-        """Raises WorkerError if the process whose PID is there hangs and the phone does not. Where
+        """Raises WorkerError if the process with the saved PID hangs, but the phone does not. Where
         several are run one after the other, `of_one` is how long one may take."""
         command = f"cd {shlex.quote(self._link.work)} && {command}"
         began = time.monotonic()
@@ -272,7 +272,7 @@ class PhoneTool:
         except TransientDeviceError:
             if time.monotonic() - began < timeout:
                 raise
-            self._link.kill_runner()  # raises if it is the phone that does not answer
+            self._link.kill_runner()  # raises if the phone itself does not answer
             raise WorkerError(
                 "launch",
                 f"benchmark_model did not end within {of_one or timeout:g} s",
@@ -280,7 +280,7 @@ class PhoneTool:
             ) from None
 
     def _prelude(self) -> str:
-        """Let the scheduler treat us like a foreground app, where there is the command for it."""
+        """Let the scheduler treat us like a foreground app, if the phone has the command for it."""
         if self._link.identity.sdk < SDK_TASK_PROFILES:
             return ""
         return "settaskprofile $$ MaxPerformance >/dev/null 2>&1; "
@@ -300,8 +300,8 @@ class PhoneTool:
         return Finding(
             level="serious",
             code="affinity-ignored",
-            message=f"the runner was to run on cores {mask} and was allowed {allowed}: its numbers "
-            "are of other cores",
+            message=f"the runner was given cores {mask} but was allowed {allowed}: its numbers are "
+            "those of other cores",
             fix="measure with affinity: all, or on a phone where taskset works",
         )
 

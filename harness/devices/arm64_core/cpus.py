@@ -107,7 +107,7 @@ CPUS = {
             revision=0,
             features=_V9,
             kernels="NEON, fp16, int8 dot product, int8 matrix multiply",
-            phones="no phone: all that qemu can do but SME; nearest to phones since 2022",
+            phones="no phone: all that qemu can do except SME; nearest to phones since 2022",
             since=(2, 12),
             implementer=0x00,
         ),
@@ -134,8 +134,8 @@ def cpu_named(name: str, known_to_qemu: tuple[str, ...], qemu: str) -> Cpu:
 
 
 def qemu_argument(cpu: Cpu, version: tuple[int, ...]) -> str:
-    """What `-cpu` gets. SME is switched off in `max`: no phone that has it is meant here, and
-    the SME of qemu 7.2 makes int8 models answer wrongly."""
+    """What `-cpu` gets. SME is switched off in `max`: `max` does not stand for phones that have it,
+    and the SME of qemu 7.2 makes int8 models answer wrongly."""
     if cpu.name == "max" and version >= _FIRST_WITH_SME:
         return "max,sme=off"
     return cpu.name

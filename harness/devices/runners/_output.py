@@ -192,7 +192,8 @@ def _summary(count: str, rest: str) -> LatencySummary | None:
 
 
 def _check_order(s: LatencySummary) -> None:
-    # A median of 0 is right: the tool prints whole microseconds, and a small model takes less.
+    # A median of 0 is valid: the tool prints whole microseconds, and a small model takes less than
+    # one.
     ordered = [v for v in (s.min_ns, s.p5_ns, s.median_ns, s.p95_ns, s.max_ns) if v is not None]
     if ordered != sorted(ordered):
         raise Malformed("minimum, median and maximum are not in order")
@@ -294,4 +295,4 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             return value, at
         shift += 7
         if shift > 63:
-            raise Malformed("the result file has a number without end")
+            raise Malformed("the result file has a number that does not end")

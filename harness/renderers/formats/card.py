@@ -23,8 +23,8 @@ from harness.renderers.view import View
 
 _TASK = "image-classification"
 _YOURS = (
-    "# license: yours to fill in, such as apache-2.0; those of the images and of the initial "
-    "weights may matter\n"
+    "# license: yours to fill in, such as apache-2.0; the licences of the images and of the "
+    "initial weights may matter\n"
 )
 # The metrics of what it answered, by the names that the Hub has for them.
 _ANSWERS = {

@@ -170,7 +170,7 @@ def _legend(
     ]
     signs += [f"{MARKS[m]} {said}" for m, said in verdicts.MEANING.items() if m in marks]
     for sign, meaning, bears in (
-        ("†", "untrained, which says nothing of accuracy", [r.untrained for r in rows]),
+        ("†", "untrained, which says nothing about accuracy", [r.untrained for r in rows]),
         ("‡", "emulated device, not a phone's numbers", [r.emulated for r in rows]),
         (
             "§",

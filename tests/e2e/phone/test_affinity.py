@@ -83,7 +83,7 @@ def test_a_mask_that_is_ignored_is_a_finding(tmp_path: Path, dialect: str) -> No
     launches = first_launches(tmp_path, Faults(mask_ignored=True), dialect)
     (note,) = [n for n in launches["big"].notes if n.code == "affinity-ignored"]
     assert note.level == "serious"
-    assert "cores c0 and was allowed ff" in note.message
+    assert "cores c0 but was allowed ff" in note.message
     assert not [n for n in launches["all"].notes if n.code == "affinity-ignored"]
 
 

@@ -57,7 +57,7 @@ def test_the_budget_of_the_help_is_read() -> None:
         ("latency<=3 parsecs", "unit 'parsecs'"),
         ("latancy<=3ms", "unknown metric 'latancy'; did you mean 'latency'"),
         ("p95<=3ms", "did you mean 'latency_p95'?"),
-        ("weight<=3ms", "there is accuracy, "),
+        ("weight<=3ms", "choose from accuracy, "),
         ("size>=1MB", "limits size from the wrong side; write size<=1MB"),
         ("accuracy<=0.9", "limits accuracy from the wrong side; write accuracy>=0.9"),
         ("size<1MB", "has the sign '<'; write size<=1MB"),

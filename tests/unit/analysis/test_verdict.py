@@ -264,7 +264,7 @@ def test_untrained_artifacts_get_a_front_and_no_recommendation() -> None:
     found = verdict(evaluations=(), trained=False)
     assert found.recommended is None
     assert found.reason == (
-        "no recommendation: nothing is known of the accuracy of what was measured (untrained)"
+        "no recommendation: the accuracy of what was measured is not known (untrained)"
     )
     assert found.devices[0].pareto_on == ("size", "latency", "peak_rss")
     assert found.pareto == (GRAY.case.id,)
@@ -278,7 +278,8 @@ def test_untrained_artifacts_can_keep_budgets() -> None:
     found = verdict(evaluations=(), trained=False, budget="size<=3MB")
     assert (found.recommended, found.outcome) == (None, "met")
     assert found.reason.startswith(
-        "no recommendation: small-int8 and gray-int8 keep every budget, but nothing is known"
+        "no recommendation: small-int8 and gray-int8 keep every budget, but the accuracy of what "
+        "was measured is not known"
     )
     unknown = verdict(evaluations=(), trained=False, budget="accuracy>=0.5")
     assert unknown.outcome == "missed"

@@ -369,7 +369,9 @@ def test_the_gate_says_no_to_more_and_by_default_not_to_less(after: int, code: i
 @pytest.mark.parametrize("after", [1_002_000, 998_000])
 def test_a_baseline_that_is_stale_is_to_be_renewed(after: int) -> None:
     told = judged({"m": counted(1_000_000)}, {"m": counted(after)})
-    with pytest.raises(GateError, match=r"instructions.* of m are not.*; if that is meant: renew"):
+    with pytest.raises(
+        GateError, match=r"instructions.* of m are not.*; if the change is intended: renew"
+    ):
         gate.exit_code(told, strict=True, renew="renew")
     same = judged({"m": counted(1_000_000)}, {"m": counted(1_000_001)})
     assert gate.exit_code(same, strict=True, renew="renew") == 0

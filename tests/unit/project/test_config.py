@@ -71,7 +71,7 @@ def test_a_project_without_variants_says_what_to_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "says"),
-    [("tow", "unknown variant 'tow'; did you mean 'two'"), ("zzz*", "there is one, three, two")],
+    [("tow", "unknown variant 'tow'; did you mean 'two'"), ("zzz*", "choose from one, three, two")],
 )
 def test_an_unknown_variant_gets_the_nearest_names(tmp_path: Path, pattern: str, says: str) -> None:
     with pytest.raises(UsageError) as error:
@@ -209,8 +209,8 @@ REFUSED = {
     "a typo in the runner": ("runner: {tool: benchmark_modle}", "runner.tool: unknown runner 'bench"
                              "mark_modle'; did you mean 'benchmark_model' or 'benchmark_app'?"),
     "two files": ("runner: {path: a, device_path: b}", "runner: both path and device_path"),
-    "a version of a file": ("runner: {path: a, version: '2.2.0'}", "runner.version: is of a"),
-    "an address of a file": ("runner: {device_path: a, url: 'https://a'}", "runner.url: is of a"),
+    "a version of a file": ("runner: {path: a, version: '2.2.0'}", "runner.version: is for a"),
+    "an address of a file": ("runner: {device_path: a, url: 'https://a'}", "runner.url: is for a"),
     "a nightly version": ("runner: {dialect: A, version: '2.2.0'}", "runner.version: dialect A"),
     "http": ("runner: {url: 'http://example.org'}", "runner.url: is not https"),
     "braces": ("runner: {url: 'https://a/{abi}'}", "runner.url: braces that are neither"),
