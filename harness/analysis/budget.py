@@ -50,8 +50,8 @@ _SIGN = {"lower": "<=", "higher": ">="}
 
 
 class Budget(Value, frozen=True):
-    """At most, or for a metric that is better when higher at least, `limit` in the metric's unit.
-    `text` is what the user wrote."""
+    """An upper limit, or a lower limit if higher is better. `limit` is in the metric's unit; `text`
+    is what the user wrote."""
 
     text: str
     spec: MetricSpec
@@ -148,9 +148,10 @@ def _example(spec: MetricSpec) -> str:
 
 
 def outcome(budget: Budget, measurement: Measurement | None) -> BudgetOutcome:
-    """Met or missed only if the whole interval is (the point, if there is no sampling error);
-    undecided otherwise. A metric that was not measured counts as missed: nothing shows that the
-    budget is kept, and more launches or images would not either (`unknown` says why)."""
+    """Whether the budget is met or missed: undecided unless the whole interval is on one side of
+    the limit. A metric without sampling error has only its point. A metric that was not measured
+    counts as missed: nothing shows that the budget is kept, and more launches or images would not
+    show it either (`unknown` says why)."""
     if measurement is None or measurement.point is None:
         return "missed"
     if budget.spec.exact:
@@ -181,7 +182,7 @@ def worst_of(budget: Budget, measurement: Measurement) -> float:
 
 
 def excess(budget: Budget, measurement: Measurement | None) -> float:
-    """By which factor the budget is exceeded, as a logarithm: 0 if it is kept, infinite if the
+    """The logarithm of the factor by which the budget is exceeded: 0 if it is kept, infinite if the
     metric is not known."""
     if measurement is None or measurement.point is None:
         return math.inf

@@ -46,7 +46,7 @@ class Candidate(NamedTuple):
 
     @property
     def id(self) -> str:
-        """The case's."""
+        """The id of the case."""
         return self.case.case.id
 
     @property
@@ -165,7 +165,7 @@ def costs() -> dict[str, Cost]:
 
 
 def costs_of(usable: Sequence[Candidate]) -> tuple[str, ...]:
-    """The costs that any candidate has, without those that only stand in for a known one."""
+    """The costs that some candidate has, without those that only take the place of a known one."""
     known = [m for m in costs() if any(c.point(m) is not None for c in usable)]
     return tuple(m for m in known if costs()[m].instead_of not in known)
 
@@ -225,7 +225,7 @@ def _overlap(a: Measurement, b: Measurement) -> bool:
 
 
 def variants_of(candidates: Iterable[Candidate]) -> set[str]:
-    """Each once."""
+    """The items in order, each once."""
     return {c.case.variant for c in candidates}
 
 

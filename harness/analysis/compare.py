@@ -1,4 +1,5 @@
-"""Baseline against candidate: for every metric that both have a ratio, its interval, an outcome.
+"""Baseline against candidate: the ratio, its interval and the outcome for every metric that both
+have.
 
 The rule is that of `stats/thresholds.py`. `comparable.py` makes sure that like is compared with
 like, and `machine_changed.py` that a change of the machine between two runs is not blamed on the
@@ -157,7 +158,7 @@ class _Metric(Value, frozen=True):
 
     @property
     def p_values(self) -> tuple[Callable[[Gate], float], Callable[[Gate], float]] | None:
-        """One-sided p of "not larger" and of "not smaller", beyond what is allowed; None of a
+        """One-sided p of "not larger" and of "not smaller", beyond what is allowed; None for a
         metric that is not tested."""
         lost, ratio = self.lost, self.ratio
         if lost is not None:

@@ -1,11 +1,11 @@
 """A gate that measures again: a case that would fail is measured in further sessions, and fails
-only if that is more than sessions differ by chance.
+only if the difference is larger than sessions differ by chance.
 
 The gate's own corrections cover the noise between launches. What affects a whole session (a busy
 machine, a warm phone) affects all of its launches, so only several sessions show how far sessions
 differ. A case that failed is measured again, in sessions of its own, until
 
-- a session does not show it: it is taken back;
+- a session does not show it: then the doubt is withdrawn;
 - there are three or five sessions that all show it, and a t test on their spread says that a
   typical session would be beyond the limit too. The baseline is a single session, and how far
   chance moved it cannot be seen, so it counts with the same spread (`stats/sessions.py`).
@@ -52,7 +52,7 @@ class Doubt(NamedTuple):
 
     @property
     def name(self) -> str:
-        """`latency of scratch is`."""
+        """The beginning of a sentence: `latency of scratch is`."""
         return f"{self.budget or self.metric} of {units.name(self.case.variant)} is"
 
 
@@ -73,8 +73,8 @@ class _Answer(NamedTuple):
 
 
 def doubtful(sessions: Sequence[Report]) -> tuple[Case, ...]:
-    """The cases to measure in another session: those that the first one says no to because of a
-    number with noise, and that the others do not answer yet. A size, a count or lost accuracy would
+    """The cases to measure in another session: those that fail in the first one because of a noisy
+    number, and that the other sessions have not decided yet. A size, a count or lost accuracy would
     be the same again."""
     open_ = (d.case for d, answer in _answers(sessions).items() if answer.no is None)
     return tuple(dict.fromkeys(open_))

@@ -1,10 +1,10 @@
 """Which variants need not answer more test images, and what is known of those that stopped early.
 
 A slow variant answers an eighth of the images, then a quarter, half, three quarters, and all. Its
-answers matter in two ways: it may be recommended itself, and it may be the most accurate, against
-which the others' losses are measured. After each look it stops if neither question is open any
-more. The first is settled if it is shown to be within the margin of all others, or shown to lose
-more than the margin against one of them, or *given up*. The second is settled if
+answers matter for two questions: whether it can be recommended itself, and whether it is the most
+accurate variant, against which the others' losses are measured. After each look it stops if both
+questions are settled. The first is settled if it is shown to be within the margin of all others, or
+shown to lose more than the margin against one of them, or *given up*. The second is settled if
 
 - another variant is shown to be more accurate, so that no loss is measured against it, or
 - each other variant is shown to lose no more than the margin against it, or shown to lose more than

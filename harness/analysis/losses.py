@@ -1,4 +1,5 @@
-"""How much each variant of a report may lose against the best, in accuracy or what is protected."""
+"""How much each variant of a report may lose against the best, in accuracy or in what else is
+protected."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ class Protected(Value, frozen=True):
 
     @property
     def metric(self) -> str:
-        """As a metric of a comparison, and as the option says it: `recall:cracked`."""
+        """Its name as a metric of a comparison and as the option's value: `recall:cracked`."""
         return f"{RECALL}:{self.name}" if self.name else self.what
 
 

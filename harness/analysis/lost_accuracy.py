@@ -47,7 +47,8 @@ def estimate_of(
 
 
 class _Counts(NamedTuple):
-    """Of `n` images those that only the baseline and only the candidate got right."""
+    """How many of `n` images only the baseline got right (`lost`), and how many only the candidate
+    (`gained`)."""
 
     lost: int
     gained: int
@@ -100,8 +101,8 @@ def _counted(before: Evaluation, after: Evaluation, n: int, protected: Protected
 
 
 def _part(answers: Evaluation, n: int) -> float:
-    """The part of the error rate that may be spent on `n` images of one that was looked at before
-    all were answered; 1 if it was not."""
+    """The part of the error rate that may be spent on a comparison over the first `n` images, if
+    these were one of the looks at `answers`; 1 if there was no look at `n`."""
     if n not in answers.looks:
         return 1.0
     return parts(answers.looks, 1.0)[answers.looks.index(n)]
@@ -112,7 +113,7 @@ def _seen(groups: list[_Counts]) -> float:
 
 
 def _most(groups: list[_Counts], alpha: float) -> float:
-    """The one-sided upper bound of the loss; of several classes the distances of their bounds
+    """The one-sided upper bound of the loss. With several classes the distances of their bounds
     combine in quadrature, as in `stats/with_the_best.py`."""
     from harness.stats import paired_loss
 

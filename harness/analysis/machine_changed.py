@@ -6,7 +6,7 @@ trusted them would raise a false alarm in every fourth comparison (benchmarks/ca
 for launches of two runs on one device, one runtime version and one build of the runner:
 
 - a case whose file is the same byte for byte is a control: if its latency moved, the machine did;
-- if three variants or more moved by much the same factor, it was not the models.
+- if three variants or more moved by about the same factor, the models are not the reason.
 
 In both cases the times of that device become inconclusive, with the reason. Rounds of one run are
 paired, so this is not needed there.

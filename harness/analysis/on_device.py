@@ -91,7 +91,7 @@ def _real(raw: bytes, output: TensorInfo, n: int) -> scores.Answers:
 
 
 def _as_probabilities(answers: scores.Answers) -> scores.Answers:
-    """Rows that are not finite stay so."""
+    """Rows that are not finite stay not finite."""
     width = answers.width
     rows = [answers.scores[at : at + width] for at in range(0, len(answers.scores), width)]
     known = [row for row in rows if all(map(isfinite, row))]
@@ -117,8 +117,8 @@ def losses_on_devices(report: Report) -> dict[str, Losses]:
 
 
 def losses_of_cases(report: Report) -> dict[str, Loss]:
-    """The loss of each case by its id, as far as it is known: of what the device answered where
-    the device was asked, else of what the host did."""
+    """The loss of each case by its id, as far as it is known. It is computed from the device's
+    answers if the device was asked, else from the host's."""
     on_host = losses_of(report.evaluations, report.artifacts, report.plan.protect).by_variant
     on_device = losses_on_devices(report)
     found = {}

@@ -1,7 +1,7 @@
 """From what a model answered to an Evaluation: probabilities for logits, scores by class.
 
-Which score is of which class is known from labels, the user's or the file's own; else they are
-taken in the order of the classes.
+Labels, the user's or the file's own, say which score belongs to which class; without labels the
+scores are taken in the order of the classes.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Answers(msgspec.Struct):
 
 
 def as_probabilities(answers: Answers) -> Answers:
-    """Logits as probabilities, which all metrics are about. A step of a logit is at most a quarter
-    of it as a probability."""
+    """Logits as probabilities, which all metrics are about. A step of a logit changes the
+    probability by at most a quarter of that step."""
     scores = logits.probabilities(answers.scores, answers.width)
     return msgspec.structs.replace(answers, scores=scores, step=answers.step / 4)
 

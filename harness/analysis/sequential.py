@@ -66,7 +66,7 @@ def decide(
     gate = Gate(threshold=threshold, confidence=1 - alpha / (look * (look + 1)))
     pairs = paired(rounds)
     ratio = None if pairs is None else pairs.estimate(gate.confidence)
-    # If so few rounds cannot reach the level, even the widest interval is no reason to stop.
+    # If so few rounds cannot reach the level, do not stop, however wide the interval is.
     clear = ratio is not None and ratio.confidence >= gate.confidence - 1e-9
     outcome = gate.named(gate.side(ratio), direction) if ratio and clear else "inconclusive"
     return Decision(look=look, rounds=needed, outcome=outcome, ratio=ratio)

@@ -56,8 +56,8 @@ class Elsewhere(Protocol):
     def bring(
         self, jobs: Sequence[BuildJob], site: Site, tell: Callable[[str, Step], None]
     ) -> Mapping[str, Failure]:
-        """Have these jobs done and their artifacts put into the cache. Returns, by variant, why it
-        was not built. `tell` is called with how far each variant is. Raises UsageError for what the
+        """Build these jobs and put their artifacts into the cache. Returns, by variant, why it was
+        not built. `tell` is called with how far each variant is. Raises UsageError for what the
         user has to correct."""
 
 
@@ -368,7 +368,8 @@ class _Builder:
 
 
 def _without_epochs(tell: _Tell) -> _Tell:
-    """For a network that another one needs, such as its teacher."""
+    """`tell` without the epochs: they belong to a network that another one needs, such as its
+    teacher."""
     return lambda step: tell(msgspec.structs.replace(step, epoch=None))
 
 

@@ -49,7 +49,8 @@ class Training:
 
     @property
     def claims(self) -> tuple[str, ...]:
-        """The keys that no other training may make at the same time: network and features."""
+        """The keys of the network and the features, which no other training may make at the same
+        time."""
         return (self.key, self.request.features) if self.request.features else (self.key,)
 
     def __hash__(self) -> int:
@@ -165,8 +166,8 @@ class NetworkPlans:
         return bool(self._material and weights.path and not settings.inherit)
 
     def _trunk(self, plan: NetworkPlan, model: Model) -> NetworkPlan:
-        """The whole trunk; its features do not depend on the cut or on the head. It reads one
-        channel if it can, which gives the same features in less time."""
+        """The whole trunk; its features do not depend on the cut or on the head. If it can, it
+        reads one channel, which gives the same features in less time."""
         options = {k: v for k, v in plan.network.options.items() if k != "classes"}
         options["cut"] = None
         if model.takes("gray"):

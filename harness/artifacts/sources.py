@@ -23,8 +23,8 @@ def sha256(data: bytes) -> str:
 def closure(path: Path) -> dict[str, str]:
     """Digests of a Python file and of the siblings it imports, directly or not, by file name.
 
-    A sibling counts as imported if its name occurs in any import statement, so the result may hold
-    too many files but never too few. Raises ConfigError for a syntax error.
+    A sibling counts as imported if its name occurs in any import statement, so the result may
+    contain a file too many, but never too few. Raises ConfigError for a syntax error.
     """
     digests: dict[str, str] = {}
     waiting = [path]

@@ -56,7 +56,7 @@ class Weights:
 
 
 def keras_models_dir() -> Path:
-    """Where Keras keeps the weights it fetched."""
+    """The folder where Keras keeps the weights that it fetched."""
     if chosen := os.environ.get("KERAS_HOME"):
         return Path(chosen) / "models"
     return (files.home() or files.cache_dir()) / ".keras" / "models"
@@ -159,7 +159,7 @@ def _at(path: Path, digest: str, kind: str, cache: Path) -> Weights:
 def _fetched(
     wanted: str, url: str, source: WeightsSource, cache: Path, progress: Progress | None
 ) -> Weights:
-    """From where Keras keeps its weights, or else from the network, once."""
+    """The weights from Keras's folder, or else from the network, fetched once."""
     target = keras_models_dir() / Path(urlsplit(url).path).name
     ledger = _Ledger(cache)
     expected = _expected(target, source) or ledger.digest(url)

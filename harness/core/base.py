@@ -72,6 +72,6 @@ class Case(Value, frozen=True, order=True):
 
     @property
     def id(self) -> str:
-        """Unique within a run."""
+        """The id of the case, unique within a run."""
         cores = f"/{self.affinity}" if self.affinity else ""
         return f"{self.variant}@{self.device}/{self.runtime}/{self.delegate}/t{self.threads}{cores}"

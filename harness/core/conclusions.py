@@ -18,10 +18,10 @@ class MetricComparison(Value, frozen=True):
     """One metric of one case. `ratio` is candidate over baseline, `threshold` how much worse the
     metric may be (a share; None in reports that do not have it). `paired` is true for rounds of one
     run and false for launches of two runs. The `p` values are one-sided and Holm-corrected. For an
-    inconclusive outcome `note` says why, and `more_launches` how many more of each side would
-    probably decide (None: none would, or it is not a matter of launches); for instructions that
-    changed `note` says how the multiply-accumulates changed. Accuracy is judged by its `loss`
-    against the baseline, and `threshold` is then how much may be lost."""
+    inconclusive outcome `note` says why, and `more_launches` how many more launches of each side
+    would probably decide (None: more launches would not help); for instructions that changed `note`
+    says how the multiply-accumulates changed. Accuracy is judged by its `loss` against the
+    baseline, and `threshold` is then how much may be lost."""
 
     metric: str
     unit: str
@@ -76,8 +76,9 @@ class Comparison(Value, frozen=True):
 
     @property
     def outcome(self) -> Outcome:
-        """The gate's: a regression anywhere, else anything undecided or refused, else an
-        improvement, else no change. Nothing compared is inconclusive."""
+        """The outcome for the gate: a regression if there is one, else inconclusive if anything is
+        undecided or refused, else an improvement if there is one, else no change. If nothing was
+        compared, it is inconclusive."""
         found = {m.outcome for c in self.cases for m in c.metrics}
         if "regression" in found:
             return "regression"

@@ -95,7 +95,7 @@ class Noise(Value, frozen=True):
 
 
 class RunDrift(Value, frozen=True):
-    """Whether latency rose or fell over the run on a device, seen over all its cases together, each
+    """Whether latency rose or fell during the run on a device, over all its cases together, each
     launch relative to the median of its case. `change` is from the first launch to the last (0.05:
     5 % slower), with its interval; `p` is how often chance alone does as much."""
 
@@ -133,13 +133,13 @@ class Cost(Value, frozen=True):
 
 class MetricSpec(Value, frozen=True):
     """All that the rest of the harness knows about a metric: its unit ("ns", "bytes", "J", "1",
-    "count"), which way is better, and what follows.
+    "count"), which direction is better, and the following.
 
-    An `exact` metric has no sampling error and needs no interval. Only `gated` metrics are
-    compared with a baseline: each one more makes the correction for many comparisons stricter.
-    `max_regression` is an exact metric's own threshold where the user gives none. An `optional`
-    one is left out of a report where it is absent: not every device has it. Only labelled images
-    give a `labelled` one.
+    An `exact` metric has no sampling error and needs no interval. Only `gated` metrics are compared
+    with a baseline, because each further metric makes the correction for many comparisons stricter.
+    `max_regression` is an exact metric's own threshold where the user gives none. An `optional` one
+    is left out of a report where it is absent: not every device has it. Only labelled images give a
+    `labelled` one.
 
     `raw` is the field of a Launch that holds the value of one launch (a field with many values
     counts by their median; "counters" means the counter of the metric's name); it is empty if a

@@ -68,8 +68,8 @@ class DeviceAnswers(Value, frozen=True):
 
 class Evaluation(Value, frozen=True):
     """The answers of one artifact to the first `n` examples of one split, in the split's order,
-    which has `of` examples in all (0: as many). Answers that a device gave name their `case`, in
-    `rows_of_split` which examples they are of, and in `broke_off` why they are not more.
+    which has `of` examples in all (0: as many). If a device gave the answers, `case` names its
+    case, `rows_of_split` says which examples they are for, and `broke_off` why there are not more.
 
     `scores` are n x `width` little-endian float32, `labels` n little-endian uint16 (in JSON both
     are base64). A `width` of 1 is the score of the second of two classes, else there is one score
@@ -79,9 +79,9 @@ class Evaluation(Value, frozen=True):
     `looks` are the numbers of examples after which the harness asked whether more are needed, empty
     if all were answered at once. `pixels` is how the pictures were given, `saturated` the share of
     numbers that the input's type could not hold (None: it can hold all), `tried` the results of
-    other ranges, where the range was only assumed. `scores_of` says how it is known which score is
-    of which class: "order", if only by the order of the folders' names. `unused` counts scores of
-    other classes.
+    other ranges, where the range was only assumed. `scores_of` says how it is known which score
+    belongs to which class: "order" means only by the order of the folders' names. `unused` counts
+    scores of other classes.
     """
 
     variant: str
@@ -112,7 +112,7 @@ class Evaluation(Value, frozen=True):
 
     @property
     def rows(self) -> Rows:
-        """Per example the score of each class; a single score s is (1 - s, s)."""
+        """The score of each class for each example; a single score s becomes (1 - s, s)."""
         flat = struct.unpack(f"<{self.n * self.width}f", self.scores)
         if self.width == 1:
             return [(1 - s, s) for s in flat]

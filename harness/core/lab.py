@@ -49,7 +49,8 @@ class Doing(Value, frozen=True):
 class HostOffer(Value, frozen=True):
     """A host of a lab. `address` is the worker's, `seen_s` how long ago it was heard of. It can do
     `builds` trainings and conversions at once (0 without TensorFlow), with the versions
-    `builds_with`. What artifacts answer there depends on `answers_with`; empty if none can."""
+    `builds_with`. `answers_with` is what the answers of artifacts depend on there; empty if no
+    artifact can answer there."""
 
     name: str
     address: str
@@ -66,7 +67,7 @@ class HostOffer(Value, frozen=True):
 
     @property
     def busy(self) -> dict[str, Doing]:
-        """What is being used, by resource."""
+        """How much of each resource is in use."""
         return {resource: doing for doing in self.doing for resource in doing.uses}
 
 

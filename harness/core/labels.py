@@ -1,4 +1,4 @@
-"""Which output of a model is of which class, by the names that its labels have."""
+"""Which output of a model belongs to which class, according to the names of its labels."""
 
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ class Pixels(Value, frozen=True):
         return 255 / max(self.std) / scale if scale else None
 
 
-# Black and white are 255 steps apart where an input of eight bits was quantized for its pixels;
-# within fewer than these it hardly sees a picture.
+# Black and white are 255 steps apart if an 8-bit input was quantized for its pixels. If they are
+# closer than this, the model hardly sees the picture.
 LEAST_STEPS = 32
 
 # ImageNet's mean and deviation of red, green and blue, as PyTorch's models are trained with.
@@ -149,8 +149,8 @@ _LIMITS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
 
 
 def of_quantization(dtype: str, scale: float | None, zero_point: int | None) -> Pixels | None:
-    """What the scale of a quantized input tells: calibration saw the values that the type can hold
-    with it. None if the input is not quantized.
+    """The range that the scale of a quantized input implies: with this scale, the type holds the
+    values that calibration saw. None if the input is not quantized.
 
     Within a tenth, values from 0 to 1 mean 0..1, from -1 to 1 mean -1..1, and from 0 to some tens
     or hundreds mean pixels. Any other range is assumed to be spread over the pixels evenly; so is

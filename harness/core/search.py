@@ -74,8 +74,8 @@ class Trial(Value, frozen=True):
 
 
 class SearchRequest(Value, frozen=True):
-    """What a search was asked for, to go on with it: see the options of `search`. A header has the
-    margin as a number, the project's unless another was asked for."""
+    """What a search was asked for, which is needed to continue it: see the options of `search`. A
+    header has the margin as a number, the project's unless another was asked for."""
 
     spaces: tuple[str, ...]
     against: tuple[str, ...] = ()

@@ -6,5 +6,5 @@ import msgspec
 
 
 def encode(report: msgspec.Struct) -> bytes:
-    """JSON of the current schema version, indented for people."""
+    """JSON of the current schema version, indented for readers."""
     return msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n"

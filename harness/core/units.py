@@ -49,7 +49,7 @@ def exact(value: float) -> str:
 
 
 def ratio(value: float) -> str:
-    """0.9617 -> '0.962'; two significant digits where that is more: 0.0000012 is not 0."""
+    """0.9617 -> '0.962'; small numbers keep two significant digits: 0.0000012 is not shown as 0."""
     if value == 0:
         return "0"
     return f"{value:.3f}" if _reaches(value, 0.01, 2) else f"{value:.2g}"
@@ -97,7 +97,7 @@ def points(share: float, *, up: bool = False) -> str:
 
 
 def round_up(share: float) -> float:
-    """To the next of 1, 2, 5, 10 ... %, as the end of a scale: 0.037 -> 0.05."""
+    """Rounded up to 1, 2, 5, 10 ... %, as the end of a scale: 0.037 -> 0.05."""
     if share <= 0:
         return 0.0
     power = 10.0 ** math.floor(math.log10(share))
@@ -120,8 +120,8 @@ def times(ratio: float | None) -> str:
 
 
 class Scale(NamedTuple):
-    """A unit: a stored value over `divisor` is in `label`. Of a column, the unit of all its
-    values."""
+    """A unit: a stored value divided by `divisor` is in the unit `label`. A column has one for all
+    its values."""
 
     divisor: float
     label: str

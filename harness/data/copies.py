@@ -27,7 +27,7 @@ SMALL, LARGER = 16, 32
 LIKENESS, ALIKE = 0.96, 0.985
 # Light and contrast of a copy, as a share of the larger contrast.
 NEAR = 0.1
-# Below this contrast (grey values of 255) the noise of an encoder is all there is to compare.
+# Below this contrast (grey values of 255) there is only the noise of the encoder to compare.
 LEAST_CONTRAST = 2.0
 _BLOCK, _SAMPLE = 512, 64
 _GREY = (0.299, 0.587, 0.114)  # of red, green and blue, as ITU-R 601 weighs them
@@ -103,7 +103,8 @@ def _norms(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _same(one: NDArray[np.float32], other: NDArray[np.float32], usual: NDArray[np.float32]) -> bool:
-    """Whether two pictures agree in light, contrast, and in what is their own and not `usual`."""
+    """Whether two pictures agree in light, contrast, and in what remains after `usual` is
+    subtracted."""
     contrasts = float(one.std()), float(other.std())
     near = NEAR * max(contrasts)
     if abs(float(one.mean() - other.mean())) > near or abs(contrasts[0] - contrasts[1]) > near:

@@ -48,14 +48,16 @@ UNREADABLE_KINDS = frozenset(
     }
 )
 
-# Pillow's own limit: a quarter of a gigabyte in colour. A phone's panorama fits, a bomb does not.
+# Pillow's own limit: a quarter of a gigabyte in colour. A phone's panorama fits, a decompression
+# bomb does not.
 MAX_PIXELS = 89_478_485
 MAX_BYTES = 400_000_000
 
 # A pixel whose channels are no further apart is grey.
 _TINT = 8
 # The upper 8 of 16 bits stay below this where a picture uses the lower 14 at most. A picture that
-# is only dark is refused as well, which is told; shown as it is, one of 14 bits would be dark too.
+# is merely dark is refused as well, and the message says so; if it were accepted, a picture of 14
+# bits would be shown too dark.
 _DIM = 64
 
 # Raise it whenever the same file gives another Picture.
@@ -277,7 +279,7 @@ def _is_grey(image: Image) -> bool:
 
 
 def _opaque(image: Image) -> Image:
-    """Any mode -> "L" or "RGB", at the size it has; what is transparent becomes white."""
+    """Any mode -> "L" or "RGB", in the same size; transparent parts become white."""
     from PIL import Image as images
 
     if image.has_transparency_data:

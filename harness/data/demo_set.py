@@ -89,7 +89,7 @@ class DemoSet:
         return images, labels.astype(np.int64)
 
     def colours(self, split: Split) -> None:
-        """They have none."""
+        """None: the demo images are grey."""
 
     def _pictures(self, start: int, end: int) -> Iterator[NDArray[np.uint8]]:
         for index in range(start, end):

@@ -162,7 +162,7 @@ def _resized(images: Array, size: int, axis: int) -> NDArray[np.float64]:
     pixels = images.astype(np.float64)
     if images.shape[axis] == size:
         return pixels
-    # The integral up to each border between new pixels, linear inside an old pixel.
+    # The integral up to each border between new pixels; it is linear inside an old pixel.
     borders = np.linspace(0.0, images.shape[axis], size + 1)
     zero = np.zeros_like(np.take(pixels, [0], axis))
     total = np.concatenate([zero, np.cumsum(pixels, axis)], axis)

@@ -22,9 +22,9 @@ def open_dataset(
     """`--data`: "demo", a folder with one folder of images per class or a labels.csv, a CSV file
     of paths and labels, or an .npz file of arrays.
 
-    `seed` makes other demo images; of all else it chooses which images are for training, for
-    validation and for the test, unless the data says so itself. `shares` are how many per cent go
-    to each. Every image is read here, unless `cache` shows that it has not changed.
+    `seed` makes other demo images. For all other data it decides which images are for training, for
+    validation and for the test, unless the data has its own split. `shares` are how many per cent
+    go to each. Every image is read here, unless `cache` shows that it has not changed.
 
     Raises DataError if the data cannot be used, UsageError if Pillow is missing or the cache
     cannot be written to.

@@ -48,8 +48,8 @@ class Doubles:
 
 
 def _named(alike: list[Image]) -> str:
-    """The names of files of one picture, only the first few of thousands; one of every class and
-    split comes first, because those matter."""
+    """The file names of one picture, cut to a few if there are thousands. One name for each class
+    and split comes first, because those matter."""
     ordered = sorted(alike, key=lambda image: image.file.name)
     places: dict[tuple[str, str | None], list[str]] = {}
     for image in ordered:
@@ -159,7 +159,7 @@ def _wanted(tree: Tree, shares: Shares) -> dict[Split, int]:
 
 
 def split_by(tree: Tree, how: Wanted) -> str:
-    """A text that says what decided the split of each picture."""
+    """A sentence that says what decided the split of each picture."""
     wanted = _wanted(tree, how.shares)
     by_content = f"by a hash of each image's content, seed {how.seed}"
     if not tree.splits:

@@ -77,7 +77,7 @@ def _natural(at: float, shares: Shares) -> Split:
 
 
 def _spare(splits: Mapping[str, Split], served: list[Split]) -> list[str]:
-    """The images of the fullest split that can do without one."""
+    """The images of the fullest split that can spare one."""
     members: dict[Split, list[str]] = {}
     for digest, split in splits.items():
         members.setdefault(split, []).append(digest)

@@ -287,8 +287,8 @@ def _name(root: Path, path: Path) -> str:
 
 
 def _own_splits(tree: Tree, root: Path, folders: list[Path]) -> dict[Split, str]:
-    """The folder of each split if they are splits rather than classes: `train` and another one, or
-    nothing else."""
+    """The folder of each split, if the folders are splits rather than classes: if all of them have
+    the name of a split, or if `train` and another split are among them."""
     found: dict[Split, str] = {}
     others = []
     for folder in folders:

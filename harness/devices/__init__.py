@@ -123,7 +123,7 @@ class Traits(NamedTuple):
 
     `counts_exactly`: one launch is enough, because it counts and does not time. `processors`: how
     it uses this machine's. Launches on a device that `measures` them must have the machine to
-    themselves; a device that `borrows` them stands for one that is elsewhere. `may_be_away`: a
+    themselves; a device that `borrows` them stands for a device that is elsewhere. `may_be_away`: a
     device that is not connected is normal, and others can be measured meanwhile. `at_lab`: what a
     host of a lab provides for it: the phone, all of its processors, or one processor with the
     emulated core, which any host may have. `proves`: it answers commands in its maker's formats,
@@ -155,7 +155,7 @@ class Kind(Protocol):
         """Raises HarnessError if it shows within a few seconds that no launch can begin."""
 
     def held(self, spec: Any) -> AbstractContextManager[None]:
-        """Keeps what a run needs from being removed, from before building until the run ends."""
+        """Protects what a run needs from being removed, from before building until the run ends."""
 
     def open_target(self, name: str, spec: Any, log_dir: Path, attendant: Attendant) -> Target:
         """Connect to the device. Raises MeasurementError or UsageError."""
@@ -187,7 +187,7 @@ class Probe(Value, frozen=True):
 
 
 class Inspection(Protocol):
-    """How a kind of device is looked at without measuring; `spec` is of the kind's own type."""
+    """How a kind of device is examined without measuring; `spec` is of the kind's own type."""
 
     def probe(self, name: str, spec: Any, attendant: Attendant) -> Probe:
         """Connect, ask, disconnect. Never raises HarnessErrors."""

@@ -1,4 +1,4 @@
-"""Does this client hold the private key of a public key that the phone trusts?
+"""Checks whether a client has the private key of a public key that the phone trusts.
 
 ADB signs a 20-byte random token as if it were a SHA-1 digest (PKCS#1 v1.5). Public keys come in
 Android's own format: base64 of {words, -1/n mod 2^32, n, R^2 mod n, e}, then a comment.

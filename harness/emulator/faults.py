@@ -24,17 +24,18 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     a second after a shell command containing that text has begun; both happen once, and the cable
     is back after `unplugged_for_s` seconds (None: never). `slow_link` is in bytes per second.
     `hang_after_bytes` stops answering without closing. `hot` is a thermal status that lasts
-    `hot_for_s` seconds from the first command on; `hot_launches` one that begins with each of the
-    first n launches of the runner and lasts `hot_for_s`; `throttle_at_minute` one that begins so
-    long after the first launch did, and stays. Each comes with lower frequencies and slower
-    inference. `path_tricks` names the phone, and the files it sends, after paths of the client's
-    machine. `accelerator` makes the runner claim a GPU and an NPU that take all, a part or none of
-    a model's nodes; `accelerator_answers` makes their answers wrong, not finite (nan), or wrong
-    unless they compute in float32 (fp16). `mask_ignored` lets all processes run on all cores,
-    whatever mask taskset gets. `charging` puts the phone on a cable; `battery_current` makes its
-    battery's current impossible to read, positive while it discharges, in milliamperes, or always
-    the same. `app` makes the benchmark app crash, the package manager refuse it, or the log get
-    cleared. `cache` makes the runtime's caches impossible to write, or never read.
+    `hot_for_s` seconds from the first command on; `hot_launches` is one that begins with each of
+    the first n launches of the runner and lasts `hot_for_s`; `throttle_at_minute` is one that
+    begins that many minutes after the first launch began, and stays. Each comes with lower
+    frequencies and slower inference. `path_tricks` names the phone, and the files it sends, after
+    paths of the client's machine. `accelerator` makes the runner claim a GPU and an NPU that take
+    all, a part or none of a model's nodes; `accelerator_answers` makes their answers wrong, not
+    finite (nan), or wrong unless they compute in float32 (fp16). `mask_ignored` lets all processes
+    run on all cores, whatever mask taskset gets. `charging` puts the phone on a cable;
+    `battery_current` makes its battery's current impossible to read, positive while it discharges,
+    in milliamperes, or always the same. `app` makes the benchmark app crash, the package manager
+    refuse it, or the log get cleared. `cache` makes the runtime's caches impossible to write, or
+    never read.
     """
 
     unplug_after_bytes: int | None = None
@@ -114,5 +115,5 @@ class Link:
             time.sleep(count / self._faults.slow_link)
 
     def close(self) -> None:
-        """Wake the threads that hang."""
+        """Wake the threads that are made to hang."""
         self._closed.set()

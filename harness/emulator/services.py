@@ -201,7 +201,7 @@ class Replacer:
 
 
 def _status(returncode: int) -> int:
-    """As a shell shows it: 128 + the signal."""
+    """The exit status as a shell shows it: 128 + the signal."""
     return returncode if returncode >= 0 else 128 - returncode
 
 

@@ -1,8 +1,7 @@
-"""Where work runs: in this process (`local`), or also on the machines of a lab (`dask`).
-
-An engine knows nothing of what it runs. It gets pieces of `Work` that do not need each other, and
-runs those of one lane in turn and the lanes side by side. Whoever asks for no lab gets `local`,
-which imports nothing of Dask.
+"""Where work runs: in this process (`local`), or also on the machines of a lab (`dask`). An engine
+does not know what it runs. It gets pieces of `Work` that are independent of each other, and runs
+those of one lane in turn and the lanes side by side. Without a lab the engine is `local`, which
+does not import Dask.
 """
 
 from __future__ import annotations
@@ -109,7 +108,7 @@ class Engine(Protocol):
     """See the module. `submit` and `gather` may be called in turns."""
 
     def where(self) -> tuple[HostOffer, ...]:
-        """The other machines there are, and what they offer."""
+        """The other machines, and what they offer."""
 
     def submit(self, work: Work | AwayWork, lane: str) -> None:
         """To be done by `gather`; works of one lane are done one after the other."""

@@ -1,4 +1,4 @@
-"""Work on the hosts of a lab, through Dask's own client; what is for this process stays here.
+"""Work on the hosts of a lab, through Dask's own client; local work stays in this process.
 
 One thread, the one that gathers, decides everything. It gets messages from a queue: the events of
 tasks, that they have ended, that they could not be sent. Files go straight to the hosts.
@@ -213,7 +213,7 @@ class DaskEngine:
         self._waiting = still
 
     def _own_use(self, host: HostOffer) -> dict[str, float]:
-        """What our own tries use there, which the host may not have reported yet."""
+        """What our own tries use at the host, which the host may not have reported yet."""
         known = {doing.key for doing in host.doing}
         used: dict[str, float] = defaultdict(float)
         for key, attempt in self._tries.items():

@@ -48,8 +48,8 @@ class LocalEngine:
 
 
 def _take_turns(works: list[Work], everywhere: Iterable[Work]) -> None:
-    """One after the other; once interrupted, none is begun. One that refuses ends the work
-    `everywhere`, since the user will have to begin again."""
+    """Run the works one after the other; after an interrupt no further one is begun. If a work
+    refuses, the work `everywhere` ends, since the user will have to begin again."""
     for work in works:
         ending = work.run()
         if ending == "refused":

@@ -15,7 +15,7 @@ from harness.system.progress import Narrator
 
 
 class Answer(NamedTuple):
-    """What came of it. `decision` is the last look; None if there were too few rounds for one."""
+    """The result. `decision` is the last look; None if there were too few rounds for one."""
 
     a: Case
     b: Case
@@ -36,7 +36,7 @@ def ab(job: Job, threshold: float, narrator: Narrator) -> Answer:
             looks.append(decide(rounds, look=look, threshold=threshold))
         return bool(looks) and looks[-1].decided
 
-    # An interval that is narrow enough answers another question.
+    # Do not stop because an interval is narrow: that answers another question.
     request = job.request._replace(launches=None, target_ci=0.0)
     run = session.bench(
         job._replace(request=request), narrator, enough=decided, all_must_build=True

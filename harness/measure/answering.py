@@ -54,7 +54,8 @@ class Answers:
         return failed
 
     def _done(self, case: Case) -> int:
-        """How many images it has answered in this run or before; all if it has failed for good."""
+        """How many images the case has answered in this run or before; all of them if it has failed
+        for good."""
         if case.variant not in self._images.files:
             return len(self._images.rows)
         raw, failure = joined(self._folder.saved.answers.get(case.id, ()))
@@ -94,7 +95,7 @@ class Answers:
         )
 
     def _expected_ns(self, case: Case) -> float:
-        """For one image: a process that loads the model and runs it once."""
+        """The time for one image: a process that loads the model and runs it once."""
         known = [
             launch.init_ns + launch.first_inference_ns
             for launch in self._launches.get(case, ())

@@ -25,10 +25,10 @@ from harness.results.store import SAVING, Entry, Journal, RunFolder
 from harness.system import files
 
 MEASURE = "harness.measure.away:measure"
-TRIES = 5  # more than that is not bad luck
-# A host that was lost needs a moment to put its phone back, and a lease of its to end.
+TRIES = 5  # if as many tries are lost, it is not bad luck
+# A lost host needs a moment to put its phone back, and its lease a moment to end.
 LEASE_S = 30.0
-# A host reports what it does now and then: for this long, a run that has ended may seem to go on.
+# Hosts report only now and then: for this long, a run that has ended may seem to go on.
 STALE_S = 10.0
 
 
@@ -149,7 +149,8 @@ class AwayRun(DeviceRun):
 
     @property
     def _patience_s(self) -> float:
-        """How long to wait for something that was there and may come back; 0 for what never was."""
+        """How long to wait for something that was in the lab and may come back; 0 for what was
+        never there."""
         return self._to_put_back_s if self._lost_once else 0.0
 
     @property

@@ -49,7 +49,7 @@ def of_job(
 
 
 def drawn(n: int, wanted: int | None, seed: int) -> tuple[int, ...]:
-    """Which of `n` images, rising: all, or as many as are wanted."""
+    """Which of `n` images devices answer, in ascending order: all, or as many as are wanted."""
     if wanted is None or wanted >= n:
         return tuple(range(n))
     return tuple(sorted(random.Random(f"{seed}/device images").sample(range(n), wanted)))

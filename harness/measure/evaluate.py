@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 VERSION = 4
 TEST: Split = "test"
 VALIDATION: Split = "validation"
-# Other pixels are tried on so many images at most, and for about so long in all.
+# Other pixel ranges are tried on at most this many images, and for about this long in total.
 MOST_TRIED, TRIED_S = 200, 60.0
 LEAST_TRIED = 20
 # An artifact that needs longer than this for all test images answers them in looks.
@@ -250,9 +250,9 @@ def _evaluated(
     in_looks: bool,
     only_beside: bool,
 ) -> Steps:
-    """All answers or, of a slow artifact, those up to the first look. If they are `only_beside`
-    another artifact's, to tell how far the two agree, they end with the second look: part of the
-    images tells that, and a float network takes long to answer all of them."""
+    """All answers or, of a slow artifact, those up to the first look. If the answers are
+    `only_beside` another artifact's, to see how far the two agree, they end with the second look:
+    part of the images is enough for that, and a float network takes long to answer all of them."""
     split: Split = TEST if empty.split == TEST else VALIDATION
     try:
         _refuse_what_takes_no_picture(artifact)
@@ -297,7 +297,8 @@ def _refuse_what_takes_no_picture(artifact: Artifact) -> None:
 def _tried(
     empty: Evaluation, artifact: Artifact, images: Images, each_ns: float
 ) -> Generator[Question, scores.Answers, tuple[Tried, ...]]:
-    """What other pixels do on images of the validation split, the assumed ones first."""
+    """The accuracy with other pixel ranges on images of the validation split, the assumed range
+    first."""
     labels = images.labels(VALIDATION)
     channels = artifact.inputs[0].shape[3]
     others = [named(name, "assumed") for name in KNOWN if name != "imagenet" or channels == 3]

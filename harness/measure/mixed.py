@@ -1,7 +1,6 @@
-"""One more row for each int8 artifact that lost accuracy by being rounded: int8-mixed, which keeps
-the layers with the largest errors in float.
-
-Validation images decide whether it did, so that no test image decides what is measured.
+"""One more row for each int8 artifact that lost accuracy by rounding: int8-mixed, which keeps the
+layers with the largest errors in float. Validation images decide whether accuracy was lost, so that
+no test image decides what is measured.
 """
 
 from __future__ import annotations
@@ -105,7 +104,7 @@ def _broken(
 
 
 def _loss(mine: Evaluation, theirs: Evaluation) -> float:
-    """How much more accurate the second is, a share."""
+    """How much more accurate the second is, as a share."""
     before, after = (accuracy.accuracy(e.right).point for e in (theirs, mine))
     return before - after
 

@@ -176,12 +176,12 @@ def evaluated(
     decide: bool = True,
 ) -> tuple[Evaluation, ...]:
     """What each artifact answered to the test split, and each float parent to part of it; nothing
-    without labelled images. The demo images say nothing of a file that the user brought. The hosts
-    of `engine` answer if there is one. Until they are to `decide`, slow ones answer only the first
-    part."""
+    without labelled images. The demo images say nothing about a file that the user brought. The
+    hosts of `engine` answer if there is one. Slow artifacts answer only the first part, unless
+    their answers are to `decide`."""
     if job.dataset is None:
         return ()
-    # Only accuracy is looked at before all have answered, and only beside another variant.
+    # Before all have answered, only accuracy is judged, and only beside another variant.
     compared = (job.request.protect or job.project.defaults.protect) == ACCURACY
     alone = len(job.names) < 2
     return evaluate.evaluate(
@@ -253,8 +253,8 @@ def shown_now(planned: Plan, dataset: Dataset | None) -> Shown | None:
 
 
 def shown_before(header: Report) -> Shown | None:
-    """What the run to go on with was timed on; the folder may have changed since, so that only
-    the cache has it."""
+    """The images that a resumed run was timed on; the folder may have changed since, so only the
+    cache has them."""
     if header.data is None or header.plan.data in (None, DEMO):
         return None
 

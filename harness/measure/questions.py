@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 WORKER = Path(__file__).with_name("evaluate_worker.py")
 HARNESS = Path(__file__).parents[2]  # where the worker finds the harness
-# Against a hang only: on a busy machine everything takes ten times as long.
+# Only guards against a hang: on a busy machine everything takes ten times as long.
 _LEAST_TIMEOUT_S, _TIMEOUT_PER_EXAMPLE_S = 600.0, 30.0
 
 # Accuracy is measured on the test split alone: on images that training saw it would be too high.
@@ -224,7 +224,7 @@ def ask(
     worker: Path = WORKER,
     attendant: Attendant | None = None,
 ) -> dict[str, object]:
-    """What the worker answers about so many `images`, on this machine; raises WorkerError."""
+    """What the worker on this machine answers about this many `images`; raises WorkerError."""
     return worker_process.ask(
         {**request, "harness": str(HARNESS)},
         log=log,

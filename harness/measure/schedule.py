@@ -76,7 +76,7 @@ def finished(
     wide = [c for c in done if not _tight(plan, half_widths[c])]
     if not wide:
         return "target_ci"
-    # Those that are tight need not be launched on while no other may be.
+    # Cases that are precise enough need no further launches if no other case may be launched.
     return "max_launches" if all(done[case] >= plan.max_launches for case in wide) else None
 
 

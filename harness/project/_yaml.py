@@ -38,7 +38,7 @@ class _Strict(_Constructor):
 
 
 class _StrictLoader(_Strict, yaml.SafeLoader):
-    """In Python, whose messages are the plainer ones."""
+    """The loader in Python, which has the plainer messages."""
 
 
 def strict_load(text: str) -> Any:

@@ -162,7 +162,7 @@ def _refuse_none_or_twice(spec: DeviceSpec) -> None:
 
 
 def _lab(path: Path, given: LabSpec | None) -> LabSpec | None:
-    """With the folder of the keys as seen from the folder of the file."""
+    """The lab's entry, with the folder of its keys resolved from the folder of the file."""
     if given is None or given.keys is None:
         return given
     return replace(given, keys=str(in_folder(path.parent, given.keys)))

@@ -44,7 +44,7 @@ _OTHERS = {
 
 
 def kind_of(text: str) -> Kind | None:
-    """How a file is brought in; None for what can only be the name of a variant.
+    """How a file is read; None if the text can only be the name of a variant.
 
     Raises UsageError for a file of a kind that cannot be measured, which it names.
     """

@@ -193,7 +193,7 @@ def _phones(hosts: Sequence[HostOffer]) -> Iterator[_Phone]:
 
 
 def what_it_has(hosts: Sequence[HostOffer]) -> str:
-    """What a lab has: the fix where something else was asked for."""
+    """What the lab has, as the fix of an error about something that it does not have."""
     if not hosts:
         return "it has no host; on one: python -m harness lab join ADDRESS"
     told = []

@@ -1,4 +1,5 @@
-"""What the user asked for, and what it comes to on this machine with this project."""
+"""What the user asked for, and the checked job that it becomes on this machine with this
+project."""
 
 from __future__ import annotations
 

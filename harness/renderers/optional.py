@@ -11,7 +11,7 @@ from harness.core.errors import UsageError
 
 
 def require(module: str) -> ModuleType:
-    """Import `module`, or say in one line which extra brings it."""
+    """Import `module`, or raise UsageError with the extra that installs it."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
@@ -22,7 +22,7 @@ def require(module: str) -> ModuleType:
 
 
 def check(packages: Iterable[str]) -> None:
-    """Raise what `require` would for the first that is missing, without importing any."""
+    """Raise what `require` would raise for the first missing package, without importing any."""
     for package in packages:
         if importlib.util.find_spec(package) is None:
             raise _missing(package)

@@ -29,10 +29,10 @@ EIGHTHS = " ▏▎▍▌▋▊▉█"
 LEVELS = " ▁▂▃▄▅▆▇█"
 
 GAP = 2
-NAME_WIDTH = 22  # what a long variant name gets before it is folded
+NAME_WIDTH = 22  # characters of a variant name in one line; a longer name is folded
 BAR = 4  # cells of a bar
 BINS = 5  # ... and of a distribution
-NAME_LINES = 3  # ... and how often, before its middle is cut out
+NAME_LINES = 3  # lines of a variant name, before its middle is cut out
 NEVER = 1000  # the importance of a column that only `--columns` shows
 USUAL = 17  # ... and of the last one that is of general interest
 NOISE = 60  # of the columns that say how latency scattered

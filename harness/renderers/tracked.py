@@ -21,7 +21,7 @@ def name(case: CaseReport) -> str:
 
 
 def numbers(view: View, case: CaseReport) -> Iterator[tuple[str, Measurement, float]]:
-    """Metric, measurement and its point, in reading order; nothing of an invalid case."""
+    """Metric, measurement and its point, in reading order; none for an invalid case."""
     if case.status == "invalid":
         return
     for metric in view.metrics:

@@ -174,7 +174,7 @@ def mark(report: Report, case: CaseReport) -> str:
 
 
 def misses(report: Report, case: CaseReport) -> bool:
-    """Whether it certainly misses some budget."""
+    """Whether the case certainly misses some budget."""
     budgets = report.verdict.budgets if report.verdict else ()
     return any(standing(budget, case.case.id) == "missed" for budget in budgets)
 

@@ -82,7 +82,7 @@ def read_final(path: Path) -> Final | None:
 
 
 def read_report(path: Path) -> SearchReport | None:
-    """None if the search has not ended."""
+    """The report; None if the search has not ended."""
     try:
         return _decoded((path / REPORT).read_bytes(), path / REPORT, SearchReport)
     except FileNotFoundError:

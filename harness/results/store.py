@@ -353,7 +353,7 @@ def read_report(path: Path) -> Report:
 
 
 class _Version(msgspec.Struct):
-    """Of a report only its version; the rest is skipped unread."""
+    """Only the version of a report; the rest is skipped unread."""
 
     schema_version: int
 

@@ -53,10 +53,10 @@ def choose(
     images against the best of all, and the most accurate one that keeps the budget. If none is
     within the margin, the most accurate ones.
 
-    Of many trials that are about equally good, the one that looks best on some hundred validation
-    images was also lucky, and often loses more on test images. So places that the front leaves
-    free go to the smallest trials behind it that are within the margin and differ in cost by more
-    than a tenth from each that is chosen: the next ones to ship if the smallest fails."""
+    If many trials are about equally good, the one that looks best on some hundred validation images
+    was partly lucky, and often loses more on test images. So if the front leaves places free, they
+    go to the smallest trials behind it that are within the margin and differ in cost by more than a
+    tenth from each that is chosen: the next ones to ship if the smallest fails."""
     reached = front(trials, objectives)
     if not reached:
         return Final(finalists={}, why=_why_none(trials))

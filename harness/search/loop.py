@@ -24,7 +24,8 @@ StopReason = Literal["trials", "time_budget", "exhausted", "interrupted", "faile
 
 
 class Stopped(Exception):
-    """A training was ended early, because others had learned more by then."""
+    """A training was ended early, because others had learned more after the same number of
+    epochs."""
 
 
 class OutOfTime(Exception):
@@ -206,7 +207,8 @@ class Worker:
 
 
 def run(loop: Loop, workers: int, engine: Engine | None = None) -> StopReason:
-    """Do trials with so many workers; why it ended. Raises the error that ended it."""
+    """Do trials with this many workers; the answer is why it ended. Raises the error that ended
+    it."""
     engine = engine or LocalEngine()
     for place in range(workers):
         engine.submit(Worker(loop), f"worker {place + 1}")

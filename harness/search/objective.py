@@ -322,8 +322,8 @@ def missed_by(trial: Trial) -> list[str]:
 
 
 class Turns:
-    """Some work may run together, and some needs the machine alone: that waits until all others
-    have finished, and no other begins meanwhile."""
+    """A lock for work that may run together and work that needs the machine alone. The latter waits
+    until all others have finished, and no other work begins meanwhile."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()

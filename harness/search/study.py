@@ -62,7 +62,7 @@ class Watched(Protocol):
     """What a trial needs from its study."""
 
     def curve(self, asked: Asked) -> Watches:
-        """To be told how a training goes."""
+        """The object that a training reports its progress to."""
 
     def trials(self) -> tuple[Trial, ...]:
         """All that were tried."""
@@ -188,8 +188,8 @@ class Study:
     # --- ending trainings early ---
 
     def curve(self, asked: Asked) -> Curve:
-        """A Watches for one training. Optuna prunes only studies of a single objective, so accuracy
-        by epoch has a study of its own for each entry of the space."""
+        """Follows one training. Optuna prunes only studies with a single objective, so each entry
+        of the space has a separate study of accuracy by epoch."""
         with self._lock, self._saving():
             study = self._curve_study(asked.candidate.space)
             states = self._optuna.trial.TrialState

@@ -53,7 +53,8 @@ class Beside(NamedTuple):
 
 
 def beside(device: Evaluation, host: Evaluation | None) -> Beside | None:
-    """None if there is no image that both answered, or they answered other splits."""
+    """The images that both answered; None if there is none, or if they answered different
+    splits."""
     if host is None or host.failure is not None or host.fingerprint != device.fingerprint:
         return None
     theirs = host.rows

@@ -18,7 +18,7 @@ from harness.stats.accuracy import wilson
 from harness.stats.with_the_best import ALPHA, Counts, all_below, lost_of, pairwise
 
 CHANCE = 0.8
-# From so many images on the discordance is known well enough to name one number.
+# With at least this many images the discordance is known well enough to name one number.
 ENOUGH_TO_TELL = 300
 MOST = 1_000_000
 # The typical correlation between the errors of two networks that learned the same task.
@@ -82,15 +82,15 @@ def images(discordance: float, margin: float, level: float = ALPHA, against: int
 
 
 def excludable(n: int, discordance: float, level: float = ALPHA, against: int = 1) -> float:
-    """The smallest loss that `n` images probably exclude of a variant that loses nothing."""
+    """The smallest loss that `n` images probably exclude for a variant that truly loses nothing."""
     worst, differ = _unlucky(against) * math.sqrt(n * discordance), n * discordance
     lost, gained = _counts(worst, differ)
     return float(paired_loss.upper(lost, gained, n, level)[0])
 
 
 def discordance_at(accuracy: float, shared: float = SHARED_ERRORS) -> float:
-    """How often exactly one of two variants is right that are equally accurate, if the correlation
-    of their errors is `shared`."""
+    """How often exactly one of two equally accurate variants is right, if the correlation of their
+    errors is `shared`."""
     return 2 * accuracy * (1 - accuracy) * (1 - shared)
 
 

@@ -171,7 +171,8 @@ def upper(lost: ArrayLike, gained: ArrayLike, n: int, alpha: ArrayLike) -> Float
         p = p_at_least(lost[of], gained[of], n, loss)
         return np.asarray(np.log(alpha[of]) - np.log(np.maximum(p, 1e-300)))
 
-    # Most tails are needed once only if the search begins near: between two score bounds.
+    # If the search begins near the bound, between two score bounds, most tails are needed only
+    # once.
     low, high = (score_bound(lost, gained, n, alpha, by) for by in _AROUND)
     at_low, at_high = beyond(low), beyond(high)
     low, at_low = np.where(at_low < 0, low, (lost - gained) / n), np.minimum(at_low, -1e-6)

@@ -264,8 +264,8 @@ class Spread(Value, frozen=True):
 
 def spread(groups: Sequence[Sequence[float]]) -> Spread | None:
     """Variance components of one-way random effects, unbalanced analysis of variance (Searle,
-    Casella & McCulloch, "Variance Components", 1992, section 3.6). None without at least two
-    launches of which one has two iterations."""
+    Casella & McCulloch, "Variance Components", 1992, section 3.6). None unless there are at least
+    two launches and one of them has two iterations."""
     groups = [group for group in groups if group]
     means = [fmean(g) for g in groups]
     ss_within = sum((v - m) ** 2 for g, m in zip(groups, means, strict=True) for v in g)

@@ -2,13 +2,13 @@
 
 A change point is where the ranks before and after differ by more than chance explains. Windows of
 many lengths are laid over the series (seeded binary segmentation: Kovács, Bühlmann, Li and Munk,
-Biometrika 110, 2023), so that a change that went back again is found as well as one that stayed. In
-each, the cut with the largest standardised rank-sum (Mann-Whitney) is looked for; the largest of
-all is tested against the largest that random orders of as many runs show, so that searching
-everywhere causes no extra false alarms. Then both sides of the cut are searched in the same way.
-Because of the ranks, outliers and the shape of the noise do not matter. But the rank-sum is
-sometimes largest a run or two beside the change, so each cut is moved to where the values lie
-closest to the medians of its two sides.
+Biometrika 110, 2023), so that a temporary change is found as well as a lasting one. In each, the
+cut with the largest standardised rank-sum (Mann-Whitney) is looked for; the largest of all is
+tested against the largest that random orders of as many runs show, so that searching everywhere
+causes no extra false alarms. Then both sides of the cut are searched in the same way. Because of
+the ranks, outliers and the shape of the noise do not matter. But the rank-sum is sometimes largest
+a run or two beside the change, so each cut is moved to where the values lie closest to the medians
+of its two sides.
 """
 
 from __future__ import annotations
@@ -178,8 +178,8 @@ def _ranks(values: Sequence[float]) -> list[float]:
 
 
 def _tabulated(n: int) -> int:
-    """The threshold grows slowly with n: beyond 48 runs, that of the next larger of a few sizes is
-    good enough."""
+    """The threshold grows slowly with n: beyond 48 runs, the threshold for the next larger of a few
+    sizes is good enough."""
     return n if n <= 48 else next(size for size in _sizes() if size >= n)
 
 

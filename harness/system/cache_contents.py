@@ -76,7 +76,7 @@ class Entry(NamedTuple):
 
 
 class Removed(NamedTuple):
-    """What was removed, and what was kept only because programs use the cache."""
+    """What was removed, and what was kept because programs use the cache."""
 
     gone: list[Entry]
     kept: list[Entry]

@@ -39,7 +39,8 @@ class User(NamedTuple):
 
 
 def cache_in_use() -> Path:
-    """The cache folder. Until this process ends, nothing is removed from it that it may need."""
+    """The cache folder. Until this process ends, nothing that it may need is removed from the
+    cache."""
     cache = files.cache_dir()
     with _lock, contextlib.suppress(OSError, UsageError):  # a read-only cache is usable
         if cache not in _leases:

@@ -127,7 +127,7 @@ def linked(source: Path, target: Path) -> None:
             target.hardlink_to(source)
         except FileExistsError:
             raise
-        except OSError:  # another disk, or a file system without links
+        except OSError:  # on another disk, or on a file system without links
             import shutil
 
             with replacing(target) as out, source.open("rb") as file:

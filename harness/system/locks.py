@@ -45,8 +45,8 @@ def wait_for(
     waiting: Callable[[], None] | None = None,
     stopping: threading.Event | None = None,
 ) -> None:
-    """As `take`, but wait while another holds the lock, calling `waiting` once. Raises BuildError
-    if `stopping` is set meanwhile."""
+    """Like `take`, but wait while another process holds the lock, and call `waiting` once. Raises
+    BuildError if `stopping` is set meanwhile."""
     while not take(file, shared=shared):
         if waiting:
             waiting()

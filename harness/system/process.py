@@ -116,13 +116,13 @@ class Child:
 
     @property
     def returncode(self) -> int:
-        """How it ended; call it when it has."""
+        """How it ended; call this only after it has ended."""
         assert self._process.returncode is not None
         return self._process.returncode
 
     def close_input(self) -> None:
         """Tell it that no more input comes."""
-        with contextlib.suppress(OSError):  # what was not written, nobody reads any more
+        with contextlib.suppress(OSError):  # nobody reads what was not written
             if self._process.stdin is not None:
                 self._process.stdin.close()
 

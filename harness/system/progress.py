@@ -188,7 +188,7 @@ class Narrator:
 
 
 class _Attendant(Attendant):
-    """One device's, all of which share the narrator."""
+    """The attendant of one device; all of them share the narrator."""
 
     def __init__(self, narrator: Narrator, device: str) -> None:
         super().__init__()

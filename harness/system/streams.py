@@ -47,7 +47,7 @@ class Unbreakable(io.RawIOBase):
         return os.isatty(self.descriptor)
 
     def writable(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
 

@@ -8,7 +8,7 @@ from harness.core.types import Artifact, Evidence, Finding
 
 # `input_source` of an input set that holds no picture.
 _NOISE = "seeded random"
-# Operators that leave only what was found.
+# Operators that keep only what a detector found.
 _FOUND = ("DETECTION", "NON_MAX_SUPPRESSION", "TOPK")
 
 
@@ -49,8 +49,9 @@ def findings(evidence: Evidence) -> list[Finding]:
 
 
 def detects(artifact: Artifact) -> bool:
-    """Whether a model says what it found, or whether it found one thing: rightly the same for all
-    inputs that hold nothing. Known by its operators, or by a single number as its answer."""
+    """Whether the model looks for something, such as objects or one word. Its answer is then
+    rightly the same for all inputs that hold none. Such a model has operators for detection, or its
+    answer is a single number."""
     if any(word in kind.upper() for kind in artifact.ops for word in _FOUND):
         return True
     return len(artifact.outputs) == 1 and math.prod(artifact.outputs[0].shape) == 1

@@ -9,8 +9,8 @@ from harness.core.types import Evidence, Finding
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """The runner begins an inference every so often and does not skip one: while inferences take
-    longer than that, they run back to back. One that is slow now and then only delays the next.
+    """The runner begins an inference once per cadence and never skips one: if inferences take
+    longer than that, they run back to back. An occasional slow one only delays the next.
 
     Source: tflite/tools/benchmark/benchmark_model.cc, BenchmarkModel::Run (run_frequency).
     """

@@ -8,12 +8,12 @@ from harness.core import units
 from harness.core.types import Evidence, Finding
 from harness.stats.summaries import launch_medians
 
-_ENOUGH = 100  # ticks per iteration: a tick is 1 %
+_ENOUGH = 100  # ticks per iteration: then one tick is 1 %
 _TOO_FEW = 10
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """Fewer than a hundred ticks per iteration qualify the number, fewer than ten spoil it."""
+    """A warning below 100 ticks per iteration, serious below 10."""
     medians = launch_medians(evidence.launches)
     ticks = max((x.clock_resolution_ns or 0 for x in evidence.launches), default=0)
     if not medians or not ticks or median(medians) >= _ENOUGH * ticks:

@@ -16,8 +16,9 @@ EXAMPLES = 3
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """A decision is changed where the host is surer of its own than rounding could undo. One or
-    two among hundreds may be chance; more are the delegate's."""
+    """A decision counts as changed if it differs from the host's and the host's best score leads by
+    more than rounding can undo. One or two among hundreds may be chance; more come from the
+    delegate."""
     found = evidence.on_device
     if found is None:
         return []
@@ -37,7 +38,7 @@ def findings(evidence: Evidence) -> list[Finding]:
 
 
 def _tolerated(evidence: Evidence, step: float) -> float:
-    """How far two scores may come nearer to each other by rounding alone: both may move."""
+    """How much the lead of one score over another can shrink by rounding alone: both may move."""
     kind = arithmetic(evidence.artifact) if evidence.case.delegate == "cpu" else "int8"
     return 2 * max(STEPS * step, SHARE[kind])
 

@@ -7,7 +7,7 @@ from math import prod
 from harness.analysis.checks._arithmetic import arithmetic
 from harness.core.types import Evidence, Finding, Launch
 
-# Kernels of two processors round differently: some steps of a quantized output; of a float one
+# Kernels of two processors round differently: some steps of a quantized output; of a float output
 # hundredths of the largest answer where the insides are quantized (or a GPU computes in float16),
 # and next to nothing where they are float32.
 STEPS = 4

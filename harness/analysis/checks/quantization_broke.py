@@ -1,10 +1,10 @@
 """A small artifact whose answers are no longer those of the float model that it was made from.
 
-Two rules, either suffices, and both ask for evidence beyond chance:
+There are two rules. Either is enough, and both need evidence beyond chance:
 
 - It decides differently on more than one image in twenty: the whole interval of the agreement lies
   below 0.95. Quantizing moves scores by a few steps, which changes the decision only of images
-  near the threshold. (Does not hold for pruning, which trains on.)
+  near the threshold. (This rule does not apply to pruning, which trains further.)
 - It lost accuracy: below 98 % of the parent's, the limit that MLPerf Mobile sets to quantized image
   classifiers, and McNemar's p is below 0.05.
 """
@@ -63,5 +63,5 @@ def findings(evidence: Evidence) -> list[Finding]:
 
 
 def _trained_on(evidence: Evidence) -> bool:
-    """Whether the last recipe goes on training, so that decisions may well change."""
+    """Whether the last recipe trains the network further, so that decisions may well change."""
     return (evidence.artifact.recipe or "").rpartition("+")[2] == "pruned"

@@ -28,7 +28,7 @@ def findings(evidence: Evidence) -> list[Finding]:
 
 
 def _is_int8(artifact: Artifact) -> bool:
-    """Computes in int8, not only stores weights so."""
+    """Whether the model computes in int8, rather than only storing its weights in int8."""
     quantized = (t for t in (*artifact.inputs, *artifact.outputs) if t.scale is not None)
     return (
         "int8" in (artifact.recipe or "").split("+")

@@ -36,8 +36,8 @@ ACCURACY = MetricSpec(
     key_figure=True,
 )
 
-# How much less accurate it is than the best variant measured, or less of what is protected. The
-# upper end of its interval decides the verdict.
+# How much less accurate it is than the best variant measured (or how much less of what else is
+# protected it has). The upper end of its interval decides the verdict.
 LOSS = MetricSpec(
     name="loss",
     unit="1",
@@ -186,7 +186,7 @@ def _balanced(evaluation: Evaluation) -> Estimate | str:
 
 
 def _auc(evaluation: Evaluation) -> Estimate | str:
-    """Of two classes, or of more the mean of each against the rest."""
+    """ROC AUC of two classes; with more classes, the mean of each class against the rest."""
     if len(evaluation.classes) == 2:
         positive = [label == 1 for label in evaluation.truth]
         area = accuracy.auc([row[1] for row in evaluation.rows], positive)

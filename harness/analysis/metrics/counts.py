@@ -84,8 +84,8 @@ def _counted(spec: MetricSpec) -> Metric:
         counts = [x.counters[spec.name] for x in evidence.launches if spec.name in x.counters]
         if not counts:
             return absent(spec, NOT_COUNTED)
-        # Launches agree to the last instruction as a rule. Where they do not, this takes a value
-        # that was really counted and not one between two.
+        # As a rule launches agree exactly. If they do not, this takes a value that was really
+        # counted, not one between two.
         return Measurement(unit=spec.unit, point=median_low(counts), n=len(counts))
 
     return Metric(spec, extract)

@@ -1,5 +1,5 @@
-"""How right a case is where the device itself answers test images, and how far it answers as the
-host does with the same file.
+"""The accuracy of a case if the device itself answers test images, and how far its answers agree
+with the host's for the same file.
 
 Intervals are over images.
 """

@@ -53,8 +53,8 @@ class Examples:
         return inputs if inputs.dtype.kind == "f" else fitted(inputs, shape)
 
     def first(self, count: int) -> Examples:
-        """At most so many of them. They are a random sample, because the order of a split does not
-        depend on its images."""
+        """The first `count` examples, or all if there are fewer. They are a random sample, because
+        the order of a split does not depend on its images."""
         answers = None if self.answers is None else self.answers[:count]
         return Examples(self.inputs[:count], self.labels[:count], answers)
 

@@ -98,8 +98,8 @@ class _Server:
 
 class ForkServer:
     """The process that imports TensorFlow, started when the first job comes and again if it was
-    lost, ended when the last of those who use it as a context has left. Whoever builds often can
-    keep it by being one of them. Jobs may come from several threads."""
+    lost, ended when the last user leaves it (use it as a context). Code that builds often can keep
+    it alive by staying inside the context. Jobs may come from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -110,7 +110,7 @@ class ForkServer:
     def start(
         self, folder: Path, *, stderr: IO[bytes], environment: Mapping[str, str]
     ) -> Forked | None:
-        """Carry out the request in `folder` in a fork. None where that is not the same as in a
+        """Carry out the request in `folder` in a fork. None if a fork would not be the same as a
         new process: on other systems than Linux, and if a variable that TensorFlow or Python reads
         when it starts is not as it was for the first job. Raises OSError if no process can be
         started."""

@@ -2,8 +2,8 @@
 
 It is a logistic regression on standardized features, whose standardization is folded into the dense
 layer, so that the network carries no extra operation. A feature that hardly varies would get a huge
-weight by that, and int8 then rounds all other weights to 0: whole networks then answer at chance.
-So deviations are kept from falling below a floor, and the floor, like the strength of
+weight in this way, and int8 would then round all other weights to 0, so that whole networks answer
+at chance. So no deviation may fall below a floor, and the floor, like the strength of
 regularization, is the one that does best on the validation split after features and weights have
 been rounded to 8 bits as int8 does it.
 """

@@ -76,7 +76,8 @@ def _restore(model: Any, path: Path) -> None:
 
 
 def copy(model: Any, parent: Any) -> None:
-    """Copy all weights of `parent`, which is how a network inherits without an `inherit`."""
+    """Copy all weights of `parent`: how a network inherits if its model file has no function
+    `inherit`."""
     shapes = [[tuple(weight.shape) for weight in one.weights] for one in (model, parent)]
     if shapes[0] != shapes[1]:
         raise ConfigError(

@@ -112,7 +112,8 @@ def choose(right: Mapping[str, Any], margin: float) -> Cut:
 
 
 def _bound(best: Any, row: Any) -> float:
-    """The one-sided 95 % bound of what `row` loses against `best`, both bool (n,)."""
+    """The one-sided 95 % upper bound of the accuracy that `row` loses against `best`, both bool
+    (n,)."""
     lost, gained = int((best & ~row).sum()), int((row & ~best).sum())
     return float(paired_loss.upper(lost, gained, len(row), _ALPHA)[0])
 

@@ -246,7 +246,7 @@ def _fitted(picture: Any, shape: list[int]) -> Any:
 
 
 def _ways(array: Any) -> list[Any]:
-    """As it is, and with its channels last."""
+    """The picture as it is, and with its channels last."""
     if array.ndim < 3:
         return [array]
     return [array, array.transpose(0, *range(2, array.ndim), 1)]

@@ -45,8 +45,8 @@ class Environment(NamedTuple):
 
     @property
     def variables(self) -> dict[str, str]:
-        """For its processes: onnx2tf starts programs that lie beside its Python. PyTorch is not
-        to run code that a file of weights holds."""
+        """The variables for its processes. onnx2tf starts programs that are beside its Python.
+        PyTorch must not run code that a weights file holds."""
         path = os.pathsep.join([str(self.python.parent), os.environ.get("PATH", os.defpath)])
         return {**os.environ, "PATH": path, "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1"}
 

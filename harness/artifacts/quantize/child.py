@@ -111,7 +111,7 @@ class _File:
 
 
 def _widest(ranges: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """The least minimum and the largest maximum of each tensor over all examples."""
+    """The minimum and the maximum of each tensor over all examples."""
     import numpy as np
 
     merged: dict[str, Any] = {}

@@ -58,8 +58,8 @@ def error(answers: Answers, reference: Answers) -> float:
 
 
 def _counts(layers: int) -> list[int]:
-    """1, 2, 3, 4, 5, 6, 8 ... up to half of the layers (of a small network three): with more, the
-    file would hardly be int8."""
+    """1, 2, 3, 4, 5, 6, 8 ... up to half of the layers (up to three in a small network): with more,
+    the file would hardly be int8."""
     counts = [1, 2, 3]
     while counts[-1] * 4 // 3 <= layers // 2:
         counts.append(counts[-1] * 4 // 3 if counts[-1] > 3 else 4)

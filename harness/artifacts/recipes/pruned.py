@@ -41,7 +41,8 @@ def schedule(step: int, steps: int, final: float, initial: float = 0.0) -> float
 
 def smallest(kernels: Sequence[Any], sparsity: float) -> list[Any]:
     """Boolean arrays, one per kernel, true for the `round(sparsity * size)` smallest weights of
-    all by magnitude, where `size` is how many they are together; of equal ones the first."""
+    all by magnitude, where `size` is the number of all weights; of equal weights the first are
+    chosen."""
     import numpy as np
 
     magnitudes = np.concatenate([np.abs(kernel).reshape(-1) for kernel in kernels] or [[]])

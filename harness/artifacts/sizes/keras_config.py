@@ -172,7 +172,7 @@ def _constant_channels(node: Any) -> int | None:
 def _slid(
     kind: str, options: Mapping[str, Any], channels: int | None, sides: list[int]
 ) -> Shape | None:
-    """The shape that a padding, a convolution or a pooling makes; None of anything else."""
+    """The output shape of a padding, a convolution or a pooling; None for any other layer."""
     if kind == "ZeroPadding2D":
         return (
             None,

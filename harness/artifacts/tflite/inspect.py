@@ -1,7 +1,7 @@
 """What can be read from a .tflite file without running it: sizes, weights, operators, inputs.
-
 Weights are the constants that a network learns or could learn: kernels, biases, slopes, constant
-summands and factors. Shapes, axes, paddings and other constants of whole numbers are not.
+summands and factors. Shapes, axes, paddings and other whole-number constants do not count as
+weights.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class PhoneApp:
                 )
 
     def version(self) -> str:
-        """Where it is from."""
+        """Where the app comes from."""
         return "on the phone" if self._change is None else "installed for the run"
 
     @property
@@ -128,8 +128,8 @@ class PhoneApp:
             self._link.shell(f"am force-stop {PACKAGE}")
 
     def _finished(self, command: str, nonce: str, timeout: float) -> benchmark_app.Logged:
-        """What it logged once it has finished. Its process stays, as Android keeps that of an app
-        whose last activity has ended; so the end is seen in the log."""
+        """What it logged once it has finished. Android keeps the process of an app whose last
+        activity has ended, so only the log shows the end."""
         began = changed = time.monotonic()
         before = benchmark_app.Logged(False, False, "", "")
         while True:
@@ -170,7 +170,7 @@ def _over(
     silent_s: float,
     timeout: float,
 ) -> WorkerError | None:
-    """Why waiting longer is useless; None while it is not."""
+    """Why waiting longer is useless; None if it may still finish."""
     if before.started and not logged.started:
         return WorkerError(
             "launch",

@@ -18,9 +18,9 @@ _MADE_FOR_A_RUN = "emulated"
 def without_entry(
     devices: Mapping[str, DeviceSpec], seen: Container[str]
 ) -> dict[str, AndroidSpec]:
-    """An entry for each phone that an adb server knows or that is on USB, and that no entry of
-    devices.yaml can mean, nor any in `seen`, which are serials. A phone on USB that a server has
-    is the server's."""
+    """An entry for each phone that an adb server knows or that is on USB, unless an entry of
+    devices.yaml can mean it or its serial is in `seen`. A phone on USB that a server already has
+    counts as the server's."""
     specs = [s for s in devices.values() if isinstance(s, AndroidSpec)]
     named = {s.serial for s in specs} | {s.address for s in specs}
     takes_any = {s.transport for s in specs if not s.serial and not s.address}
@@ -43,7 +43,7 @@ def without_entry(
 
 
 def with_entry_to_write(p: Probe) -> Probe:
-    """With the entry to write, unless something else is to be done first."""
+    """The phone with the entry to write, unless something else must be done first."""
     entry = {"kind": "android", "transport": p.where.partition(":")[0], "serial": p.name}
     if p.server is not None:
         entry["adb_server"] = p.server

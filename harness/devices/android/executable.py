@@ -74,13 +74,13 @@ def _source(spec: RunnerSpec) -> Source:
 
 
 def cache_folder() -> Path:
-    """In the cache, because executables can be downloaded again."""
+    """The folder of executables: in the cache, because they can be downloaded again."""
     return cache_dir() / "runners"
 
 
 def lock_file(spec: RunnerSpec) -> Path:
-    """The project's, to be committed. Without a devices.yaml of the user's: the one in the current
-    folder if it exists, else one in the cache."""
+    """The project's lock file, which should be committed. If the user has no devices.yaml: the one
+    in the current folder if it exists, else one in the cache."""
     if spec.lock:
         return Path(spec.lock)
     here = current_folder()

@@ -64,7 +64,7 @@ class Script:
         self.command = "; ".join(parts)
 
     def answers(self, output: bytes) -> dict[str, str]:
-        """By name, as clean lines; empty where nothing was said."""
+        """The answers by name, as clean lines; empty if there was none."""
         sections = clean_lines(output).split(f"\n{self._nonce}\n")[1:]
         found = dict(zip(self._names, sections, strict=False))
         return {name: found.get(name, "")[:MAX_ANSWER].strip() for name in self._names}

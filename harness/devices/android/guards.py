@@ -55,7 +55,7 @@ def await_fit(
 
 
 def repeated(after: Conditions) -> Finding:
-    """A launch was set aside for heat, and measured again."""
+    """The finding that a launch was set aside because of heat and measured again."""
     return Finding(
         level="info",
         code="repeated-hot",
@@ -73,7 +73,7 @@ def suspect(after: Conditions) -> Finding:
 
 
 def throttled(after: Conditions) -> Finding:
-    """Heat came back in the repetition."""
+    """The finding that the phone became hot again in the repetition."""
     return Finding(
         level="invalid",
         code="throttled",
@@ -83,7 +83,8 @@ def throttled(after: Conditions) -> Finding:
 
 
 def unrepeated(after: Conditions, why: str) -> Finding:
-    """It became hot, and the launch could not be repeated: there is only the hot launch."""
+    """The finding that the phone became hot and the launch could not be repeated, so there is only
+    the hot launch."""
     return Finding(
         level="invalid",
         code="throttled",
@@ -94,7 +95,7 @@ def unrepeated(after: Conditions, why: str) -> Finding:
 
 
 def no_thermal_status() -> Finding:
-    """The phone does not report the thermal status that the guard needs."""
+    """The finding that the phone does not report the thermal status that the guard needs."""
     return Finding(
         level="warning",
         code="no-thermal-status",
@@ -105,7 +106,7 @@ def no_thermal_status() -> Finding:
 
 
 def no_fixed_performance(said: str) -> Finding:
-    """The phone was asked for steady clocks and refused."""
+    """The finding that the phone refused steady clocks."""
     return Finding(
         level="warning",
         code="no-fixed-performance",

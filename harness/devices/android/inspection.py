@@ -107,7 +107,7 @@ def examine(name: str, spec: AndroidSpec, log_dir: Path, attendant: Attendant) -
 
 
 def _leftovers(link: PhoneLink) -> list[Finding]:
-    """Folders of runs that were killed, which are gone now."""
+    """The finding about folders of killed runs, which have been removed."""
     if not link.leftovers:
         return []
     folders = ", ".join(link.leftovers)

@@ -29,8 +29,8 @@ from harness.core.units import duration
 from harness.devices.transports import ShellResult
 
 NAME = "mobile-bench.lease"
-BUSY = "busy"  # the stage of the error where somebody else has the phone
-NO_FOLDER = "prepare"  # the stage of the error where no lease folder can be made
+BUSY = "busy"  # the stage of the error when somebody else is using the phone
+NO_FOLDER = "prepare"  # the stage of the error when no lease folder can be made
 POLL_S = 2.0
 RENEW_AFTER_S = 30.0
 UNREADABLE_S = 60  # a lease without a readable holder may be taken over after this time
@@ -157,7 +157,8 @@ class Lease:
         )
 
     def _write(self, folder: str) -> str:
-        """The command that writes the holder down in `folder`, whole, with the phone's time."""
+        """The command that writes the holder's file in `folder`, whole or not at all, with the
+        phone's time."""
         holder = Holder(
             token=self._token,
             host=platform.node(),
@@ -179,9 +180,9 @@ class Lease:
         )
 
     def _take_over(self, looked: Looked) -> bool:
-        """Whether we, of all runs that see the same stale lease, get it. The run that makes the
-        folder `over-...` looks once more, because another may have taken the lease over in the
-        meantime."""
+        """Take over a stale lease; whether we got it, out of all runs that see the same one. The
+        run that makes the folder `over-...` looks once more, because another may have taken the
+        lease over in the meantime."""
         former = looked.holder.token if looked.holder else ""
         claim = shlex.quote(f"{self._folder}/over-{former or 'unreadable'}")
         owner = shlex.quote(f"{self._folder}/owner")
@@ -200,8 +201,8 @@ _ANSWERS = ("taken", "held", "nofolder")
 
 
 def held_by(shell: Shell, work_dir: str) -> str | None:
-    """Who has the phone and for how long, in words; None if nobody has, or a lease has ended.
-    Changes nothing on the phone."""
+    """Who is using the phone and for how long, in words; None if nobody is, or if the lease has
+    ended. Changes nothing on the phone."""
     owner = shlex.quote(f"{work_dir.rstrip('/')}/{NAME}/owner")
     done = shell(f"date +%s; cat {owner} 2>/dev/null")
     now, _, rest = done.stdout.decode("utf-8", "replace").partition("\n")
@@ -222,7 +223,7 @@ def no_folder(result: ShellResult) -> StableDeviceError:
 
 
 def _literal(text: str) -> str:
-    """For the format of printf."""
+    """The text escaped for the format string of printf."""
     return text.replace("\\", "\\\\").replace("%", "%%")
 
 

@@ -40,7 +40,7 @@ def lease_s(spec: AndroidSpec) -> float:
 
 
 class Change(NamedTuple):
-    """Something that is done to the phone, and the shell commands of doing and undoing it."""
+    """A change to the phone: what it is, and the shell commands that make it and undo it."""
 
     name: str
     do: str
@@ -64,9 +64,10 @@ class PhoneLink:
         self.clocks_refused = ""  # what the phone said when it refused fixed-performance mode
         self._broken = True  # until connected: the next call connects first
         self._identity: facts.Identity | None = None
-        # What is in place as far as we know: changes, and paths of files.
+        # What is in place on the phone as far as we know: changes, and paths of files.
         self._in_place: set[Change | str] = set()
-        # To be undone: from before a change is asked for until the phone confirms the undoing.
+        # Changes that must be undone: each is here from before it is asked for until the phone
+        # confirms that it was undone.
         self._owed: list[Change] = []
         work, pid = shlex.quote(self.work), shlex.quote(f"{self.work}/pid")
         self._kill = f"[ -f {pid} ] && kill -9 $(cat {pid}) 2>/dev/null; rm -f {pid}"
@@ -97,7 +98,7 @@ class PhoneLink:
 
     @property
     def fixed_performance(self) -> bool:
-        """Whether the mode is on, by us."""
+        """Whether we have switched fixed-performance mode on."""
         return self._clocks in self._in_place
 
     def open(self) -> None:
@@ -183,7 +184,7 @@ class PhoneLink:
             self._lease.renew(at_once=True)
             self._in_place.add(self._leased)
             return
-        # Noted before it is asked for: a call that is interrupted may already have taken it.
+        # Noted before the lease is asked for: an interrupted call may already have taken it.
         self._owed.append(self._leased)
         try:
             former = self._lease.take(self._spec.wait_s)
@@ -223,7 +224,7 @@ class PhoneLink:
         """Do it unless it is in place; the phone's answer if it refuses."""
         if change in self._in_place:
             return None
-        # Noted before it is asked for: a call that is interrupted may have done its work.
+        # Noted before it is asked for: an interrupted call may have done its work.
         owed_before = change in self._owed
         if not owed_before:
             self._owed.append(change)
@@ -291,7 +292,7 @@ class PhoneLink:
     # --- leaving ---
 
     def _clean_up(self) -> None:
-        """Undo all changes; try once more if that fails, because the phone may be back in a
+        """Undo all changes, and try once more if that fails, because the phone may be back in a
         moment."""
         if not self._owed:
             return

@@ -46,10 +46,10 @@ def read(output: str) -> tuple[Memory, str | None]:
 
 
 # Starts the runner and prints the highest values while it lived, in KiB, and how often one looked.
-# Before it is started its process is this shell, then taskset, whose memory is of no interest. At
-# its end the process has no memory left before it is a zombie, and a zombie before the shell has
-# waited for it: none of that is a look. A phone hides /proc/PID if the process lives on and its
-# status cannot be read.
+# Before the runner starts, its process is this shell and then taskset, whose memory does not
+# matter. At its end the process first has no memory, and then is a zombie until the shell has
+# waited for it: neither counts as a look. If the process lives but its status cannot be read, the
+# phone hides /proc/PID.
 _POLL_MEMORY = """{
 @RUN@ >/dev/null 2>memory.err & p=$!; echo $p > pid; hwm=0; pss=0; seen=0
 while kill -0 $p 2>/dev/null; do

@@ -89,8 +89,8 @@ def size_of(tensor: TensorInfo) -> int:
 
 
 def other_size(got: int, wanted: int, stage: str) -> StableDeviceError:
-    """A file of answers is not as long as the model's outputs. The tool reports no error if it
-    could not write all of it."""
+    """The error for a file of answers that is not as long as the model's outputs. The tool reports
+    no error if it could not write the whole file."""
     return StableDeviceError(
         stage,
         f"the runner wrote {got:,} bytes of answers, and the model's outputs have {wanted:,}",

@@ -1,6 +1,6 @@
 """A start with the runtime's caches on disk: XNNPACK's weights, the GPU's programs.
 
-A launch before it writes them, once for each case; the one that is timed reads them.
+A first launch writes them, once for each case; the timed launch reads them.
 """
 
 from __future__ import annotations

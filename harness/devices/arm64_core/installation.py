@@ -227,7 +227,7 @@ def remove(cache: Path, *, progress: Progress) -> int:
 @contextlib.contextmanager
 def held(cache: Path) -> Iterator[None]:
     """Keep the environments below `cache` from being removed. If the lock is not available, they
-    are not protected; a run does not fail because of that."""
+    are not protected, but the run does not fail."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError, UsageError):
             stack.enter_context(locks.lock(cache / _USERS, shared=True))
@@ -236,7 +236,8 @@ def held(cache: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _unused(cache: Path) -> Iterator[None]:
-    """Keep runs from beginning to use the environments; raises UsageError if one does already."""
+    """Keep runs from beginning to use the environments; raises UsageError if a run is using
+    them."""
     with locks.try_lock(cache / _USERS) as alone:
         if not alone:
             raise UsageError(

@@ -268,7 +268,8 @@ def _written(folder: Path) -> Path:
 
 
 def _compared(folder: Path) -> Parity | None:
-    """Both sides' whole answers; None where one did not keep them, as of changing length."""
+    """The whole answers of both sides; None if one side did not keep them, as when their length
+    changes."""
     import numpy
 
     files = [_written(folder) / name for name in (_OURS, _THEIRS)]
@@ -293,7 +294,8 @@ def _affordable_examples(artifact: Artifact) -> int:
 
 
 def _most_s(artifact: Artifact, iterations: int, *, outputs: bool) -> float:
-    """Seconds that the inferences of a launch may take, which for a large model is most of it."""
+    """How many seconds the inferences of a launch may take; for a large model that is most of the
+    launch."""
     inferences = 1 + iterations + (_affordable_examples(artifact) if outputs else 0)
     return (artifact.macs or 0) * inferences * _NS_PER_MAC / NS_PER_S
 

@@ -86,7 +86,7 @@ def _result(
             line = msgspec.json.decode(raw, type=_Line)
         except msgspec.DecodeError:
             if finished.timed_out or finished.flooded:
-                break  # the flood is the cause; it also cut the line short
+                break  # too much output is the cause; it also cut the line short
             raise WorkerError(
                 stage, "the worker printed something that is not a result", f"look at {log}"
             ) from None

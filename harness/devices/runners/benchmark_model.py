@@ -93,14 +93,15 @@ class Input(NamedTuple):
 
 
 def dialect_in(help_text: str) -> Dialect | None:
-    """From what `--help` prints; None if it is neither."""
+    """The dialect, from what `--help` prints; None if it is neither."""
     if "--use_npu" in help_text or "--use_cpu" in help_text:
         return "B"
     return "A" if "--input_layer_value_files" in help_text else None
 
 
 def dialect_of_file(path: Path) -> Dialect | None:
-    """From the names of flags in an executable; None if it does not hold them in plain text."""
+    """The dialect, from the names of flags in an executable; None if it does not hold them as plain
+    text."""
     data = path.read_bytes()
     if b"compiler_plugin_library_path" in data:
         return "B"

@@ -169,8 +169,8 @@ class AdbTransport:
     def _accept(
         self, local: Path, part: str, remote: str, wanted: str, *, got: str | None, size: int
     ) -> None:
-        """Give the file its name if it arrived whole; else remove it. `got` is its SHA-256 as found
-        while it arrived, None if it was not. Before a file is called damaged, all of it is read
+        """Give the file its name if it arrived whole; else remove it. `got` is the SHA-256 computed
+        while it arrived, None if none was. Before a file is called damaged, the whole file is read
         once more."""
         source, target = shlex.quote(part), shlex.quote(remote)
         result = self.shell(

@@ -118,7 +118,7 @@ class Connection:
         return self._last_id
 
     def forget_stream(self, number: int) -> None:
-        """Drop whatever still comes for a stream."""
+        """Drop everything that still arrives for a stream."""
         self._waiting.pop(number, None)
 
     def send(self, command: int, arg0: int, arg1: int, data: bytes | memoryview = b"") -> None:
@@ -162,8 +162,8 @@ class Connection:
 
 
 class PacketStream:
-    """One stream of packets: each WRTE is acknowledged before the next, which is waited for when
-    there is a next, so that the phone and we work at the same time. Raises Refused."""
+    """One stream of packets: each WRTE must be acknowledged before the next. We wait for that only
+    when there is a next one, so that the phone and we work at the same time. Raises Refused."""
 
     def __init__(self, connection: Connection, service: str) -> None:
         self._connection = connection

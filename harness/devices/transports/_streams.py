@@ -55,7 +55,7 @@ class Deadline:
         self._bytes_left = 4 * MAX_OUTPUT_BYTES
 
     def spend(self, received: int) -> None:
-        """So many bytes have come; raises StableDeviceError if they are too many."""
+        """Count bytes that have arrived; raises StableDeviceError if there are too many."""
         self._bytes_left -= received
         if self._bytes_left < 0:
             raise not_adb("too many packets")
@@ -70,7 +70,7 @@ class Deadline:
         return left
 
     def slice(self) -> float:
-        """How long to wait before asking again whether to go on."""
+        """How long to wait before checking again whether to go on."""
         return min(self.left(), POLL_S)
 
     def passed(self) -> TransientDeviceError:

@@ -143,7 +143,7 @@ def serial_of(phone: Any) -> str:
 
 
 def several(serials: list[str]) -> UsageError:
-    """More than one phone, and nothing says which."""
+    """The error for more than one phone when nothing says which is meant."""
     return UsageError(
         f"{len(serials)} phones are connected: {', '.join(s or '?' for s in serials)}",
         "say which one with `serial:` in devices.yaml",

@@ -73,7 +73,7 @@ def say_computing() -> None:
 
 
 def fault_of_accelerator(flags: Flags) -> str:
-    """What becomes of the answers: `wrong`, `nan`, or nothing."""
+    """What the fault makes of the answers: `wrong`, `nan`, or nothing."""
     fault = state("accelerator_answers", "")
     if not any(flags.get(flag) for flag in ACCELERATORS):
         return ""

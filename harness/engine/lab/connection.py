@@ -102,7 +102,7 @@ class Connection:
     # --- files ---
 
     def send(self, host: HostOffer, wanted: Mapping[str, Path]) -> None:
-        """Bring a host what it lacks, one file at a time. Raises UsageError if one arrives
+        """Send a host the files that it lacks, one at a time. Raises UsageError if one arrives
         damaged."""
         if not wanted:
             return

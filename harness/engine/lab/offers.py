@@ -85,7 +85,7 @@ def phones(
 
 
 def _add(offers: list[PhoneOffer], seen: set[str], found: Probe, spec: AndroidSpec) -> None:
-    """A phone under its first name that is ready; a second entry of it is left out."""
+    """Each ready phone under its first name; further entries for the same phone are left out."""
     if found.serial in seen:
         return
     if found.serial:

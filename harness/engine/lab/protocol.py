@@ -27,8 +27,8 @@ class Versions(Value, frozen=True):
 class Task(Value, frozen=True):
     """A function of ours by name ("harness.measure.away:measure"), what it is called with, and
     which of a host's resources it uses meanwhile. `topic` is where its events go, `files` the
-    SHA-256 of those that must be at the host. Tasks of one `run` with one `name` find what the
-    former of them left. `apart` means in a process of its own."""
+    SHA-256 of those that must be at the host. Tasks with the same `run` and `name` find what the
+    earlier ones left. `apart` means in a process of its own."""
 
     key: str
     name: str

@@ -12,8 +12,8 @@ from harness.engine.lab.depot import PIECE_BYTES
 
 
 async def send(client: Any, address: str, wanted: Mapping[str, Path]) -> None:
-    """Bring the host at `address` the files, by SHA-256, that it lacks. Raises UsageError if one
-    arrives damaged."""
+    """Send the host at `address` those of the files, given by SHA-256, that it lacks. Raises
+    UsageError if one arrives damaged."""
     host, sender = client.rpc(address), uuid.uuid4().hex
     for sha256 in await host.lab_missing(wanted=list(wanted)):
         offset = 0

@@ -240,7 +240,7 @@ def _budgets(view: View, ax: Axes, scales: Mapping[str, units.Scale], theme: The
         for text, limit in limits(view, metric):
             at = limit / scale.divisor
             span, line = (ax.axvspan, ax.axvline) if across else (ax.axhspan, ax.axhline)
-            # Log axes have no zero: a budget of nothing shades everything.
+            # Log axes have no zero: a budget of zero shades everything.
             span(min(max(at, low), high), high, color=theme.bad, alpha=0.07, lw=0, zorder=0)
             if not low < at < high:
                 continue

@@ -186,7 +186,8 @@ def _marks(entry: Key, x: float, y: float, size: tuple[float, float]) -> list[An
 
 
 def draw_limits(ax: Axes, view: View, metric: str, divisor: float, theme: Theme) -> None:
-    """The budgets of the metric as lines across rows, if they are in sight; the key says which."""
+    """The budgets of the metric as lines across the rows, if they are within the chart; the key
+    names them."""
     low, high = ax.get_xlim()
     for _, limit in limits(view, metric):
         if low < limit / divisor < high:
