@@ -1,10 +1,10 @@
-# The harness with its emulated ARM core set up: measures and builds without a phone, and counts ARM
-# instructions. Debian 12, since its qemu loads plugins.
+# The harness with its emulated ARM core: measures and builds without a phone, and counts ARM
+# instructions. It is Debian 12, because its qemu loads plugins.
 #
 #     docker build -t mobile-bench .
 #     docker run --rm -v "$PWD:/work" mobile-bench bench my_model.tflite --device arm64
 #
-# Phones: those of an adb server of the host, with --network host and `transport: adb_server` in
+# For phones, use the adb server of the host, with --network host and `transport: adb_server` in
 # devices.yaml.
 FROM debian:12-slim
 
@@ -23,7 +23,7 @@ RUN python3 -m venv /opt/mobile-bench && \
       "/src${EXTRAS:+[$EXTRAS]}" && \
     rm -rf /src
 
-# What is fetched or built is in the cache; keep it over runs with a volume of its own.
+# The cache holds what is fetched or built; give it a volume to keep it between runs.
 ENV PATH=/opt/mobile-bench/bin:$PATH MOBILE_BENCH_CACHE=/var/cache/mobile-bench
 RUN mobile-bench setup arm64 && chmod -R a+rwX "$MOBILE_BENCH_CACHE"
 

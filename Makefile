@@ -11,24 +11,25 @@ BENCH  := $(VENV)/.bench
 STAMP  := $(VENV)/.installed
 # tflite-runtime, the old name of LiteRT, in an environment of its own: only CI makes it.
 TFLITE := .venv-tflite/.installed
-# What is measured with, and what else the tests and the documentation need.
+# The extras that measuring needs, and those that the tests and the documentation need as well.
 MEASURING := build,pretrained,quantize,report,usb,adb-server
 WORKING   := $(MEASURING),search,lab,completion,docs,dev
 # A file's tests stay together, because they share what is slow to make. Much of the time is spent
 # waiting for phones, so there are more of them at a time than a small machine has processors.
 PARALLEL := -n 6 --dist loadfile --no-loadscope-reorder  # the long files are not the last ones
-# Of the fast tests none waits, and each process takes seconds to import the files of them all.
+# None of the fast tests waits, and each process takes seconds to import all of their files.
 PARALLEL_UNIT := -n $(shell getconf _NPROCESSORS_ONLN) --dist loadfile --no-loadscope-reorder
 
-# Where this is set, each of the hundreds of processes that the tests start compiles the harness anew.
+# If this were set, each of the hundreds of processes that the tests start would compile the harness anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: bench test tests long unit lint types docs arm64 arm64-baseline clean
 
 # What is counted on the emulated ARM64 core and compared with the committed baseline: every variant
-# that takes under a minute there on a processor of its own. vgg16 and vgg16-gap in float32 take
-# minutes. From random weights, so that it is the same with a network and without. The slowest to
-# build comes first: two are built at a time, in this order, and at the end it would be built alone.
+# that takes under a minute there on an idle processor. vgg16 and vgg16-gap in float32 take
+# minutes. They start from random weights, so that the counts are the same with and without a network.
+# The slowest to build comes first: two are built at a time, in this order, so at the end it would be
+# built alone.
 COUNTED := vgg16-gap-int8 scratch scratch-int8 pruned pruned-int8 mobilenet mobilenet-int8 \
            mobilenet-gray-int8 lite0 lite0-int8 lite0-gray-int8 student student-int8 vgg16-slim
 COUNTS  := reports/baselines/arm64.json
@@ -40,8 +41,8 @@ bench: $(BENCH)
 test: lint
 	@$(MAKE) --no-print-directory -j 2 types tests
 
-# First one process imports all tests, so that they are compiled once and not by each of the six. What
-# cannot be imported is reported by the second command.
+# First one process imports all tests, so that they are compiled once and not by each of the six. The
+# second command reports what cannot be imported.
 tests: WHICH := $(if $(LONG),,-m 'not long')
 long: WHICH := -m long
 tests long: $(STAMP)
@@ -72,10 +73,10 @@ docs: $(STAMP)
 	@echo "site/index.html"
 
 # uv takes a fifth of pip's time. It does not read pip's configuration, such as a company's own
-# registry, so where it fails pip has its turn. $(1) is the environment, $(2) what it gets.
+# registry, so if uv fails, pip installs. $(1) is the environment, $(2) what it gets.
 define install
 	@$(PY) -m uv pip install --quiet --python $(1)/bin/python $(2) || { \
-	  echo 'uv could not install, see above; pip does it now, which takes longer'; \
+	  echo 'uv could not install, see above; now pip installs, which takes longer'; \
 	  $(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2); }
 	@touch $@
 endef

@@ -13,8 +13,8 @@ GAP = 0.03
 
 
 def shortcomings(report: Report) -> list[str]:
-    """What does not hold of this: a grey transfer network has the star, it is much smaller and
-    faster than VGG16, and the network trained from nothing is shown to lose accuracy."""
+    """Which of these claims do not hold: a grey transfer network has the star, it is much smaller
+    and faster than VGG16, and the network trained from nothing is shown to lose accuracy."""
     named = {c.case.variant: c for c in candidates_of(report) if c.right is not None}
     if missing := {BASELINE, FROM_NOTHING, *ANSWERS} - set(named):
         return [f"the accuracy of {' and '.join(sorted(missing))} is not known"]

@@ -1,7 +1,6 @@
-"""A lab of many phones that answer from a model: what the scheduler and the client need.
-
-The scheduler is a process; the hosts share another one, in which a phone's launches are drawn from
-a distribution and told as real ones are. The client is this process.
+"""A lab of many simulated phones: what the scheduler and the client need. The scheduler is a
+process; the hosts share another one, in which a phone's launches are drawn from a distribution and
+reported like real ones. The client is this process.
 """
 
 from __future__ import annotations
@@ -39,8 +38,8 @@ _ORDER = msgspec.json.Decoder(away.Order)
 
 
 class Cost(NamedTuple):
-    """Of one run: processor time of the client, wall time of measuring, wall and processor time of
-    the report, and the most memory that the scheduler has had."""
+    """The cost of one run: processor time of the client, wall time of measuring, wall and processor
+    time of the report, and the largest memory of the scheduler."""
 
     phones: int
     launches: int
@@ -169,7 +168,7 @@ def _lab(folder: Path, phones: int, hosts: int) -> Iterator[tuple[str, int]]:
 
 
 def measure(arguments: bytes, desk: Desk) -> bytes:
-    """In place of harness.measure.away:measure."""
+    """Takes the place of harness.measure.away:measure."""
     told = _ORDER.decode(arguments)
     rng, count = random.Random(told.device), 0
 
@@ -205,14 +204,14 @@ def _in_thread(
     expects: Callable[[float], None],
     wanted: Callable[[], bool],
 ) -> Outcome:
-    """In place of harness.engine.lab.task_process.done."""
+    """Takes the place of harness.engine.lab.task_process.done."""
     answer = do(order, DeskHere(Path(order.folder), Path(order.cache), tell, expects))
     assert isinstance(answer, bytes), answer
     return Outcome(answer=answer.decode())
 
 
 def hosts_here(address: str, phones: int, hosts: int) -> None:
-    """Be all hosts of the lab, until killed."""
+    """Play all hosts of the lab, until this process is killed."""
     from harness.engine.lab import task_process, worker
     from harness.engine.lab.address import parse
     from harness.engine.lab.dask_settings import applied

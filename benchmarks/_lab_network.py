@@ -29,7 +29,7 @@ class Network:
 
     @contextlib.contextmanager
     def sockets_of(self, host: str) -> Iterator[None]:
-        """Sockets that this thread opens meanwhile are that host's."""
+        """While inside, sockets that this thread opens belong to that host."""
         libc = ctypes.CDLL(None, use_errno=True)
         with Path("/proc/thread-self/ns/net").open() as own, _file(host).open() as theirs:
             _enter(libc, theirs.fileno())
@@ -42,8 +42,8 @@ class Network:
         """Pull the cable of a host."""
         _ip("link", "set", self._cable(host), "down")
 
-    def mend(self, host: str) -> None:
-        """Plug it in again."""
+    def reconnect(self, host: str) -> None:
+        """Plug the cable of a host in again."""
         _ip("link", "set", self._cable(host), "up")
 
     def _cable(self, host: str) -> str:
@@ -68,7 +68,7 @@ class Network:
 
 @contextlib.contextmanager
 def network(hosts: Sequence[str]) -> Iterator[Network]:
-    """The network, as long as it is needed. Raises OSError where it cannot be made."""
+    """The network, while inside. Raises OSError if it cannot be made."""
     made = Network(hosts)
     with contextlib.ExitStack() as stack:
         for host in hosts:

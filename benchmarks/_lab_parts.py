@@ -1,4 +1,5 @@
-"""What of a lab can be measured with its hosts in this process: builds, and claims on a phone."""
+"""The parts of a lab that can be measured with its hosts in this process: builds, and claims on a
+phone."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ WAIT = "20m"
 
 
 def build_s(hosts: int, variants: int, takes_s: float) -> float:
-    """How long building takes at so many hosts of one processor each."""
+    """How long building takes at this many hosts with one processor each."""
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     from harness.engine import dask
     from harness.engine.lab import offers
@@ -41,8 +42,8 @@ def build_s(hosts: int, variants: int, takes_s: float) -> float:
 
 
 def claims(rounds: int, phone: Phone) -> tuple[int, int, list[str]]:
-    """(launches, the most that were under way at once, what went wrong), where two clients at a
-    time ask for the same phone and wait for each other."""
+    """(launches, the most that ran at once, what went wrong) when two clients at a time ask for the
+    same phone and wait for each other."""
     from harness.engine.lab import offers
     from tests.e2e.phone.test_lab import spec
     from tests.labs import lab

@@ -167,7 +167,7 @@ class Round:
             assert self.net is not None
             self.net.cut(victim)
             time.sleep(self.rng.uniform(5, 30))
-            self.net.mend(victim)
+            self.net.reconnect(victim)
 
     def _until_saved(self, count: int, client: subprocess.Popen[str]) -> None:
         end = time.monotonic() + PATIENT_S
@@ -196,8 +196,8 @@ class Round:
 
 
 def sleeper(profile: str, latency_us: int = LATENCY_US) -> Profile:
-    """A phone whose inferences take a time of their own, so that this machine's processors do not
-    decide how long a run goes on."""
+    """A phone whose inferences take a fixed time, so that this machine's processors do not decide
+    how long a run takes."""
     return msgspec.structs.replace(load_profile(profile), fixed_latency_us=latency_us)
 
 
@@ -215,8 +215,8 @@ def phones_at(hosts: Mapping[str, Sequence[Profile]], net: Network | None) -> It
 
 
 def rounds(hows: Sequence[str], count: int, rng: random.Random) -> int:
-    """How many of `count` rounds went well, of events that are drawn from those of `hows`; one line
-    for each."""
+    """How many of `count` rounds went well, each with an event drawn from `hows`. Prints a line for
+    each."""
     events = [event for event in EVENTS if event[0] in hows]
     well = 0
     for number in range(1, count + 1):

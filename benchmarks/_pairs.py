@@ -61,7 +61,7 @@ class Pair:
             side.prepare(self.artifact, inputs)
 
     def rounds(self, rng: random.Random, timing: Timing = SHORT) -> Iterator[tuple[float, float]]:
-        """Medians (A, B) of one launch each, in random order, without end."""
+        """Medians (A, B) of one launch each, in random order, endlessly."""
         while True:
             order = [0, 1]
             rng.shuffle(order)

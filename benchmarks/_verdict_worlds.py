@@ -1,9 +1,10 @@
 """Worlds in which it is known how accurate every variant is: what `verdict.py` draws from.
 
-A world has k variants, the cheapest last, and n test images. All wrong answers to an image may be
-correlated: with the probability `shared` the variants meet one and the same difficulty, else each
-its own. Images are of two or five classes, the rare ones harder. What a run shows is drawn at once
-as counts of the 2**k patterns of right and wrong, which is the same as image by image and faster.
+A world has k variants, the cheapest last, and n test images. The variants' wrong answers to an
+image may be correlated: with the probability `shared` all variants meet the same difficulty, else
+each meets its own. Images are of two or five classes, the rare ones harder. The outcome of a run is
+drawn at once, as counts of the 2**k patterns of right and wrong, which is equivalent to drawing
+image by image, and faster.
 
 What may not be lost is accuracy, balanced accuracy, or the recall of the rarest class.
 """
@@ -58,7 +59,7 @@ class World(NamedTuple):
 
     @property
     def worse(self) -> Bools:
-        """Who loses the margin or more."""
+        """Which variants lose the margin or more."""
         return np.asarray(self.gaps) >= self.margin - 1e-9
 
 
@@ -162,7 +163,7 @@ class _Known:
         self.values = np.empty(0)
 
     def look_up(self, keys: Ints, compute: Callable[[Ints], Floats]) -> Floats:
-        """Of one dimension; `compute` gets those that are new."""
+        """The values of one-dimensional keys; `compute` is called with the new ones."""
         wanted, place = np.unique(keys, return_inverse=True)
         new = np.setdiff1d(wanted, self.keys, assume_unique=True)
         if len(new):
@@ -206,8 +207,8 @@ def _z(level: Floats) -> Floats:
 
 
 def shown(both: Ints, n: int, margin: float) -> Bools:
-    """Whose bound is within the margin: runs x k. A bound is, if and only if the loss of the
-    margin is excluded against every other variant."""
+    """Which variants' bounds are within the margin: runs x k. A bound is, if and only if a loss of
+    the margin is excluded against every other variant."""
     k = both.shape[-1]
     lost = np.diagonal(both, axis1=1, axis2=2)[:, :, None] - both
     level = with_the_best.levels(with_the_best.Counts([both.astype(float)], [n]), ALPHA)
@@ -242,7 +243,8 @@ def shown_by_class(found: with_the_best.Counts, margin: float) -> Bools:
 
 
 def _around(lost: Ints, gained: Ints, n: int, level: Floats) -> tuple[Floats, Floats]:
-    """Between which two the exact bound is; twice itself where the counts are few."""
+    """The two values that the exact bound lies between; both are the bound itself if the counts are
+    few."""
     few = lost + gained < _MANY
     least, most = np.empty(lost.shape), np.empty(lost.shape)
     least[few] = most[few] = _upper(lost[few], gained[few], n, level[few])
@@ -266,13 +268,13 @@ def _upper(lost: Ints, gained: Ints, n: int, level: Floats) -> Floats:
 
 
 def cheapest(passes: Bools) -> Ints:
-    """The last of those who pass, by run; NO_STAR if nobody does."""
+    """The last variant that passes, by run; NO_STAR if none does."""
     k = passes.shape[1]
     return np.where(passes.any(axis=1), k - 1 - np.argmax(passes[:, ::-1], axis=1), NO_STAR)
 
 
 def stars(both: Ints, n: int, margin: float) -> Ints:
-    """Who gets the star by the new rule, by run."""
+    """Which variant gets the star by the new rule, by run."""
     return cheapest(shown(both, n, margin))
 
 
@@ -294,8 +296,8 @@ def _least_significant(most: int) -> Ints:
 
 
 def old_stars(both: Ints) -> Ints:
-    """Who got the star by the old rule: the cheapest that McNemar's test cannot tell from the most
-    accurate one."""
+    """Which variant got the star by the old rule: the cheapest one that McNemar's test cannot
+    distinguish from the most accurate one."""
     runs, k = both.shape[0], both.shape[-1]
     hits = np.diagonal(both, axis1=1, axis2=2)
     best = hits.argmax(axis=1)

@@ -4,7 +4,7 @@ The same file under two names, benched again and again on this host as it is. Tw
 decisions at --max-regression 5 %:
 - within one run: name A against name B, paired by round;
 - between two runs that follow one another: as `bench --baseline` in CI does.
-At most 5 % of either may be a regression.
+At most 5 % of each kind may be a regression.
 
     python benchmarks/aa.py [--decisions 60] [--launches 7] [VARIANT]
 """

@@ -5,16 +5,16 @@ Prints four answers, as Markdown:
 1. every variant's instructions, MACs and instructions per MAC on each core, with the time that the
    launch takes, beside the host's latency from one interleaved run;
 2. both rankings, and how alike they are (Spearman's rank correlation);
-3. whether the counts are the same to the last instruction, run after run, each in folders of its
-   own, on a machine whose every processor is kept busy;
+3. whether the counts are exactly the same, run after run, each in its own folders, on a machine
+   with all processors kept busy;
 4. whether the gate (`bench --baseline`, a process each time) lets an unchanged artifact pass on
    that machine, and stops one with a single channel more.
 
     python benchmarks/arm64.py [--repeats 5] [--gate-repeats 20] [--no-load] [VARIANT ...]
     python benchmarks/arm64.py --reports HOST.json A53.json A76.json ...     1 and 2 from these
 
-Needs `python -m harness setup arm64`. A launch takes seconds, but of vgg16 and vgg16-gap in float32
-minutes: they are left out unless they are named. For the time a launch takes, bind it to one
+Needs `python -m harness setup arm64`. A launch takes seconds, but minutes for vgg16 and vgg16-gap
+in float32: these are left out unless they are named. For the time a launch takes, bind it to one
 processor (`taskset -c 0`): on several, as many launches run at a time.
 """
 
@@ -46,7 +46,7 @@ PROOF = "variants: {{net: {{model: scratch, recipe: int8, options: {{filters: {}
 
 @contextlib.contextmanager
 def load(wanted: bool) -> Iterator[None]:
-    """Keep every processor busy meanwhile."""
+    """While inside, keep every processor busy."""
     # They end with their parent, however that ends.
     loop = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"
     spin = [sys.executable, "-c", loop]

@@ -1,8 +1,8 @@
 """What batch normalization as one operation saves: `python benchmarks/batch_norm.py`.
 
 Each network that is trained with batch normalization takes steps with Keras's own, with that of
-`harness/artifacts/child/batch_norm.py`, and with Keras's own again, in turns. Printed is processor
-time per step, its ratio, and that of the two copies of Keras's own, which shows the noise.
+`harness/artifacts/child/batch_norm.py`, and with Keras's own again, in turns. Prints processor time
+per step, its ratio, and the ratio of the two copies of Keras's own, which shows the noise.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Do the statistics keep their word? Judged by simulation, where the truth is known.
+"""Do the statistics hold what they promise? Judged by simulation, where the truth is known.
 
     python benchmarks/calibration.py            a few minutes
     python benchmarks/calibration.py --quick    seconds, coarser
@@ -349,8 +349,9 @@ def false_alarms(decisions: int) -> None:
 
 
 def moods(decisions: int) -> None:
-    """Both sides the same, on a machine that keeps its speed (5.4 or 7.9 ms) for about as many
-    rounds as a row says: two runs meet it in different moods, a round in one."""
+    """Both sides are the same, on a machine that keeps one speed (5.4 or 7.9 ms) for about as many
+    rounds as a row says: two runs may meet different speeds, but the two launches of a round meet
+    the same one."""
 
     def mood(n: int, lasting: int) -> NDArray[np.float64]:
         turns = RNG.random(n) < 1 / lasting

@@ -1,12 +1,12 @@
-"""How often does the gate say no though nothing has changed, with --confirm and without?
+"""How often does the gate say no although nothing has changed, with --confirm and without?
 
     .venv/bin/python -m benchmarks.confirm [DECISIONS]
 
 Reports of three variants are simulated: launches of a variant scatter by 2 %, and in each session
-every variant is as a whole slower or faster by a random few per cent, as on a machine that others
-use too. The gate itself is the real one, at its 5 %. With --confirm, what it says no to is measured
-again, with the session's luck drawn anew, and compared with the same baseline. Then the same with
-variants that are truly slower, to see what --confirm costs: among three, and alone.
+every variant as a whole is slower or faster by a random few per cent, as on a machine that is
+shared with others. The gate itself is the real one, at its 5 %. With --confirm, what it says no to
+is measured again, with the session's luck drawn anew, and compared with the same baseline. Then the
+same with variants that are truly slower, to see what --confirm costs: among three, and alone.
 
 Exit status 1 if more than 5 % of the decisions with --confirm are false alarms, by the lower end of
 their interval, in any world.

@@ -1,8 +1,8 @@
-"""What do the programs that files are written for say of them?  python -m benchmarks.consumers
+"""Can the programs that our files are written for read them? python -m benchmarks.consumers
 
 Writes one report in every format that another program reads, has each read by its own schema or
 library, and prints what that found. Exit status 1 if one of them refuses its file. Perfetto is
-asked in tests/e2e/test_trace.py, which needs a browser.
+tested in tests/e2e/test_trace.py, which needs a browser.
 """
 
 from __future__ import annotations

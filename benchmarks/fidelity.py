@@ -3,7 +3,7 @@
 - runtime litert-compiled against `litert-benchmark` (the Python tool in the ai-edge-litert wheel),
   which both use CompiledModel of the same build;
 - runtime litert, the Interpreter, against a `benchmark_model` of dialect A, if you give one: it is
-  of another build of the runtime, which the ratio then shows too;
+  another build of the runtime, and the ratio then includes that difference;
 - for information, Interpreter over CompiledModel, both ours: what an app sees depends on which of
   the two it uses.
 
@@ -120,7 +120,7 @@ def _told(
     one: Callable[[], float],
     other: Callable[[], float],
 ) -> bool:
-    """Measure both by turns and print their ratio; whether they agree."""
+    """Measure both in turn and print their ratio; the answer is whether they agree."""
     found = []
     for _ in range(pairs):
         if rng.random() < 0.5:

@@ -1,4 +1,5 @@
-"""Does a slow variant that stops answering test images cost the star its truth, and does it stop?
+"""If a slow variant stops answering test images, are stars still right, and does it stop early
+enough?
 
     python benchmarks/looks.py             a quarter of an hour on two cores
     python benchmarks/looks.py --quick     a part of it, for CI
@@ -10,15 +11,16 @@ goes to the cheapest variant whose loss is shown to be within the margin. Exits 
 - if in any world more than 5 % of runs (upper Monte-Carlo bound 6 %) star a variant that truly
   loses the margin or more, or
 - if the slowest answers more than half of the images, on average, in a world where it is worse or
-  better than the others by twice the margin and there are images enough.
+  better than the others by twice the margin and there are enough images.
 
 Whether there are enough is a matter of theory. Whatever the rule, the better one of the slowest and
 another has to be shown to lose less than the margin. Any sequential test of that which is wrong in
 at most 5 % and decides in 80 % needs on average at least as many images as Wald's inequality says
 ("Sequential Tests of Statistical Hypotheses", Annals of Mathematical Statistics 16, 1945), even if
 it knew which variants to compare and looked after every image. So with fewer than twice that number
-no rule can do with half. Ours, which looks five times and compares all with all, is promised to
-with ENOUGH times that number. The column "at least" has Wald's share of the images.
+of images no rule can manage with half of them. Ours, which looks five times and compares all
+variants with all, promises to manage with half if there are ENOUGH times that number. The column
+"at least" has Wald's share of the images.
 """
 
 from __future__ import annotations
@@ -57,7 +59,8 @@ GAPS = {
 
 
 class Found(NamedTuple):
-    """Of a world: shares of runs with a star and with a wrong one, and of images answered."""
+    """The result of a world: the shares of runs with a star and with a wrong star, and the share of
+    images answered."""
 
     world: World
     stars: float

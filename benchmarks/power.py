@@ -2,7 +2,7 @@
 
 Case B is the same artifact as case A, run by the same worker with a busy wait of 0, 10 or 20 % of
 each inference's own time added. Each trial asks the question of `ab` (is B more than 5 % slower?)
-with sequential stopping, and beside it asks as peers do: one process each with 50 iterations,
+with sequential stopping, and also does what other tools do: one process each with 50 iterations,
 "slower" if the ratio of medians is over 1.05.
 
     python benchmarks/power.py [--trials 10] [--most 76] [VARIANT]

@@ -4,7 +4,8 @@ Ours against Debian's `adb push`, to the same emulated phone, with files of the 
 random content each time, in random order. Ours includes what adb does not do: looking for free
 space first, and hashing the file on the phone, to compare it with the model's SHA-256, which the
 harness knows from the build. Prints the ratio of speeds ours / adb with its 95 % interval over
-rounds, the whole of which must reach 0.8, and how many bytes a second push of the same file sends.
+rounds, which must be at least 0.8 as a whole, and how many bytes a second push of the same file
+sends.
 
     python benchmarks/push.py [--mb 200] [--rounds 9] [--link MB/s]
 """

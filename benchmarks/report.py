@@ -192,7 +192,7 @@ def measure(every: Steps, times: int = 3) -> dict[str, tuple[float, int]]:
 
 
 def whose(step: Callable[[], object], most: int = 6) -> str:
-    """Whose code the time of a step is spent in, in shares of the profiled time."""
+    """In whose code the time of a step is spent, as shares of the profiled time."""
     profile = cProfile.Profile()
     profile.runcall(step)
     own: Counter[str] = Counter()

@@ -1,11 +1,11 @@
-"""One network as Keras, ONNX and PyTorch: is what comes of each the same?
+"""One network as Keras, ONNX and PyTorch: do all three give the same result?
 
     python -m benchmarks.same_network
 
 `bench` measures the three files of tests/data/same_network on pictures of faces (scikit-image's
 lfw_subset). The converters must be set up: `python -m harness setup onnx` and `setup torch`. Prints
-each row with the parity of its conversion, and exits 1 unless all answers are those of the source
-(within a hundred-thousandth of the largest) and all three are equally right.
+each row with the parity of its conversion, and exits 1 unless all answers equal those of the source
+(within a hundred-thousandth of the largest) and all three are equally accurate.
 """
 
 from __future__ import annotations

@@ -85,8 +85,8 @@ def main() -> int:
 
 
 def one(seed: int, sampler: Sampler, seconds: float, spaces: tuple[str, ...], out: Path) -> int:
-    """One search of `demo`, in a process of its own, since the cache is one of its own. The seed
-    is the optimizer's; images and networks are the same in all."""
+    """One search of `demo`, in a separate process, because it has a separate cache. The seed is the
+    optimizer's; images and networks are the same in all."""
     with Narrator() as narrator:
         session.begin(
             SearchRequest(
@@ -250,7 +250,7 @@ class _Landscape:
         )
 
     def end(self) -> None:
-        """Nothing is under way."""
+        """Nothing to end."""
 
 
 def _on_landscape(out: Path, seed: int, sampler: Sampler, *, trials: int) -> tuple[Trial, ...]:

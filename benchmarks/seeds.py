@@ -2,8 +2,7 @@
 
 Each seed draws other demo images, another split and other first weights, and the order of the
 launches. Per seed: trains what is not in the cache, measures, and prints a row per variant. Exit
-status 1 if with any seed something does not hold that a run on the demo images must show
-(`benchmarks/_claims.py`).
+status 1 if with any seed a claim about the demo images does not hold (`benchmarks/_claims.py`).
 """
 
 from __future__ import annotations

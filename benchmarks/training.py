@@ -2,7 +2,7 @@
 `python benchmarks/training.py [--seeds 0,1,2]`.
 
 First a row per training: time, processor time and peak memory, from the notes beside the trained
-networks. One that is in the cache already is not repeated, and its note tells what it took then.
+networks. A training that is already in the cache is not repeated; its note says what it took then.
 
 Then each small network against its control, on the same test images: the student against one that
 learned from the labels alone, and the slim VGG16 against the same network trained from nothing for

@@ -7,9 +7,9 @@
 Exits 1 if anything falls short of what docs/explanation/verdict.md promises:
 
 pieces  the exact test never rejects a true loss more often than its level; limits that
-        statsmodels and scipy know are theirs
+        statsmodels and scipy can compute equal theirs
 stars   a star goes to a variant that loses more than the margin in at most 5 % of runs, in every
-        world; the rule of old stands beside it
+        world; the old rule is shown beside it
 power   a variant that loses nothing gets its star as often as promised
 images  the number of images that an undecided verdict asks for is right within a factor of 2 in
         80 % of runs
@@ -145,7 +145,7 @@ _RUNS = ((600, 0.03), (4_000, 0.04), (10_000, 0.05), (40_000, 1.0))
 
 
 def judged(task: tuple[int, World]) -> Found:
-    """One world. Where it may be close, once more with more and fresh runs."""
+    """One world. If the result may be close, it is simulated again with more, fresh runs."""
     place, world = task
     rng = np.random.default_rng([SEED, place])
     for runs, close in _RUNS:
@@ -156,7 +156,7 @@ def judged(task: tuple[int, World]) -> Found:
 
 
 def part_stars(quick: bool, processes: int) -> list[str]:
-    """The table of wrong stars, worst world by worst world."""
+    """The table of wrong stars: the worst world of each row."""
     worlds = [w for w in grid(quick) if w.worse.any()]
     tasks = [(place, world) for place, world in enumerate(worlds)]
     found = []
@@ -234,8 +234,9 @@ def _cheapest_starred(world: World, runs: int, rng: np.random.Generator) -> tupl
 
 
 class Asked(NamedTuple):
-    """Of a world with so many images: shares of runs that are undecided and, of these, that ask
-    for half to twice what is `needed` and whose range covers it."""
+    """The result of a world with one number of images: the share of runs that are undecided and,
+    among these, the shares that ask for half to twice what is `needed` and whose range covers
+    it."""
 
     world: World
     undecided: float

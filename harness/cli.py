@@ -119,7 +119,7 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         _refuse_empty(words)
         args = parser().parse_args(words)
-        interrupts.end_alike()
+        interrupts.end_like_ctrl_c()
         if verbose:
             _show_causes()
         return int(args.run(args))

@@ -25,7 +25,7 @@ def run(
     *words: str | Path, cwd: Path, env: Mapping[str, str] | None = None, columns: int = 120
 ) -> subprocess.CompletedProcess[str]:
     """`python -m harness WORDS` in the folder `cwd`, without a terminal. An exception that would
-    end the process is told like there: the traceback, and exit status 1."""
+    end the process has the same result: the traceback, and exit status 1."""
     command = ["harness", *map(str, words)]
     environment = {**os.environ, "COLUMNS": str(columns), **(env or {})}
     out, errors = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
@@ -72,7 +72,7 @@ def _in(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _kept() -> Iterator[None]:
-    """Signals and the log are as before, whatever the command made of them."""
+    """Afterwards signals and the log are as before, whatever the command changed."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
     logger = logging.getLogger("harness")
     level, listening, propagate = logger.level, logger.handlers[:], logger.propagate

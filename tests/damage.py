@@ -21,7 +21,7 @@ Damage = Callable[[bytes, random.Random], bytes]
 
 
 def flipped(data: bytes, rng: random.Random) -> bytes:
-    """Up to 16 bytes are others."""
+    """Up to 16 bytes are changed."""
     changed = bytearray(data)
     for _ in range(rng.choice((1, 1, 2, 4, 16))):
         changed[rng.randrange(len(changed))] = rng.randrange(256)

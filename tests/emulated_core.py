@@ -63,7 +63,7 @@ def build_slowly(folder: Path, *_: object) -> Lock:
 
 
 def build(folder: Path, *_: object) -> Lock:
-    """The like of what is downloaded and made."""
+    """Make small files like those that are downloaded and made."""
     for name in ("root/usr/bin/python3.11", "root/usr/lib/libm.so.6", "count.so"):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def quiet(_: str) -> None:
 
 
 def at_once(times: int, work: Callable[..., object], cache: Path) -> list[int | None]:
-    """The exit statuses of so many processes that do this at the same time."""
+    """The exit statuses of this many processes that do the same at the same time."""
     fork = multiprocessing.get_context("fork")
     processes = [
         fork.Process(target=work, args=(cache,), kwargs={"progress": quiet}) for _ in range(times)

@@ -1,4 +1,4 @@
-"""Peers behind the real seams: a target whose launches take the time they are told to."""
+"""Fakes behind the real interfaces: a target whose launches take a given time."""
 
 from __future__ import annotations
 

@@ -96,7 +96,8 @@ class ImportGraph:
                     yield f"harness.{module} imports harness.{other}"
 
     def circles(self) -> list[list[str]]:
-        """Each set of modules of which every one leads to every other (Tarjan 1972)."""
+        """Each set of modules in which every module imports every other, directly or not (Tarjan
+        1972)."""
         order: dict[str, int] = {}
         low: dict[str, int] = {}
         stack: list[str] = []

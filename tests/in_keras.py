@@ -1,4 +1,4 @@
-"""What Keras is to do for a test, in a fork of the process that has imported it already."""
+"""Runs Keras code for a test, in a fork of the process that has already imported Keras."""
 
 from __future__ import annotations
 

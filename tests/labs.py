@@ -49,7 +49,7 @@ class Lab:
         self.do(self._scheduler.close())
 
     def kill(self) -> None:
-        """The scheduler is gone without a word to those who are connected to it."""
+        """The scheduler disappears without telling those who are connected to it."""
 
         async def kill() -> None:
             self._scheduler.stop()

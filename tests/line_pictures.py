@@ -9,7 +9,8 @@ from PIL import Image, ImageDraw
 
 
 def picture(kind: str, number: int, mode: str = "L") -> Image.Image:
-    """Lines that lie, stand or cross, each picture with others; in colour of another size each."""
+    """Lines that lie, stand or cross, different in each picture; in colour each picture has another
+    size."""
     pick = random.Random(f"{kind} {number}")
     size = (64, 64) if mode == "L" else (pick.randrange(40, 200), pick.randrange(40, 200))
     low = tuple(pick.randrange(20, 80) for _ in mode)

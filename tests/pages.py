@@ -18,7 +18,7 @@ _MADE: dict[str, Report] = {}
 
 
 def made(which: str) -> Report:
-    """The report of that name, the same one whoever asks."""
+    """The report of that name, always the same one."""
     if which not in _MADE:
         _MADE[which] = reports.REPORTS[which]()
     return _MADE[which]

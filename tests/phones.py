@@ -41,7 +41,7 @@ def emulated(
 ) -> Iterator[Daemon]:
     """An emulated phone on a free port; `changes` are fields of the profile. Its benchmark_model
     sleeps for a millisecond an inference, unless `fixed_latency_us` is None: running the model
-    takes three times as long, most of it to import what can."""
+    takes three times as long, most of it for imports."""
     changes = {"fixed_latency_us": 1000, **changes}
     described: Profile = msgspec.structs.replace(load_profile(profile), **changes)
     phone = Phone(
@@ -56,7 +56,7 @@ def emulated(
 
 
 def command(phone: Daemon, name: str, script: str) -> None:
-    """Give the phone another `name`; `"$REAL" "$@"` in the script runs the one it had."""
+    """Replace the phone's command `name`; in the script `"$REAL" "$@"` runs the original."""
     path = phone.phone.root / "system/bin" / name
     real = path.with_name(f".{name}")
     if not real.exists():
@@ -69,7 +69,7 @@ def command(phone: Daemon, name: str, script: str) -> None:
 
 
 def wait_for(holds: Callable[[], object], timeout_s: float = 300) -> None:
-    """Until it is so, which is against a hang only."""
+    """Wait until it is so; the time-out only guards against a hang."""
     end = time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < end, "it never came to that"

@@ -1,4 +1,4 @@
-"""Every format read back as a reader of it would: by the head of a column, not by where the
+"""Reads every format back as its readers would: by the head of a column, not by the place where the
 harness happens to put a number. `READERS` has one per format and per data frame."""
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ def _measured(metrics: Mapping[str, Any]) -> dict[str, Told]:
 
 
 def _parquet(report: Report) -> Rows:
-    """From the observations; what follows from none of them, from the report in the metadata."""
+    """Read from the observations, or from the report in the metadata if no observation holds it."""
     from pyarrow import parquet
 
     table = parquet.read_table(io.BytesIO(_rendered("parquet", report)))

@@ -1,4 +1,4 @@
-"""The published JSON Schema, and whether a report that was written keeps it."""
+"""The published JSON Schema, and whether a written report is valid against it."""
 
 from __future__ import annotations
 

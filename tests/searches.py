@@ -39,7 +39,7 @@ BETRAYING = bytes([251, 3, 249, 5] * 16)
 
 
 class Betraying:
-    """Bright and dark images; those of the test split would leave a trace wherever they went."""
+    """Bright and dark images; those of the test split would leave a trace if anything read them."""
 
     name = "betraying"
     classes = ("bright", "dark")

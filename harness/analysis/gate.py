@@ -79,7 +79,7 @@ def exit_code(report: Report, *, strict: bool, renew: str | None = None) -> int:
     if not any(case.metrics for case in comparison.cases):
         why = comparison.refusals
         raise UsageError(
-            "nothing of the baseline could be compared"
+            "nothing in the baseline could be compared"
             + (f": {why[0].message}" if why else ", it has no case in common with this run"),
             why[0].fix if why else "make a baseline with the same variants and device",
         )

@@ -59,7 +59,7 @@ def at(images: int) -> tuple[int, ...]:
 
 def is_beaten(known: Pairwise, slow: int) -> Bools:
     """By run, whether another variant is shown to be more accurate than the one of this index."""
-    beaten: Bools = _but(known.above[:, slow], slow).min(axis=1) < 0
+    beaten: Bools = _without_column(known.above[:, slow], slow).min(axis=1) < 0
     return beaten
 
 
@@ -68,7 +68,7 @@ def is_settled(known: Pairwise, counted: Counts, slow: int, of: int, margin: flo
     out = _is_out(known, margin) | are_given_up(known, counted, slow, of, margin)
     others = out | (known.above[:, slow] <= margin)
     own = out[:, slow] | _is_within(known, slow, margin)
-    settled: Bools = own & (is_beaten(known, slow) | _but(others, slow).all(axis=1))
+    settled: Bools = own & (is_beaten(known, slow) | _without_column(others, slow).all(axis=1))
     return settled
 
 
@@ -117,7 +117,7 @@ def once_or_in_looks(once: Pairwise, last: Pairwise, slow: Sequence[int]) -> Pai
     )
 
 
-def _but(rows: NDArray[Any], place: int) -> NDArray[Any]:
+def _without_column(rows: NDArray[Any], place: int) -> NDArray[Any]:
     import numpy as np
 
     return np.delete(rows, place, axis=1)

@@ -25,7 +25,7 @@ from harness.core.types import CaseComparison, Comparison, Finding, MetricCompar
 
 _CHANGED = ("regression", "improvement")
 _SHIFT = math.log(1.05)
-_MEND = "measure both sides in one run, where rounds are paired"
+_FIX = "measure both sides in one run, where rounds are paired"
 
 
 def withhold(comparison: Comparison) -> Comparison:
@@ -55,7 +55,7 @@ def _control_moved(cases: Sequence[CaseComparison]) -> Finding | None:
                 message=f"{case.candidate.id} is the same file on both sides, yet took "
                 f"{units.significant(latency.ratio or 0.0)} times the baseline's time: "
                 "the machine changed between the runs",
-                fix=_MEND,
+                fix=_FIX,
             )
     return None
 
@@ -77,7 +77,7 @@ def _moved_together(cases: Sequence[CaseComparison]) -> Finding | None:
         code="all-moved-together",
         message=f"all {len(moved)} variants took {low} to {high} times the baseline's time: "
         "the machine changed rather than the models",
-        fix=_MEND,
+        fix=_FIX,
     )
 
 

@@ -1,4 +1,4 @@
-"""How far building has come, for whoever waits for it."""
+"""How far a build is, to be shown while somebody waits for it."""
 
 from __future__ import annotations
 

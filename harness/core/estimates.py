@@ -38,7 +38,7 @@ class Estimate(Value, frozen=True):
 class Measurement(Value, frozen=True):
     """One metric of one case. Either `point` is a number, or `absent_because` says why not.
     An interval that n cannot support is None, with the reason under its name in `absent`;
-    likewise each percentile. `confidence` and `n` are of the interval."""
+    so is each percentile. `confidence` and `n` belong to the interval."""
 
     unit: str
     point: float | None

@@ -159,7 +159,7 @@ class SearchReport(Value, frozen=True):
 
 class SearchLine(Value, frozen=True):
     """A search as a list shows it. `front` is how many trials nothing beats, `recommended` what it
-    found, and `stopped` is as of a SearchReport."""
+    found, and `stopped` is the same as in a SearchReport."""
 
     search_id: str
     started_at: str

@@ -100,8 +100,8 @@ class SearchSpec(Value, frozen=True):
     A value of `options` and `recipe_options` is one value, a list of values in their order, or a
     range: `{from: 96, to: 256, step: 32}`, `log: true` where factors count. To fix an option that
     is a list itself, write a list with that one list. `recipe` is one or several. `training`
-    replaces what `training:` of the file says of the model; `weights` is as of a variant. `search`
-    without names searches the entries with `default`, or all where none has it."""
+    replaces what `training:` of the file says of the model; `weights` is the same as for a variant.
+    `search` without names searches the entries with `default`, or all where none has it."""
 
     model: str | None = None
     options: dict[str, object] = {}

@@ -36,7 +36,7 @@ _PAIRS: tuple[tuple[str, str, Split | None], ...] = (
     ("arr_0", "arr_1", None),
 )
 _NAMES = ("classes", "class_names", "label_names")
-_MEND = "save it with numpy.savez(file, x=pictures, y=labels)"
+_FIX = "save it with numpy.savez(file, x=pictures, y=labels)"
 
 
 class _Part(NamedTuple):
@@ -65,10 +65,10 @@ def look(path: Path, keep: Callable[[ImageFile, Picture], None]) -> Tree:
             f"{where} cannot be read: {error.strerror or error}", "make it readable"
         ) from None
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError) as error:
-        raise DataError(f"{where} is not an .npz file: {error}", _MEND) from None
+        raise DataError(f"{where} is not an .npz file: {error}", _FIX) from None
     except (MemoryError, OverflowError, RuntimeError) as error:  # encrypted: a RuntimeError
         said = str(error).partition("\n")[0] or type(error).__name__
-        raise DataError(f"{where} cannot be read: {said}", _MEND) from None
+        raise DataError(f"{where} cannot be read: {said}", _FIX) from None
 
 
 def _look(path: Path, archive: zipfile.ZipFile, keep: Callable[[ImageFile, Picture], None]) -> Tree:
@@ -76,7 +76,7 @@ def _look(path: Path, archive: zipfile.ZipFile, keep: Callable[[ImageFile, Pictu
     members = {Path(name).stem.lower(): name for name in archive.namelist()}
     pairs = [pair for pair in _PAIRS if pair[0] in members and pair[1] in members]
     if not pairs:
-        raise DataError(f"{where} holds {', '.join(members) or 'nothing'}, not x and y", _MEND)
+        raise DataError(f"{where} holds {', '.join(members) or 'nothing'}, not x and y", _FIX)
     names = next((_array(archive, members[n]) for n in _NAMES if n in members), None)
     parts = [_part(where, archive, members, pair, names) for pair in pairs]
     tree = Tree(
@@ -114,7 +114,7 @@ def _part(
         shape, fortran, dtype = _header(stream)
     if dtype.kind not in "buif" or fortran:
         order = " in Fortran order" if fortran else ""
-        raise DataError(f"{where}: {x} is of {dtype}{order}, which cannot be read", _MEND)
+        raise DataError(f"{where}: {x} is of {dtype}{order}, which cannot be read", _FIX)
     if not (len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 3, 4))) or 0 in shape:
         said = "x".join(map(str, shape))
         raise DataError(
@@ -123,7 +123,7 @@ def _part(
         )
     labels = _labels(where, y, _array(archive, members[y]), names)
     if len(labels) != shape[0]:
-        raise DataError(f"{where}: {shape[0]} pictures and {len(labels)} labels", _MEND)
+        raise DataError(f"{where}: {shape[0]} pictures and {len(labels)} labels", _FIX)
     return _Part(members[x], shape, dtype, labels, split)
 
 
@@ -136,12 +136,12 @@ def _labels(where: str, y: str, values: NDArray[Any], names: NDArray[Any] | None
     if values.dtype.kind == "f":
         if not (values == np.rint(values)).all():
             raise DataError(
-                f"{where}: {y} holds {values.dtype} labels that are not whole numbers", _MEND
+                f"{where}: {y} holds {values.dtype} labels that are not whole numbers", _FIX
             )
         values = values.astype(np.int64)
     if names is not None and values.dtype.kind in "iu":
         if values.min() < 0 or values.max() >= len(names):
-            raise DataError(f"{where}: {y} has labels beyond its {len(names)} class names", _MEND)
+            raise DataError(f"{where}: {y} has labels beyond its {len(names)} class names", _FIX)
         values = names[values]
     if values.dtype.kind == "S":
         values = np.char.decode(values, "utf-8", "replace")

@@ -34,7 +34,7 @@ _LABELS = (
 )
 _SPLITS = ("split", "set", "subset", "partition")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
-_MEND = "begin it with a line such as `path,label`"
+_FIX = "begin it with a line such as `path,label`"
 
 
 class _Columns(NamedTuple):
@@ -51,7 +51,7 @@ def look(path: Path) -> tuple[Path, Tree]:
     where = units.name(str(path))
     rows = _rows(path)
     if not rows:
-        raise DataError(f"{where} is empty", _MEND)
+        raise DataError(f"{where} is empty", _FIX)
     columns, body = _columns(where, rows)
     root = path.parent.resolve()
     tree = Tree(classes=(), splits={})
@@ -61,7 +61,7 @@ def look(path: Path) -> tuple[Path, Tree]:
         label = unicodedata.normalize("NFC", row[columns.label].strip())
         listed = row[columns.path].strip()
         if not label or not label.isprintable():
-            raise DataError(f"{where} has no printable label in row {number}", _MEND)
+            raise DataError(f"{where} has no printable label in row {number}", _FIX)
         labels.add(label)
         split = _split(where, number, row[columns.split]) if columns.split is not None else None
         # On Windows lists are written with backslashes.
@@ -130,7 +130,7 @@ def _rows(path: Path) -> list[list[str]]:
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
         return [row for row in rows if any(cell.strip() for cell in row)]
     except csv.Error as error:
-        raise DataError(f"{where} is not a CSV file: {error}", _MEND) from None
+        raise DataError(f"{where} is not a CSV file: {error}", _FIX) from None
 
 
 def _columns(
@@ -152,7 +152,7 @@ def _columns(
         headed = len(rows) > 1 and not pictures[0][path] and pictures[1][path : path + 1] == [True]
     if path is None or label is None:
         lacking = "paths" if path is None else "labels"
-        raise DataError(f"{where} has no column for {lacking}: {', '.join(heading)}", _MEND)
+        raise DataError(f"{where} has no column for {lacking}: {', '.join(heading)}", _FIX)
     columns = _Columns(path, label, split)
 
     def body() -> Iterator[tuple[int, Sequence[str]]]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Wanted(NamedTuple):
-    """How the pictures are to be shared out: per cent for each split, and the seed of the hash."""
+    """How to divide the pictures: per cent for each split, and the seed of the hash."""
 
     shares: Shares
     seed: int

@@ -165,7 +165,7 @@ State = Literal["ready", "unauthorized", "absent", "error"]
 
 
 class Probe(Value, frozen=True):
-    """One entry of devices.yaml, or a phone without an entry, which goes by its serial. `error`
+    """One entry of devices.yaml, or a phone without an entry, which is named by its serial. `error`
     and `fix` are empty when it is ready; without an entry, `fix` is the entry to write."""
 
     name: str

@@ -20,9 +20,9 @@ from harness.system.plugins import unknown
 class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Nothing is wrong by default.
 
-    `unplug_after_bytes` cuts every connection once so many bytes have come in, `unplug_during` half
-    a second after a shell command containing that text has begun; both happen once, and the cable
-    is back after `unplugged_for_s` seconds (None: never). `slow_link` is in bytes per second.
+    `unplug_after_bytes` cuts every connection once this many bytes have come in, `unplug_during`
+    half a second after a shell command containing that text has begun; both happen once, and the
+    cable is back after `unplugged_for_s` seconds (None: never). `slow_link` is in bytes per second.
     `hang_after_bytes` stops answering without closing. `hot` is a thermal status that lasts
     `hot_for_s` seconds from the first command on; `hot_launches` is one that begins with each of
     the first n launches of the runner and lasts `hot_for_s`; `throttle_at_minute` is one that

@@ -53,7 +53,8 @@ class Message(Value, frozen=True, omit_defaults=True):
 
 
 class Answer(Value, frozen=True):
-    """How it ended: `refusal` as of OtherDeviceError, and how many entries were sent."""
+    """How it ended: `refusal` is the message of an OtherDeviceError, and how many entries were
+    sent."""
 
     reason: StopReason
     told: int

@@ -303,7 +303,7 @@ class DeviceRun:
         return 1
 
     def _launch_abreast(self, target: Target, due: list[Case], index: int, order: int) -> None:
-        """All launches of a round, `abreast` at a time; Ctrl-C ends those under way."""
+        """All launches of a round, `abreast` at a time; Ctrl-C ends those that are running."""
 
         def launch(place: int, case: Case) -> None:
             self.attendant.check()

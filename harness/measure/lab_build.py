@@ -45,8 +45,9 @@ Tell = Callable[[str, Step], None]
 
 
 class LabBuild:
-    """See the module; an Elsewhere of harness.artifacts.builder. `or_here` means that what no host
-    can build is left to this machine. `function` is what a host does, for whoever has another."""
+    """See the module; an Elsewhere of harness.artifacts.builder. `or_here` means that this machine
+    builds what no host can build. `function` is what a host runs, if it is not the usual
+    function."""
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class LabBuild:
     def bring(self, jobs: Sequence[BuildJob], site: Site, tell: Tell) -> Mapping[str, Failure]:
         """See Elsewhere."""
         hosts = self._engine.where()
-        if why := _nobody_can(hosts):
+        if why := _why_none_can(hosts):
             if not self._or_here:
                 raise UsageError(
                     f"no host of the lab can build: {why}",
@@ -108,7 +109,7 @@ class LabBuild:
             self._say(f"{host}: {', '.join(text for number, text in parts if number)}")
 
 
-def _nobody_can(hosts: Sequence[HostOffer]) -> str:
+def _why_none_can(hosts: Sequence[HostOffer]) -> str:
     """Why no host can build; empty if one can."""
     if any(_able(host) for host in hosts):
         return ""
@@ -202,7 +203,7 @@ class Piece:
         now = time.monotonic()
         self._nobody_since = self._nobody_since or now
         within = AS_LONG_AS_IT_TAKES if now - self._nobody_since < AWAY_S else 0
-        why = _nobody_can(hosts)
+        why = _why_none_can(hosts)
         return Later(f"no host of the lab can build any more: {why}", "build again", within)
 
     def job(self, place: Place) -> Job:

@@ -1,8 +1,9 @@
 """From the names of `--device` to the phones and hosts of a lab.
 
-A name is, in this order: `any:MODEL`, an entry of devices.yaml with `any:` or `at:`, what a host
-calls one of its phones, a serial, and else an entry of devices.yaml that is measured here, but for
-the emulated ARM core, which any host may be. `all` means every phone of the lab that is ready.
+A name is, in this order: `any:MODEL`, an entry of devices.yaml with `any:` or `at:`, a host's name
+for one of its phones, a serial, or else an entry of devices.yaml that is measured here (except for
+the emulated ARM core, which any host may provide). `all` means every phone of the lab that is
+ready.
 """
 
 from __future__ import annotations

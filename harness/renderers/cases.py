@@ -53,7 +53,7 @@ class Row(NamedTuple):
 
 
 def reference_of(report: Report) -> str | None:
-    """The variant that "times smaller, times faster" refer to; None if there is nothing to
+    """The variant that ratios such as "4x smaller" refer to; None if there is nothing to
     compare."""
     sizes = {c.variant: size for c in report.cases if (size := point(c, "size")) is not None}
     if len({c.variant for c in report.cases}) < 2 or not sizes:

@@ -48,7 +48,7 @@ def verdict_of(report: Report, labels: dict[str, str]) -> VerdictView | None:
     def named(name: str | None) -> str | None:
         return None if name is None else labels.get(name, name)
 
-    fits_none = verdict.outcome == "missed" and not any(map(_judged_of_none, verdict.budgets))
+    fits_none = verdict.outcome == "missed" and not any(map(_judged_for_no_case, verdict.budgets))
     nothing = "No variant fits" if fits_none else "No recommendation"
     candidate = verdict.candidate if verdict.recommended is None else None
     if candidate is not None:
@@ -90,7 +90,7 @@ def _some(names: list[str], most: int = 6) -> list[str]:
     return names if len(names) <= most else [*names[:most], f"{len(names) - most} more"]
 
 
-def _judged_of_none(budget: BudgetLine) -> bool:
+def _judged_for_no_case(budget: BudgetLine) -> bool:
     return bool(budget.outcomes) and budget.outcomes.keys() <= budget.unknown.keys()
 
 

@@ -70,7 +70,7 @@ class Watched(Protocol):
 
 class Study:
     """The trials of one search; calls may come from several threads. `objectives` are names of
-    fields of Trial; accuracy is to be high, the others low."""
+    fields of Trial; accuracy should be high, the others low."""
 
     def __init__(
         self,

@@ -51,9 +51,9 @@ def likeliest_gain(lost: ArrayLike, gained: ArrayLike, n: int, loss: ArrayLike) 
 
 
 def tail(at: ArrayLike, n: int, p_lost: ArrayLike, p_gained: ArrayLike) -> Floats:
-    """P(lost - gained <= at) of `n` images. Exact but for rounding: the distribution is the inverse
-    Fourier transform of its generating function, over a window beyond which there is less than
-    1e-12 of it."""
+    """P(lost - gained <= at) of `n` images. Exact except for rounding: the distribution is the
+    inverse Fourier transform of its generating function, over a window beyond which there is less
+    than 1e-12 of it."""
     import numpy as np
 
     at, p_lost, p_gained = np.broadcast_arrays(

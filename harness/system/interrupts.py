@@ -12,7 +12,7 @@ from types import FrameType
 ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
-def end_alike() -> None:
+def end_like_ctrl_c() -> None:
     """Let SIGTERM and SIGHUP end this process in the same way as Ctrl-C, with all clean-up. A
     signal that is ignored, as under nohup, stays ignored."""
     if threading.current_thread() is not threading.main_thread():

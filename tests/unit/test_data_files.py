@@ -1,4 +1,4 @@
-"""Files under tests/data are there to be read."""
+"""Every file under tests/data is read by some test."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def _kept(outputs: Outputs) -> Iterator[NDArray[np.float64]]:
     return (np.array(row, dtype=np.float64) for row in outputs.values)  # None becomes nan
 
 
-def says_nothing(launch: Launch) -> str:
+def why_it_proves_nothing(launch: Launch) -> str:
     """Why equal decisions of both sides would prove nothing; empty if they would prove a lot."""
     sides = [side for side in (launch.outputs, launch.reference) if side]
     if any(len(side.values) < 2 for side in sides):
@@ -93,7 +93,7 @@ def _decisions(evidence: Evidence) -> Measurement:
         return absent(DECISIONS, OTHER_SHAPE)
     if launch.parity is None and wanted and wanted[0] > found.values:
         return absent(DECISIONS, f"{found.values} of {wanted[0]} outputs were kept")
-    if found.equal_decisions == found.examples and (why := says_nothing(launch)):
+    if found.equal_decisions == found.examples and (why := why_it_proves_nothing(launch)):
         return absent(DECISIONS, why)
     return exact(found.equal_decisions / found.examples, DECISIONS)
 

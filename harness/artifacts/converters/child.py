@@ -245,8 +245,8 @@ def _fitted(picture: Any, shape: list[int]) -> Any:
     return np.broadcast_to(small if first else small[..., np.newaxis], shape)
 
 
-def _ways(array: Any) -> list[Any]:
-    """The picture as it is, and with its channels last."""
+def _layouts(array: Any) -> list[Any]:
+    """The array as it is, and with its channels last."""
     if array.ndim < 3:
         return [array]
     return [array, array.transpose(0, *range(2, array.ndim), 1)]
@@ -303,7 +303,7 @@ def _in_order(details: list[Any], inputs: list[Any], values: list[Any]) -> list[
         fitting = [
             (name not in detail["name"], place, name, way)
             for place, (name, value) in enumerate(left.items())
-            for way in reversed(_ways(value))  # channels last first: it is what LiteRT wants
+            for way in reversed(_layouts(value))  # channels last first: it is what LiteRT wants
             if way.shape == shape
         ]
         if not fitting:
@@ -323,7 +323,9 @@ def _paired(wanted: list[Any], got: list[Any]) -> list[tuple[Any, Any]]:
     for one in wanted:
         near = [
             (float(np.abs(np.nan_to_num(way.astype("f8") - got[place])).sum()), place, number)
-            for place, (number, way) in itertools.product(left, enumerate(_ways(np.asarray(one))))
+            for place, (number, way) in itertools.product(
+                left, enumerate(_layouts(np.asarray(one)))
+            )
             if way.shape == got[place].shape
         ]
         if not near:
@@ -331,7 +333,7 @@ def _paired(wanted: list[Any], got: list[Any]) -> list[tuple[Any, Any]]:
             raise Refused(f"an output of {list(one.shape)} became one of {shapes}")
         _, place, number = min(near)
         left.remove(place)
-        pairs.append((_ways(np.asarray(one))[number], got[place]))
+        pairs.append((_layouts(np.asarray(one))[number], got[place]))
     return pairs
 
 

@@ -93,7 +93,7 @@ class Network:
             shape = (*given[:-1], sum(last)) if len(last) == len(parts) else None
         elif None not in given[1:-1]:
             sides = [side for side in given[1:-1] if side is not None]
-            shape = _slid(kind, options, given[-1], sides)
+            shape = _window_shape(kind, options, given[-1], sides)
         return shape
 
     # --- reading -----------------------------------------------------------------------------
@@ -169,7 +169,7 @@ def _constant_channels(node: Any) -> int | None:
     return None
 
 
-def _slid(
+def _window_shape(
     kind: str, options: Mapping[str, Any], channels: int | None, sides: list[int]
 ) -> Shape | None:
     """The output shape of a padding, a convolution or a pooling; None for any other layer."""

@@ -160,7 +160,8 @@ class AndroidTarget:
         }
 
     def prepare(self, artifact: Artifact, inputs: Path) -> None:
-        """See Target. Files get names of ours on the phone; nothing of the user's is in them."""
+        """See Target. On the phone files get the harness's own names, without anything from the
+        user's names."""
         self._resumed(lambda: self._install_model(artifact))
         self._inputs[artifact.sha256] = inputs
 

@@ -21,7 +21,7 @@ class Stream(Protocol):
     TransientDeviceError."""
 
     def extend(self, seconds: float) -> None:
-        """Set the deadline so many seconds from now."""
+        """Set the deadline this many seconds from now."""
 
     def send(self, data: bytes | memoryview) -> None:
         """Send all of `data`."""

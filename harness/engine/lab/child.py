@@ -42,7 +42,7 @@ class Desk(Protocol):
         """Send an event, JSON, to the client of the task."""
 
     def expects(self, left_s: float) -> None:
-        """How long it will still take, for whoever waits for what it uses."""
+        """Say how long it will still take, for tasks that wait for what it uses."""
 
 
 class Order(Value, frozen=True):

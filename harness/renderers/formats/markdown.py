@@ -1,6 +1,6 @@
 """The report as GitHub-flavoured markdown, short enough for a pull-request comment.
 
-Verdict and table are in sight, everything else folds away. Names stand in code spans, where
+Verdict and table are visible, everything else is folded away. Names stand in code spans, where
 nothing is markup, a link or a mention; other foreign text is escaped.
 """
 

@@ -660,7 +660,7 @@ def test_what_was_not_measured_is_not_doubted(name: str) -> None:
         assert doubts(check, about) == [], check
 
 
-def test_many_instructions_are_told_without_claiming_why_and_with_a_mend_for_this_device() -> None:
+def test_many_instructions_are_told_without_claiming_why_and_with_a_fix_for_this_device() -> None:
     (doubt,) = doubts("slow_instructions", counted(1.6, 0.14, 0.18, 0.26))
     assert "8.9x the median 0.18 of the other int8 models" in doubt.message
     assert (

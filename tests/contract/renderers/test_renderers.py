@@ -255,7 +255,7 @@ def test_what_was_never_measured_says_why_in_every_format(
 
 
 @formats(*(n for n in FORMATS if n not in ("csv_wide", *SELECTIVE)))
-def test_every_doubt_and_its_mend_is_in_every_format(name: str, subtests: pytest.Subtests) -> None:
+def test_every_doubt_and_its_fix_is_in_every_format(name: str, subtests: pytest.Subtests) -> None:
     for which, report in every_report():
         with subtests.test(report=which):
             text = read(name, report)

@@ -43,7 +43,7 @@ TABLE: dict[str, tuple[Faults, dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_a_fault_is_one_line_with_the_mend(tmp_path: Path, name: str) -> None:
+def test_a_fault_is_one_line_that_says_how_to_fix_it(tmp_path: Path, name: str) -> None:
     faults, changes, words = TABLE[name]
     with emulated(faults=faults) as phone:
         run = bench(tmp_path, {"phone": entry(phone, **changes)})

@@ -314,7 +314,7 @@ WRONG: dict[str, tuple[dict[str, range], str]] = {
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_what_cannot_work_is_one_line_with_a_mend(kind: str, tmp_path: Path) -> None:
+def test_what_cannot_work_is_one_line_that_says_how_to_fix_it(kind: str, tmp_path: Path) -> None:
     folders, line = WRONG[kind]
     for folder, numbers in folders.items():
         fill(tmp_path / "x" / folder, numbers)

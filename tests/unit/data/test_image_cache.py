@@ -86,7 +86,7 @@ def test_a_file_swapped_at_once_is_noticed(root: Path, opened: Opened) -> None:
         assert not same(before, opened())
 
 
-def test_a_damaged_cache_is_mended(opened: Opened, tmp_path: Path) -> None:
+def test_a_damaged_cache_is_repaired(opened: Opened, tmp_path: Path) -> None:
     before = opened()
     kept = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     assert len(kept) >= 20

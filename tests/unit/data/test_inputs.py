@@ -165,7 +165,7 @@ print("numpy" in sys.modules)
     assert len(list((tmp_path / "inputs").iterdir())) == 1
 
 
-def test_a_cache_that_cannot_be_written_is_the_users_to_mend(tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_the_users_to_fix(tmp_path: Path) -> None:
     (tmp_path / "inputs").write_text("in the way")
     with pytest.raises(UsageError, match="cannot write to"):
         inputs_for(taking(tensor((3,), "float32")), tmp_path)

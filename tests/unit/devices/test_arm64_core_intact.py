@@ -103,7 +103,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], None]]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damage_is_told_before_anything_is_built_and_mended_by_setup(
+def test_damage_is_told_before_anything_is_built_and_repaired_by_setup(
     cache: Path, folder: Path, capsys: pytest.CaptureFixture[str], damage: str
 ) -> None:
     name, do = DAMAGES[damage]
@@ -276,7 +276,7 @@ SPACE, ELSEWHERE = "free some space", "name another folder with MOBILE_BENCH_CAC
         (errno.EIO, f"{SPACE} or {ELSEWHERE}"),
     ],
 )
-def test_what_keeps_it_from_being_made_has_its_own_mend(
+def test_what_keeps_it_from_being_made_has_its_own_fix(
     cache: Path, monkeypatch: pytest.MonkeyPatch, number: int, fix: str
 ) -> None:
     monkeypatch.setattr(installation, "_build", refusing(number))
@@ -288,7 +288,7 @@ def test_what_keeps_it_from_being_made_has_its_own_mend(
 
 
 @pytest.mark.usefixtures("folder")
-def test_what_keeps_it_from_being_removed_has_its_own_mend(
+def test_what_keeps_it_from_being_removed_has_its_own_fix(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "rmtree", refusing(errno.EACCES))

@@ -89,7 +89,7 @@ def test_nothing_read_is_the_end() -> None:
         (usb1.USBErrorIO(), TransientDeviceError, "USB debugging"),
     ],
 )
-def test_what_keeps_us_from_the_phone_has_a_mend(
+def test_what_keeps_us_from_the_phone_says_how_to_fix_it(
     refusal: Exception, kind: type[HarnessError], fix: str
 ) -> None:
     with pytest.raises(kind) as caught:

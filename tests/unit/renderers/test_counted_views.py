@@ -151,7 +151,7 @@ def test_where_the_work_is_not_known_or_nothing_changed_nothing_is_said_of_it() 
     assert of_instructions(same).note == "" and "multiply-accumulates" not in shown(same)
 
 
-def test_a_baseline_of_another_core_is_told_once_and_with_the_line_that_mends_it() -> None:
+def test_a_baseline_of_another_core_is_told_once_and_with_the_line_that_fixes_it() -> None:
     other = msgspec.structs.replace(
         ARM, identity="cortex-a53, emulated", model="cortex-a53, emulated by qemu", cpu="cortex-a53"
     )

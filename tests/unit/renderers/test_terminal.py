@@ -185,7 +185,7 @@ def test_the_verdict_comes_first_in_the_table_and_last_on_the_screen() -> None:
     assert "1 missed" in "".join(line for line in lines[verdict:] if "latency_p95" in line)
 
 
-def test_failures_and_findings_carry_their_mend() -> None:
+def test_failures_and_findings_carry_their_fix() -> None:
     text = "\n".join(shown(reports.some_failed()))
     assert "scratch failed in launch" in text
     assert "→ run it alone with --launches 1" in text
