@@ -174,7 +174,7 @@ def lines(hosts: Sequence[HostOffer]) -> list[str]:
     for host in hosts:
         core = ", TensorFlow" if host.builds else ""
         core += ", emulated ARM core" if host.arm64 else ""
-        late = f", not heard of for {host.seen_s:.0f} s" if host.seen_s > LATE_S else ""
+        late = f", last report {host.seen_s:.0f} s ago" if host.seen_s > LATE_S else ""
         shown.append(
             f"{host.name}  {host.system}, {count(host.processors, 'processor')}{core}{late}"
         )

@@ -255,7 +255,7 @@ def _keep(saved: Saved, args: argparse.Namespace) -> None:
         recommended = verdict.recommended if verdict else next(iter(finalists), None)
         number = finalists.get(recommended or "")
         if number is None:
-            print(f"nothing is kept: {_why_none(saved)}; choose one with "
+            print(f"no model was added: {_why_none(saved)}; choose one with "
                   f"{command('search', '--resume', saved.folder, '--keep', args.keep)} --trial N",
                   file=sys.stderr)  # fmt: skip
             return

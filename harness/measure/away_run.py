@@ -305,7 +305,7 @@ class AwayRun(DeviceRun):
         if self._broken:
             return "done"
         if self._received < told.told and not self._stopping:
-            return self.lost(lost_work("what the host measured did not all arrive"))
+            return self.lost(lost_work("some of what the host measured did not arrive"))
         self.reason = told.reason
         self.half_widths = {case: self._half_width(case) for case in self.cases}
         if told.reason == "interrupted" and not self._stopping:

@@ -118,7 +118,7 @@ def _conclusion(found: Trend) -> str:
         n = len(found.points)
         return f"the same in all {n} runs" if n > 1 else "a single run, and nothing to compare with"
     enough = len(found.points) >= 6
-    return "no change" if enough else "too few runs to tell a change from chance; 6 can"
+    return "no change" if enough else "too few runs to distinguish a change from chance; it takes 6"
 
 
 def _trend_table(found: Trend, width: int) -> Table:

@@ -166,8 +166,8 @@ def judge(
     clash = project.variants.variants.keys() & found.keys()
     if clash:
         raise UsageError(
-            f"models/variants.yaml has a variant {min(clash)!r}, as finalists are called",
-            "rename it",
+            f"models/variants.yaml has a variant {min(clash)!r}, which is the name of a finalist",
+            "rename the variant",
         )
     job = Job(
         request=request,

@@ -216,12 +216,12 @@ def _option(where: str, value: object) -> Option:
         ) from None
     if not found.low < found.high:
         fix = "exchange them" if found.low > found.high else f"write {found.low:g} alone"
-        raise ConfigError(f"{where}: from {found.low:g} is not below to {found.high:g}", fix)
+        raise ConfigError(f"{where}: `from` {found.low:g} is not below `to` {found.high:g}", fix)
     if found.step is not None and not 0 < found.step <= found.high - found.low:
         raise ConfigError(
-            f"{where}: a step of {found.step:g} does not fit between from and to",
+            f"{where}: a step of {found.step:g} does not fit between `from` and `to`",
             f"give one above 0 and at most {found.high - found.low:g}",
         )
     if found.log and (found.low <= 0 or found.step is not None):
-        raise ConfigError(f"{where}: log needs from above 0 and no step", "leave log out")
+        raise ConfigError(f"{where}: `log` needs a `from` above 0 and no `step`", "leave `log` out")
     return Option(range=found)

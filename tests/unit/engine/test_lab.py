@@ -252,7 +252,7 @@ def test_the_status_says_who_has_which_phone() -> None:
     )
     told = lines([host])
     assert told[0] == (
-        "bench1  Linux x86_64, 2 processors, TensorFlow, emulated ARM core, not heard of for 30 s"
+        "bench1  Linux x86_64, 2 processors, TensorFlow, emulated ARM core, last report 30 s ago"
     )
     said = "pixel measuring run 20261129-1 of anna@desk, 10:00 to about 10:07 UTC"
     assert " ".join(told[1].split()) == said

@@ -61,7 +61,7 @@ def test_options_of_recipes_go_with_the_recipes_that_have_them(tmp_path: Path) -
     [
         ({"widht": 3}, "search.wide: unknown option of"),
         ({"width": []}, "search.wide.options.width is an empty list"),
-        ({"width": {"from": 9, "to": 3}}, "from 9 is not below to 3; exchange"),
+        ({"width": {"from": 9, "to": 3}}, "`from` 9 is not below `to` 3; exchange"),
         ({"width": {"from": 9, "to": 9}}, "write 9 alone"),
         ({"width": {"low": 9, "to": 3}}, "search.wide.options.width is not a range"),
         (
@@ -69,7 +69,7 @@ def test_options_of_recipes_go_with_the_recipes_that_have_them(tmp_path: Path) -
             "is not a range: from: expected a whole number or a number, but found text",
         ),
         ({"width": {"from": 1, "to": 3, "step": 7}}, "a step of 7 does not fit"),
-        ({"width": {"from": 0, "to": 3, "log": True}}, "log needs from above 0"),
+        ({"width": {"from": 0, "to": 3, "log": True}}, "`log` needs a `from` above 0"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, options: dict[str, object], said: str) -> None:
