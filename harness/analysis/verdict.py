@@ -365,8 +365,8 @@ class _Device:
         misses = listed([f"{b.text} with {units.interval(m, b.spec.quantity)}" for b, m in short])
         relaxed = listed([b.relaxed(budget.worst_of(b, m)) for b, m in short])
         return (
-            f"no variant keeps every budget; nearest is {nearest.label}, which does not keep "
-            f"{misses}: relax to {relaxed}"
+            f"no variant keeps every budget; nearest is {nearest.label}, which misses {misses}; "
+            f"relax to {relaxed}"
         )
 
     # --- notes ---

@@ -129,7 +129,7 @@ def test_thirty_images_that_keep_no_budget_end_in_the_nearest_miss(
     assert done.returncode == 1, done.stderr
     assert "few: 30 images in 2 classes" in done.stderr
     said = flat(done.stdout)
-    assert "no variant keeps every budget; nearest is tiny, which does not keep size<=2kB" in said
+    assert "no variant keeps every budget; nearest is tiny, which misses size<=2kB" in said
     relaxed = re.search(r"relax to (size<=[0-9.]+kB)", said)
     assert relaxed
     # What it names is what would do.

@@ -45,8 +45,8 @@ def test_a_budget_that_nothing_keeps_fails_and_says_what_would_do(tmp_path: Path
     done = harness("bench", TINY, TINY_INT8, "--quick", "--budget", "size<=3kB", cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     assert (
-        "no variant keeps every budget; nearest is tiny_int8, which does not keep size<=3kB with "
-        "3.31 kB: relax to size<=3.32kB" in flat(done.stdout)
+        "no variant keeps every budget; nearest is tiny_int8, which misses size<=3kB with 3.31 kB; "
+        "relax to size<=3.32kB" in flat(done.stdout)
     )
 
 

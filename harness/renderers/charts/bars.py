@@ -185,8 +185,8 @@ def forest(view: View) -> list[Chart]:
             title="Ratio to the baseline" + view.emulated([c.device for c in view.report.cases]),
             caption=sentences(
                 "Candidate over baseline with its interval; the band is the change that its "
-                f"metric is allowed: {', '.join(against.allowed(comparison))}. An outcome is claimed only if "
-                "the whole interval agrees.",
+                f"metric is allowed: {', '.join(against.allowed(comparison))}. An outcome is "
+                "claimed only if the whole interval agrees.",
                 not_shown(len(lines), len(shown)),
             ),
             alt=f"Forest plot: {against.summary(comparison)}.",

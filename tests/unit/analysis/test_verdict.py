@@ -235,8 +235,8 @@ def test_nothing_feasible_names_the_nearest_and_what_to_relax() -> None:
     found = verdict(budget="size<=1MB,latency<=6ms,accuracy>=0.9")
     assert (found.recommended, found.outcome) == (None, "missed")
     assert found.reason == (
-        "no variant keeps every budget; nearest is gray-int8, which does not keep size<=1MB with "
-        "2.60 MB: relax to size<=2.6MB"
+        "no variant keeps every budget; nearest is gray-int8, which misses size<=1MB with 2.60 MB; "
+        "relax to size<=2.6MB"
     )
     assert found.notes == ()
     each = verdict(budget="size<=2.5MB,accuracy>=0.999")
