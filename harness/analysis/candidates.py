@@ -65,7 +65,7 @@ class Candidate(NamedTuple):
         return None if found is None or found.point is None else found
 
     def point(self, name: str) -> float | None:
-        """Its point."""
+        """The point of a metric that is known."""
         found = self.metric(name)
         return None if found is None else found.point
 

@@ -30,7 +30,7 @@ class Protected(Value, frozen=True):
 
     @property
     def said(self) -> str:
-        """In a sentence: `recall of cracked`."""
+        """Its name in a sentence: `recall of cracked`."""
         return f"recall of {self.name}" if self.name else self.what.replace("_", " ")
 
     @property
@@ -162,7 +162,8 @@ def _in_looks(
 def _judged(
     right: tuple[bytes, ...], classes: tuple[int, ...] | None
 ) -> tuple[Counts, tuple[Loss, ...]]:
-    """One byte per image; both the metrics and the verdict need it."""
+    """The counts and losses of variants, kept because both the metrics and the verdict need them.
+    `right` has one byte per image."""
     from harness.stats import with_the_best
 
     answers = [[bool(x) for x in row] for row in right]

@@ -144,7 +144,7 @@ def _p_less(groups: list[_Counts], loss: float) -> float:
 def unpaired(
     old: Estimate | None, new: Estimate | None, margin: float, confidence: float = CONFIDENCE
 ) -> LostAccuracy | None:
-    """For two with intervals; None if either has none."""
+    """The lost accuracy from two intervals; None if either side has none."""
     if old is None or new is None:
         return None
     normal = NormalDist()

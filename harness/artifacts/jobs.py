@@ -42,7 +42,7 @@ class BuildJob:
 
     @property
     def options(self) -> dict[str, object]:
-        """Of the model, as far as they are known before it is trained."""
+        """The model's options, as far as they are known before it is trained."""
         return self.request.network.options if self.request.network else {}
 
 

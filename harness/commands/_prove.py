@@ -22,7 +22,7 @@ APP = "-app"  # ends the name of the same phone with the benchmark app for its r
 
 
 class Step(NamedTuple):
-    """One bench. `app` is in the benchmark app too."""
+    """One bench. With `app` it also measures in the benchmark app."""
 
     what: str
     options: tuple[str, ...]

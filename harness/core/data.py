@@ -76,7 +76,7 @@ class DataSummary(Value, frozen=True):
         return ", ".join(said)
 
     def lines(self) -> list[str]:
-        """For a terminal, plain text."""
+        """The lines that a terminal shows, as plain text."""
         lines = [f"{self.name}: {self.total:,} images in {len(self.counts)} classes"]
         lines += self._table()
         lines.append(f"split: {self.split_by}")

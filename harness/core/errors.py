@@ -121,7 +121,7 @@ class MeasurementError(HarnessError):
 
     @property
     def failure(self) -> Failure:
-        """The same as a value that a report can hold."""
+        """The error as a value that a report can hold."""
         from harness.core.types import Failure
 
         return Failure(

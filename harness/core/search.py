@@ -149,7 +149,7 @@ class SearchReport(Value, frozen=True):
         return self.header.asked.max_accuracy_loss or 0.0
 
     def trial(self, number: int) -> Trial:
-        """By its number."""
+        """The trial with this number."""
         return next(t for t in self.trials if t.number == number)
 
     def count(self, state: TrialState) -> int:

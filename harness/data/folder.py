@@ -152,7 +152,7 @@ def open_folder(
 def open_list(
     path: Path, cache: Path, *, seed: int = 0, shares: Shares = SHARES, progress: Progress | None
 ) -> FolderSet:
-    """As `open_folder`, of the images that a CSV file lists."""
+    """Like `open_folder`, for the images that a CSV file lists."""
     version = decode.decoder()
     root, tree = listed.look(path)
     name = root.name if path.name == listed.LABELS else path.name
@@ -163,7 +163,7 @@ def open_list(
 def open_arrays(
     path: Path, cache: Path, *, seed: int = 0, shares: Shares = SHARES, progress: Progress | None
 ) -> FolderSet:
-    """As `open_folder`, of the pictures in an .npz file."""
+    """Like `open_folder`, for the pictures in an .npz file."""
     images = ImageCache(cache, path.absolute(), decode.decoder())
     read: list[Image] = []
 

@@ -174,7 +174,7 @@ class ImageCache:
         return self._images / content[:2] / content
 
     def _get(self, content: str) -> Stored | None:
-        """From the cache, None unless it is there whole."""
+        """The picture from the cache; None unless it is there whole."""
         try:
             stored = self._path(content).read_bytes()
         except OSError:

@@ -31,7 +31,7 @@ class Decoder:
         self._overdue = False
 
     def decode(self, data: bytes, kind: str) -> Picture:
-        """As `decode.decode`. Raises Refused; UsageError if no process can be started."""
+        """Like `decode.decode`. Raises Refused; UsageError if no process can be started."""
         child = self._child or self._start()
         self._busy_since = time.monotonic()
         try:

@@ -239,7 +239,7 @@ def _entries(root: Path, folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _visible(folder: Path) -> list[os.DirEntry[str]]:
-    """By name, without what is hidden and what other programs leave behind."""
+    """The entries by name, without what is hidden or left behind by other programs."""
     with os.scandir(folder) as entries:
         visible = [e for e in entries if e.name[0] != "." and e.name.lower() not in _JUNK]
     return sorted(visible, key=lambda entry: entry.name)

@@ -381,7 +381,8 @@ class Phone:
 
 
 def _plugged(charging: bool) -> dict[str, str]:
-    """On a cable, or on its battery: BatteryManager.BATTERY_STATUS_CHARGING, _DISCHARGING."""
+    """Whether the phone is on a cable or on its battery: BatteryManager.BATTERY_STATUS_CHARGING or
+    _DISCHARGING."""
     return {"usb": "true", "status": "2"} if charging else {"usb": "false", "status": "3"}
 
 

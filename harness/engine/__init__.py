@@ -111,7 +111,7 @@ class Engine(Protocol):
         """The other machines, and what they offer."""
 
     def submit(self, work: Work | AwayWork, lane: str) -> None:
-        """To be done by `gather`; works of one lane are done one after the other."""
+        """Add work that `gather` will do; works of one lane are done one after the other."""
 
     def gather(self) -> None:
         """Do everything that was submitted; returns when all of it has ended. Ctrl-C stops it all,

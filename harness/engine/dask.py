@@ -265,7 +265,7 @@ class DaskEngine:
         self._messages.put(_Message(key, failure=lost_work(said or "the host was lost")))
 
     def _heard(self, event: tuple[float, Mapping[str, Any]]) -> None:
-        """In Dask's thread."""
+        """Pass an event on to the deciding thread; called in Dask's thread."""
         _, said = event
         outcome = said.get("outcome")
         self._messages.put(_Message(said["key"], said.get("event"), outcome))

@@ -59,7 +59,7 @@ def _take_turns(works: list[Work], everywhere: Iterable[Work]) -> None:
 
 
 def _side_by_side(in_lanes: list[list[Work]]) -> None:
-    """One thread per lane; Ctrl-C ends the work under way."""
+    """Run each lane in a thread; Ctrl-C ends the running work."""
     everywhere = [work for lane in in_lanes for work in lane]
     with ThreadPoolExecutor(len(in_lanes)) as pool:
         try:  # from the first on, which already runs while the others are submitted

@@ -70,7 +70,7 @@ def order(
     inputs: Mapping[str, str],
     images: Mapping[str, str],
 ) -> Order:
-    """Of a run only what a host needs to launch these cases, all of one device."""
+    """The part of a run that a host needs to launch these cases, all of one device."""
     variants = {case.variant for case in cases}
     bare = msgspec.structs.replace(
         header,

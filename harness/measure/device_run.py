@@ -54,7 +54,7 @@ class Listener(Protocol):
     """Receives progress, in the thread of the device that it is about."""
 
     def attendant(self, device: str) -> Attendant:
-        """Who receives what a device says between launches."""
+        """The attendant that receives what a device says between launches."""
 
     def opened(self, facts: DeviceFacts) -> None:
         """A device answered."""

@@ -67,7 +67,7 @@ class Dataset(Protocol):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """At least two."""
+        """The names of the classes, at least two."""
 
     def arrays(self, split: Split) -> tuple[NDArray[np.uint8], NDArray[Any]]:
         """(images uint8 (n, 256, 256), labels (n,)), always in the same order; best mapped."""
@@ -220,7 +220,7 @@ def _to_answer_more(
 
 
 def _more(known: Evaluation, artifact: Artifact, images: Images) -> Steps:
-    """With the answers up to the next look."""
+    """The evaluation with the answers up to the next look."""
     rows = known.n, next(n for n in known.looks if n > known.n)
     try:
         answers = yield Question(TEST, rows, artifact.shown)

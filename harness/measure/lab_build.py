@@ -322,7 +322,8 @@ def _fetch(engine: Engine, address: str, digest: str, path: Path) -> None:
 
 
 def _pieces(jobs: Sequence[BuildJob], site: Site, shared: _Shared) -> list[Piece]:
-    """One for each network that is not here and for each artifact, those first that others need."""
+    """One piece of work for each network that is not here and for each artifact; those that others
+    need come first."""
     dataset = site.material.dataset if site.material else None
     drawn = dataset.drawn if isinstance(dataset, DemoSet) else None
     packer = Packer(site.cache, site.representative, drawn)

@@ -245,5 +245,5 @@ def read(result: object) -> scores.Answers:
 
 
 def as_asked(answers: scores.Answers, artifact: Artifact) -> scores.Answers:
-    """As probabilities, also of an artifact that answers with logits."""
+    """The answers as probabilities, also if the artifact answers with logits."""
     return scores.as_probabilities(answers) if artifact.answers == "logits" else answers

@@ -74,7 +74,7 @@ def key_figures() -> list[str]:
 
 
 def leading(names: Iterable[str]) -> list[str]:
-    """Those of `names` that decide, for the left of a wide table."""
+    """Those of `names` that matter most for a decision, for the left of a wide table."""
     return [name for name in names if importance(name) <= DECIDES]
 
 

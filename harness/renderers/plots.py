@@ -19,7 +19,7 @@ def plots(view: View, kind: Kind = "svg") -> dict[str, bytes]:
 
 
 def files(found: Iterable[charts.Chart], kind: Kind = "svg") -> dict[str, bytes]:
-    """The same of any charts."""
+    """The files of any charts."""
     with svg.drawing():
         return {
             f"{chart.key}.{kind}": svg.to_file(

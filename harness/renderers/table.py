@@ -60,12 +60,12 @@ class Column(NamedTuple):
 
 
 def name(column: Column) -> str:
-    """Its name in a sentence."""
+    """The column's name in a sentence."""
     return {"launches": "spread", "macs": "MACs"}.get(column.key) or metrics.title(column.key)
 
 
 def compact(column: Column) -> Column:
-    """The same without room for aligned decimal points."""
+    """The column without room for aligned decimal points."""
     if not column.right:
         return column
     cells = []

@@ -16,7 +16,7 @@ from harness.renderers.view import View
 
 
 def name(case: CaseReport) -> str:
-    """The same in every run: `pruned@pixel/litert/cpu/t1`, printable."""
+    """A name that is the same in every run: `pruned@pixel/litert/cpu/t1`, printable."""
     return units.printable(case.case.id)
 
 

@@ -65,7 +65,7 @@ class View:
 
     @cached_property
     def findings(self) -> list[doubts.Doubts]:
-        """Of the run, its artifacts and its cases, worst first."""
+        """The findings of the run, its artifacts and its cases, worst first."""
         return doubts.findings_of(self.report, self.labels)
 
     @cached_property

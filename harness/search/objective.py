@@ -228,7 +228,7 @@ class Built:
         trained: bool,
         progress: Callable[[BuildProgress], None] | None = None,
     ) -> Artifact:
-        """From the cache or built. Raises BuildError."""
+        """The artifact, from the cache or built. Raises BuildError."""
         setting, name = self._setting, TRIED
         variants = {**setting.project.variants, name: variant_of(candidate)}
         built = builder.build(

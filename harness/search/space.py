@@ -37,7 +37,7 @@ class Suggests(Protocol):
         """A number."""
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """One of them."""
+        """One of several values."""
 
 
 class Range(Value, frozen=True, rename={"low": "from", "high": "to"}):

@@ -71,7 +71,7 @@ def tail(at: ArrayLike, n: int, p_lost: ArrayLike, p_gained: ArrayLike) -> Float
 
 
 def _tail_within(size: int, at: Floats, n: int, p_lost: Floats, p_gained: Floats) -> Floats:
-    """The same from a window of `size` outcomes about the mean, a power of two."""
+    """The same, from a window of `size` outcomes about the mean; `size` is a power of two."""
     import numpy as np
 
     turn = np.exp(-2j * np.pi * np.arange(size // 2 + 1) / size)

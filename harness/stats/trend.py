@@ -57,7 +57,8 @@ class Skipped(Value, frozen=True):
 
 
 class Change(Value, frozen=True):
-    """From the point `at` (an index) on; `ratio` is the median after over the one before."""
+    """A change from the point `at` (an index) on; `ratio` is the median after it over the one
+    before."""
 
     at: int
     before: float
@@ -65,7 +66,7 @@ class Change(Value, frozen=True):
 
     @property
     def ratio(self) -> float | None:
-        """None if it was 0 before."""
+        """The ratio of the levels; None if the level was 0 before."""
         return self.after / self.before if self.before else None
 
 

@@ -108,7 +108,7 @@ def replacing(path: Path, *, flush: bool = True) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def sealing(path: Path) -> Iterator[BinaryIO]:
-    """As `replacing`, with the file's digest beside it, so that `intact` notices later damage."""
+    """Like `replacing`, with the file's digest beside it, so that `intact` notices later damage."""
     with replacing(path) as file:
         yield file
     seal(path, sha256(path))

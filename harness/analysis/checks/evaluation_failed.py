@@ -6,7 +6,7 @@ from harness.core.types import Evidence, Finding
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """Its other numbers hold; nothing is known of its accuracy."""
+    """Its other numbers hold, but its accuracy is not known."""
     failure = evidence.evaluation.failure if evidence.evaluation else None
     if failure is None:
         return []

@@ -181,7 +181,7 @@ class _State:
 
     @classmethod
     def resumed(cls, model: Any, path: Path) -> _State:
-        """From `path` if there is a checkpoint, else from the start."""
+        """The training resumed from `path` if there is a checkpoint there, else from the start."""
         import numpy as np
 
         state = cls(model, path)

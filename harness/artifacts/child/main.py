@@ -65,7 +65,7 @@ def main(folder: Path) -> int:
 
 
 def _start(seed: int) -> None:
-    """The same numbers from the same seed."""
+    """Make Keras and TensorFlow give the same numbers for the same seed."""
     import keras
     import tensorflow as tf
 

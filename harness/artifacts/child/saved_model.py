@@ -20,7 +20,7 @@ class Served(NamedTuple):
 
     @property
     def inputs(self) -> list[Any]:
-        """With shape and dtype."""
+        """The inputs, with shape and dtype."""
         return list(self.specs.values())
 
     def ask(self, example: Any) -> Any:

@@ -221,7 +221,7 @@ class _Training:
         )
 
     def _taught(self, examples: Examples) -> Examples:
-        """With the teacher's answers to the training images, as they are and not mirrored."""
+        """The examples with the teacher's answers to the images as they are, not mirrored."""
         if not self._request.teachers:
             return examples
         if self._answers is None:

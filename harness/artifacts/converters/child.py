@@ -58,7 +58,7 @@ class Onnx:
             self.inputs.append((one.name, shape, _numpy_type(one.type)))
 
     def answers(self, values: list[Any]) -> list[Any]:
-        """Its outputs for one value per input."""
+        """The model's outputs for one value per input."""
         names = [name for name, _, _ in self.inputs]
         return list(self._session.run(None, dict(zip(names, values, strict=True))))
 
@@ -120,7 +120,7 @@ class Torch:
             self.inputs.append((str(place), list(one.shape), kind))
 
     def answers(self, values: list[Any]) -> list[Any]:
-        """Its outputs for one value per input."""
+        """The model's outputs for one value per input."""
         import torch
         from torch.utils import _pytree
 

@@ -59,7 +59,7 @@ class _File:
         return bytes(made.quantize(self._ranges).quantized_model or b"")
 
     def int8(self, names: Sequence[str], only: bool) -> bytes:
-        """Only the layers `names` in int8, or all but them."""
+        """The file with only the layers `names` in int8, or with all others in int8."""
         import re
 
         from litert_quantizer import recipe_manager

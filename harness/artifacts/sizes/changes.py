@@ -35,7 +35,7 @@ def changes(layers: Sequence[Layer], rest_bytes: int) -> tuple[Change, ...]:
 
 
 def grey_cost(layers: Sequence[Layer]) -> GreyCost | None:
-    """None unless the first convolution reads three channels."""
+    """What three grey channels cost; None unless the first convolution reads three channels."""
     first = next((layer for layer in layers if layer.channels_read == 3), None)
     if first is None:
         return None

@@ -39,7 +39,7 @@ class Layer:
 
     @property
     def share(self) -> LayerShare:
-        """As a report has it."""
+        """The layer in the form that a report has."""
         return LayerShare(
             name=self.name,
             kind=self.kind,

@@ -238,7 +238,7 @@ class Meter:
 
 
 def absent_fields(meter: Meter) -> dict[str, str]:
-    """For `absent` of a launch: why a source has no readings."""
+    """Why sources have no readings, for `absent` of a launch."""
     return {f"drawn:{source}": why for source, why in meter.absent.items()}
 
 

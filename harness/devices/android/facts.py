@@ -93,7 +93,7 @@ class Identity(NamedTuple):
 
 
 def read_identity(answers: Mapping[str, str]) -> Identity:
-    """From the answers to IDENTITY_QUESTIONS."""
+    """Read the answers to IDENTITY_QUESTIONS."""
     get = {name: clean(answers.get(name, ""), 120) for name in PROPERTIES}
     cores = []
     for line in answers.get("frequencies", "").splitlines():

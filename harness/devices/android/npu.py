@@ -35,7 +35,8 @@ def refuse_without_libraries(spec: AndroidSpec, dialect: runner.Dialect | None) 
 
 
 def files_of(spec: RunnerSpec) -> list[Path]:
-    """On this machine; raises ConfigError if one is missing, or two have one name."""
+    """The library files on this machine. Raises ConfigError if one is missing, or if two have the
+    same name."""
     named = {
         "dispatch": [spec.dispatch],
         "compiler_plugin": [spec.compiler_plugin],

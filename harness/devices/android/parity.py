@@ -82,7 +82,7 @@ def _row(data: bytes, tensors: Sequence[TensorInfo]) -> list[float]:
 
 
 def size_of(tensor: TensorInfo) -> int:
-    """In bytes."""
+    """The size of the tensor in bytes."""
     import numpy as np
 
     return prod(tensor.shape) * np.dtype(tensor.dtype).itemsize

@@ -28,7 +28,8 @@ class CachedStart(NamedTuple):
 
 
 class CachedStarts:
-    """Of one phone. Raises StableDeviceError where the runtime keeps or reads no cache."""
+    """The cached starts of one phone. Raises StableDeviceError if the runtime writes or reads no
+    cache."""
 
     def __init__(self, tool: PhoneTool, link: PhoneLink) -> None:
         self._tool, self._link = tool, link

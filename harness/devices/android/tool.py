@@ -99,7 +99,7 @@ class PhoneTool:
         self._path = path
 
     def _sha256_on_phone(self, path: str) -> str | None:
-        """None where the phone cannot compute it."""
+        """The SHA-256 of a file on the phone; None if the phone cannot compute it."""
         got = clean(self._link.shell(f"sha256sum < {shlex.quote(path)}").stdout).split(" ")[0]
         return got if is_sha256(got) else None
 
@@ -116,7 +116,7 @@ class PhoneTool:
 
     @property
     def dialect(self) -> runner.Dialect:
-        """Of its flags and output; after `install`."""
+        """The dialect of its flags and output; known after `install`."""
         return self._dialect
 
     def check_delegation(self, case: Case, stdout: str, stderr: str) -> None:

@@ -24,7 +24,7 @@ _COMPILER = "sudo apt-get install gcc libc6-dev"
 
 
 class Qemu(NamedTuple):
-    """One qemu-aarch64."""
+    """An installed qemu-aarch64."""
 
     path: str
     version: str

@@ -109,7 +109,7 @@ def dialect_of_file(path: Path) -> Dialect | None:
 
 
 def dialect_of(help_text: str) -> Dialect:
-    """From what `--help` prints. Raises StableDeviceError if it is neither."""
+    """The dialect, from what `--help` prints. Raises StableDeviceError if it is neither."""
     if found := dialect_in(help_text):
         return found
     raise StableDeviceError(

@@ -33,7 +33,7 @@ class Desk(Protocol):
     stopping: threading.Event
 
     def file(self, sha256: str) -> Path:
-        """One of the files that it asked for."""
+        """One of the files that the task asked for."""
 
     def keep(self, path: Path, sha256: str) -> None:
         """Offer a file of this host under its digest."""

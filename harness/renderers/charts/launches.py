@@ -181,7 +181,7 @@ def profiles(view: View, rows: list[Row], most: int = 10) -> list[Chart]:
 
 
 def _profile(case: CaseReport) -> list[OpTime]:
-    """Of the first launch that was profiled, the most expensive first."""
+    """The operators of the first launch that was profiled, the most expensive first."""
     found = next((x.op_times for x in case.launches if x.op_times), ())
     return sorted(found, key=lambda op: -op.mean_ns)
 

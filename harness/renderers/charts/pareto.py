@@ -63,7 +63,7 @@ class Scene(NamedTuple):
 
     @property
     def cases(self) -> list[CaseReport]:
-        """Those of the rows."""
+        """The cases of the rows."""
         return [r.case for r in self.rows]
 
 
@@ -298,7 +298,7 @@ class Shade(NamedTuple):
         return theme.surface if value is None else self.at(value, theme)
 
     def at(self, value: float, theme: Theme) -> str:
-        """Between the two nearest of the theme's steps."""
+        """The colour between the two nearest steps of the theme."""
         place = min(1.0, max(0.0, (value - self.low) / (self.high - self.low or 1.0)))
         i, part = divmod(place * (len(theme.scale) - 1), 1)
         ends = theme.scale[int(i)], theme.scale[min(int(i) + 1, len(theme.scale) - 1)]

@@ -59,7 +59,7 @@ def usable(rows: Sequence[Row]) -> list[Row]:
 
 
 def first(rows: list[Row]) -> tuple[list[Row], str]:
-    """As many rows as a reader can tell apart, and what to say of the others."""
+    """As many rows as a reader can distinguish, and what to say about the others."""
     return rows[:MOST_CASES], not_shown(len(rows), MOST_CASES)
 
 

@@ -63,7 +63,7 @@ def _title(report: Report, device: str) -> str:
 
 
 def _about(case: CaseReport) -> dict[str, Any]:
-    """What a time axis cannot show of a case."""
+    """What a time axis cannot show about a case."""
     about: dict[str, Any] = {
         "case": units.printable(case.case.id),
         "status": case.status,
@@ -191,7 +191,7 @@ def _stages(launch: Launch) -> Iterator[tuple[str, int]]:
 def _inferences(
     name: str, each: tuple[int, ...], summary: LatencySummary | None
 ) -> Iterator[tuple[str, int]]:
-    """One by one; where there is only a summary, all as one stage."""
+    """The iterations one by one; if there is only a summary, all of them as one stage."""
     if each:
         yield from ((name, duration) for duration in each)
     elif summary is not None:
