@@ -362,4 +362,4 @@ def test_the_band_of_the_forest_is_that_of_each_metric() -> None:
         (pytest.approx(1 / 1.001), pytest.approx(1.001)),
         (pytest.approx(1 / 1.05), pytest.approx(1.05)),
     ]
-    assert "what its metric is allowed: 5.0 %, 0.10 % for instructions" in page(made, "html")
+    assert "change that its metric is allowed: 5.0 %, 0.10 % for instructions" in page(made, "html")
