@@ -12,7 +12,9 @@ def test_the_nearest_names_are_offered_and_then_those_that_contain_it() -> None:
     known = ["adb_tcp", "adb_usb", "emulated"]
     assert text.did_you_mean("adb_tpc", known).startswith("did you mean 'adb_tcp'")
     assert text.did_you_mean("p", ["latency_p95"]) == "did you mean 'latency_p95'?"
-    assert text.did_you_mean("nosuch", ["arm64", "onnx", "torch"]) == "choose from arm64, onnx, torch"
+    assert (
+        text.did_you_mean("nosuch", ["arm64", "onnx", "torch"]) == "choose from arm64, onnx, torch"
+    )
     assert text.did_you_mean("zzz", known) == "choose from adb_tcp, adb_usb, emulated"
     assert text.did_you_mean("zzz", []) == "there is none"
 
