@@ -45,8 +45,8 @@ def findings(evidence: Evidence) -> list[Finding]:
         Finding(
             level="warning",
             code="assumed-pixels",
-            message=f"{assumed}; on {first.n} images of the validation split no range is clearly "
-            f"better: {said}",
+            message=f"{assumed}; on {first.n} images of the validation split no other range is "
+            f"clearly better: {said}",
             fix="name its range with --pixels",
         )
     ]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import math
-import re
 import zipfile
 from typing import NamedTuple
 
@@ -19,7 +18,6 @@ from harness.core.pixels import Pixels
 NAME = "TFLITE_METADATA"
 _NORMALIZATION = 1  # of the union ProcessUnitOptions
 _AXIS_LABELS = 2  # of the enumeration AssociatedFileType
-_NUMBERED = re.compile(r"([0-9]{1,6})[\s:,;]+(\S.*)")
 _MOST_LABEL_BYTES = 1_000_000
 
 
@@ -73,10 +71,5 @@ def _labels(file: bytes, name: str) -> tuple[str, ...]:
 
 
 def lines(text: str) -> tuple[str, ...]:
-    """The labels in the text of a label file: one per line, without blank lines at the end, and
-    without the numbers that some programs write before them (`0 cat`, `1: dog`)."""
-    found = [line.strip() for line in text.rstrip().splitlines()]
-    numbered = [_NUMBERED.fullmatch(line) for line in found]
-    if all(match and int(match[1]) == place for place, match in enumerate(numbered)):
-        found = [match[2] for match in numbered if match]
-    return tuple(found)
+    """The labels in the text of a label file: one per line, without blank lines at the end."""
+    return tuple(line.strip() for line in text.rstrip().splitlines())

@@ -713,7 +713,7 @@ def test_better_pixels_are_named_with_what_they_do() -> None:
     assert "0.400 with the assumed 0..255 and 1.000 with 0..1" in found.message
     assert found.fix == "name its range: --pixels 0..1"
     (found,) = assumed_pixels.findings(given_as("assumed", (45, 0, 0), (46, 3, 2)))
-    assert "no range is clearly better: 0..255 0.900, 0..1 0.920" in found.message
+    assert "no other range is clearly better: 0..255 0.900, 0..1 0.920" in found.message
     for known in ("asked", "metadata", "layers", "quantization"):
         assert assumed_pixels.findings(given_as(known)) == []
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from harness.artifacts import brought, scaling_layers
-from harness.artifacts.tflite import metadata
 from harness.artifacts.tflite.inspect import inspect
 from harness.core.errors import UsageError
 from tests.metadata_files import with_metadata
@@ -162,15 +161,6 @@ def test_the_user_goes_first(tmp_path: Path) -> None:
     assert (artifact.shown.name, artifact.shown.source) == ("-1..1", "asked")
     assert artifact.labels == ("bright", "dark")
     assert artifact.labels_asked
-
-
-@pytest.mark.parametrize(
-    "text", ["0 bright\n1 dark\n", "0: bright\r\n1: dark", "0,bright\n1,dark", "bright\ndark"]
-)
-def test_numbers_before_the_labels_are_not_of_the_labels(text: str) -> None:
-    assert metadata.lines(text) == ("bright", "dark")
-    assert metadata.lines("2 bright\n1 dark") == ("2 bright", "1 dark")
-    assert metadata.lines("0\n1") == ("0", "1")
 
 
 @pytest.mark.parametrize(("content", "says"), [(b"one\n", "holds 1 labels"), (b"\xff", "not text")])
