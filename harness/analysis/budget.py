@@ -44,7 +44,7 @@ _ALL_UNITS = {*_TIME, *_FILE_SIZE, *_MEMORY, *_ENERGY, *_SHARE, *_COUNT}
 # The excess, as a logarithm, of a share whose interval begins at 0.
 _BEYOND_ALL = 100.0
 
-_ITEM = re.compile(r"([A-Za-z]\w*)\s*(<=|>=|=<|=>|==|<|>|=|≤|≥)\s*(\S.*)")
+_ITEM = re.compile(r"([A-Za-z]\w*)\s*(<=|>=|=<|=>|==|<|>|=|≤|≥)\s*([^\s<>=≤≥].*)")
 _NUMBER = re.compile(r"(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)\s*(\D*)")
 _SIGN = {"lower": "<=", "higher": ">="}
 

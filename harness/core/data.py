@@ -89,7 +89,8 @@ class DataSummary(Value, frozen=True):
             )
         lines += [f"depth: {line}" for line in self.depth]
         if self.copies:
-            lines.append(f"duplicates: {self.copies:,} files have the pixels of another, left out")
+            files = "1 file has" if self.copies == 1 else f"{self.copies:,} files have"
+            lines.append(f"duplicates: {files} the pixels of another, left out")
         left = f", {self.resaved_left_out:,} left out" if self.resaved_left_out else ""
         lines += _named(f"saved again, kept on one side of the split{left}", self.resaved)
         lines += _named("on two sides of the split, used on the later", self.straddling)

@@ -49,6 +49,7 @@ def test_the_budget_of_the_help_is_read() -> None:
         ("", "empty item; write it like size<=10MB"),
         ("size<=1MB,", "empty item"),
         ("size", "'size' is not a budget; write it like"),
+        ("size<=", "'size<=' is not a budget; write it like"),
         ("size<=10", "number without a unit, but size is the size of a file; give B, kB, MB, GB"),
         ("size<=10mb", "write 10MB"),
         ("size<=10MiB", "has the unit 'MiB', but size is the size of a file; write 10MB"),

@@ -16,3 +16,8 @@ def test_a_class_may_be_called_0_and_a_split_may_be_empty() -> None:
         "  0      1,200          20     0  1,220",
         "  1          7           3    30     40",
     ]
+
+
+def test_one_copy_is_one() -> None:
+    summary = DataSummary(name="x", counts={}, split_by="made so", copies=1)
+    assert "duplicates: 1 file has the pixels of another, left out" in summary.lines()
