@@ -79,8 +79,13 @@ def _look(path: Path, archive: zipfile.ZipFile, keep: Callable[[ImageFile, Pictu
         raise DataError(f"{where} holds {', '.join(members) or 'nothing'}, not x and y", _FIX)
     names = next((_array(archive, members[n]) for n in _NAMES if n in members), None)
     parts = [_part(where, archive, members, pair, names) for pair in pairs]
+    found = {label for part in parts for label in part.labels}
+    known = [] if names is None else _texts(names)
     tree = Tree(
-        classes=in_order({label for part in parts for label in part.labels}),
+        # The file's own order of classes is that of the outputs of a network trained on it.
+        classes=tuple(dict.fromkeys(name for name in known if name in found))
+        if found <= {*known}
+        else in_order(found),
         splits={part.split: Path(part.member).stem for part in parts if part.split},
     )
     if len(tree.classes) < 2:
@@ -130,7 +135,9 @@ def _part(
 def _labels(where: str, y: str, values: NDArray[Any], names: NDArray[Any] | None) -> list[str]:
     import numpy as np
 
-    if values.ndim == 2 and values.shape[1] > 1:  # one-hot
+    if values.ndim == 2 and values.shape[1] > 1:
+        if not (np.count_nonzero(values, axis=1) == 1).all():
+            raise DataError(f"{where}: {y} has rows that are not one-hot", _MEND)
         values = values.argmax(axis=1)
     values = values.reshape(-1)
     if values.dtype.kind == "f":
@@ -143,9 +150,15 @@ def _labels(where: str, y: str, values: NDArray[Any], names: NDArray[Any] | None
         if values.min() < 0 or values.max() >= len(names):
             raise DataError(f"{where}: {y} has labels beyond its {len(names)} class names", _FIX)
         values = names[values]
+    return _texts(values)
+
+
+def _texts(values: NDArray[Any]) -> list[str]:
+    import numpy as np
+
     if values.dtype.kind == "S":
         values = np.char.decode(values, "utf-8", "replace")
-    return [units.name(str(value)) for value in values.tolist()]
+    return [units.name(str(value)) for value in values.reshape(-1).tolist()]
 
 
 def _array(archive: zipfile.ZipFile, member: str) -> NDArray[Any]:
