@@ -137,7 +137,7 @@ def _labels(where: str, y: str, values: NDArray[Any], names: NDArray[Any] | None
 
     if values.ndim == 2 and values.shape[1] > 1:
         if not (np.count_nonzero(values, axis=1) == 1).all():
-            raise DataError(f"{where}: {y} has rows that are not one-hot", _MEND)
+            raise DataError(f"{where}: {y} has rows that are not one-hot", _FIX)
         values = values.argmax(axis=1)
     values = values.reshape(-1)
     if values.dtype.kind == "f":

@@ -23,8 +23,16 @@ from harness.core.text import count
 from harness.data import arrays_file, decode, depth, listed, stored
 from harness.data.image_cache import ImageCache
 from harness.data.isolated import Decoder
-from harness.data.sharing import Image, Wanted, distinct, grouped, share_out, split_by
-from harness.data.split import SHARES, Shares, place
+from harness.data.sharing import (
+    Image,
+    Wanted,
+    distinct,
+    grouped,
+    refuse_unused,
+    share_out,
+    split_by,
+)
+from harness.data.split import Shares, place
 from harness.data.tree import ImageFile, Tree, look, unread_note
 
 if TYPE_CHECKING:
@@ -119,7 +127,7 @@ def open_folder(
     cache: Path,
     *,
     seed: int = 0,
-    shares: Shares = SHARES,
+    shares: Shares | None = None,
     progress: Progress | None = None,
     decoder: Decoder | None = None,
 ) -> FolderSet:
@@ -150,7 +158,12 @@ def open_folder(
 
 
 def open_list(
-    path: Path, cache: Path, *, seed: int = 0, shares: Shares = SHARES, progress: Progress | None
+    path: Path,
+    cache: Path,
+    *,
+    seed: int = 0,
+    shares: Shares | None = None,
+    progress: Progress | None,
 ) -> FolderSet:
     """Like `open_folder`, for the images that a CSV file lists."""
     version = decode.decoder()
@@ -161,7 +174,12 @@ def open_list(
 
 
 def open_arrays(
-    path: Path, cache: Path, *, seed: int = 0, shares: Shares = SHARES, progress: Progress | None
+    path: Path,
+    cache: Path,
+    *,
+    seed: int = 0,
+    shares: Shares | None = None,
+    progress: Progress | None,
 ) -> FolderSet:
     """Like `open_folder`, for the pictures in an .npz file."""
     images = ImageCache(cache, path.absolute(), decode.decoder())
@@ -172,13 +190,15 @@ def open_arrays(
         if progress is not None:
             progress(len(read), len(read))
 
-    tree = arrays_file.look(path, keep)
-    return _assembled(units.name(path.name), tree, read, images, Wanted(shares, seed))
+    tree, how = arrays_file.look(path, keep), Wanted(shares, seed)
+    refuse_unused(tree, how)
+    return _assembled(units.name(path.name), tree, read, images, how)
 
 
 def _opened(
     name: str, tree: Tree, images: ImageCache, how: Wanted, progress: Progress | None
 ) -> FolderSet:
+    refuse_unused(tree, how)
     with images:
         read = list(_read(tree, images, progress))
         images.save()

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.core import units
 from harness.core.errors import DataError, UsageError
 from harness.data.dataset import DEMO, Dataset, Progress
-from harness.data.split import SHARES, Shares
+from harness.data.split import Shares
 
 
 def open_dataset(
@@ -24,7 +24,7 @@ def open_dataset(
 
     `seed` makes other demo images. For all other data it decides which images are for training, for
     validation and for the test, unless the data has its own split. `shares` are how many per cent
-    go to each. Every image is read here, unless `cache` shows that it has not changed.
+    go to each, 70/15/15 by default. Every image is read here, unless `cache` shows that it has not changed.
 
     Raises DataError if the data cannot be used, UsageError if Pillow is missing or the cache
     cannot be written to.
@@ -37,7 +37,7 @@ def open_dataset(
         return DemoSet(cache, seed, SIZES if shares is None else sizes_of(shares))
     from harness.data import folder
 
-    path, shares = Path(text), shares or SHARES
+    path = Path(text)
     suffix = path.suffix.lower()
     if suffix == ".csv" and not _true(path.is_dir):
         return folder.open_list(path, cache, seed=seed, shares=shares, progress=progress)

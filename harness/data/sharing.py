@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from harness.core import units
 from harness.core.data import MOST_NAMED, SPLITS, Split
+from harness.core.errors import UsageError
 from harness.data import copies
 from harness.data.image_cache import Known
-from harness.data.split import Shares, assign
+from harness.data.split import SHARES, Shares, assign
 from harness.data.tree import ImageFile, Tree
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 
 
 class Wanted(NamedTuple):
-    """How to divide the pictures: per cent for each split, and the seed of the hash."""
+    """How to divide the pictures: per cent for each split, if the user says so, and the seed of the
+    hash."""
 
-    shares: Shares
+    shares: Shares | None
     seed: int
 
 
@@ -134,7 +136,7 @@ def share_out(
     Splits that the user has made stay; the others are taken from the images for training. Copies
     of one picture go together, and those of several classes are not moved.
     """
-    wanted = _wanted(tree, how.shares)
+    wanted = _wanted(tree, how)
     splits: dict[Split, list[Image]] = {split: [] for split in SPLITS}
     places: dict[tuple[str, str], Split] = {}
     moved = {}
@@ -153,18 +155,33 @@ def share_out(
     return splits, moved
 
 
-def _wanted(tree: Tree, shares: Shares) -> dict[Split, int]:
+def refuse_unused(tree: Tree, how: Wanted) -> None:
+    """Raise UsageError if the user says how many images go to each split, and the data has its own
+    validation and test."""
+    if how.shares is not None and len(_wanted(tree, how)) == 1:
+        raise UsageError(
+            f"--split is not used: the images have a split of their own ({_own(tree)})",
+            "leave it out",
+        )
+
+
+def _own(tree: Tree) -> str:
+    return ", ".join(f"{split} from {name}" for split, name in tree.splits.items())
+
+
+def _wanted(tree: Tree, how: Wanted) -> dict[Split, int]:
     """The share of each split that gets images which have no split, or which are for training."""
+    shares = SHARES if how.shares is None else how.shares
     return {s: share for s, share in shares.items() if s == "train" or s not in tree.splits}
 
 
 def split_by(tree: Tree, how: Wanted) -> str:
     """A sentence that says what decided the split of each picture."""
-    wanted = _wanted(tree, how.shares)
+    wanted = _wanted(tree, how)
     by_content = f"by a hash of each image's content, seed {how.seed}"
     if not tree.splits:
         return "/".join(str(share) for share in wanted.values()) + f" {by_content}"
-    own = ", ".join(f"{split} from {name}" for split, name in tree.splits.items())
+    own = _own(tree)
     taken = [split for split in wanted if split != "train"]
     if not taken:
         return f"the folder's own ({own})"

@@ -105,7 +105,8 @@ def what_the_test_decides(job: Job) -> list[str]:
     if excluded <= margin:
         return [line]
     allowed = units.significant(100 * margin, 2)
-    return [f"{line}, but only {allowed} may be lost: keep more test images with --split"]
+    needed = "may be lost: keep more test images with --split, or add some"
+    return [f"{line}, but only {allowed} {needed}"]
 
 
 def _ns(seconds: float | None) -> int | None:

@@ -92,6 +92,11 @@ def resolve(
             split=request.split,
             looking=looking,
         )
+    elif request.split is not None:
+        raise UsageError(
+            "--split is about labelled images, and model files need none",
+            "give images with --data, or leave it out",
+        )
     job = Job(
         *(request, project, devices, variants, inspected, others, settings, dataset, at_lab),
         unusable=unusable,

@@ -110,6 +110,10 @@ def test_a_path_that_is_not_utf_8(tmp_path: Path, faces: Path) -> None:
         (("--pixels", "-1..1"), "--pixels is about model files, and none is given"),
         (("--pixels", "bright", "x.tflite"), "--pixels bright is not a range of pixels"),
         (("--split", "60/40"), "--split 60/40 is not three whole numbers"),
+        (
+            (str(MODELS / "s255_f32.tflite"), "--split", "60/10/30"),
+            "--split is about labelled images, and model files need none; give images with --data",
+        ),
     ],
 )
 def test_what_is_typed_wrong(tmp_path: Path, options: tuple[str, ...], says: str) -> None:

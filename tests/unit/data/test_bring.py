@@ -472,10 +472,10 @@ def test_an_array_file(tmp_path: Path) -> None:
     assert found == {image.tobytes(): label for image, label in zip(x, y, strict=True)}
     hot = np.eye(2, dtype=np.float32)[y]
     np.savez_compressed(
-        tmp_path / "more.npz", images=x[..., None], labels=hot, classes=np.array(["no", "yes"])
+        tmp_path / "more.npz", images=x[..., None], labels=hot, classes=np.array([b"yes", b"no"])
     )
     other = opened(tmp_path / "more.npz", tmp_path)
-    assert other.classes == ("no", "yes")
+    assert other.classes == ("yes", "no")  # as a network that was trained on it answers
     assert where(other).keys() == where(data).keys()
 
 
@@ -509,6 +509,7 @@ def test_floats_in_an_array_file_are_pixels(tmp_path: Path) -> None:
         ({"x": np.zeros((4, 8)), "y": np.zeros(4)}, "x has the shape 4x8; pictures are"),
         ({"x": np.zeros((4, 8, 8)), "y": np.zeros(3)}, "4 pictures and 3 labels"),
         ({"x": np.zeros((4, 8, 8)), "y": np.array([0.5, 1, 2, 3])}, "that are not whole numbers"),
+        ({"x": np.zeros((4, 8, 8)), "y": np.ones((4, 2))}, "y has rows that are not one-hot"),
         ({"x": np.zeros((4, 8, 8)), "y": np.zeros(4)}, "holds one class only"),
         ({"x": np.array([None] * 4), "y": np.arange(4)}, "x is of object, which cannot be read"),
         ({"x": np.zeros((4, 8, 8)), "y": np.array([None] * 4)}, "is not an .npz file: "),
@@ -561,6 +562,18 @@ def test_the_split_asked_for(tmp_path: Path) -> None:
     assert shares == pytest.approx([0.6, 0.1, 0.3], abs=0.06)
     demo_set = open_dataset("demo", tmp_path, shares=parse("60/10/30"))
     assert [demo_set.summary.count(split) for split in SPLITS] == [1140, 190, 570]
+
+
+def test_a_split_is_not_asked_for_where_the_data_has_one(tmp_path: Path) -> None:
+    for split in ("train", "val", "test"):
+        for number, name in enumerate("ab"):
+            start = 1000 * number + 100 * len(split) + ord(split[0])
+            fill(tmp_path / "x" / split / name, range(start, start + 3))
+    assert opened(tmp_path / "x", tmp_path).summary.count("test") == 6
+    with pytest.raises(UsageError, match=r"--split is not used: the images have a split of their "):
+        opened(tmp_path / "x", tmp_path, shares=parse("60/10/30"))
+    shutil.rmtree(tmp_path / "x" / "val")
+    assert "; validation (14 %)" in told(opened(tmp_path / "x", tmp_path, shares=parse("60/10/30")))
 
 
 @pytest.mark.parametrize("text", ["60/40", "60/10/20", "a/b/c", "100/0/0", "-10/50/60", ""])
