@@ -89,8 +89,10 @@ def run(args: argparse.Namespace) -> int:
     from harness.system.progress import Narrator
 
     _json.check(args)
-    if args.protect is not None and args.data is None:
-        raise UsageError("--protect needs labelled images", "give them with --data")
+    of_accuracy = {"--protect": args.protect, "--max-accuracy-loss": args.max_accuracy_loss}
+    for option, value in of_accuracy.items():
+        if value is not None and args.data is None:
+            raise UsageError(f"{option} needs labelled images", "give them with --data")
     threshold = DEFAULT_THRESHOLD if args.threshold is None else args.threshold
     request = Request(
         what=(args.a, args.b),

@@ -267,6 +267,8 @@ def _check_protected(job: Job) -> None:
         check_class(protected, job.dataset.classes)
     elif job.request.protect is not None:
         raise UsageError(f"--protect {protect} needs labelled images", _give_images(job.request))
+    elif job.request.max_accuracy_loss is not None:
+        raise UsageError("--max-accuracy-loss needs labelled images", _give_images(job.request))
 
 
 def _check_recipes(job: Job) -> None:

@@ -70,6 +70,14 @@ CASES = {
         ["ab", "scratch", "pruned", "--protect", "recall:cracked"],
         "error: --protect needs labelled images; give them with --data",
     ),
+    "bench that may lose accuracy which is not measured": (
+        ["bench", "scratch", "--untrained", "--max-accuracy-loss", "5%"],
+        "error: --max-accuracy-loss needs labelled images; leave out --untrained, or leave it out",
+    ),
+    "ab that may lose accuracy which is not measured": (
+        ["ab", "scratch", "pruned", "--max-accuracy-loss", "5%"],
+        "error: --max-accuracy-loss needs labelled images; give them with --data",
+    ),
     "folder for a variant": (["bench", "empty"], "error: 'empty' is a folder, not a variant"),
     "file for a variant": (["build", "x.txt"], "error: 'x.txt' is a file, not a variant"),
     "file for a folder of images": (
