@@ -13,6 +13,8 @@ import msgspec
 from harness.core import labels as label_names
 from harness.core.errors import MeasurementError
 from harness.core.evaluation import packed_labels, packed_scores
+from harness.core.pixels import step_of
+from harness.core.text import count
 from harness.core.types import Artifact, Evaluation
 from harness.stats import accuracy, logits
 
@@ -62,7 +64,8 @@ def filled(
     if answers.width != classes and (answers.width, classes) != (1, 2):
         raise MeasurementError(
             "answers",
-            f"it answers with {answers.width} scores, and {empty.dataset} has {classes} classes",
+            f"it answers with {count(answers.width, 'score')}, and {empty.dataset} has {classes} "
+            "classes",
             "evaluate it on images of its own classes, or name its outputs with --labels FILE",
         )
     if answers.width == 1 and any(s < 0 or s > 1 for s in answers.scores):
@@ -71,7 +74,8 @@ def filled(
             "its one score is not between 0 and 1, so 0.5 cannot be the threshold",
             "end the model with a sigmoid",
         )
-    holds_all = not artifact.inputs[0].scale
+    (tensor,) = artifact.inputs
+    holds_all = not step_of(tensor.dtype, tensor.scale)
     found = msgspec.structs.replace(
         empty,
         n=len(labels),
@@ -114,7 +118,7 @@ def _by_class(
         if asked:
             raise MeasurementError(
                 "answers",
-                f"it answers with {answers.width} scores, and the labels given name "
+                f"it answers with {count(answers.width, 'score')}, and the labels given name "
                 f"{len(artifact.labels)}",
                 "name every output, one per line",
             )

@@ -34,6 +34,12 @@ class Pixels(Value, frozen=True):
         return 255 / max(self.std) / scale if scale else None
 
 
+def step_of(dtype: str, scale: float | None) -> float | None:
+    """How much of a pixel value one step of an input stands for; None for floats. Bytes without a
+    scale are pixels."""
+    return 1.0 if dtype == "uint8" and not scale else scale
+
+
 # Black and white are 255 steps apart if an 8-bit input was quantized for its pixels. If they are
 # closer than this, the model hardly sees the picture.
 LEAST_STEPS = 32
@@ -150,12 +156,14 @@ _LIMITS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
 
 def of_quantization(dtype: str, scale: float | None, zero_point: int | None) -> Pixels | None:
     """The range that the scale of a quantized input implies: with this scale, the type holds the
-    values that calibration saw. None if the input is not quantized.
+    values that calibration saw. None if the input is not quantized. Bytes without a scale are
+    pixels.
 
     Within a tenth, values from 0 to 1 mean 0..1, from -1 to 1 mean -1..1, and from 0 to some tens
     or hundreds mean pixels. Any other range is assumed to be spread over the pixels evenly; so is
     the symmetric one of int16, which 0 to 1 and -1 to 1 share.
     """
+    scale = step_of(dtype, scale)
     if dtype not in _LIMITS or not scale:
         return None
     lowest, highest = _LIMITS[dtype]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from harness.core.errors import UsageError
-from harness.core.pixels import Pixels
+from harness.core.pixels import Pixels, step_of
 from harness.core.types import Artifact, TensorInfo
 from harness.data import demo
 from harness.data.decode import grey_of
@@ -32,7 +32,7 @@ DEMO_IMAGES = "demo images"
 SEEDED_RANDOM = "seeded random"
 
 # Part of every file name: raise it whenever the same arguments give other bytes.
-VERSION = 2
+VERSION = 3
 _PLAIN = ("uint8", "float16", "float32", "float64")
 _QUANTIZED = ("int8", "int16")
 _LIMITED = (*_QUANTIZED, "uint8")
@@ -143,13 +143,12 @@ def given(tensor: TensorInfo, images: NDArray[np.uint8], pixels: Pixels) -> Give
         seen = seen[..., np.newaxis]
     real = (seen - np.array(pixels.mean)) / np.array(pixels.std)
     clipped = 0
-    if tensor.scale and tensor.dtype in _LIMITED:
+    scale = step_of(tensor.dtype, tensor.scale)
+    if scale and tensor.dtype in _LIMITED:
         limits = np.iinfo(tensor.dtype)
-        steps = np.rint(real / tensor.scale + (tensor.zero_point or 0))
+        steps = np.rint(real / scale + (tensor.zero_point or 0))
         clipped = int(np.count_nonzero((steps < limits.min - 1) | (steps > limits.max + 1)))
         real = np.clip(steps, limits.min, limits.max)
-    elif tensor.dtype == "uint8":
-        real = np.rint(seen)
     values = np.broadcast_to(real, (*real.shape[:3], channels))
     return Given(np.asarray(values.astype(tensor.dtype)), clipped * channels // real.shape[3])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.core.pixels import LEAST_STEPS
+from harness.core.pixels import LEAST_STEPS, step_of
 from harness.core.types import Evidence, Finding
 
 
@@ -13,7 +13,7 @@ def findings(evidence: Evidence) -> list[Finding]:
     if evaluation is None or evaluation.saturated is None or evaluation.pixels is None:
         return []
     (tensor,) = evidence.artifact.inputs
-    steps = evaluation.pixels.steps(tensor.scale)
+    steps = evaluation.pixels.steps(step_of(tensor.dtype, tensor.scale))
     if steps is None or steps >= LEAST_STEPS:
         return []
     return [

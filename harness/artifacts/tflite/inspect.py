@@ -21,7 +21,7 @@ from harness.artifacts.tflite import model as tflite
 from harness.artifacts.tflite.flatbuffer import Damaged
 from harness.core import pixels
 from harness.core.errors import UnusableFileError, UsageError
-from harness.core.pixels import LEAST_STEPS, Pixels, of_quantization
+from harness.core.pixels import LEAST_STEPS, Pixels, of_quantization, step_of
 from harness.core.types import Artifact, Finding, LayerSize, TensorInfo
 from harness.system import files
 
@@ -259,7 +259,7 @@ def _pixels(
     stored = of_quantization(info.dtype, info.scale, info.zero_point)
     if known is None or stored is None:
         return known or stored
-    steps = known.steps(info.scale)
+    steps = known.steps(step_of(info.dtype, info.scale))
     if steps is not None and steps < LEAST_STEPS:  # it would see one colour
         return msgspec.structs.replace(stored, source="assumed")
     if told is None and stored.source == "quantization" and stored.name != known.name:

@@ -46,6 +46,7 @@ def test_what_is_no_range(text: str) -> None:
         ("uint8", 1 / 128, 128, "-1..1", "quantization"),
         ("int8", 1.0, -128, "0..255", "quantization"),
         ("uint8", 1.0, 0, "0..255", "quantization"),
+        ("uint8", None, None, "0..255", "quantization"),  # bytes hold nothing else
         ("int8", 0.98, -128, "0..255", "quantization"),
         ("int16", 255 / 32767, 0, "0..255", "quantization"),
         ("int16", 1 / 32767, 0, "0..1", "assumed"),  # or -1..1
@@ -53,7 +54,7 @@ def test_what_is_no_range(text: str) -> None:
     ],
 )
 def test_what_a_quantized_input_tells(
-    dtype: str, scale: float, zero_point: int, name: str, source: str
+    dtype: str, scale: float | None, zero_point: int | None, name: str, source: str
 ) -> None:
     found = of_quantization(dtype, scale, zero_point)
     assert found is not None

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.core.errors import UsageError
+from harness.core.pixels import Pixels, named
 from harness.core.types import Artifact, TensorInfo
 from harness.data import demo, inputs
 from harness.data.inputs import inputs_for
@@ -62,6 +63,15 @@ def test_a_quantized_input_is_rounded_and_clipped(tmp_path: Path) -> None:
     )
     _, (array,) = read(path)
     assert array[:, 0, 0, 0, 0].tolist() == [-40, -39, 27, 127]
+
+
+def test_bytes_without_a_scale_are_given_as_the_user_says() -> None:
+    images = np.full((1, 256, 256), 200, np.uint8)
+    plain = tensor(IMAGE, "uint8")
+    assert inputs.given(plain, images, named("0..255", "quantization")).values.max() == 200
+    assert inputs.given(plain, images, named("0..1", "asked")).values.max() == 1
+    below = inputs.given(plain, images, Pixels(mean=(220,), std=(1,), source="asked"))
+    assert (below.values.max(), below.clipped) == (0, 256 * 256)
 
 
 def test_colour_is_grey_three_times(tmp_path: Path) -> None:

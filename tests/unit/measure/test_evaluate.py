@@ -122,7 +122,7 @@ def test_other_classes_are_a_failure_with_its_reason(tmp_path: Path) -> None:
     three = Pictures([0, 1, 2], classes=("a", "b", "c"))
     found = evaluate.evaluate(files(), three, cache=tmp_path)[0]
     assert found.failure is not None
-    assert found.failure.message == "it answers with 1 scores, and pictures has 3 classes"
+    assert found.failure.message == "it answers with 1 score, and pictures has 3 classes"
     assert (found.n, found.scores) == (0, b"")
 
 
