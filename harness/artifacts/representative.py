@@ -22,7 +22,7 @@ COUNT = 32
 @dataclass(frozen=True)
 class Representative:
     """`fingerprint` changes whenever the images do, and is known without making them; `images`
-    makes them: uint8 (count, height, width)."""
+    makes them: uint8 (count, height, width) or, in colour, (count, height, width, 3)."""
 
     fingerprint: str
     images: Callable[[], NDArray[np.uint8]]
@@ -52,17 +52,22 @@ def demo(*, count: int = COUNT, seed: int = 0) -> Representative:
     )
 
 
-def of_dataset(dataset: Dataset, *, count: int = COUNT, split: Split = "train") -> Representative:
-    """`count` images spread over a split. To calibrate, only those for training are used, because
-    images that calibrate must not be those that judge."""
+def of_dataset(
+    dataset: Dataset, *, count: int = COUNT, split: Split = "train", colours: bool = False
+) -> Representative:
+    """`count` images spread over a split, with `colours` if they have any. To calibrate, only those
+    for training are used, because images that calibrate must not be those that judge."""
 
     def images() -> NDArray[np.uint8]:
         import numpy as np
 
-        every, labels = dataset.arrays(split)
+        greys, labels = dataset.arrays(split)
+        coloured = dataset.colours(split) if colours else None
+        every = greys if coloured is None else coloured
         # Sorted by class, so that even steps take each class in proportion to its size.
         order = np.argsort(labels, kind="stable")
         steps = np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)
         return np.asarray(every[order[steps]])
 
-    return Representative(f"{count} of {dataset.fingerprint(split)}", images)
+    seen = "in colour " if colours else ""
+    return Representative(f"{count} {seen}of {dataset.fingerprint(split)}", images)

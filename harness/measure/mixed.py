@@ -125,5 +125,5 @@ def _made(job: Job, source: Artifact) -> Artifact:
     from harness.artifacts.quantize.parent import quantized
 
     assert job.dataset is not None
-    images = representative.of_dataset(job.dataset)
+    images = representative.of_dataset(job.dataset, colours=source.model is None)
     return quantized(source, RECIPE, cache_dir=cache_in_use(), representative=images)

@@ -109,8 +109,10 @@ def build_artifacts(
             causes.tell(error)
             errors[name] = error
     ours = [name for name in (*job.tflite, *job.to_convert) if name in artifacts]
+    # A file of the user's may see colours, as when it answers.
+    coloured = representative.of_dataset(data, colours=True) if data else None
     for name in ours:
-        made, refused = _smaller(artifacts[name], job.request.recipes, images if data else None)
+        made, refused = _smaller(artifacts[name], job.request.recipes, coloured)
         artifacts |= made
         errors |= refused
     if not artifacts:

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 
 from harness.artifacts import builder
 from harness.artifacts.builder import Built
+from harness.artifacts.representative import Representative
 from harness.core.types import Artifact, Failure
-from harness.measure import prepare
+from harness.measure import mixed, prepare
 from harness.project import config
 from harness.project.request import Job, Request
 from harness.system.progress import Narrator
@@ -89,3 +92,30 @@ def test_a_float_parent_that_cannot_be_built_is_no_finding() -> None:
     (finding,) = made.unbuilt
     assert finding.message == "vgg16-gap-int8 could not be built: no"
     assert list(made.parents) == ["scratch"]
+
+
+def test_a_file_is_calibrated_on_the_colours_that_it_is_given(
+    answered: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Red(Pictures):
+        def colours(self, split: Any) -> Any:
+            return np.stack([self.images, *[self.images // 2] * 2], axis=-1)
+
+    calibrated = []
+
+    def quantized(
+        source: Artifact, recipe: str, *, representative: Representative, **_: Any
+    ) -> Any:
+        calibrated.append(representative)
+        return source
+
+    monkeypatch.setattr("harness.artifacts.quantize.parent.quantized", quantized)
+    mine = artifact("mine")
+    request, project = Request(recipes=("int8",)), config.load_project(None)
+    job = Job(request, project, {}, {}, {"mine": mine}, {}, {}, Red([0, 1]))  # type: ignore[arg-type]
+    with Narrator() as narrator:
+        prepare.build_artifacts(job, narrator)
+    mixed._made(job, mine)
+    mixed._made(job, msgspec.structs.replace(mine, model="scratch"))  # learned from greys
+    assert [of.images().shape for of in calibrated] == [(2, 256, 256, 3)] * 2 + [(2, 256, 256)]
+    assert calibrated[0].fingerprint == calibrated[1].fingerprint != calibrated[2].fingerprint
