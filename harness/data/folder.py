@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -233,7 +233,7 @@ def _assembled(
         conflicts=tuple(doubles.conflicts),
         refused=tuple(sorted(tree.refused, key=lambda left: left.path)),
         skipped=tuple(sorted(tree.skipped, key=lambda left: left.path)),
-        notes=(*unread, *tree.notes, *_notes(counts, moved)),
+        notes=(*unread, *tree.notes, *_notes(counts, moved, tree.splits)),
         fingerprints={s: _fingerprint(tree.classes, splits[s], depths) for s in SPLITS},
     )
     return FolderSet(summary, tree.classes, splits, cache, depths)
@@ -326,10 +326,13 @@ def _check(
             )
 
 
-def _notes(counts: dict[str, dict[Split, int]], moved: dict[str, int]) -> Iterator[str]:
+def _notes(
+    counts: dict[str, dict[Split, int]], moved: dict[str, int], own: Collection[Split]
+) -> Iterator[str]:
     for label, of_class in counts.items():
         if missing := [split for split in SPLITS if not of_class[split]]:
-            yield f"class {label} has too few images to be in {' and '.join(missing)}"
+            why = "has no image" if {*missing} <= {*own} else "has too few images to be"
+            yield f"class {label} {why} in {' and '.join(missing)}"
         if moved[label]:
             images = count(moved[label], "image was", "images were")
             yield (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from harness.core.types import Artifact, Evidence, Finding
+from harness.core.types import Artifact, Evaluation, Evidence, Finding, Outputs
 
 # `input_source` of an input set that holds no picture.
 _NOISE = "seeded random"
@@ -14,7 +14,8 @@ _FOUND = ("DETECTION", "NON_MAX_SUPPRESSION", "TOPK")
 
 def findings(evidence: Evidence) -> list[Finding]:
     """Not finite: the numbers must not be used. The same answer to every example: suspect, unless
-    the model was never trained, or may rightly have found nothing in random numbers."""
+    the model was never trained, may rightly have found nothing in random numbers, or tells other
+    test images apart."""
     seen = [x.outputs for x in evidence.launches if x.outputs is not None]
     if any(not outputs.finite for outputs in seen):
         return [
@@ -26,7 +27,7 @@ def findings(evidence: Evidence) -> list[Finding]:
                 "the input range",
             )
         ]
-    if any(outputs.constant for outputs in seen):
+    if any(x.constant and not _alike_here(x, evidence.evaluation) for x in seen):
         if detects(evidence.artifact) and all(x.input_source == _NOISE for x in seen):
             return [
                 Finding(
@@ -46,6 +47,15 @@ def findings(evidence: Evidence) -> list[Finding]:
             )
         ]
     return []
+
+
+def _alike_here(outputs: Outputs, evaluation: Evaluation | None) -> bool:
+    """Whether the examples are test images that this machine, too, answers alike, and others not:
+    a sure model does so with pictures of one class."""
+    if evaluation is None or outputs.input_source != evaluation.dataset:
+        return False
+    rows = evaluation.rows
+    return len({*rows[: len(outputs.values)]}) == 1 < len({*rows})
 
 
 def detects(artifact: Artifact) -> bool:

@@ -81,9 +81,10 @@ def changing_mood() -> tuple[Launch, ...]:
 
 
 def outputs(
-    finite: bool = True, constant: bool = False, source: str = "demo images"
+    finite: bool = True, constant: bool = False, source: str = "demo images", examples: int = 1
 ) -> tuple[Launch, ...]:
-    answer = Outputs(values=((0.1,),), finite=finite, constant=constant, input_source=source)
+    values = ((0.1,),) * examples
+    answer = Outputs(values=values, finite=finite, constant=constant, input_source=source)
     return with_fields(steady_launches(7), outputs=answer)
 
 
@@ -716,6 +717,19 @@ def test_better_pixels_are_named_with_what_they_do() -> None:
     assert "no other range is clearly better: 0..255 0.900, 0..1 0.920" in found.message
     for known in ("asked", "metadata", "layers", "quantization"):
         assert assumed_pixels.findings(given_as(known)) == []
+
+
+def test_a_sure_model_may_answer_pictures_of_one_class_alike() -> None:
+    from harness.analysis.checks import bad_outputs
+
+    def found(scores: list[float], source: str = "d") -> list[Finding]:
+        evaluation = answers.evaluation(scores, [0] * len(scores))
+        launches = outputs(constant=True, source=source, examples=4)
+        return bad_outputs.findings(evidence(launches, evaluation=evaluation))
+
+    assert found([1.0] * 4 + [0.0]) == []
+    for suspect in (found([1.0] * 5), found([1.0, 0.0] * 3), found([1.0] * 4 + [0.0], "noise")):
+        assert [finding.code for finding in suspect] == ["outputs-constant"]
 
 
 def test_an_input_that_holds_nearly_all_is_not_saturated() -> None:

@@ -564,12 +564,15 @@ def test_the_split_asked_for(tmp_path: Path) -> None:
     assert [demo_set.summary.count(split) for split in SPLITS] == [1140, 190, 570]
 
 
-def test_a_split_is_not_asked_for_where_the_data_has_one(tmp_path: Path) -> None:
+def test_a_split_of_ones_own_stays_and_no_other_is_asked_for(tmp_path: Path) -> None:
     for split in ("train", "val", "test"):
         for number, name in enumerate("ab"):
             start = 1000 * number + 100 * len(split) + ord(split[0])
             fill(tmp_path / "x" / split / name, range(start, start + 3))
-    assert opened(tmp_path / "x", tmp_path).summary.count("test") == 6
+    fill(tmp_path / "x" / "train" / "c", range(5000, 5009))
+    data = opened(tmp_path / "x", tmp_path)
+    assert data.summary.count("test") == 6
+    assert "note: class c has no image in validation and test" in told(data)
     with pytest.raises(UsageError, match=r"--split is not used: the images have a split of their "):
         opened(tmp_path / "x", tmp_path, shares=parse("60/10/30"))
     shutil.rmtree(tmp_path / "x" / "val")
