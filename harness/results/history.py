@@ -48,6 +48,11 @@ class _Device(_Part, frozen=True):
     emulated: bool = False
 
 
+class _Data(_Part, frozen=True):
+    name: str
+    fingerprints: dict[str, str] = {}
+
+
 class _Stopped(_Part, frozen=True):
     reason: str
 
@@ -60,6 +65,7 @@ class Run(_Part, frozen=True):
     started_at: str
     cases: tuple[_Case, ...] = ()
     devices: tuple[_Device, ...] = ()
+    data: _Data | None = None
     stopped: _Stopped | None = None
 
     @property
@@ -142,9 +148,14 @@ def trends(
     history: History, *, metric: str = "latency", variant: str = "*", device: str = "*"
 ) -> list[Trend]:
     """The metric of every variant and device that match the patterns, a trend per setting and
-    per machine of that name, with its changes. Cases that must not be used are left out."""
+    per machine of that name, with its changes; of accuracy and its like also per test images.
+    Cases that must not be used are left out."""
     from fnmatch import fnmatchcase
 
+    from harness.analysis import metric_specs
+
+    spec = metric_specs.specs().get(metric)
+    of_images = spec is not None and spec.labelled
     found: dict[tuple[str, str, str, str], list[tuple[Point, str]]] = {}
     for run in history.runs:
         identities = {d.name: d.identity for d in run.devices}
@@ -154,7 +165,7 @@ def trends(
             matches = fnmatchcase(case.variant, variant) and fnmatchcase(case.device, device)
             if not usable or not matches or m is None or m.point is None:
                 continue
-            setting = _setting(case) + _emulated(run, case)
+            setting = _setting(case) + _emulated(run, case) + (_images(run) if of_images else "")
             key = (case.variant, case.device, identities.get(case.device, ""), setting)
             point = Point(
                 run_id=run.run_id,
@@ -175,6 +186,13 @@ def _emulated(run: Run, case: _Case) -> str:
     """Whether its times are not those of a phone, whatever the device is called."""
     emulated = any(d.emulated for d in run.devices if d.name == case.device)
     return " (emulated)" if emulated else ""
+
+
+def _images(run: Run) -> str:
+    """Which test images its accuracy is of."""
+    if run.data is None:
+        return ""
+    return f", {run.data.name} ({run.data.fingerprints.get('test', '')[-8:]})"
 
 
 def _setting(case: _Case) -> str:

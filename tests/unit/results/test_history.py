@@ -87,6 +87,21 @@ def test_machines_of_one_name_are_kept_apart(tmp_path: Path) -> None:
     ]
 
 
+def test_accuracy_on_other_test_images_is_another_trend(tmp_path: Path) -> None:
+    for day, images in enumerate(("aaaa0000", "aaaa0000", "bbbb1111"), 1):
+        report = reports.loaded()
+        assert report.data is not None
+        data = replace(report.data, name="bricks", fingerprints={"test": f"f00d{images}"})
+        save(tmp_path, replace(report, data=data), day)
+    past = history.scan(tmp_path)
+    variant = past.runs[0].cases[0].variant
+    found = history.trends(past, variant=variant, device="host", metric="accuracy")
+    said = [(t.setting.partition(" thread")[2], len(t.points)) for t in found]
+    assert said == [(", bricks (aaaa0000)", 2), (", bricks (bbbb1111)", 1)]
+    (of_size,) = history.trends(past, variant=variant, device="host", metric="size")
+    assert len(of_size.points) == 3
+
+
 def test_cases_that_must_not_be_used_are_left_out(tmp_path: Path) -> None:
     save(tmp_path, reports.some_failed(), 1)
     names = {t.variant for t in history.trends(history.scan(tmp_path))}
