@@ -19,8 +19,10 @@ from harness.artifacts import brought
 from harness.core import units
 from harness.core.attendant import Attendant
 from harness.core.choices import AccuracyOn, Delegate, Prefer, Start
+from harness.core.data import first_few
 from harness.core.errors import HarnessError, UnusableFileError, UsageError
 from harness.core.lab import HostOffer, LabDevice
+from harness.core.labels import places
 from harness.core.specs import DeviceSpec
 from harness.data.dataset import DEMO
 from harness.data.split import parse as parse_split
@@ -101,6 +103,7 @@ def resolve(
         *(request, project, devices, variants, inspected, others, settings, dataset, at_lab),
         unusable=unusable,
     )
+    _check_labels(job, by_user.labels)
     _check_recipes(job)
     _check_budget(job)
     _check_protected(job)
@@ -257,6 +260,18 @@ def _file_options(request: Request, any_file: bool) -> brought.FileOptions:
             "name a .tflite or .keras file, or leave it out",
         )
     return brought.file_options(request.pixels, request.labels)
+
+
+def _check_labels(job: Job, labels: Sequence[str]) -> None:
+    """Raise UsageError if the user's labels do not name every class of the user's images."""
+    if not labels or job.request.data is None or job.dataset is None:
+        return
+    if places(labels, job.dataset.classes) is None:
+        raise UsageError(
+            f"--labels {units.name(str(job.request.labels))} does not name each class of "
+            f"{job.dataset.name} once: {first_few(job.dataset.classes)}",
+            "write the folder names into it, one per line, in the order of the outputs",
+        )
 
 
 def _check_protected(job: Job) -> None:

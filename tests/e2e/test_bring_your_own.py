@@ -72,6 +72,11 @@ def test_what_is_said_outright_is_given(tmp_path: Path, faces: Path) -> None:
     labels.write_text("other\nface\n")
     turned = evaluated(tmp_path, faces / "plain", "s01_i8", options=("--labels", str(labels)))
     assert turned["s01_i8"][0] == 0
+    labels.write_text("others\nface\n")
+    options = ("--data", str(faces / "plain"), "--labels", str(labels))
+    done = harness("bench", str(MODELS / "s01_i8.tflite"), *options, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "does not name each class of plain once: face; other; write the folder" in done.stderr
 
 
 def test_two_files_are_compared_as_the_user_says_that_they_want_pixels(
