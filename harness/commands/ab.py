@@ -89,7 +89,11 @@ def run(args: argparse.Namespace) -> int:
     from harness.system.progress import Narrator
 
     _json.check(args)
-    of_accuracy = {"--protect": args.protect, "--max-accuracy-loss": args.max_accuracy_loss}
+    of_accuracy = {
+        "--protect": args.protect,
+        "--max-accuracy-loss": args.max_accuracy_loss,
+        "--labels": getattr(args, "labels", None),
+    }
     for option, value in of_accuracy.items():
         if value is not None and args.data is None:
             raise UsageError(f"{option} needs labelled images", "give them with --data")

@@ -78,6 +78,10 @@ CASES = {
         ["ab", "scratch", "pruned", "--max-accuracy-loss", "5%"],
         "error: --max-accuracy-loss needs labelled images; give them with --data",
     ),
+    "ab with labels for nothing": (
+        ["ab", "a.tflite", "b.tflite", "--labels", "x.txt"],
+        "error: --labels needs labelled images; give them with --data",
+    ),
     "folder for a variant": (["bench", "empty"], "error: 'empty' is a folder, not a variant"),
     "file for a variant": (["build", "x.txt"], "error: 'x.txt' is a file, not a variant"),
     "file for a folder of images": (
