@@ -24,7 +24,8 @@ def open_dataset(
 
     `seed` makes other demo images. For all other data it decides which images are for training, for
     validation and for the test, unless the data has its own split. `shares` are how many per cent
-    go to each, 70/15/15 by default. Every image is read here, unless `cache` shows that it has not changed.
+    go to each, 70/15/15 by default. Every image is read here, unless `cache` shows that it has
+    not changed.
 
     Raises DataError if the data cannot be used, UsageError if Pillow is missing or the cache
     cannot be written to.
