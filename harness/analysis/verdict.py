@@ -165,7 +165,7 @@ class _Device:
         pool = feasible or maybe
         judged = [c for c in pool if c.loss is not None]
         if not judged:
-            return _Choice("none", self._nothing_known(pool))
+            return _Choice("none", self._nothing_known(feasible, maybe))
         open_ = [c for c in judged if c.may_keep(self.margin) and not c.keeps(self.margin)]
         kept = [c for c in feasible if c.keeps(self.margin)]
         if not kept:
@@ -329,15 +329,15 @@ class _Device:
         proven = self._proven(second).removesuffix(", with 95 % confidence")
         return f"{second.name}: {', '.join(said)}; {proven}; accuracy {level} against {against}"
 
-    def _nothing_known(self, pool: Sequence[Candidate]) -> str:
+    def _nothing_known(self, feasible: Sequence[Candidate], maybe: Sequence[Candidate]) -> str:
         """Why there is nothing to choose from."""
         if not self.usable:
             return "no recommendation: no case could be measured"
-        return self._without_accuracy(pool) if pool else self._nearest()
-
-    def _without_accuracy(self, pool: Sequence[Candidate]) -> str:
+        if not (pool := feasible or maybe):
+            return self._nearest()
+        keep = ("keeps" if len(pool) == 1 else "keep") if feasible else "may keep"
+        keeps = f"{names(pool)} {keep} every budget, but " if self.budgets else ""
         why = listed({c.why_not for c in pool})
-        keeps = f"{names(pool)} keep every budget, but " if self.budgets else ""
         return f"no recommendation: {keeps}the accuracy of what was measured is not known ({why})"
 
     def _least(self, budgets: Sequence[Budget]) -> Candidate:

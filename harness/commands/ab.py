@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from harness.commands import _arguments, _json
@@ -18,6 +19,7 @@ from harness.commands import _arguments, _json
 if TYPE_CHECKING:
     from harness.analysis.sequential import Decision
     from harness.core.conclusions import MetricComparison
+    from harness.core.types import Report
 
 HELP = "is B slower than A, faster, or the same?"
 EXAMPLE = "python -m harness ab scratch pruned"
@@ -76,9 +78,9 @@ def run(args: argparse.Namespace) -> int:
     """Measure until decided; one sentence on standard output."""
     from harness.analysis import gate
     from harness.analysis.compare import DEFAULT_THRESHOLD
+    from harness.commands import bench
     from harness.core.errors import (
         EXIT_INTERRUPTED,
-        EXIT_MEASUREMENT,
         EXIT_OK,
         EXIT_UNDECIDED,
         UsageError,
@@ -121,10 +123,11 @@ def run(args: argparse.Namespace) -> int:
         answer = ab(job, threshold, narrator)
     report, folder = answer.run
     a, b = answer.a.variant, answer.b.variant
-    for case in report.cases:
-        if case.failure is not None:
-            print(f"error: {case.variant}: {case.failure.message}", file=sys.stderr)
-            return EXIT_MEASUREMENT
+    interrupted = report.stopped is not None and report.stopped.reason == "interrupted"
+    if not interrupted and (status := bench.exit_code(report, folder)):
+        print("\n".join(f"error: {said}" for said in _unusable(report)), file=sys.stderr)
+        print(f"saved in {folder}", file=sys.stderr)
+        return status
     facts: dict[str, Any] = {"a": a, "b": b, "device": args.device, "run": str(folder)}
     counted = args.device in report.plan.exact_devices
     if counted:
@@ -144,9 +147,19 @@ def run(args: argparse.Namespace) -> int:
     if not _json.write(args, {**facts, "undecided": undecided, "sentences": sentences}):
         print("\n".join(sentences))
     print(f"saved in {folder}", file=sys.stderr)
-    if report.stopped is not None and report.stopped.reason == "interrupted":
+    if interrupted:
         return EXIT_INTERRUPTED
     return EXIT_UNDECIDED if undecided and args.strict else EXIT_OK
+
+
+def _unusable(report: Report) -> Iterator[str]:
+    """For each side that failed or must not be used: why, and how to fix it."""
+    from harness.core import units
+
+    for case in report.cases:
+        said = case.failure or next((f for f in case.findings if f.level == "invalid"), None)
+        if said is not None:
+            yield f"{units.name(case.variant)}: {said.message}" + f"; {said.fix}" * bool(said.fix)
 
 
 def sentence_of_counts(a: str, b: str, compared: MetricComparison | None) -> str:

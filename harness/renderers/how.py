@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.analysis.candidates import listed
 from harness.core import units
 from harness.core.text import count, quoted
 from harness.core.types import Noise, Report, RunDrift
@@ -44,7 +45,6 @@ def stopped_text(report: Report) -> str:
     """Why measuring ended, in words; empty if it is not known."""
     if report.stopped is None:
         return ""
-    all_failed = all(case.failure is not None for case in report.cases)
     return {
         "target_ci": f"every interval is within the target of ±{report.plan.target_ci:.0%}",
         "time_budget": "the time budget was spent",
@@ -53,8 +53,18 @@ def stopped_text(report: Report) -> str:
         "exact": "one launch is enough where there is no noise",
         "decided": "the question was decided",
         "interrupted": "it was interrupted",
-        "failed": "every case failed" if all_failed else "a case failed",
+        "failed": _failed(report),
     }[report.stopped.reason]
+
+
+def _failed(report: Report) -> str:
+    """What failed and ended the run: all cases, those of some devices, or one case, as in `ab`."""
+    left = {case.device for case in report.cases if case.failure is None}
+    failed = [name for name in dict.fromkeys(c.device for c in report.cases) if name not in left]
+    if not failed:
+        return "a case failed"
+    where = f" on {listed(map(units.name, failed))}" if left else ""
+    return f"every case{where} failed"
 
 
 def command_line(report: Report) -> str:

@@ -327,6 +327,7 @@ def test_a_failing_phone_does_not_stop_the_others(
     for case in run.report.cases:
         by_device.setdefault(case.device, []).append(len(case.launches))
     assert by_device == {"good": [2, 2], "bad": [0, 0], "also": [2, 2], "absent": [0, 0]}
+    assert "stopped because every case on bad and absent failed\n" in run.stdout
     assert "no phone answers" in run.said("absent failed (connect)"), "once, not once per case"
 
 

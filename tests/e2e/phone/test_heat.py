@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from harness.core.base import Status
+from harness.devices.android import guards
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
 from harness.emulator.phone import load_profile
 from harness.results import store
 from tests.phone_bench import (
+    OTHER,
     TINY,
     Bench,
     Run,
@@ -169,18 +171,22 @@ def test_an_old_phone_that_warms_up_is_noticed(tmp_path: Path) -> None:
     assert found["drift"].message.startswith("latency rose by")
 
 
-def test_hot_in_the_middle_twice_is_invalid(tmp_path: Path) -> None:
+def heats_up_twice(phone: Daemon) -> None:
     """After each time that the runner runs, the phone is hot the next two times it is looked at."""
+    hot = "$EMULATED_ROOT/state/hot"
+    runs = f'case "$*" in *--graph*) echo 2 > {hot};; esac; "$REAL" "$@"'
+    command(phone, "benchmark_model", runs)
+    looks = (
+        f'n=$(cat {hot} 2>/dev/null || echo 0); if [ "$1 $n" = "thermalservice 0" ] || '
+        f'[ "$1" != thermalservice ]; then exec "$REAL" "$@"; fi; echo $((n - 1)) > {hot}; '
+        '"$REAL" "$@" | sed "s/Thermal Status: 0/Thermal Status: 3/"'
+    )
+    command(phone, "dumpsys", looks)
+
+
+def test_hot_in_the_middle_twice_is_invalid(tmp_path: Path) -> None:
     with emulated(fixed_latency_us=1000) as phone:
-        hot = "$EMULATED_ROOT/state/hot"
-        runs = f'case "$*" in *--graph*) echo 2 > {hot};; esac; "$REAL" "$@"'
-        command(phone, "benchmark_model", runs)
-        looks = (
-            f'n=$(cat {hot} 2>/dev/null || echo 0); if [ "$1 $n" = "thermalservice 0" ] || '
-            f'[ "$1" != thermalservice ]; then exec "$REAL" "$@"; fi; echo $((n - 1)) > {hot}; '
-            '"$REAL" "$@" | sed "s/Thermal Status: 0/Thermal Status: 3/"'
-        )
-        command(phone, "dumpsys", looks)
+        heats_up_twice(phone)
         run = bench(tmp_path, {"phone": entry(phone)}, TINY, "--launches", "1", "--iterations", "3")
         assert run.status == 3, run.stderr
         (case,) = run.report.cases
@@ -190,3 +196,22 @@ def test_hot_in_the_middle_twice_is_invalid(tmp_path: Path) -> None:
     (finding,) = [f for f in case.findings if f.level == "invalid"]
     assert "throttled twice" in finding.message
     assert finding.fix
+
+
+def test_ab_gives_no_answer_from_hot_launches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guards, "POLL_S", 0.01)
+    with emulated(fixed_latency_us=1000) as phone:
+        heats_up_twice(phone)
+        Bench(tmp_path, {"phone": entry(phone)})
+        run = run_harness(
+            tmp_path, "ab", TINY, OTHER, "--device", "phone", "--quick", "--time-budget", "1ms"
+        )
+    assert run.returncode == 3
+    assert run.stdout == ""
+    *_, of_a, of_b, saved = run.stderr.splitlines()
+    assert of_a.startswith(f"error: {TINY.stem}: the phone throttled twice during a launch")
+    assert of_b.startswith(f"error: {OTHER.stem}: ")
+    assert of_b.endswith("; or measure with --sustained")
+    assert saved.startswith("saved in ")

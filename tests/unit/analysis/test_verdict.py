@@ -281,6 +281,11 @@ def test_untrained_artifacts_can_keep_budgets() -> None:
         "no recommendation: small-int8 and gray-int8 keep every budget, but the accuracy of what "
         "was measured is not known"
     )
+    one = verdict(evaluations=(), trained=False, budget="size<=2.7MB,latency<=5.3ms")
+    assert ": gray-int8 keeps every budget, but nothing is known" in one.reason
+    open_ = verdict(evaluations=(), trained=False, budget="latency<=5.12ms")
+    assert open_.outcome == "undecided"
+    assert ": gray-int8 may keep every budget, but nothing is known" in open_.reason
     unknown = verdict(evaluations=(), trained=False, budget="accuracy>=0.5")
     assert unknown.outcome == "missed"
     assert unknown.reason == "no variant keeps every budget: accuracy>=0.5 cannot be judged"
