@@ -281,15 +281,18 @@ def share(text: str) -> float:
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
 
+_TEN_YEARS = 520 * _UNITS["w"]  # no clock counts the nanoseconds of 1e300 s
+
+
 def seconds(text: str) -> float:
-    """'90', '90s', '10m', '500ms', '1h', '30d', '2w' -> seconds, more than 0."""
+    """'90', '90s', '10m', '500ms', '1h', '30d', '2w' -> seconds, more than 0, up to ten years."""
     number = text.rstrip("abcdefghijklmnopqrstuvwxyz")
     unit = text[len(number) :] or "s"
     try:
         value = float(number) * _UNITS[unit]
     except (ValueError, KeyError):
         value = 0.0
-    if not 0 < value < float("inf"):
+    if not 0 < value <= _TEN_YEARS:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 60s or 10m")
     return value
 

@@ -14,7 +14,8 @@ from harness.core.base import Value
 from harness.core.choices import AccuracyOn, Delegate, Prefer
 
 Positive = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(gt=0)]
+YEAR = 31_536_000  # a longer time-out than this is no time-out, and overflows a clock
+Seconds = Annotated[float, Meta(gt=0, le=YEAR)]
 
 
 # --- models/variants.yaml --------------------------------------------------------------------
@@ -206,7 +207,7 @@ class AndroidSpec(Value, frozen=True, tag_field="kind", tag="android"):
     connect_timeout_s: Seconds = 30.0
     reconnect_timeout_s: Seconds = 60.0
     launch_timeout_s: Seconds = 300.0
-    wait_s: float = 0.0
+    wait_s: Annotated[float, Meta(ge=0, le=YEAR)] = 0.0
     adb_server: str | None = None
     profile: str = "pixel"
     faults: tuple[str, ...] = ()

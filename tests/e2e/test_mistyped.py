@@ -82,6 +82,10 @@ CASES = {
         ["ab", "a.tflite", "b.tflite", "--labels", "x.txt"],
         "error: --labels needs labelled images; give them with --data",
     ),
+    "a time beyond all clocks": (
+        ["bench", "scratch", "--time-budget", "1e300s"],
+        "'1e300s' is not a time such as 60s or 10m",
+    ),
     "folder for a variant": (["bench", "empty"], "error: 'empty' is a folder, not a variant"),
     "file for a variant": (["build", "x.txt"], "error: 'x.txt' is a file, not a variant"),
     "file for a folder of images": (

@@ -29,6 +29,11 @@ def check(spec: AndroidSpec) -> None:
     _check_transport(spec)
     for affinity in (spec.affinity,) if isinstance(spec.affinity, str) else spec.affinity:
         check_affinity(affinity)
+    if not spec.work_dir.startswith("/"):
+        raise ConfigError(
+            f"work_dir: {spec.work_dir!r} is not a full path on the phone, which begins with /",
+            "write one such as /data/local/tmp, or leave work_dir out",
+        )
     _check_runner(spec.runner)
     if spec.transport == "emulated":
         _check_emulated(spec)

@@ -221,6 +221,15 @@ REFUSED = {
                            "expected a whole number <= 100"),
     "a thermal status": ("guards: {max_thermal_status: 7}", "guards.max_thermal_status: expected"),
     "no time to cool": ("guards: {cooldown_s: 0}", "guards.cooldown_s: expected a number > 0"),
+    "no number of threads": ("threads: []", "threads: names none, or one of them twice"),
+    "two numbers of threads alike": ("threads: [2, 2]", "threads: names none, or one of them"),
+    "no delegate": ("delegate: []", "delegate: names none, or one of them twice"),
+    "two delegates alike": ("delegate: [cpu, cpu]", "delegate: names none, or one of them twice"),
+    "two groups of cores alike": ("affinity: [big, big]", "affinity: names none, or one of them"),
+    "a time-out without end": ("launch_timeout_s: .inf", "launch_timeout_s: expected a number <= 3"),
+    "a negative wait": ("wait_s: -1", "wait_s: expected a number >= 0"),
+    "a relative work_dir": ("work_dir: tmp", "work_dir: 'tmp' is not a full path on the phone"),
+    "an empty work_dir": ("work_dir: ''", "work_dir: '' is not a full path on the phone"),
     "a profile": ("transport: emulated, profile: pixle", "profile: unknown profile 'pixle'; did "
                   "you mean 'pixel'?"),
     "a fault": ("transport: emulated, faults: [hto=3]", "faults: unknown fault 'hto'; did you "
@@ -240,6 +249,12 @@ def test_an_entry_that_makes_no_sense_is_refused_when_it_is_read(tmp_path: Path,
     assert f"devices.yaml: devices.p.{says}" in str(error.value)
     assert error.value.fix
     assert "\n" not in str(error.value)
+
+
+def test_no_case_is_not_a_measurement_on_this_machine_either(tmp_path: Path) -> None:
+    text = "devices: {h: {kind: host, threads: []}}"
+    with pytest.raises(ConfigError, match=r"devices\.h\.threads: names none"):
+        config.load_project(project(tmp_path, text))
 
 
 @pytest.mark.parametrize(
