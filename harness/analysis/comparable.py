@@ -161,6 +161,10 @@ def _devices(old: DeviceFacts, new: DeviceFacts, runtime: str) -> list[Finding]:
         found.append(_other_core(old, new) if old.counts and new.counts else _other(old, new))
     elif old.os != new.os:
         found.append(_differs("warning", "os", old.os, new.os, _SIDE_BY_SIDE))
+    else:  # an update of a phone may change drivers and scheduler, and keep the version of Android
+        before, after = (d.extra.get("fingerprint") for d in (old, new))
+        if before and after and before != after:
+            found.append(_differs("warning", "build", before, after, _SIDE_BY_SIDE))
     versions = _changes([(runtime, old.runtimes.get(runtime), new.runtimes.get(runtime))])
     if versions:
         fix = "fine if the runtime is what you compare; else measure both with one version"

@@ -26,6 +26,7 @@ from harness.analysis import comparable, lost_accuracy, machine_changed
 from harness.analysis.losses import ACCURACY, Protected, parse_protect
 from harness.analysis.lost_accuracy import LostAccuracy
 from harness.core import units
+from harness.core.text import count
 from harness.core.types import (
     Case,
     CaseComparison,
@@ -204,12 +205,24 @@ def _metric(
     if same_run and len(rounds) >= MIN_LAUNCHES:
         pairs = paired(rounds)
         return replace(known, ratio=pairs, paired=True, why_not="" if pairs else _NOT_POSITIVE)
-    fewest = min(map(len, series))
+    sides = zip(map(len, series), (len(old_case.launches), len(new_case.launches)), strict=True)
+    fewest, made = min(sides)
     if fewest < MIN_LAUNCHES:
-        why = f"{fewest} launches of one side give no interval; {MIN_LAUNCHES} do"
-        return replace(known, missing=MIN_LAUNCHES - fewest, why_not=why)
+        return replace(known, **_too_few(fewest, made))
     apart = unpaired(list(series[0].values()), list(series[1].values()))
     return replace(known, ratio=apart, why_not="" if apart else _NOT_POSITIVE)
+
+
+def _too_few(observed_by: int, made: int) -> dict[str, Any]:
+    """What is known where so many of a side's launches are too few for an interval."""
+    if observed_by < made:  # as a phone's memory, which one launch observes: more would not either
+        why = f"{observed_by} of {made} launches of one side observed it, too few for an interval"
+        return {"why_not": why}
+    launches = count(observed_by, "launch gives", "launches give")
+    return {
+        "why_not": f"{launches} no interval on one side; {MIN_LAUNCHES} do",
+        "missing": MIN_LAUNCHES - observed_by,
+    }
 
 
 # --- judging ---------------------------------------------------------------------------------

@@ -76,8 +76,17 @@ def test_inconclusive_says_how_many_more_launches_would_decide() -> None:
 def test_too_few_launches_are_said_not_judged() -> None:
     latency = metric(run(slower(1, n=3), slower(2, n=7)), "latency")
     assert (latency.outcome, latency.more_launches) == ("inconclusive", 2)
-    assert latency.note == "3 launches of one side give no interval; 5 do"
+    assert latency.note == "3 launches give no interval on one side; 5 do"
     assert latency.ratio == pytest.approx(2, rel=0.05)
+
+
+def test_what_one_launch_of_many_observes_is_not_decided_by_more() -> None:
+    launches = [launch(i, [5e6], peak_rss_bytes=None if i else 50 * 2**20) for i in range(7)]
+    memory = Measurement(unit="bytes", point=50 * 2**20, n=1)
+    case = case_report(launches, metrics={"peak_rss": memory})
+    rss = metric(run(case, case), "peak_rss")
+    assert (rss.outcome, rss.more_launches) == ("inconclusive", None)
+    assert rss.note == "1 of 7 launches of one side observed it, too few for an interval"
 
 
 def test_sizes_are_compared_exactly_and_cost_no_correction() -> None:
@@ -258,6 +267,18 @@ def test_other_versions_are_flagged_with_what_differs() -> None:
     assert told["os-differs"] == "os differs (baseline / candidate): os Linux 6.1 / Linux 6.2"
     assert told["host-differs"] == "host differs (baseline / candidate): python 3.11 / 3.12"
     assert metric(compared, "latency").outcome == "no change"
+
+
+def test_another_build_of_a_phones_software_is_flagged() -> None:
+    before, after = (
+        report("r", slower(1), devices=(device(extra={"fingerprint": f"panther:14/{build}"}),))
+        for build in ("A1", "A2")
+    )
+    told = {f.code: f for f in compare(before, after, specs=SPECS).cases[0].findings}
+    assert told["build-differs"].level == "warning"
+    assert told["build-differs"].message.endswith("build panther:14/A1 / panther:14/A2")
+    same = compare(before, before, specs=SPECS).cases[0].findings
+    assert "build-differs" not in {f.code for f in same}
 
 
 def test_another_schema_is_refused_whole() -> None:
