@@ -29,6 +29,8 @@ def check(spec: AndroidSpec) -> None:
     _check_transport(spec)
     for affinity in (spec.affinity,) if isinstance(spec.affinity, str) else spec.affinity:
         check_affinity(affinity)
+    if not spec.wait_s >= 0:
+        raise ConfigError(f"wait_s: {spec.wait_s} is not a time to wait", "write seconds, or 0")
     if not spec.work_dir.startswith("/"):
         raise ConfigError(
             f"work_dir: {spec.work_dir!r} is not a full path on the phone, which begins with /",

@@ -227,7 +227,7 @@ REFUSED = {
     "two delegates alike": ("delegate: [cpu, cpu]", "delegate: names none, or one of them twice"),
     "two groups of cores alike": ("affinity: [big, big]", "affinity: names none, or one of them"),
     "a time-out without end": ("launch_timeout_s: .inf", "launch_timeout_s: expected a number <= 3"),
-    "a negative wait": ("wait_s: -1", "wait_s: expected a number >= 0"),
+    "a negative wait": ("wait_s: -1", "wait_s: -1.0 is not a time to wait"),
     "a relative work_dir": ("work_dir: tmp", "work_dir: 'tmp' is not a full path on the phone"),
     "an empty work_dir": ("work_dir: ''", "work_dir: '' is not a full path on the phone"),
     "a profile": ("transport: emulated, profile: pixle", "profile: unknown profile 'pixle'; did "
