@@ -272,7 +272,7 @@ DOWNLOADED: dict[str, tuple[list[str], str]] = {
     ),
     "a typo in the delegate": (
         ["--delegate", "gpuu"],
-        "error: unknown delegate 'gpuu'; did you mean 'gpu' or 'npu' or 'cpu'?",
+        "error: unknown delegate 'gpuu'; did you mean 'gpu'?",
     ),
 }
 
