@@ -101,12 +101,8 @@ def confirmed(sessions: Sequence[Report]) -> Report:
             for case in comparison.cases
         )
         comparison = msgspec.structs.replace(comparison, cases=cases)
-    if (
-        verdict is not None
-        and verdict.outcome == "missed"
-        and _may_keep(first, verdict, taken_back)
-    ):
-        verdict = msgspec.structs.replace(verdict, outcome="undecided")
+    if verdict is not None and any(doubt.budget for doubt in taken_back):
+        verdict = _reopened(first, verdict, taken_back)
     return msgspec.structs.replace(
         first,
         comparison=comparison,
@@ -252,8 +248,48 @@ def _inconclusive(metric: MetricComparison, why: str | None) -> MetricComparison
     return msgspec.structs.replace(metric, outcome="inconclusive", note=note)
 
 
-def _may_keep(report: Report, verdict: Verdict, taken_back: Mapping[Doubt, str]) -> bool:
-    """Whether on every device some case may keep every budget after all."""
+def _reopened(report: Report, verdict: Verdict, taken_back: Mapping[Doubt, str]) -> Verdict:
+    """The verdict with the budgets undecided that were not missed again, and the devices on which
+    some case may then keep every budget."""
+    may_keep = _may_keep(report, verdict, taken_back)
+    back = {(doubt.case.id, doubt.budget) for doubt in taken_back}
+    lines = tuple(
+        msgspec.structs.replace(
+            line,
+            outcomes={
+                case: "undecided" if (case, line.text) in back else outcome
+                for case, outcome in line.outcomes.items()
+            },
+        )
+        for line in verdict.budgets
+    )
+    reopened = {
+        device.device: msgspec.structs.replace(
+            device,
+            outcome="undecided",
+            reason=f"not confirmed by further sessions: {device.reason}",
+        )
+        for device in verdict.devices
+        if device.outcome == "missed" and may_keep[device.device]
+    }
+    devices = tuple(reopened.get(device.device, device) for device in verdict.devices)
+    where = "on {}: " if len(devices) > 1 else ""
+    said = {
+        where.format(old.device) + old.reason: where.format(new.device) + new.reason
+        for old, new in zip(verdict.devices, devices, strict=True)
+    }
+    return msgspec.structs.replace(
+        verdict,
+        outcome="undecided" if all(may_keep.values()) else verdict.outcome,
+        reason=said.get(verdict.reason, verdict.reason),
+        notes=tuple(said.get(note, note) for note in verdict.notes),
+        budgets=lines,
+        devices=devices,
+    )
+
+
+def _may_keep(report: Report, verdict: Verdict, taken_back: Mapping[Doubt, str]) -> dict[str, bool]:
+    """For each device whether some case may keep every budget after all."""
     devices: dict[str, bool] = {}
     for case in report.cases:
         missed = [line for line in verdict.budgets if line.outcomes.get(case.case.id) == "missed"]
@@ -261,4 +297,4 @@ def _may_keep(report: Report, verdict: Verdict, taken_back: Mapping[Doubt, str])
             Doubt(case.case, line.metric, line.text) in taken_back for line in missed
         )
         devices[case.case.device] = devices.get(case.case.device, False) or may
-    return all(devices.values())
+    return devices

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from harness.analysis import confirm, gate
 from harness.core.errors import EXIT_GATE, EXIT_OK
-from harness.core.types import BudgetLine, Comparison, MetricComparison, Report, Verdict
+from harness.core.types import (
+    BudgetLine,
+    Comparison,
+    DeviceVerdict,
+    MetricComparison,
+    Report,
+    Verdict,
+)
 from tests import reports
 
 SCRATCH = "scratch@host/litert/cpu/t1"
@@ -114,7 +123,9 @@ def test_what_could_not_be_measured_again_stays_a_regression() -> None:
 
 def budgeted(report: Report, outcome: str, metric: str = "latency") -> Report:
     line = BudgetLine(text="latency<=1ms", metric=metric, limit=1e6, outcomes={SCRATCH: outcome})  # type: ignore[dict-item]
-    verdict = Verdict(reason="", outcome=outcome, budgets=(line,))  # type: ignore[arg-type]
+    said: dict[str, Any] = {"reason": "none keeps it", "outcome": outcome}
+    devices = (DeviceVerdict(device="host", **said),)
+    verdict = Verdict(**said, budgets=(line,), devices=devices)
     return replace(only(report, "scratch"), verdict=verdict)
 
 
@@ -129,6 +140,11 @@ def test_a_budget_is_missed_only_if_every_session_misses_it() -> None:
     once = confirm.confirmed([seen[0], budgeted(run("again"), "met")])
     assert gate.verdict_exit_code(once, strict=False) == EXIT_OK
     assert once.findings[-1].code == "not-confirmed"
+    verdict = once.verdict
+    assert verdict is not None
+    assert verdict.reason == "not confirmed by further sessions: none keeps it"
+    assert verdict.budgets[0].outcomes == {SCRATCH: "undecided"}
+    assert [(d.outcome, d.reason) for d in verdict.devices] == [("undecided", verdict.reason)]
 
 
 def test_a_budget_on_the_size_is_not_asked_twice() -> None:
