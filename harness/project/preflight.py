@@ -57,6 +57,11 @@ def resolve(
             "--sustained decides by itself how much is measured",
             "leave out --launches, --iterations and --quick",
         )
+    if request.launches is not None and request.time_budget_s is not None:
+        raise UsageError(
+            f"--launches {request.launches} means exactly that many, however long they take",
+            "give --launches or --time-budget, not both",
+        )
     if not request.devices:
         raise UsageError("no device is named", "name one, such as host")
     _check_values(request)

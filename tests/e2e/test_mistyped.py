@@ -82,6 +82,10 @@ CASES = {
         ["ab", "a.tflite", "b.tflite", "--labels", "x.txt"],
         "error: --labels needs labelled images; give them with --data",
     ),
+    "launches and a time": (
+        ["bench", "scratch", "--launches", "5", "--time-budget", "10s"],
+        "error: --launches 5 means exactly that many, however long they take; give --launches or",
+    ),
     "a time beyond all clocks": (
         ["bench", "scratch", "--time-budget", "1e300s"],
         "'1e300s' is not a time such as 60s or 10m",
