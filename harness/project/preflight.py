@@ -50,12 +50,11 @@ def resolve(
     `looking` is called with how far a folder of images has been read. `attendant` of a device
     receives its messages, such as that its user must allow this computer. `hosts` are those of the
     lab that was asked for; None without one."""
-    if request.sustained_s is not None and (
-        request.launches or request.iterations or request.quick
-    ):
+    how_much = (request.launches, request.iterations, request.quick, request.time_budget_s)
+    if request.sustained_s is not None and any(how_much):
         raise UsageError(
             "--sustained decides by itself how much is measured",
-            "leave out --launches, --iterations and --quick",
+            "leave out --launches, --iterations, --quick and --time-budget",
         )
     if request.launches is not None and request.time_budget_s is not None:
         raise UsageError(

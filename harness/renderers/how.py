@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from harness.analysis.candidates import listed
 from harness.core import units
-from harness.core.text import count, quoted
+from harness.core.text import count, listed, quoted
 from harness.core.types import Noise, Report, RunDrift
 from harness.stats.series import DRIFT_ALPHA
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from harness.analysis.metric_specs import title
-from harness.core.conclusions import BudgetLine, BudgetOutcome, Decision, DeviceVerdict
+from harness.core.conclusions import (
+    BudgetLine,
+    BudgetOutcome,
+    Decision,
+    DeviceVerdict,
+    Verdict,
+)
 from harness.core.text import listed
 from harness.core.types import CaseReport, Report
 
@@ -24,7 +30,8 @@ MEANING = {
 class VerdictView(NamedTuple):
     """`recommended`, `candidate` and `runner_up` are named as rows are; a reason need not repeat
     its name. `headline` stands where the recommended one would; `front` has a sentence per
-    device."""
+    device. `why_outcome` and `why_decision` are the reasons of the devices that decide about the
+    run's: of several, `reason` is that of the most hopeful one."""
 
     headline: str
     decision: Decision
@@ -37,6 +44,8 @@ class VerdictView(NamedTuple):
     budgets: tuple[BudgetLine, ...]
     notes: tuple[str, ...]
     front: tuple[str, ...]
+    why_outcome: str
+    why_decision: str
 
 
 def verdict_of(report: Report, labels: dict[str, str]) -> VerdictView | None:
@@ -65,7 +74,15 @@ def verdict_of(report: Report, labels: dict[str, str]) -> VerdictView | None:
         budgets=verdict.budgets,
         notes=verdict.notes,
         front=tuple(front_of(report, labels)),
+        why_outcome=_why(verdict, [d for d in verdict.devices if d.outcome == verdict.outcome]),
+        why_decision=_why(verdict, [d for d in verdict.devices if d.decision == verdict.decision]),
     )
+
+
+def _why(verdict: Verdict, decisive: list[DeviceVerdict]) -> str:
+    if len(verdict.devices) < 2 or not decisive:
+        return verdict.reason
+    return "; ".join(f"on {d.device}: {d.reason}" for d in decisive)
 
 
 def front_of(report: Report, labels: dict[str, str]) -> list[str]:

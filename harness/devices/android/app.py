@@ -104,6 +104,7 @@ class PhoneApp:
             self._link.identity.abi or "unknown",
             self._link.progress("benchmark app"),
             check=self._link.attendant.check,
+            named=("benchmark app", "runner.app"),
         )
 
     def measure(self, case: Case, model: str, timing: Timing) -> runner.Outcome:

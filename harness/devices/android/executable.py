@@ -95,19 +95,22 @@ def locate(
     check: Check = lambda: None,
     cache: Path | None = None,
     lock: Path | None = None,
+    named: tuple[str, str] = ("benchmark_model", "runner.path"),
 ) -> Path:
     """The executable for a phone with this ABI, as a file of this machine whose SHA-256 is the one
     in the spec or the lock file. Raises HarnessErrors that say which file to put where. `check` is
-    called again and again while waiting for the network; what it raises ends the download."""
+    called again and again while waiting for the network; what it raises ends the download. `named`
+    is what errors call the file, and the key of devices.yaml for one of the user's own."""
+    what, key = named
     if spec.path:
         path = expanded(spec.path)
         if not path.is_file():
-            raise ConfigError(f"runner.path: there is no file {path}", "correct devices.yaml")
+            raise ConfigError(f"{key}: there is no file {path}", "correct devices.yaml")
         _check(
             path,
             spec.sha256,
             "devices.yaml",
-            "name the right file in runner.path, or correct runner.sha256 if you trust this one",
+            f"name the right file in {key}, or correct runner.sha256 if you trust this one",
         )
         return path
     source = _source(spec)
@@ -116,10 +119,10 @@ def locate(
         others = [d for d, s in SOURCES.items() if abi in s.platforms and s is not source]
         raise StableDeviceError(
             "prepare",
-            f"there is no benchmark_model to download for ABI {clean(abi)}",
+            f"there is no {what} to download for ABI {clean(abi)}",
             f"set runner.dialect to {others[0]} in devices.yaml"
             if others
-            else "build one (LiteRT, tflite/tools/benchmark) and set runner.path in devices.yaml",
+            else f"build one (LiteRT, tflite/tools/benchmark) and set {key} in devices.yaml",
         )
     version = spec.version or source.version
     url = (spec.url or source.url).format(version=version, platform=platform)
@@ -132,7 +135,7 @@ def locate(
     if path.is_file():
         _check(path, expected, "devices.yaml" if spec.sha256 else str(lock))
     else:
-        _fetch(url, path, expected, progress, check)
+        _fetch(url, path, expected, progress, check, key=key)
     if expected is None:
         _write_lock(lock, {**locked, url: sha256(path)})
     return path
@@ -151,7 +154,13 @@ def _check(path: Path, expected: str | None, source: str, fix: str = _GET_AGAIN)
 
 
 def _fetch(
-    url: str, path: Path, expected: str | None, progress: Progress | None, check: Check
+    url: str,
+    path: Path,
+    expected: str | None,
+    progress: Progress | None,
+    check: Check,
+    *,
+    key: str,
 ) -> None:
     if not url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
         raise ConfigError(
@@ -181,7 +190,7 @@ def _fetch(
     except DownloadError as error:
         raise UsageError(
             f"the runner could not be downloaded ({error})",
-            f"put the file from {url} at {path}, or set runner.path in devices.yaml",
+            f"put the file from {url} at {path}, or set {key} in devices.yaml",
         ) from error
 
 

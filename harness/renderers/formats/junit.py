@@ -41,9 +41,9 @@ def render(view: View) -> bytes:
         test = ET.SubElement(suite, "testcase", name="budgets", classname="verdict")
         lines = [verdicts.counted(b) for b in verdict.budgets]
         if verdict.outcome == "missed":
-            _say(test, "failure", verdict.reason, lines)
+            _say(test, "failure", verdict.why_outcome, lines)
         elif verdict.outcome == "undecided":
-            ET.SubElement(test, "skipped", message=units.printable(verdict.reason))
+            ET.SubElement(test, "skipped", message=units.printable(verdict.why_outcome))
         else:
             ET.SubElement(test, "system-out").text = units.printable_lines(lines)
     if verdict is not None and (verdict.budgets or verdict.decision != "none"):
@@ -90,9 +90,10 @@ def _accuracy(suite: ET.Element, verdict: VerdictView) -> None:
     head = verdict.recommended or verdict.candidate
     said = f"{units.name(head)}: {verdict.reason}" if head else verdict.reason
     if verdict.decision == "refused":
-        _say(test, "failure", said, verdict.notes)
+        _say(test, "failure", verdict.why_decision, verdict.notes)
     elif verdict.decision == "undecided":
-        ET.SubElement(test, "skipped", message=units.printable(f"undecided; candidate {said}"))
+        candidate = f"undecided; candidate {verdict.why_decision}"
+        ET.SubElement(test, "skipped", message=units.printable(candidate))
     else:
         ET.SubElement(test, "system-out").text = units.printable(said)
 

@@ -249,6 +249,7 @@ def test_what_was_delegated_is_told(
 
 
 REFUSED = {
+    "sustained and a time": (["--sustained", "10m", "--time-budget", "1m"], "decides by itself"),
     "sustained and launches": (["--sustained", "10m", "--launches", "3"], "decides by itself"),
     "cadence too slow": (["--cadence", "60s", "--iterations", "50"], "longer than a launch"),
 }
@@ -319,7 +320,8 @@ def test_a_failing_phone_does_not_stop_the_others(
     tmp_path: Path, three: tuple[dict[str, Any], list[Daemon]]
 ) -> None:
     entries, phones = three
-    run = bench(tmp_path, {**entries, "absent": entry("127.0.0.1:1")}, TINY, OTHER, *SHORT)
+    gate = ("--budget", "size<=1MB", "--junit", tmp_path / "junit.xml")
+    run = bench(tmp_path, {**entries, "absent": entry("127.0.0.1:1")}, TINY, OTHER, *SHORT, *gate)
     assert run.status == 3
     for phone in phones:
         assert_clean(phone)
@@ -328,6 +330,9 @@ def test_a_failing_phone_does_not_stop_the_others(
         by_device.setdefault(case.device, []).append(len(case.launches))
     assert by_device == {"good": [2, 2], "bad": [0, 0], "also": [2, 2], "absent": [0, 0]}
     assert "stopped because every case on bad and absent failed\n" in run.stdout
+    no_case = "no recommendation: no case could be measured"
+    why = f'<failure message="on bad: {no_case}; on absent: {no_case}"'
+    assert why in (tmp_path / "junit.xml").read_text(), "not why the others keep the budget"
     assert "no phone answers" in run.said("absent failed (connect)"), "once, not once per case"
 
 

@@ -77,6 +77,16 @@ def test_download_once_then_the_cache_and_the_lock(site: Site, tmp_path: Path) -
     assert len(site.asked) == 1
 
 
+def test_errors_name_the_app_where_it_is_the_app() -> None:
+    named = ("benchmark app", "runner.app")
+    with pytest.raises(StableDeviceError) as error:
+        locate(RunnerSpec(dialect="A"), "x86_64", named=named)
+    assert error.value.message == "there is no benchmark app to download for ABI x86_64"
+    assert error.value.fix.endswith("set runner.app in devices.yaml")
+    with pytest.raises(ConfigError, match=r"runner\.app: there is no file /nowhere/x\.apk"):
+        locate(RunnerSpec(path="/nowhere/x.apk"), ABI, named=named)
+
+
 def test_a_lock_that_cannot_be_written_is_one_line(site: Site, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"cannot write to .*file: File exists"):
