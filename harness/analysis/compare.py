@@ -215,7 +215,7 @@ def _metric(
 
 def _too_few(observed_by: int, made: int) -> dict[str, Any]:
     """What is known where so many of a side's launches are too few for an interval."""
-    if observed_by < made:  # as a phone's memory, which one launch observes: more would not either
+    if observed_by < made:  # not every launch observes a phone's memory, so more may not either
         why = f"{observed_by} of {made} launches of one side observed it, too few for an interval"
         return {"why_not": why}
     launches = count(observed_by, "launch gives", "launches give")

@@ -1,4 +1,4 @@
-"""What is observed once per case besides its timed launches: memory, a profile, answers."""
+"""What is observed of a case besides its timed launches: memory, a profile, answers."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from harness.devices.android.memory_poll import Memory
 from harness.devices.android.starting import CachedStarts
 from harness.devices.android.tool import PhoneTool
 from harness.devices.host import target as host
+from harness.stats.summaries import MIN_LAUNCHES
 
 CACHED_FIELDS = ("init_cached_ns", "first_inference_cached_ns")
 MEMORY_FIELDS = ("peak_rss_bytes", "pss_bytes")
+MEMORY_ROUNDS = MIN_LAUNCHES  # of these rounds there is an interval, and budgets can be decided
+NO_MEMORY = f"observed in the first {MEMORY_ROUNDS} rounds only"
 
 T = TypeVar("T")
 
 
 @dataclass
 class Extras:
-    """What the first round observes besides. `absent` maps a field to the reason."""
+    """What a round observes besides. `absent` maps a field to the reason."""
 
     peak_rss_bytes: int | None = None
     pss_bytes: int | None = None
@@ -57,8 +60,8 @@ class Observer:
         self._tool, self._attendant, self._carry_out = tool, attendant, carry_out
         self._log, self._timeout_s = log, timeout_s
 
-    def observe(self, case: Case, artifact: Artifact, timing: Timing, inputs: Path) -> Extras:
-        """Memory always, a profile and the answers to an input set where `timing` asks for them."""
+    def memory(self, case: Case, artifact: Artifact) -> Extras:
+        """Peak RSS and PSS, each with the reason if it could not be observed."""
         extras = Extras()
         memory = self._attempt(extras, lambda: self._tool.memory(case, artifact), *MEMORY_FIELDS)
         if isinstance(memory, Memory):
@@ -66,6 +69,12 @@ class Observer:
             extras.notes = (*extras.notes, *([doubt] if doubt else []))
             missing = (name for name in MEMORY_FIELDS if getattr(extras, name) is None)
             extras.absent |= dict.fromkeys(missing, why)
+        return extras
+
+    def observe(
+        self, extras: Extras, case: Case, artifact: Artifact, timing: Timing, inputs: Path
+    ) -> None:
+        """Add to `extras` a profile and the answers to an input set, if `timing` asks for them."""
         if timing.profile:
             said = Finding(
                 level="warning", code="no-op-profile", message="there is no profile by operator"
@@ -84,7 +93,6 @@ class Observer:
                 extras, lambda: self._answers(case, artifact, inputs), "reference", doubt=said
             )
             extras.outputs, extras.reference = pair or (None, None)
-        return extras
 
     def start_cached(self, extras: Extras, starts: CachedStarts, case: Case, art: Artifact) -> None:
         """Add a start with caches to what was observed, or why there is none."""

@@ -34,7 +34,13 @@ from harness.devices.android import app as apps
 from harness.devices.android import energy, facts, guards
 from harness.devices.android import minutes as minutes_of
 from harness.devices.android.answering import Answering
-from harness.devices.android.extras import MEMORY_FIELDS, Extras, Observer
+from harness.devices.android.extras import (
+    MEMORY_FIELDS,
+    MEMORY_ROUNDS,
+    NO_MEMORY,
+    Extras,
+    Observer,
+)
 from harness.devices.android.link import PhoneLink
 from harness.devices.android.starting import CachedStarts
 from harness.devices.android.tool import PhoneTool
@@ -182,7 +188,7 @@ class AndroidTarget:
         return work()
 
     def launch(self, case: Case, artifact: Artifact, timing: Timing, index: int) -> Launch:
-        """See Target. The first round also has launches of their own for memory and the like. A
+        """See Target. The first rounds also have launches of their own for memory and the like. A
         phone that is gone is waited for, once, and the launch begun again; once it has finished it
         is kept, whatever happens later."""
         observed = self._observe(case, artifact, timing)
@@ -239,8 +245,6 @@ class AndroidTarget:
             notes.append(guards.no_thermal_status())
         if self.link.clocks_refused:
             notes.append(guards.no_fixed_performance(self.link.clocks_refused))
-        if index:
-            absent |= dict.fromkeys(MEMORY_FIELDS, "measured in the first round only")
         return Launch(
             case=case.id,
             index=index,
@@ -348,7 +352,8 @@ class AndroidTarget:
         )
 
     def _besides(self, case: Case, artifact: Artifact, timing: Timing, index: int) -> Extras:
-        """In the first round, everything that is observed once; in every round, a cached start."""
+        """Memory in the first rounds, a profile and answers in the very first, and in every round a
+        cached start."""
         if case.runtime == apps.TOOL:
             return Extras(absent=dict.fromkeys(MEMORY_FIELDS, "not read from an app"))
         observer = Observer(
@@ -358,9 +363,13 @@ class AndroidTarget:
             log=self._log,
             timeout_s=self._spec.launch_timeout_s,
         )
-        extras = Extras()
+        if index < MEMORY_ROUNDS:
+            extras = observer.memory(case, artifact)
+        else:
+            extras = Extras(absent=dict.fromkeys(MEMORY_FIELDS, NO_MEMORY))
         if index == 0:
-            extras = observer.observe(case, artifact, timing, self._inputs[artifact.sha256])
+            inputs = self._inputs[artifact.sha256]
+            observer.observe(extras, case, artifact, timing, inputs)
         if timing.cached_start:
             observer.start_cached(extras, CachedStarts(self.tool, self.link), case, artifact)
         return extras

@@ -52,7 +52,7 @@ def heats_up(phone: Daemon) -> Path:
     """That launch makes it hot, until the file exists that is the answer."""
     looked = 'case "$*" in *thermalservice*) echo >> $EMULATED_ROOT/state/hot;; esac'
     hot = f"{looked}; sed 's/Thermal Status: 0/Thermal Status: 3/'"
-    runs = HOT + 2  # the first round has a launch for memory too
+    runs = 2 * HOT + 1  # each of these rounds also has a launch for memory
     dumpsys_after(phone, runs, f"if [ -e $EMULATED_ROOT/state/cool ]; then cat; else {hot}; fi")
     return phone.phone.root / "state/cool"
 

@@ -70,9 +70,9 @@ def test_a_crash_at_the_third_launch(tmp_path: Path) -> None:
     """Two launches are kept, and the other case goes on."""
     name = hashlib.sha256(TINY.read_bytes()).hexdigest()[:16]
     with emulated(fixed_latency_us=1000) as phone:
-        third = (  # the first round has a launch for memory too
+        third = (  # each of these rounds also has a launch for memory
             f'count=$EMULATED_ROOT/state/count; case "$*" in *{name}*) echo >> $count; '
-            '[ "$(wc -l < $count)" -ne 4 ] || kill -ABRT $$;; esac; "$REAL" "$@"'
+            '[ "$(wc -l < $count)" -ne 5 ] || kill -ABRT $$;; esac; "$REAL" "$@"'
         )
         command(phone, "benchmark_model", third)
         run = bench(tmp_path, {"phone": entry(phone)}, TINY, OTHER, *SEVERAL)
