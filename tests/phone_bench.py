@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -125,9 +126,17 @@ def documented(what: str) -> re.Pattern[str]:
     return re.compile(".+".join(map(re.escape, line.split("..."))))
 
 
+def has_file(phone: Daemon, name: str) -> bool:
+    """Whether a run's folder on the phone has such a file, as far as can be seen now: a folder may
+    go away meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        return any(phone.phone.work.glob(f"*/{name}"))
+    return False
+
+
 def hanging(phone: Daemon) -> Callable[[], bool]:
     """Whether a runner is under way on the phone."""
-    return lambda: any(phone.phone.work.glob("*/pid")) and bool(phone.phone.processes())
+    return lambda: has_file(phone, "pid") and bool(phone.phone.processes())
 
 
 def dumpsys_after(phone: Daemon, runs: int, change: str) -> None:

@@ -16,7 +16,7 @@ import yaml
 from harness.emulator.daemon import Daemon
 from harness.emulator.faults import Faults
 from harness.emulator.phone import load_profile
-from tests.phone_bench import RUNNER, SHORT, TINY, Run, assert_clean, entry, hanging
+from tests.phone_bench import RUNNER, SHORT, TINY, Run, assert_clean, entry, hanging, has_file
 from tests.phones import adb_home, command, emulated, run_harness
 
 __all__ = ["adb_home"]
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("adb_home")
 
 
 def pushing(phone: Daemon) -> Callable[[], bool]:
-    return lambda: any(phone.phone.work.glob("*/*.part"))
+    return lambda: has_file(phone, "*.part")
 
 
 def cooling(phone: Daemon) -> Callable[[], bool]:
@@ -33,7 +33,7 @@ def cooling(phone: Daemon) -> Callable[[], bool]:
     began: list[float] = []
 
     def holds() -> bool:
-        if any(phone.phone.work.glob("*/*.tflite")):
+        if has_file(phone, "*.tflite"):
             began.append(time.monotonic())
         return bool(began) and time.monotonic() > began[0] + 1
 
