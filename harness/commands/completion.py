@@ -24,6 +24,7 @@ EXAMPLE = "mobile-bench completion bash"
 
 PROGRAM = "mobile-bench"
 SHELLS = ("bash", "zsh", "fish")
+WHAT = (*SHELLS, "variants", "devices", "runs")
 
 # What the value of an argument is, by its dest. The others go by their metavar.
 _NAMES = {"devices": "devices", "device": "devices", "a": "variants", "b": "variants"}
@@ -57,8 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The shell, or the kind of names."""
     parser.add_argument(
         "what",
-        choices=[*SHELLS, "variants", "devices", "runs"],
-        metavar=f"{{{','.join(SHELLS)},variants,devices,runs}}",
+        choices=WHAT,
+        metavar=f"{{{','.join(WHAT)}}}",
         help="a shell; or which names to print",
     )
 

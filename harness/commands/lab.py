@@ -31,14 +31,15 @@ EXAMPLE = "python -m harness lab join tls://lab:8786 --keys keys/bench1"
 
 ALONE = "tcp://127.0.0.1:8786"
 EVERYWHERE = "tls://0.0.0.0:8786"
+ACTIONS = ("keys", "start", "join", "status", "stop")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to do, and where the lab is."""
     parser.add_argument(
         "action",
-        choices=["keys", "start", "join", "status", "stop"],
-        metavar="{keys,start,join,status,stop}",
+        choices=ACTIONS,
+        metavar=f"{{{','.join(ACTIONS)}}}",
         help="what to do, as listed above",
     )
     parser.add_argument(

@@ -163,20 +163,17 @@ def _check_values(request: Request) -> None:
         )
     times = ("time_budget_s", "cadence_s", "sustained_s", "wait_s")
     numbers: tuple[tuple[Sequence[str], Callable[[float], bool], str], ...] = (
-        (("launches", "iterations", "accuracy_images"), lambda n: n >= 1, "at least 1"),
+        (("launches", "iterations", "accuracy_images", "threads"), lambda n: n >= 1, "at least 1"),
         (times, lambda s: 0 < s < inf, "a time in seconds, more than 0"),
         (("target_ci", "max_accuracy_loss"), lambda x: 0 < x < 1, "a share between 0 and 1"),
         (("seed",), lambda n: 0 <= n <= MOST_SEED, f"from 0 to {MOST_SEED}"),
     )
     for names, fits, kind in numbers:
         for name in names:
-            value = getattr(request, name)
-            if value is not None and not fits(value):
-                raise UsageError(f"{name} {value} is not {kind}", "choose another")
-    if any(number < 1 for number in request.threads or ()):
-        raise UsageError(
-            f"threads {min(request.threads or ())} is not at least 1", "choose another"
-        )
+            given = getattr(request, name)
+            for value in given if isinstance(given, tuple) else (given,):
+                if value is not None and not fits(value):
+                    raise UsageError(f"{name} {value} is not {kind}", "choose another")
 
 
 def _devices(
@@ -202,14 +199,14 @@ def as_asked(devices: dict[str, DeviceSpec], **asked: object) -> dict[str, Devic
     keys = {key for spec in devices.values() for key in spec.__struct_fields__}
     options = {"wait_s": "--wait", "accuracy": "--accuracy device", "affinity": "--affinity"}
     for key, option in options.items():
+        # `--accuracy host` asks nothing of a phone, so it is not only for phones.
         if asked.get(key, "host") != "host" and key not in keys:
             raise UsageError(
                 f"{option} is for phones", "leave it out, or name a phone with --device"
             )
     return {
         name: msgspec.structs.replace(
-            spec,
-            **{k: v for k, v in asked.items() if k in spec.__struct_fields__},
+            spec, **{k: v for k, v in asked.items() if k in spec.__struct_fields__}
         )
         for name, spec in devices.items()
     }
